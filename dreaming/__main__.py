@@ -1,0 +1,5 @@
+"""``python -m dreaming`` is ``dreaming``."""
+
+from dreaming.cli.dream import main
+
+main()

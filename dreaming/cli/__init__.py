@@ -1,0 +1,1 @@
+"""The two programs; the only room that sees the run's config."""

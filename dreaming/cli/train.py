@@ -1,0 +1,38 @@
+"""``train.py``: train one model on a clip."""
+
+from pathlib import Path
+
+import lightning
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from dreaming.cli import program
+from dreaming.cli.config import build
+from dreaming.errors import ClipError
+from dreaming.frames.clip import Clip
+from dreaming.models.fit import Recipe, Workbench
+
+
+def train(config: DictConfig) -> float:
+    """Train the selected model on each part or layer of the clip; return the mean of the monitored values."""
+    lightning.seed_everything(config.seed, verbose=False)
+    clip, folder = Clip(Path(config.clip)), Path(HydraConfig.get().runtime.output_dir)
+    workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
+    (node,) = config.model.values()
+    recipe: Recipe = build(node)
+    subjects = recipe.subjects(clip)
+    if not subjects:
+        raise ClipError(
+            clip.path,
+            found=f"nothing to train {recipe.name} on",
+            expected="hand masks for a segmenter, keyframes for the style",
+            mend="paint some as README shows",
+        )
+    alone = len(subjects) == 1
+    scores = [recipe.train(clip, name, workbench, folder if alone else folder / name).score for name in subjects]
+    return sum(scores) / len(scores)
+
+
+def main() -> None:
+    """Entry point of ``train.py``."""
+    program.main("train", train)

@@ -1,0 +1,185 @@
+"""Batches for segmenters, out of a few hand-masked frames."""
+
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dreaming.data.augment import Geometry, Lighting, resample
+from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
+from dreaming.errors import MaskError
+from dreaming.frames.references import References
+from dreaming.frames.statistics import ColourStatistics
+from dreaming.networks.position import coordinates, mirrored
+
+
+class WholeFrames(Dataset[RawFrames]):
+    """Hand-masked frames, one an item.
+
+    Args:
+        pixels: (K, H, W, 4) uint8.
+    """
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels
+
+    def __getitem__(self, place: int) -> RawFrames:
+        return RawFrames(pixels=self.pixels[place])
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+class SegmentationDataModule(SteppedDataModule):
+    """Random crops to train on, whole frames to validate on; frames are held once, as uint8.
+
+    Args:
+        train: Hand-masked frames to learn from.
+        valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
+        statistics: The clip's colours, for the colour jitter.
+        crop: Side of a crop in pixels, at the resolution that ``scale`` leaves.
+        scale: Training crops come from frames of that many times the clip's height and width; give the model the same.
+        batch_size: Crops a training batch.
+        valid_batch: Frames a validation batch.
+        foreground_share: Share of crops centred on the subject or on the ``surroundings`` of its outline; the others
+            lie anywhere.
+        surroundings: How far from the subject such a centre may lie, in pixels at ``scale``.
+        overhang: Share of a crop's side that may stick out of the frame, mirrored there.
+        geometry: How crops are bent; None: not at all.
+        lighting: How crops are lit; None: as they are.
+        steps_per_epoch: Where Lightning ends an epoch.
+        seed: Of all random draws.
+
+    Raises:
+        MaskError: If there is nothing to learn from, or nothing but foreground or background.
+    """
+
+    def __init__(
+        self,
+        train: References,
+        valid: References | None,
+        statistics: ColourStatistics,
+        *,
+        crop: int = 256,
+        scale: float = 1.0,
+        batch_size: int = 8,
+        valid_batch: int = 1,
+        foreground_share: float = 0.5,
+        surroundings: int = 16,
+        overhang: float = 0.1,
+        geometry: Geometry | None = None,
+        lighting: Lighting | None = None,
+        steps_per_epoch: int = 100,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
+        if not train.masks.any() or train.masks.all():
+            raise MaskError(
+                ", ".join(train.stems) or "hand masks",
+                found="nothing but foreground" if train.masks.any() else "no foreground pixel",
+                expected="subject and background to learn from",
+                mend="paint the subject in at least one of the frames",
+            )
+        self.crop, self.scale, self.foreground_share, self.overhang = crop, scale, foreground_share, overhang
+        self.valid_batch, self.geometry, self.lighting = valid_batch, geometry, lighting
+        self.components = torch.from_numpy(statistics.components.copy()).float()
+        self.variances = torch.from_numpy(statistics.variances.copy()).float()
+        self.pixels = stack(train, scale)
+        self.valid_pixels = stack(valid) if valid is not None else None
+        self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
+
+    def draw(self, step: int) -> RawCrops:
+        """Crops with headroom for the geometry, by one gather for the whole batch."""
+        generator = self.generator(step, "draw")
+        _, height, width, _ = self.pixels.shape
+        headroom = self.geometry.headroom(self.crop) if self.geometry is not None else 0
+        frame, centres = self._centres(generator)
+        over = round(self.overhang * self.crop)
+        origins = []
+        for centre, length in zip(centres, (height, width), strict=True):
+            room = max(length - self.crop, 0) + over
+            origins.append((centre - self.crop // 2).clamp(min(length - self.crop, 0) - over, room) - headroom)
+        side = torch.arange(self.crop + 2 * headroom)
+        rows, columns = (
+            mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
+        )
+        # A pixel's four bytes are moved as one number.
+        words = self.pixels.view(torch.int32)[..., 0]
+        gathered = words[frame[:, None, None], rows[:, :, None], columns[:, None, :]]
+        pixels = gathered[..., None].view(torch.uint8)
+        return RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+
+    def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
+        count, height, width, _ = self.pixels.shape
+        frame = torch.randint(count, (self.batch_size,), generator=generator)
+        anywhere = torch.randint(height * width, (self.batch_size,), generator=generator)
+        pick = torch.rand(self.batch_size, generator=generator)
+        focused = torch.rand(self.batch_size, generator=generator) < self.foreground_share
+        for place in focused.nonzero()[:, 0].tolist():
+            subject = self.subject[int(frame[place])]
+            if len(subject):
+                anywhere[place] = subject[int(pick[place] * len(subject))]
+        return frame, (anywhere // width, anywhere % width)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
+        """Whole frames; no loader without frames to validate on."""
+        if self.valid_pixels is None:
+            return []
+        return DataLoader(WholeFrames(self.valid_pixels), batch_size=self.valid_batch)
+
+    def test_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
+        """The frames to validate on."""
+        return self.val_dataloader()
+
+    def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
+        """Make a sample of what was drawn, on the device it is on now; crops are augmented."""
+        if "step" in batch:
+            return self.augmented(cast(RawCrops, batch))
+        pixels = batch["pixels"]
+        count, height, width, _ = pixels.shape
+        image = pixels.movedim(3, 1).float() / 255
+        places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
+        return MaskSample(image=image[:, :3], mask=(image[:, 3:] > 0.5).float(), places=places)
+
+    def augmented(self, crops: RawCrops) -> MaskSample:
+        """Crops bent and lit anew; each pixel keeps the place in the frame that it was taken from."""
+        pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4, S, S)
+        generator = self.generator(crops["step"], "augment", pixels.device)
+        count, side = len(pixels), pixels.shape[-1]
+        geometry = self.geometry or Geometry()
+        offsets = geometry.places(count, self.crop, pixels, generator)
+        if self.geometry is not None:
+            pixels = resample(pixels, offsets)
+        image, mask = pixels[:, :3], (pixels[:, 3:] > 0.5).float()
+        if self.lighting is not None:
+            to = pixels.device
+            image = self.lighting(image, self.components.to(to), self.variances.to(to), generator)
+        frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
+        # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
+        first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
+        places = ((offsets + first) / frame - 0.5).movedim(3, 1)
+        return MaskSample(image=image, mask=mask, places=places)
+
+
+def stack(references: References, scale: float = 1.0) -> Tensor:
+    """Frames and masks as one tensor (K, H, W, 4) uint8, the mask as 0 or 255, at ``scale`` times the resolution."""
+    height, width = (max(1, round(length * scale)) for length in references.size)
+    pixels = np.empty((len(references), height, width, 4), np.uint8)
+    for place, (image, mask) in enumerate(zip(references.images, references.masks, strict=True)):
+        full = np.dstack([image, mask * np.uint8(255)])
+        pixels[place] = full if scale == 1 else cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
+    pixels[..., 3] = np.where(pixels[..., 3] > 127, 255, 0)
+    return torch.from_numpy(pixels)
+
+
+def near(mask: NDArray[np.bool_], distance: int) -> Tensor:
+    """Flat indices of the pixels of a mask (H, W) and of those at most ``distance`` pixels from it."""
+    if not mask.any():
+        return torch.empty(0, dtype=torch.int64)
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return torch.from_numpy(np.flatnonzero(away <= distance))

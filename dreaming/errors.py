@@ -1,0 +1,76 @@
+"""Errors a user can mend, each built from facts: where, what was found, what was expected, how to mend it."""
+
+
+class DreamingError(Exception):
+    """A mistake in the input or the config; shown as one sentence, exit code 2, without a traceback.
+
+    Args:
+        where: The file, folder or config key that is wrong.
+        found: What is there.
+        expected: What should be there.
+        mend: What the user can do about it, as an imperative.
+    """
+
+    def __init__(self, where: object, *, found: str, expected: str, mend: str) -> None:
+        self.where, self.found, self.expected, self.mend = str(where), found, expected, mend
+        super().__init__(f"{where}: found {found}, expected {expected}; {mend}.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the trip from a worker process, which pickles what it raises."""
+        facts = {"found": self.found, "expected": self.expected, "mend": self.mend}
+        return (_rebuild, (type(self), self.where, facts))
+
+
+def _rebuild(kind: type[DreamingError], where: str, facts: dict[str, str]) -> DreamingError:
+    error = kind.__new__(kind)
+    DreamingError.__init__(error, where, **facts)
+    return error
+
+
+class ConfigError(DreamingError):
+    """A config key or value that does not exist or does not fit."""
+
+
+class ClipError(DreamingError):
+    """A clip folder whose parts do not fit together."""
+
+
+class FrameError(DreamingError):
+    """An image file that cannot be used."""
+
+
+class SizeError(FrameError):
+    """An image of another size than the clip's frames."""
+
+    def __init__(self, where: object, *, found: tuple[int, int], expected: tuple[int, int], mend: str) -> None:
+        """Sizes are (height, width) in pixels."""
+        super().__init__(
+            where,
+            found=f"{found[1]}x{found[0]} pixels",
+            expected=f"{expected[1]}x{expected[0]} as the other frames",
+            mend=mend,
+        )
+
+
+class VideoError(DreamingError):
+    """A video file that cannot be read or written."""
+
+
+class MaskError(DreamingError):
+    """A hand mask that cannot be used, or too few of them."""
+
+
+class KeyframeError(DreamingError):
+    """A stylised keyframe that cannot be used."""
+
+
+class CheckpointError(DreamingError):
+    """A checkpoint that does not belong to this model, config or clip."""
+
+
+class WeightsError(DreamingError):
+    """Pretrained weights that are absent, or not the ones they should be."""
+
+
+class SpaceError(DreamingError):
+    """No space left to write to."""

@@ -1,0 +1,255 @@
+"""A clip: where everything of one video lies."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from dreaming.errors import ClipError, FrameError, KeyframeError, MaskError
+from dreaming.frames.arrays import Mask, Size
+from dreaming.frames.clip_settings import ClipSettings, Layer
+from dreaming.frames.folder import FrameFolder, natural_key
+from dreaming.frames.manifest import Manifest, fingerprint, fingerprint_files
+from dreaming.frames.references import SUBJECT, Keyframes, References
+from dreaming.frames.split import MaskLayout, Split, write_split
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video's folder: the user's pictures in it, and the places of what dreaming makes.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @cached_property
+    def settings(self) -> ClipSettings:
+        """What the user's ``clip.yaml`` says."""
+        return ClipSettings.read(self.path / "clip.yaml")
+
+    @cached_property
+    def frames(self) -> FrameFolder:
+        """The frames, by the user or by ``extract``."""
+        return FrameFolder(self.path / "frames")
+
+    @property
+    def stems(self) -> list[str]:
+        """Names of all frames, in order.
+
+        Raises:
+            FrameError: If there are none.
+        """
+        if not len(self.frames):
+            raise FrameError(
+                self.frames.path,
+                found="no frames",
+                expected="png, jpg, tif or webp pictures",
+                mend="put the frames there or name a video with video=FILE",
+            )
+        return self.frames.stems
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the frames in pixels."""
+        assert self.stems
+        return self.frames.size
+
+    @property
+    def frames_are_made(self) -> bool:
+        """Whether ``extract`` wrote the frames; else they are the user's and never touched."""
+        return (self.frames.path / MANIFEST).exists()
+
+    @property
+    def source(self) -> Path:
+        """``source.json``: what is known of the video."""
+        return self.path / "source.json"
+
+    @property
+    def frames_identity(self) -> str:
+        """Fingerprint of the frames: of their making where extracted, of their contents where given."""
+        made = Manifest.read(self.frames.path / MANIFEST)
+        stems = self.stems
+        return fingerprint(made.identity, stems) if made else fingerprint_files(self.frames.files.values())
+
+    # -- parts and their hand masks
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that have hand masks."""
+        folder = self.path / "parts"
+        named = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        if named and self._layout(SUBJECT).exists:
+            raise ClipError(
+                folder,
+                found="parts/ and hand masks of a lone subject side by side",
+                expected="one or the other",
+                mend=f"move the lone subject's masks to {folder / SUBJECT / 'hand_masks'}",
+            )
+        return [part for part in named or [SUBJECT] if self._layout(part).exists]
+
+    def _layout(self, part: str) -> MaskLayout:
+        inside = self.path / "parts" / part
+        return MaskLayout(inside if inside.is_dir() else self.path, self.frames)
+
+    def split(self, part: str) -> Split:
+        """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
+        splits = {name: self._layout(name).split() for name in self.parts}
+        write_split(self.path / "split.json", splits)
+        return splits[part]
+
+    def references(self, part: str, stems: Iterable[str]) -> References:
+        """The named hand-masked frames of ``part``, in memory.
+
+        Raises:
+            MaskError: If a mask is empty, covers everything, or has no frame.
+            SizeError: If a mask or frame is not of the clip's size.
+        """
+        wanted = set(stems)
+        pairs = [pair for pair in self._layout(part).pairs() if pair[0] in wanted]
+        pairs.sort(key=lambda pair: natural_key(pair[0]))
+        images = [frames.read(stem, self.size) for stem, frames, _ in pairs]
+        masks = [_checked(painted.read_mask(stem, self.size), painted.files[stem]) for stem, _, painted in pairs]
+        return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
+
+    def hand_mask(self, part: str, stem: str) -> Mask | None:
+        """The hand mask of one frame, if there is one."""
+        for name, _, painted in self._layout(part).pairs():
+            if name == stem:
+                return _checked(painted.read_mask(stem, self.size), painted.files[stem])
+        return None
+
+    # -- layers and their keyframes
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that have keyframes, bottom to top.
+
+        Raises:
+            ClipError: If clip.yaml names a part that has no masks, or there is more than one way to read the folders.
+        """
+        folder = self.path / "keyframes"
+        painted = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        parts = self.parts
+        if self.settings.layers is not None:
+            for layer in self.settings.layers:
+                if layer.part is not None and layer.part not in parts:
+                    raise ClipError(
+                        self.path / "clip.yaml",
+                        found=f"layer {layer.name} of part {layer.part}",
+                        expected=f"a part with hand masks ({', '.join(parts) or 'there is none'})",
+                        mend="correct the part or paint its masks",
+                    )
+            return [layer for layer in self.settings.layers if layer.folder in painted]
+        if len(painted) <= 1 and len(parts) <= 1:
+            return [Layer(name, part=next(iter(parts), None)) for name in painted]
+        if set(painted) <= set(parts):
+            return [Layer(name, part=name) for name in painted]
+        raise ClipError(
+            folder,
+            found=f"keyframes of {', '.join(painted)} and masks of {', '.join(parts) or 'no part'}",
+            expected="a list that says which part cuts out which layer",
+            mend="list them in clip.yaml, bottom to top: `layers: [{name: NAME, part: PART}, ...]`",
+        )
+
+    def keyframe_folder(self, layer: Layer) -> FrameFolder:
+        """The stylised keyframes of a layer."""
+        return FrameFolder(self.path / "keyframes" / layer.folder)
+
+    def keyframe_masks(self, layer: Layer) -> FrameFolder:
+        """Where the user says which part of a keyframe is painted; optional."""
+        return FrameFolder(self.path / "keyframes" / layer.folder / "masks")
+
+    def keyframes(self, layer: Layer) -> Keyframes:
+        """A layer's keyframes in memory, with the frames they are painted on.
+
+        Raises:
+            KeyframeError: If a keyframe has no frame of its name, or there are none.
+            SizeError: If a keyframe has another size than its frame.
+        """
+        folder, masks = self.keyframe_folder(layer), self.keyframe_masks(layer)
+        if not len(folder):
+            raise KeyframeError(
+                folder.path,
+                found="no pictures",
+                expected="at least one stylised frame, named like its frame",
+                mend="put one there or remove the folder",
+            )
+        for stem, path in [*folder.files.items(), *masks.files.items()]:
+            if stem not in self.frames or (path.parent == masks.path and stem not in folder):
+                raise KeyframeError(
+                    path,
+                    found=f"no {'keyframe' if stem in self.frames else 'frame'} named {stem}",
+                    expected="a picture named like the frame it belongs to",
+                    mend="rename it or add the other",
+                )
+        whole = np.ones(self.size, bool)
+        return Keyframes(
+            tuple(folder.stems),
+            sources=np.stack([self.frames.read(stem) for stem in folder.stems]),
+            styled=np.stack([folder.read(stem, self.size) for stem in folder.stems]),
+            masks=np.stack([masks.read_mask(stem, self.size) if stem in masks else whole for stem in folder.stems]),
+        )
+
+    # -- what dreaming makes
+
+    def masks(self, part: str, masker: str) -> FrameFolder:
+        """8-bit foreground probability of each frame."""
+        middle = () if self.parts in ([SUBJECT], []) else (part,)
+        return FrameFolder(self.path.joinpath("masks", *middle, masker))
+
+    def styled(self, layer: Layer) -> FrameFolder:
+        """The stylised frames of a layer."""
+        return FrameFolder(self.path / "styled" / layer.name)
+
+    @property
+    def composite(self) -> FrameFolder:
+        """The layers patched together."""
+        return FrameFolder(self.path / "composite")
+
+    def runs(self, name: str) -> Path:
+        """Run folders of one model."""
+        return self.path / "runs" / name
+
+    @contextmanager
+    def lock(self, name: str, waiting: str) -> Iterator[None]:
+        """Hold the clip's lock of this name; released by the system when the process dies.
+
+        Args:
+            name: What is locked, as a relative path.
+            waiting: Said at info level when another process holds it.
+        """
+        path = self.path / ".locks" / f"{name.replace('/', '-')}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            log.info(waiting)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _checked(mask: Mask, path: Path) -> Mask:
+    share = float(mask.mean())
+    if 0 < share < 1:
+        return mask
+    raise MaskError(
+        path,
+        found="a mask without any foreground" if share == 0 else "a mask that is foreground all over",
+        expected="white on the subject and black elsewhere",
+        mend="paint it again or remove it",
+    )

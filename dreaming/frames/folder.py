@@ -1,0 +1,223 @@
+"""Folders of images: listed in natural order, addressed by stem, read ahead, written atomically."""
+
+import errno
+import os
+import re
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import FrameError, SizeError, SpaceError
+from dreaming.frames.arrays import Image, Mask, Probability, Size
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+T = TypeVar("T")
+
+
+def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key by which ``9`` comes before ``10``, whatever stands around the numbers."""
+    parts = re.findall(r"\d+|\D+", stem)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a kill at any moment, sees all of it or none of it.
+
+    Raises:
+        SpaceError: If the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpaceError(
+                path,
+                found="no space left on the disk",
+                expected=f"room for {len(data):,} bytes",
+                mend="free some space and start again: what was written before stays and is not made twice",
+            ) from None
+        raise
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def encode_png(array: NDArray[np.uint8], compression: int = 3) -> bytes:
+    """PNG bytes of grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4)."""
+    if array.ndim == 3:
+        array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR if array.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    return cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes()
+
+
+def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+    """Decode an image file with OpenCV, and refuse what OpenCV would patch up without a word.
+
+    Raises:
+        FrameError: If the file is unreadable or ends before its picture does.
+    """
+    data = path.read_bytes()
+    # OpenCV fills the missing half of a truncated JPEG with grey. Inside the scan data 0xFF is always stuffed, so
+    # an end marker behind the last start-of-scan marker proves that the picture is whole.
+    whole = not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and whole else None
+    if image is None:
+        raise FrameError(
+            path,
+            found="an empty file" if not data else "a file that is damaged, cut off or no picture",
+            expected="a whole " + ", ".join(s[1:] for s in SUFFIXES) + " image",
+            mend="export it again or remove it",
+        )
+    return image
+
+
+class FrameFolder:
+    """An ordered, lazy view of the images in one folder.
+
+    Stems sort by natural number. Nothing is decoded until it is asked for, and nothing holds the whole folder.
+
+    Args:
+        path: The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def files(self) -> Mapping[str, Path]:
+        """Image files by stem, in order.
+
+        Raises:
+            FrameError: If two files share a stem.
+        """
+        found: dict[str, Path] = {}
+        if not self.path.is_dir():
+            return found
+        for path in self.path.iterdir():
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+                continue
+            if path.stem in found:
+                raise FrameError(
+                    path,
+                    found=f"a second picture of the same name, {found[path.stem].name}",
+                    expected="one picture for each name",
+                    mend="remove one of the two",
+                )
+            found[path.stem] = path
+        return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
+
+    @property
+    def stems(self) -> list[str]:
+        """Frame names, in natural order."""
+        return list(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __contains__(self, stem: object) -> bool:
+        return stem in self.files
+
+    def refresh(self) -> None:
+        """Forget the listing, after files were added by someone else."""
+        self.__dict__.pop("files", None)
+        self.__dict__.pop("size", None)
+
+    @cached_property
+    def size(self) -> Size:
+        """(height, width) of the first frame, which all others must share."""
+        return self._decode(self.stems[0], cv2.IMREAD_COLOR).shape[:2]
+
+    def _decode(self, stem: str, flag: int) -> NDArray[np.uint8]:
+        if stem not in self.files:
+            near = ", ".join(self.stems[:3]) + (", ..." if len(self) > 3 else "")
+            raise FrameError(
+                self.path / f"{stem}.png",
+                found="no such picture",
+                expected=f"one named like a frame ({near or 'the folder is empty'})",
+                mend="add it or correct the name",
+            )
+        return decode(self.files[stem], flag)
+
+    def read(self, stem: str, size: Size | None = None) -> Image:
+        """One frame as RGB; 16-bit, grey, palette, alpha and EXIF-turned files are converted.
+
+        Args:
+            stem: The frame's name.
+            size: (height, width) that it must have; by default that of the folder's first frame.
+
+        Raises:
+            FrameError: If it is absent or unreadable.
+            SizeError: If it has another size.
+        """
+        image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        expected = size or self.size
+        if image.shape[:2] != expected:
+            raise SizeError(
+                self.files[stem],
+                found=image.shape[:2],
+                expected=expected,
+                mend="resize or remove it",
+            )
+        return image
+
+    def read_probability(self, stem: str, size: Size | None = None) -> Probability:
+        """One mask file as values (H, W) in 0..1: the brightest colour channel, painted or grey alike.
+
+        Raises:
+            FrameError: If it is absent or unreadable.
+            SizeError: If it has another size than ``size``.
+        """
+        values = self._decode(stem, cv2.IMREAD_COLOR).max(axis=2)
+        if size is not None and values.shape != size:
+            raise SizeError(self.files[stem], found=values.shape, expected=size, mend="paint it at the frames' size")
+        return values.astype(np.float32) / 255.0
+
+    def read_mask(self, stem: str, size: Size | None = None) -> Mask:
+        """One mask file as booleans (H, W): foreground where brighter than half."""
+        return self.read_probability(stem, size) > 0.5
+
+    def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
+        """Write grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4) as PNG, atomically; safe from several threads."""
+        path = self.path / f"{stem}.png"
+        write_atomically(path, encode_png(image))
+        return path
+
+    def write_probability(self, stem: str, probability: Probability) -> Path:
+        """Write values (H, W) in 0..1 as an 8-bit grey PNG."""
+        return self.write(stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8))
+
+    def read_ahead(
+        self, stems: Iterable[str] | None = None, depth: int = 4, size: Size | None = None
+    ) -> Iterator[tuple[str, Image]]:
+        """Frames in order, decoded by a small thread pool at most ``depth`` frames ahead of the reader."""
+        names = self.stems if stems is None else stems
+        return ahead(lambda stem: (stem, self.read(stem, size)), names, depth)
+
+
+def ahead(function: Callable[[str], T], names: Iterable[str], depth: int) -> Iterator[T]:
+    """``function`` of each name, in order, computed by threads at most ``depth`` ahead of the reader."""
+    pending: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, depth), thread_name_prefix="ahead") as pool:
+        try:
+            for name in names:
+                pending.append(pool.submit(function, name))
+                if len(pending) > depth:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

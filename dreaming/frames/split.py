@@ -1,0 +1,158 @@
+"""Which hand mask trains the maskers, which the ensemble, which validates and which tests."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from dreaming.errors import ClipError, MaskError
+from dreaming.frames.folder import FrameFolder, write_atomically
+
+log = logging.getLogger(__name__)
+
+HOLD_OUT_FROM = 12
+"""Hand masks from which on some are held back; with fewer, every one is worth more in training."""
+
+SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
+HALVES = ("nn", "ensemble")
+USES = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frame names by what their masks are for.
+
+    Attributes:
+        protocol: ``explicit`` (folders by the user), ``split`` (held back by dreaming) or ``folds`` (nothing held back:
+            what needs unseen masks leaves one fold out in turn).
+    """
+
+    protocol: str
+    nn_train: tuple[str, ...] = ()
+    nn_valid: tuple[str, ...] = ()
+    nn_test: tuple[str, ...] = ()
+    ensemble_train: tuple[str, ...] = ()
+    ensemble_valid: tuple[str, ...] = ()
+    ensemble_test: tuple[str, ...] = ()
+    backsub: tuple[str, ...] = ()
+
+    @property
+    def nn(self) -> tuple[str, ...]:
+        """Names that maskers may see, in training or validation."""
+        return self.nn_train + self.nn_valid
+
+
+def split_by_count(stems: Sequence[str]) -> Split:
+    """The deterministic split of ``hand_masks/``, each use spread evenly over time.
+
+    The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
+    """
+    if len(stems) < HOLD_OUT_FROM:
+        return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
+    chosen: dict[str, list[str]] = {use: [] for use in SHARES}
+    chosen["nn_train"] = [stems[0], stems[-1]]
+    for place, stem in enumerate(stems[1:-1], start=3):
+        use = max(SHARES, key=lambda use: SHARES[use] * place - len(chosen[use]))
+        chosen[use].append(stem)
+    ordered = {use: tuple(stem for stem in stems if stem in set(names)) for use, names in chosen.items()}
+    return Split("split", **ordered, backsub=ordered["nn_train"])
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """Where the hand masks of one part lie: ``hand_masks/``, or the explicit six folders of each half.
+
+    Args:
+        root: The clip's folder, or ``parts/<part>`` in it.
+        frames: The clip's frames, which the simple layout's masks are painted on.
+    """
+
+    root: Path
+    frames: FrameFolder
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the user laid out the halves himself."""
+        return any((self.root / half).is_dir() for half in HALVES)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there are hand masks at all."""
+        return self.explicit or len(self.hand_masks) > 0
+
+    @property
+    def hand_masks(self) -> FrameFolder:
+        """The simple layout's folder."""
+        return FrameFolder(self.root / "hand_masks")
+
+    def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
+        """Each mask's name with the folder of its frame and the folder of the mask.
+
+        Raises:
+            MaskError: If a mask has no frame of its name.
+            ClipError: If both layouts are there at once.
+        """
+        if not self.explicit:
+            yield from _pair(self.hand_masks, self.frames)
+            return
+        if len(self.hand_masks):
+            raise ClipError(
+                self.root,
+                found="hand_masks/ and nn/ or ensemble/ side by side",
+                expected="one layout of masks",
+                mend="move the masks of one of them away",
+            )
+        for half in HALVES:
+            for use in USES:
+                folder = self.root / half
+                yield from _pair(FrameFolder(folder / f"{use}_output"), FrameFolder(folder / f"{use}_input"))
+
+    def split(self) -> Split:
+        """The split as the folders say, or by count."""
+        if not self.explicit:
+            return split_by_count(self.hand_masks.stems)
+        named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
+        return Split("explicit", **named, backsub=tuple(FrameFolder(self.root / "backsub").stems) or named["nn_train"])
+
+    def _stems(self, half: str, use: str) -> tuple[str, ...]:
+        return tuple(FrameFolder(self.root / half / f"{use}_output").stems)
+
+
+def _pair(masks: FrameFolder, frames: FrameFolder) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
+    for stem, path in masks.files.items():
+        if stem not in frames:
+            raise MaskError(
+                path,
+                found=f"no frame named {stem} in {frames.path}",
+                expected="a mask named like the frame it is painted on",
+                mend="rename the mask or add the frame",
+            )
+        yield stem, frames, masks
+
+
+def write_split(path: Path, splits: Mapping[str, Split]) -> None:
+    """Record the split of each part; told at warning level when masks came or went since it was first written."""
+    before = read_split(path)
+    for part, split in splits.items():
+        if part in before and before[part] != split:
+            log.warning("%s: the hand masks of %s changed; they are split anew (%s)", path, part, split.protocol)
+    if before != dict(splits):
+        data = {part: asdict(split) for part, split in splits.items()}
+        write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_split(path: Path) -> dict[str, Split]:
+    """The recorded split of each part; empty if none was recorded or the record is of another version."""
+    try:
+        data = json.loads(path.read_text())
+        names = {f.name for f in fields(Split)} - {"protocol"}
+        return {
+            part: Split(record["protocol"], **{name: tuple(record[name]) for name in names})
+            for part, record in data.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (json.JSONDecodeError, KeyError, TypeError):
+        log.warning("%s cannot be read; the masks are split anew", path)
+        return {}

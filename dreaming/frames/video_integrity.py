@@ -1,0 +1,60 @@
+"""Whether a video file holds all the bytes that its container promises: ffmpeg plays a cut-off one without a word."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether an mp4, mov, mkv, webm or gif ends before its container says; False for any other kind."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(0)
+        if head[4:] in _FIRST_BOXES:
+            return _lacks_boxes(file, size)
+        if head.startswith(_EBML):
+            return _lacks_clusters(file, size)
+        if head.startswith(b"GIF8"):
+            file.seek(-min(size, 1024), 2)
+            # Some writers pad behind the trailer, a semicolon.
+            return not file.read().rstrip(b"\0").endswith(b";")
+    return False
+
+
+def _lacks_boxes(file: BinaryIO, size: int) -> bool:
+    """Walk the top-level boxes of an ISO media file (ISO/IEC 14496-12, 4.2): one is cut, or there is no index."""
+    position, has_index = 0, False
+    while position < size:
+        file.seek(position)
+        header = file.read(16)
+        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        has_index |= kind == b"moov"
+        if has_index and not (kind.isalnum() if len(kind) == 4 else any(header)):
+            return False  # padding
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        position = position + max(length, 8) if length else size  # 0: to the end of the file
+    return position > size or not has_index
+
+
+def _lacks_clusters(file: BinaryIO, size: int) -> bool:
+    """Walk the top-level elements of a Matroska file (RFC 8794) to its segment, and see whether that is whole."""
+    position = 0
+    while position < size:
+        file.seek(position)
+        header = file.read(12)
+        id_length = 9 - header[0].bit_length()
+        field = header[id_length:]
+        if id_length > 4 or not field or not field[0]:
+            return True
+        width = 9 - field[0].bit_length()
+        value = int.from_bytes(field[:width], "big") - (1 << 7 * width)
+        if value == (1 << 7 * width) - 1:
+            return False  # all ones: a live recorder did not know the length
+        position += id_length + width + value
+        if header.startswith(_SEGMENT):
+            break
+    return position > size

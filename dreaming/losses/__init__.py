@@ -1,0 +1,1 @@
+"""Tensor in, training loss out: named, unweighted terms."""

@@ -1,0 +1,52 @@
+"""A trained segmentation network as a masker; serves the CNN and the UNet alike."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from dreaming.frames.arrays import Probability
+from dreaming.frames.clip import Clip
+from dreaming.frames.references import References
+from dreaming.frames.statistics import NEUTRAL
+from dreaming.maskers.base import Masker
+from dreaming.models import runs
+from dreaming.models.base import SegmentationModule
+from dreaming.models.fit import Workbench, load
+from dreaming.models.inference import on_device
+from dreaming.models.segmentation_recipe import SegmentationRecipe
+
+
+@dataclass
+class NetworkMasker(Masker):
+    """Masks by a network trained on this clip; an already trained one is used where it fits.
+
+    Attributes:
+        recipe: What is trained, and how.
+        workbench: What it is trained and run on.
+    """
+
+    recipe: SegmentationRecipe
+    workbench: Workbench
+
+    def learnt(self, clip: Clip, references: References) -> str:
+        """Fingerprint of the weights that ``fit`` would load."""
+        identity = self.recipe.identity(clip, references, self.workbench)
+        best = runs.find(clip.runs(self.recipe.name), identity)
+        return "untrained" if best is None else best.fingerprint
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Load the best weights of exactly this recipe and these references, training them first if there are none."""
+        best = self.recipe.find_or_train(clip, references, self.workbench)
+        module = load(self.recipe.module(statistics=NEUTRAL), best.weights)
+        assert isinstance(module, SegmentationModule)
+        self._module = module
+        return self
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's probability, in order."""
+        with on_device(self._module, self.workbench) as device:
+            for stem, image in clip.frames.read_ahead(stems):
+                frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+                yield stem, self._module.predict_probability(frame)[0, 0].float().cpu().numpy()

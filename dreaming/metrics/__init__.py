@@ -1,0 +1,1 @@
+"""Comparisons of a result with the truth."""

@@ -1,0 +1,1 @@
+"""LightningModules, and the one function that fits them."""

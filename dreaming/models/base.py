@@ -1,0 +1,194 @@
+"""What every segmenter shares: one step for training, validation and test, and prediction of frames of any size."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypeAlias, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import BinaryAccuracy
+
+from dreaming.data.base import MaskSample
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Size
+from dreaming.frames.statistics import ColourStatistics
+from dreaming.losses.mask import mask_terms
+from dreaming.metrics.boundary import BoundaryF
+from dreaming.metrics.region import FrameJaccard
+from dreaming.models.tiles import Sizing, fitting, padded, region, tiled
+from dreaming.networks.position import centre, coordinates
+
+Stage: TypeAlias = Literal["train", "val", "test"]
+
+
+class SegmentationModule(LightningModule):
+    """Learns one video's masks from a few of its frames.
+
+    Args:
+        network: Makes the network: ``network(in_channels=...)``. The network takes a normalised picture and its
+            places, returns logits, and says its ``margin``, ``multiple`` and ``residue``.
+        optimizer: Makes the optimiser: ``optimizer(parameters, lr=...)``.
+        lr: Learning rate.
+        loss_weights: What each term of ``losses.mask`` counts; a term that is left out counts nothing.
+        statistics: The clip's colours; ``NEUTRAL`` where a checkpoint is about to bring its own.
+        positive_weight: What a foreground pixel counts in the cross-entropy against one of the background.
+        scale: Frames are resized by it before the network, logits back after it. Training crops come at that
+            resolution already.
+        tile: Side in pixels, at ``scale``, of the tiles that a frame is cut into for prediction; None: whole frames.
+        overlap: Pixels, at ``scale``, by which neighbouring tiles overlap, blended linearly.
+        flip: Average each prediction with that of the mirrored frame.
+        channels_last: Lay features out channel by channel in memory; faster on most devices.
+        in_channels: Channels of the picture: 3, and those of the evidence.
+
+    Raises:
+        ConfigError: If a loss term has no such name.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        *,
+        network: Callable[..., nn.Module],
+        optimizer: Callable[..., Optimizer],
+        lr: float,
+        loss_weights: Mapping[str, float],
+        statistics: ColourStatistics,
+        positive_weight: float = 1.0,
+        scale: float = 1.0,
+        tile: int | None = None,
+        overlap: int = 64,
+        flip: bool = False,
+        channels_last: bool = True,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        self.network = network(in_channels=in_channels)
+        self.optimizer, self.lr, self.loss_weights = optimizer, lr, dict(loss_weights)
+        self.positive_weight, self.scale, self.flip = positive_weight, scale, flip
+        self.tile, self.overlap = tile, overlap
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.register_buffer("mean", torch.as_tensor(statistics.mean, dtype=torch.float32))
+        # A clip of one flat colour has no deviation to divide by.
+        deviation = torch.as_tensor(statistics.deviation, dtype=torch.float32)
+        self.register_buffer("deviation", deviation.clamp(min=1 / 255))
+        terms = mask_terms(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
+        for name in self.loss_weights:
+            if name not in terms:
+                raise ConfigError(
+                    f"loss_weights.{name}", found="no such term", expected=" or ".join(terms), mend="correct its name"
+                )
+        scores: dict[str, Metric | MetricCollection] = {
+            "jaccard": FrameJaccard(),
+            "accuracy": BinaryAccuracy(),
+            "boundary_f": BoundaryF(),
+        }
+        # Groups would merge two metrics whose first values happen to be equal.
+        self.scores = nn.ModuleDict(
+            {
+                f"{stage}_scores": MetricCollection(scores, prefix=f"{stage}/", compute_groups=False).clone()
+                for stage in ("val", "test")
+            }
+        )
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimiser; a schedule of its learning rate belongs to the fit, which knows the budget."""
+        return self.optimizer(self._parameters_to_train(), lr=self.lr)
+
+    def _parameters_to_train(self) -> Iterable[Parameter]:
+        return (weight for weight in self.parameters() if weight.requires_grad)
+
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Logits (B, 1, H - 2 margin, W - 2 margin) of pictures (B, 3, H, W) in 0..1, at the network's resolution."""
+        image = torch.cat([(image[:, :3] - self.mean[:, None, None]) / self.deviation[:, None, None], image[:, 3:]], 1)
+        logits: Tensor = self.network(image.contiguous(memory_format=self.layout), places)
+        return logits.float()
+
+    def training_step(self, batch: MaskSample, index: int) -> Tensor:
+        """The weighted loss of crops."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: MaskSample, index: int) -> Tensor:
+        """The weighted loss of whole frames, and their scores."""
+        return self._step(batch, "val")
+
+    def test_step(self, batch: MaskSample, index: int) -> Tensor:
+        """The weighted loss of whole frames, and their scores."""
+        return self._step(batch, "test")
+
+    def _step(self, batch: MaskSample, stage: Stage) -> Tensor:
+        logits = self._crop_logits(batch) if stage == "train" else self.predict_logits(batch["image"])
+        # Without padding the network says nothing on a crop's border.
+        mask = centre(batch["mask"], logits)
+        terms = mask_terms(logits, mask, self.positive_weight)
+        loss = torch.stack([weight * terms[name] for name, weight in self.loss_weights.items()]).sum()
+        values = {f"{stage}/loss": loss.detach()} | {f"{stage}/loss/{name}": term for name, term in terms.items()}
+        training, count = stage == "train", len(mask)
+        self.log_dict(values, batch_size=count, on_step=training, on_epoch=not training, sync_dist=not training)
+        if not training:
+            scores = self.scores[f"{stage}_scores"]
+            assert isinstance(scores, MetricCollection)
+            scores.update(logits.sigmoid(), mask.int())
+            self.log_dict(scores, batch_size=count, on_step=False, on_epoch=True)
+        return loss
+
+    def _crop_logits(self, batch: MaskSample) -> Tensor:
+        """Logits of training crops, cut to a size that the network can take."""
+        image, places = batch["image"], batch["places"]
+        size = [fitting(length, self.network, cut=True) for length in image.shape[-2:]]
+        lost = 2 * cast(Sizing, self.network).margin
+        if min(size) <= lost:
+            raise ConfigError(
+                "data.segmentation.crop",
+                found=f"{image.shape[-1]} pixels",
+                expected=f"more than the {lost} that the network's convolutions take away",
+                mend="raise it or pad the convolutions",
+            )
+        like = image.new_empty(size)
+        return self(centre(image, like), centre(places, like))
+
+    @torch.no_grad()
+    def predict_probability(self, image: Tensor) -> Tensor:
+        """Probability (B, 1, H, W) in 0..1 that a pixel is foreground.
+
+        Args:
+            image: Whole frames of any size, (B, 3, H, W) RGB in 0..1.
+        """
+        return self.predict_logits(image).sigmoid()
+
+    def predict_logits(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of whole frames (B, 3, H, W) in 0..1, whatever their size."""
+        height, width = image.shape[-2:]
+        size = (max(1, round(height * self.scale)), max(1, round(width * self.scale)))
+        if size != (height, width):
+            # Training crops come from frames that were averaged over areas; an antialiased resize is that.
+            image = F.interpolate(image, size, mode="bilinear", antialias=True)
+        logits = self._frame_logits(image)
+        if self.flip:
+            logits = (logits + self._frame_logits(image.flip(-1), mirror=True).flip(-1)) / 2
+        if size != (height, width):
+            logits = F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+        return logits
+
+    def _frame_logits(self, image: Tensor, mirror: bool = False) -> Tensor:
+        """Logits of whole frames at the network's resolution, in one piece or in tiles."""
+        frame: Size = (image.shape[-2], image.shape[-1])
+
+        def logits_of(origin: tuple[int, int], size: Size) -> Tensor:
+            """Logits of a region, which is given the frame around it as far as the network's margin."""
+            start, full = padded(origin, size, self.network)
+            places = coordinates(full, frame, start, image.device)
+            if mirror:
+                places = places * places.new_tensor([-1.0, 1.0])[:, None, None]
+            logits = self(region(image, start, full), places)
+            return logits[..., : size[0], : size[1]]
+
+        if self.tile is None:
+            return logits_of((0, 0), frame)
+        return tiled(logits_of, frame, self.tile, self.overlap, cast(Sizing, self.network).multiple)

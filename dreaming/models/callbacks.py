@@ -1,0 +1,113 @@
+"""Lightning callbacks of a fit: learning rate over the budget, progress bar, record of the monitored value."""
+
+import math
+from contextlib import ExitStack
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback, Timer
+
+from dreaming.progress import Bar, bar
+
+
+def steps_done(trainer: lightning.Trainer) -> int:
+    """Batches trained on so far, counted once each however many optimizers there are."""
+    return trainer.fit_loop.epoch_loop.total_batch_idx + 1
+
+
+class CosineToBudget(Callback):
+    """Let every optimizer's learning rate fall to ``floor`` of its start by half a cosine over steps or time.
+
+    Whichever of the two budgets is nearer to its end decides, so the rate has fallen when the fit ends.
+
+    Args:
+        max_steps: Steps of the whole fit.
+        timer: Its clock; a limit of None leaves time out of it.
+        warmup: Steps of linear rise at the start.
+        floor: Share of the learning rate that is left at the end.
+    """
+
+    def __init__(self, max_steps: int, timer: Timer, warmup: int = 0, floor: float = 0.02) -> None:
+        self.max_steps, self.timer, self.warmup, self.floor = max_steps, timer, warmup, floor
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Set the rate for the step that begins."""
+        step = steps_done(trainer) - 1
+        left = self.timer.time_remaining()
+        clock = 0.0 if left is None else 1 - left / max(left + self.timer.time_elapsed(), 1e-9)
+        share = min(1.0, max(step / self.max_steps, clock))
+        scale = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share))
+        for optimizer in trainer.optimizers:
+            for group in optimizer.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+                group["lr"] = group["initial_lr"] * scale * min(1.0, (step + 1) / (self.warmup + 1))
+
+
+class Curve(Callback):
+    """Record the monitored value at each validation, and the steps done; saved with the checkpoint.
+
+    Args:
+        monitor: Name of the logged value.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor, self.values, self.steps = monitor, dict[int, float](), 0
+
+    def best(self, sign: int) -> int:
+        """The earliest step of the best value; ``sign`` +1 if more is better."""
+        return max(self.values, key=lambda step: (sign * self.values[step], -step))
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Note the value."""
+        self.values[steps_done(trainer)] = float(trainer.callback_metrics[self.monitor])
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Note the step."""
+        self.steps = steps_done(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"steps": self.steps, "values": dict(self.values)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue a record."""
+        self.steps, self.values = state_dict["steps"], dict(state_dict["values"])
+
+
+class StepBar(Callback):
+    """A progress bar over steps, with the loss and the monitored value.
+
+    Args:
+        title: What is being fitted.
+        total: Steps of the whole fit.
+        timer: Its clock, for budgets in time.
+        monitor: Name of the logged value to show.
+    """
+
+    def __init__(self, title: str, total: int, timer: Timer, monitor: str) -> None:
+        self.title, self.total, self.timer, self.monitor = title, total, timer, monitor
+        self._stack = ExitStack()
+        self._bar: Bar | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Open the bar, at the place where a continued run stands."""
+        if trainer.is_global_zero:
+            self._bar = self._stack.enter_context(bar(self.title, self.total))
+            self._bar.skip(steps_done(trainer) - 1)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """One step further."""
+        if self._bar is not None:
+            metrics = trainer.callback_metrics
+            shown = [name for name in ("train/loss", self.monitor) if name in metrics]
+            left = self.timer.time_remaining()
+            clock = [] if left is None else [f"{left:.0f} s left at most"]
+            self._bar.advance("  ".join([f"{name} {float(metrics[name]):.3f}" for name in shown] + clock))
+
+    def on_train_end(self, *_: Any) -> None:
+        """Close the bar."""
+        self._stack.close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close the bar."""
+        self._stack.close()

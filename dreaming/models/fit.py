@@ -1,0 +1,281 @@
+"""The one place that owns a Trainer: fitting a model within a budget, by folds, and continuing where it was."""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.loggers import Logger
+
+from dreaming.errors import CheckpointError
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.manifest import NO_EFFECT
+from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
+from dreaming.models.pictures import PICTURES, Pictures, send
+from dreaming.models.runs import Best, begin
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When one fit ends: whichever comes first.
+
+    Attributes:
+        max_steps: Training steps.
+        max_time: Wall time in seconds; None for no limit.
+    """
+
+    max_steps: int
+    max_time: float | None = None
+
+    def __str__(self) -> str:
+        limit = "" if self.max_time is None else f" or {self.max_time:.0f} s, whichever comes first"
+        return f"{self.max_steps} steps{limit}"
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What a fit runs on; nothing here is meant to change its result.
+
+    Attributes:
+        trainer: Builds the Trainer: device, precision, strategy.
+        loggers: Build the loggers by name.
+        seed: Seed of everything random.
+    """
+
+    trainer: Callable[..., lightning.Trainer] = field(metadata=NO_EFFECT)
+    loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """Everything that decides what a model learns, but the clip.
+
+    Attributes:
+        name: The model's name; its runs lie in ``runs/<name>/``.
+        module: Builds the LightningModule from what is known of the clip only.
+        data: Builds the LightningDataModule from the frames to learn from and those to validate on.
+        monitor: Logged value that tells the best checkpoint.
+        mode: ``max`` or ``min`` of it.
+        patience: Validations without improvement before a fit stops; None for never.
+        validate_every: Steps between validations; also what a kill loses at most.
+        budget: When one fit ends.
+    """
+
+    name: str
+    module: Callable[..., lightning.LightningModule]
+    data: Callable[..., lightning.LightningDataModule]
+    monitor: str
+    mode: str
+    validate_every: int
+    budget: Budget
+    patience: int | None = None
+
+    @property
+    def sign(self) -> int:
+        """+1 where more of the monitored value is better, -1 where less is."""
+        return 1 if self.mode == "max" else -1
+
+    @abstractmethod
+    def subjects(self, clip: Clip) -> list[str]:
+        """What there is to learn in a clip: names of its parts, or of its layers."""
+
+    @abstractmethod
+    def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
+        """Learn one of the subjects in a run folder, continuing what was begun there; record it if it is the best."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a fit ended.
+
+    Attributes:
+        checkpoint: The checkpoint to use: the best where there was a validation, else the last.
+        score: Best monitored value; NaN without validation.
+        step: Steps at which it was reached.
+        curve: Monitored value by step.
+        steps: Steps done in all.
+        seconds: Wall time of training.
+    """
+
+    checkpoint: str
+    score: float
+    step: int
+    curve: Mapping[int, float]
+    steps: int
+    seconds: float
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "Outcome | None":
+        """The outcome of a finished fit, None if it has not finished."""
+        if not path.exists():
+            return None
+        data = json.loads(path.read_text())
+        data["curve"] = {int(step): value for step, value in data["curve"].items()}
+        return cls(**data)
+
+
+def fit(
+    recipe: Recipe,
+    workbench: Workbench,
+    folder: Path,
+    *,
+    module: Callable[[], lightning.LightningModule],
+    data: lightning.LightningDataModule,
+    validate: bool,
+    identity: Mapping[str, Any],
+    title: str,
+    max_steps: int | None = None,
+    alone: bool = True,
+    unseen_curve: Mapping[int, float] | None = None,
+    unseen_pictures: Sequence[Path] = (),
+) -> Outcome:
+    """Fit one model in its own folder, or continue there if it was cut off, or return at once if it is finished.
+
+    Args:
+        recipe: What to fit and how long.
+        workbench: Trainer and loggers.
+        folder: Where checkpoints, metrics and the outcome go.
+        module: Builds the module; called with the random generators seeded.
+        data: Its batches; an epoch is ``recipe.validate_every`` steps.
+        validate: Whether ``data`` has validation batches.
+        identity: Plain data that the checkpoint keeps and that must be the same to continue.
+        title: Shown on the progress bar.
+        max_steps: Instead of the budget's.
+        alone: Whether it speaks for its run; a fold does not, and logs to its CSV file only.
+        unseen_curve: Monitored value by step that folds measured for this fit; logged as its own.
+        unseen_pictures: Pictures that folds made for this fit; logged as its own.
+
+    Raises:
+        CheckpointError: If the folder holds the beginning of another fit.
+    """
+    begin(folder, identity)
+    finished = Outcome.read(folder / "outcome.json")
+    if finished is not None:
+        return finished
+    lightning.seed_everything(workbench.seed, verbose=False)
+    steps = max_steps or recipe.budget.max_steps
+    model = module()
+    timer = Timer(None if recipe.budget.max_time is None else timedelta(seconds=recipe.budget.max_time), verbose=False)
+    curve = Curve(recipe.monitor)
+    keep = ModelCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor=recipe.monitor if validate else None,
+        mode=recipe.mode,
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=not validate,
+    )
+    callbacks: list[Callback] = [
+        timer,
+        CosineToBudget(steps, timer),
+        StepBar(title, steps, timer, recipe.monitor),
+        curve,
+        keep,
+        Pictures(folder / PICTURES),
+    ]
+    if validate and recipe.patience is not None:
+        callbacks.append(EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience))
+    trainer = workbench.trainer(
+        max_epochs=math.ceil(steps / recipe.validate_every),
+        callbacks=callbacks,
+        logger=_loggers(workbench, folder, identity, alone=alone),
+        limit_val_batches=None if validate else 0,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        log_every_n_steps=1,
+    )
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.exists():
+        log.info("%s: continuing from %s", recipe.name, last)
+    for logger in trainer.loggers:
+        for step, value in (unseen_curve or {}).items():
+            logger.log_metrics({recipe.monitor: value}, step=step)
+        send(logger, unseen_pictures)
+    started = time.monotonic()
+    with _quiet_lightning():
+        trainer.fit(model, data, ckpt_path=last if last.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    for logger in trainer.loggers:
+        logger.finalize("success")
+    best = keep.best_model_path if validate else str(last)
+    outcome = Outcome(
+        checkpoint=str(Path(best).relative_to(folder)),
+        score=float(keep.best_model_score) if validate and keep.best_model_score is not None else math.nan,
+        step=curve.best(recipe.sign) if validate else curve.steps,
+        curve=curve.values,
+        steps=curve.steps,
+        seconds=time.monotonic() - started,
+    )
+    outcome.write(folder / "outcome.json")
+    return outcome
+
+
+def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.LightningModule:
+    """Load a checkpoint's weights into a module built from the same config.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or one of another model.
+    """
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
+    except FileNotFoundError:
+        found = "no such file"
+    except (RuntimeError, KeyError, EOFError, OSError) as error:
+        found = "a file that is no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        found = "a file that is no checkpoint, or holds more than weights"
+    else:
+        return module.eval()
+    raise CheckpointError(
+        checkpoint,
+        found=found,
+        expected=f"a checkpoint of {type(module).__name__} with the same network",
+        mend="delete its run folder to train again, or set the model's config as it was trained",
+    )
+
+
+def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *, alone: bool) -> list[Logger]:
+    chosen = {name: build for name, build in workbench.loggers.items() if alone or name == "csv"}
+    loggers = [build(save_dir=str(folder)) for build in chosen.values()]
+    for logger in loggers:
+        logger.log_hyperparams({"seed": workbench.seed, "recipe": identity["recipe"]})
+    return loggers
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's chatter about hardware and workers out of the user's log; its warnings stay in debug runs."""
+    chatty = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in chatty]
+    for logger in chatty:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(chatty, levels, strict=True):
+            logger.setLevel(level)

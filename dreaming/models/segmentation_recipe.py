@@ -1,0 +1,168 @@
+"""How a segmenter is trained on a clip's hand masks: with held-out masks, or by folds where masks are few."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import lightning
+import numpy as np
+
+from dreaming.errors import MaskError
+from dreaming.frames.clip import Clip
+from dreaming.frames.manifest import describe, fingerprint
+from dreaming.frames.references import References
+from dreaming.frames.statistics import ColourStatistics, measure
+from dreaming.models import runs
+from dreaming.models.fit import Outcome, Recipe, Workbench, fit
+from dreaming.models.pictures import PICTURES
+from dreaming.models.runs import Best
+
+log = logging.getLogger(__name__)
+
+MINIMUM = 2
+
+
+@dataclass(frozen=True)
+class SegmentationRecipe(Recipe):
+    """Recipe of a segmenter.
+
+    Attributes:
+        folds: Folds where no mask is held back; fewer if there are fewer masks.
+        statistics_frames: Frames, spread over the clip, that its colour statistics are measured on.
+    """
+
+    folds: int = 5
+    statistics_frames: int = 100
+
+    def subjects(self, clip: Clip) -> list[str]:
+        """The clip's parts."""
+        return clip.parts
+
+    def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
+        """Learn one part's masks in a run folder."""
+        references = clip.references(subject, clip.split(subject).nn)
+        with self._lock(clip):
+            return self._train_on(clip, references, workbench, folder)
+
+    def _lock(self, clip: Clip) -> AbstractContextManager[None]:
+        return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
+
+    def identity(self, clip: Clip, references: References, workbench: Workbench) -> dict[str, Any]:
+        """What tells this training from any other."""
+        held_out = self._held_out(clip, references)
+        return {
+            "recipe": describe(self),
+            "references": fingerprint(references.stems, references.images, references.masks, held_out),
+            "seed": workbench.seed,
+        }
+
+    def _held_out(self, clip: Clip, references: References) -> tuple[str, ...]:
+        """Names of those references that the split keeps for validation."""
+        kept = clip.split(references.part).nn_valid
+        return tuple(stem for stem in references.stems if stem in kept)
+
+    def find_or_train(self, clip: Clip, references: References, workbench: Workbench) -> Best:
+        """The finished run of exactly this recipe and these references; trained first where there is none."""
+        folder, identity = clip.runs(self.name), self.identity(clip, references, workbench)
+        with self._lock(clip):
+            best = runs.find(folder, identity)
+            if best is None:
+                begun = runs.unfinished(folder, identity)
+                best = self._train_on(clip, references, workbench, begun or runs.new_folder(folder))
+        return best
+
+    def _train_on(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Best:
+        """Train in ``folder``: once where masks are held out, else by folds and then on all.
+
+        Raises:
+            MaskError: If there are fewer than two masks to train on.
+        """
+        identity = self.identity(clip, references, workbench)
+        runs.begin(folder, identity)
+        held_out = self._held_out(clip, references)
+        train, valid = references.without(held_out), references.select(held_out)
+        if len(train) < MINIMUM:
+            raise MaskError(
+                clip.path,
+                found=f"{len(train)} hand mask to train {self.name} on",
+                expected=f"at least {MINIMUM}",
+                mend="paint the masks of a few more frames",
+            )
+        statistics = self._statistics(clip)
+
+        def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
+            return fit(
+                self,
+                workbench,
+                place,
+                module=lambda: self.module(statistics=statistics),
+                data=self._batches(learn, unseen, statistics, workbench.seed),
+                validate=unseen is not None,
+                identity=identity if place == folder else {**identity, "learn": list(learn.stems)},
+                title=title,
+                **more,
+            )
+
+        if len(valid):
+            protocol = clip.split(references.part).protocol
+            log.info("%s: %d masks to train, %d to validate; %s", self.name, len(train), len(valid), self.budget)
+            outcomes = [fit_one(folder, train, valid, self.name)]
+            score, steps = outcomes[0].score, outcomes[0].step
+        else:
+            protocol = "folds"
+            parts = train.folds(self.folds)
+            log.info(
+                "%s: %d masks, %d folds and a last fit on all; each %s", self.name, len(train), len(parts), self.budget
+            )
+            places = [folder / f"fold-{k}" for k in range(1, len(parts) + 1)]
+            outcomes = [
+                fit_one(place, train.without(part.stems), part, f"{self.name} {place.name}", alone=False)
+                for place, part in zip(places, parts, strict=True)
+            ]
+            curve = mean_curve([outcome.curve for outcome in outcomes])
+            steps = max(curve, key=lambda step: (self.sign * curve[step], -step))
+            score = curve[steps]
+            log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, score, steps)
+            title = f"{self.name} on all {len(train)}"
+            pictures = [place / PICTURES for place in places]
+            outcomes.append(
+                fit_one(folder, train, None, title, max_steps=steps, unseen_curve=curve, unseen_pictures=pictures)
+            )
+        best = Best(
+            folder=folder,
+            checkpoint=outcomes[-1].checkpoint,
+            score=score,
+            monitor=self.monitor,
+            mode=self.mode,
+            steps=steps,
+            protocol=protocol,
+            subject=references.part,
+            identity=identity,
+            seconds=sum(outcome.seconds for outcome in outcomes),
+        )
+        runs.record(best, clip.runs(self.name))
+        log.info("%s: trained in %.0f s, %s %.4f (%s)", self.name, best.seconds, self.monitor, score, protocol)
+        return best
+
+    def _batches(
+        self, learn: References, unseen: References | None, statistics: ColourStatistics, seed: int
+    ) -> lightning.LightningDataModule:
+        return self.data(
+            train=learn, valid=unseen, statistics=statistics, steps_per_epoch=self.validate_every, seed=seed
+        )
+
+    def _statistics(self, clip: Clip) -> ColourStatistics:
+        stems = clip.stems
+        places = np.unique(np.linspace(0, len(stems) - 1, min(self.statistics_frames, len(stems))).round().astype(int))
+        return measure(image for _, image in clip.frames.read_ahead([stems[i] for i in places]))
+
+
+def mean_curve(curves: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """The mean of the folds' monitored values by step; a fold that stopped early stands for its last value."""
+    steps = sorted(set().union(*curves))
+    held = [[curve[max((s for s in curve if s <= step), default=min(curve))] for step in steps] for curve in curves]
+    return {step: fmean(values) for step, values in zip(steps, zip(*held, strict=True), strict=True)}

@@ -1,0 +1,1 @@
+"""Plain torch modules with weights; nothing of Lightning."""

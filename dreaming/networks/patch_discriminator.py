@@ -1,0 +1,43 @@
+"""A discriminator that judges overlapping patches of an image, not the image as a whole."""
+
+import itertools
+
+from torch import Tensor, nn
+
+
+class PatchDiscriminator(nn.Module):
+    """Convolutions 4x4 with instance normalisation, as in Isola et al. 2017 (PatchGAN) and Texler et al. 2020.
+
+    Args:
+        channels: Of the images judged.
+        filters: Of the first convolution; doubled by each further one, up to eight times.
+        layers: Convolutions with stride 2; one of stride 1 and the judging one follow. With 2 layers a verdict sees
+            34x34 pixels.
+        slope: Of the LeakyReLU below zero.
+    """
+
+    def __init__(self, *, channels: int = 3, filters: int = 12, layers: int = 2, slope: float = 0.2) -> None:
+        super().__init__()
+        widths = [channels, *(filters * min(2**layer, 8) for layer in range(layers + 1))]
+        self.steps = nn.ModuleList()
+        for place, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+            stride = 2 if place < layers else 1
+            convolution = nn.Conv2d(inputs, outputs, kernel_size=4, stride=stride, padding=1)
+            norm = nn.InstanceNorm2d(outputs) if place > 0 else nn.Identity()
+            self.steps.append(nn.Sequential(convolution, norm, nn.LeakyReLU(slope)))
+        self.judge = nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge (B, channels, H, W) in -1..1, at least 16x16 pixels with 2 layers.
+
+        Returns:
+            The verdicts (B, 1, h, w), near 1 where the image looks genuine, and the feature maps they were drawn from,
+            first to last.
+        """
+        features: list[Tensor] = []
+        current = image
+        for step in self.steps:
+            current = step(current)
+            features.append(current)
+        verdicts: Tensor = self.judge(current)
+        return verdicts, features

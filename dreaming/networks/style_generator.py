@@ -1,0 +1,133 @@
+"""The generator of few-shot patch-based training: an encoder, residual blocks, a decoder with skips."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dreaming.errors import ConfigError
+
+
+def _encode(inputs: int, outputs: int, kernel: int, stride: int, slope: float) -> nn.Sequential:
+    # No bias before batch normalisation, which would subtract it again.
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(slope),
+    )
+
+
+def _decode(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+def _double(image: Tensor, like: Tensor) -> Tensor:
+    """Upsample by two, cropped to the size of ``like``: a stride of two rounds odd sizes up."""
+    doubled = functional.interpolate(image, scale_factor=2, mode="nearest")
+    return doubled[..., : like.shape[-2], : like.shape[-1]]
+
+
+class ResidualBlock(nn.Module):
+    """``x + conv(relu(norm(conv(relu(x)))))`` with 3x3 convolutions.
+
+    Args:
+        channels: Of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C, H, W)."""
+        changed: Tensor = self.change(features)
+        return features + changed
+
+
+class StyleGenerator(nn.Module):
+    """Turns a frame into a stylised frame of the same size, whatever the size.
+
+    Texler et al. 2020, "Interactive Video Stylization Using Few-Shot Patch-Based Training". Departs from its code in
+    two points: the second strided convolution runs once and feeds both the blocks and the skip, and odd sizes work.
+
+    Args:
+        channels: Of the input: 3 for RGB plus those of the guides.
+        filters: Of the three encoder convolutions, the residual blocks (the same as the third's), both decoder steps
+            and the last 7x7 convolution.
+        blocks: Number of residual blocks.
+        slope: Of the encoder's LeakyReLU below zero.
+        smoothers: Whether two 3x3 convolutions follow the last 7x7 one.
+
+    Attributes:
+        multiple: Tiles that start at multiples of this many pixels see the same sampling grid as the whole frame.
+
+    Raises:
+        ConfigError: If ``filters`` does not have six entries, or the fourth differs from the third.
+    """
+
+    multiple = 4
+
+    def __init__(
+        self,
+        *,
+        channels: int = 3,
+        filters: Sequence[int] = (32, 64, 128, 128, 128, 64),
+        blocks: int = 7,
+        slope: float = 0.2,
+        smoothers: bool = True,
+    ) -> None:
+        super().__init__()
+        if len(filters) != 6 or filters[2] != filters[3]:
+            raise ConfigError(
+                "model.style.module.generator.filters",
+                found=str(list(filters)),
+                expected="six numbers, the fourth like the third",
+                mend="use [32, 64, 128, 128, 128, 64] or a multiple of it",
+            )
+        full, half, quarter, _, rising, last = filters
+        self.encode_full = _encode(channels, full, 7, 1, slope)
+        self.encode_half = _encode(full, half, 3, 2, slope)
+        self.encode_quarter = _encode(half, quarter, 3, 2, slope)
+        self.blocks = nn.Sequential(*(ResidualBlock(quarter) for _ in range(blocks)))
+        self.decode_half = _decode(2 * quarter, rising)
+        self.decode_full = _decode(rising + half, rising)
+        self.merge = nn.Sequential(nn.Conv2d(rising + full + channels, last, kernel_size=7, padding=3), nn.ReLU())
+        self.smooth = nn.Sequential()
+        if smoothers:
+            self.smooth = nn.Sequential(
+                nn.Conv2d(last, last, kernel_size=3, padding=1),
+                nn.ReLU(),
+                nn.BatchNorm2d(last),
+                nn.Conv2d(last, last, kernel_size=3, padding=1),
+                nn.ReLU(),
+            )
+        self.colour = nn.Sequential(nn.Conv2d(last, 3, kernel_size=1), nn.Tanh())
+
+    @property
+    def margin(self) -> int:
+        """Radius of the receptive field in pixels: nothing farther away changes an output pixel."""
+        encoder = 3 + 1 + 2  # the second strided convolution steps over two pixels at a time
+        blocks = 2 * 4 * len(self.blocks)
+        decoder = 2 + 1 + 3  # 3: nearest upsampling takes a pixel from up to 2 + 1 pixels before it
+        return encoder + blocks + decoder + 3 + (2 if len(self.smooth) else 0)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        """Map (B, channels, H, W) in -1..1 to (B, 3, H, W) in -1..1."""
+        full = self.encode_full(frame)  # (B, f0, H, W)
+        half = self.encode_half(full)  # (B, f1, H/2, W/2), rounded up
+        quarter = self.encode_quarter(half)  # (B, f2, H/4, W/4), rounded up
+        deep = self.blocks(quarter)
+        rising = self.decode_half(_double(torch.cat((deep, quarter), dim=1), like=half))
+        rising = self.decode_full(_double(torch.cat((rising, half), dim=1), like=full))
+        merged = self.merge(torch.cat((rising, full, frame), dim=1))
+        image: Tensor = self.colour(self.smooth(merged))
+        return image

@@ -1,0 +1,145 @@
+"""Feature maps of VGG-19 trained on ImageNet, in torchvision's layout and without torchvision."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dreaming.errors import ConfigError, WeightsError
+
+OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+OFFICIAL_SHA256 = "dcbb9e9d"  # the first digits, as PyTorch writes them into the file's name
+
+# Convolutions between two poolings, and their channels as multiples of the first ones'.
+_STAGES = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
+
+_MEND = (
+    f"download {OFFICIAL_URL} and set model.style.module.vgg.weights to that file, "
+    "or set model.style.module.perceptual=discriminator, which needs no download"
+)
+
+
+def _features(width: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    inputs = 3
+    for convolutions, multiple in _STAGES:
+        for _ in range(convolutions):
+            # Not in place, or the ReLU would overwrite the convolution's map that may have been asked for.
+            layers += [nn.Conv2d(inputs, width * multiple, kernel_size=3, padding=1), nn.ReLU()]
+            inputs = width * multiple
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
+
+
+class Vgg19Features(nn.Module):
+    """Frozen VGG-19 (Simonyan & Zisserman 2015), cut off after the last layer that is asked for.
+
+    Args:
+        layers: Places in torchvision's ``vgg19().features`` whose outputs are returned.
+        weights: A state dict in torchvision's layout; None downloads the official one into ``cache``.
+        sha256: First digits of the checksum ``weights`` must have; None accepts any file.
+        url: Where the official weights lie; the file's name ends in the first digits of its checksum.
+        cache: Folder for the download; None is PyTorch's own.
+        normalise: Whether ImageNet's mean and deviation are taken out first (Texler et al. 2020 do not).
+        width: Channels of the first convolution; 64 in VGG-19.
+
+    Raises:
+        ConfigError: If a layer does not exist.
+        WeightsError: If the weights cannot be had, or are not those of this network.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: Sequence[int] = (0, 3, 5),
+        weights: str | Path | None = None,
+        sha256: str | None = OFFICIAL_SHA256,
+        url: str = OFFICIAL_URL,
+        cache: str | Path | None = None,
+        normalise: bool = False,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        features = _features(width)
+        if not layers or min(layers) < 0 or max(layers) >= len(features):
+            raise ConfigError(
+                "model.style.module.vgg.layers",
+                found=str(list(layers)),
+                expected=f"places in 0..{len(features) - 1}",
+                mend="use [0, 3, 5] or others in that range",
+            )
+        self.layers = frozenset(layers)
+        self.features = nn.Sequential(*list(features)[: max(layers) + 1])
+        self.normalise = normalise
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        if weights is None:
+            state = _download(url, cache)
+            where = url
+        else:
+            state = _read(Path(weights), sha256)
+            where = str(weights)
+        try:
+            self.load_state_dict({key: value for key, value in state.items() if key in self.state_dict()})
+        except RuntimeError as error:
+            raise WeightsError(
+                where, found="weights of another network", expected="VGG-19 in torchvision's layout", mend=_MEND
+            ) from error
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W) in -1..1 to the chosen layers' outputs, in the network's order."""
+        current = image
+        if self.normalise:
+            current = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("deviation")
+        found: list[Tensor] = []
+        for place, layer in enumerate(self.features):
+            current = layer(current)
+            if place in self.layers:
+                found.append(current)
+        return found
+
+
+def _download(url: str, cache: str | Path | None) -> Mapping[str, Tensor]:
+    folder = None if cache is None else str(cache)
+    try:
+        return torch.hub.load_state_dict_from_url(
+            url, model_dir=folder, map_location="cpu", check_hash=True, weights_only=True
+        )
+    except OSError as error:
+        raise WeightsError(
+            url, found=f"no way to download it ({error})", expected="the weights of VGG-19", mend=_MEND
+        ) from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            url,
+            found="a damaged or foreign file, downloaded or in the cache",
+            expected="the weights of VGG-19",
+            mend=_MEND,
+        ) from error
+
+
+def _read(path: Path, sha256: str | None) -> Mapping[str, Tensor]:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(path, found="no readable file", expected="the weights of VGG-19", mend=_MEND) from error
+    if sha256 is not None and not found.startswith(sha256):
+        raise WeightsError(
+            path,
+            found=f"a file with SHA-256 {found[:8]}...",
+            expected=f"one that starts with {sha256}",
+            mend=f"{_MEND}; for weights of your own set model.style.module.vgg.sha256=null",
+        )
+    try:
+        state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            path, found="a file that is no state dict", expected="the weights of VGG-19", mend=_MEND
+        ) from error
+    return state

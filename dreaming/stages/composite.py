@@ -1,0 +1,163 @@
+"""The ``composite`` stage: the layers patched together by their masks, and the video made of them."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ClipError
+from dreaming.frames.arrays import Image, Probability
+from dreaming.frames.clip import MANIFEST, Clip
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.folder import FrameFolder, ahead
+from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.frames.morphology import feather
+from dreaming.frames.video_writer import write_video
+from dreaming.progress import bar
+from dreaming.stages.base import Stage
+from dreaming.stages.extract import find_video, read_source
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_RATE = 24
+
+
+@dataclass
+class CompositeStage(Stage):
+    """Blend the layers bottom to top over the frame, write ``composite/`` and ``dream.mp4``.
+
+    Attributes:
+        maskers: Names of the selected maskers.
+        masker: Whose masks cut the layers out; None for the last selected one.
+        threshold: Probability from which on a pixel belongs to the part before feathering; None keeps it soft.
+        feather: Sigma in pixels of the Gaussian that softens a layer's edge.
+        alpha: Write each layer as PNG with alpha to ``alpha/<layer>/`` too.
+        fps: Frames a second; None for the source's own frame times.
+        crf: Constant rate factor; lower is better and larger.
+        codec: Video encoder.
+        preset: The encoder's speed preset.
+        workers: Frames blended at once.
+    """
+
+    name: ClassVar[str] = "composite"
+    reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
+
+    maskers: Sequence[str] = field(metadata=NO_EFFECT)
+    masker: str | None = field(default=None, metadata=NO_EFFECT)
+    threshold: float | None = 0.5
+    feather: float = 2.0
+    alpha: bool = field(default=False, metadata=NO_EFFECT)
+    fps: float | None = field(default=None, metadata=NO_EFFECT)
+    crf: int = field(default=18, metadata=NO_EFFECT)
+    codec: str = field(default="libx264", metadata=NO_EFFECT)
+    preset: str | None = field(default="medium", metadata=NO_EFFECT)
+    workers: int = field(default=2, metadata=NO_EFFECT)
+
+    def skips(self, clip: Clip) -> str | None:
+        """Without a stylised layer there is nothing to patch together."""
+        return None if clip.layers else "the clip has no keyframes"
+
+    def run(self, clip: Clip) -> None:
+        """Blend the frames that are missing, then make the video once all are there."""
+        layers = clip.layers
+        manifest = Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
+
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            return ahead(lambda stem: (stem, self._blend(clip, layers, stem)), stems, self.workers)
+
+        self.complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+        if self.alpha:
+            for layer in layers:
+                self._write_alpha(clip, layer)
+        if set(clip.stems) <= set(clip.composite.stems):
+            self._write_video(clip, manifest)
+        else:
+            log.info("dream.mp4: left to the shard that finishes last")
+
+    def _inputs(self, clip: Clip, layers: Sequence[Layer]) -> dict[str, str]:
+        inputs = {"frames": clip.frames_identity}
+        for place, layer in enumerate(layers):
+            inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(layer))
+            inputs[f"styled {layer.name}"] = _identity(clip.styled(layer))
+            if layer.part is not None:
+                inputs[f"masks {layer.part}"] = _identity(self._masks(clip, layer.part))
+        return inputs
+
+    def _masks(self, clip: Clip, part: str) -> FrameFolder:
+        return clip.masks(part, self.masker or self.maskers[-1])
+
+    def _opacity(self, clip: Clip, layer: Layer, stem: str) -> Probability:
+        """How much of a layer shows at each pixel, (H, W) in 0..1."""
+        if layer.part is None:
+            return np.ones(clip.size, np.float32)
+        mask = self._masks(clip, layer.part).read_probability(stem, clip.size)
+        if self.threshold is not None:
+            mask = (mask > self.threshold).astype(np.float32)
+        return feather(1 - mask if layer.invert else mask, self.feather)
+
+    def _blend(self, clip: Clip, layers: Sequence[Layer], stem: str) -> Image:
+        picture = clip.frames.read(stem).astype(np.float32)
+        for layer in layers:
+            opacity = self._opacity(clip, layer, stem)[..., None]
+            picture += opacity * (clip.styled(layer).read(stem, clip.size) - picture)
+        return np.rint(picture).astype(np.uint8)
+
+    def _write_alpha(self, clip: Clip, layer: Layer) -> None:
+        folder = FrameFolder(clip.path / "alpha" / layer.name)
+        manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self._inputs(clip, [layer]))
+
+        def with_alpha(stem: str) -> tuple[str, NDArray[np.uint8]]:
+            opacity = np.rint(self._opacity(clip, layer, stem) * 255).astype(np.uint8)
+            return stem, np.dstack([clip.styled(layer).read(stem, clip.size), opacity])
+
+        self.complete(clip, folder, clip.stems, lambda: manifest, lambda stems: ahead(with_alpha, stems, self.workers))
+
+    def _write_video(self, clip: Clip, composite: Manifest) -> None:
+        path, record = clip.path / "dream.mp4", clip.path / "dream.json"
+        source, stems = read_source(clip), clip.stems
+        sound = find_video(clip) if source is not None and source.sound else None
+        if source is not None and source.sound and sound is None:
+            log.warning("dream.mp4: without sound, for the video that the frames came from is gone")
+        encoder = {"fps": self.fps, "crf": self.crf, "codec": self.codec, "preset": self.preset}
+        inputs = {"composite": composite.identity, "source": fingerprint(source), "sound": str(sound)}
+        manifest = Manifest("video", self.version, encoder, inputs)
+        with clip.lock("dream.mp4", "dream.mp4: waiting for another process that writes it"):
+            if path.exists() and Manifest.read(record) == manifest:
+                log.info("dream.mp4: done before")
+                return
+            timing = self._timing(clip, stems)
+            with bar("dream.mp4", len(stems)) as progress:
+
+                def frames() -> Iterator[Image]:
+                    for _, image in clip.composite.read_ahead(stems, size=clip.size):
+                        progress.advance()
+                        yield image
+
+                write_video(path, frames(), sound=sound, codec=self.codec, crf=self.crf, preset=self.preset, **timing)
+            dataclasses.replace(manifest, seconds=progress.seconds, frames=progress.done).write(record)
+        log.info("dream.mp4: %d frames in %.1f s", progress.done, progress.seconds)
+
+    def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
+        source = read_source(clip)
+        if self.fps is not None or source is None:
+            if self.fps is None:
+                log.info("dream.mp4: %d frames a second (stage.composite.fps)", UNKNOWN_RATE)
+            return {"fps": self.fps or UNKNOWN_RATE}
+        times, begin, end = source.stretch([int(stem) for stem in stems])
+        return {"times": times, "begin": begin, "end": end}
+
+
+def _identity(folder: FrameFolder) -> str:
+    found = Manifest.read(folder.path / MANIFEST)
+    if found is None:
+        raise ClipError(
+            folder.path,
+            found="no finished folder of frames",
+            expected="the output of an earlier stage",
+            mend="run `dreaming clip=...` without stages=, which makes what is missing",
+        )
+    return found.identity

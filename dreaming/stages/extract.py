@@ -1,0 +1,129 @@
+"""The ``extract`` stage: a video to numbered frames, or the user's own frames taken as they are."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ClipError, VideoError
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.manifest import NO_EFFECT, Manifest, fingerprint_files
+from dreaming.frames.source import Source
+from dreaming.frames.video import probe, read_frames
+from dreaming.stages.base import Stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ExtractStage(Stage):
+    """Write the frames of a video to ``frames/``, named by their place in it.
+
+    Attributes:
+        video: The video; by default a lone ``source.*`` in the clip's folder.
+        gamma: Exponent of the gamma correction; 1 for none.
+        start: First place taken, from 1.
+        end: Last place taken; None for the video's last.
+        every: Step between the places taken.
+        size: (height, width) to resize to; None for the video's own.
+    """
+
+    name: ClassVar[str] = "extract"
+
+    video: Path | None = field(default=None, metadata=NO_EFFECT)
+    gamma: float = 1.0
+    start: int = 1
+    end: int | None = None
+    every: int = 1
+    size: tuple[int, int] | None = None
+
+    def skips(self, clip: Clip) -> str | None:
+        """Frames that the user put there need no extraction."""
+        video = self._video(clip)
+        if len(clip.frames) and not clip.frames_are_made:
+            if self.video is not None:
+                raise ClipError(
+                    clip.frames.path,
+                    found=f"{len(clip.frames)} frames of your own, and video={self.video}",
+                    expected="one or the other",
+                    mend="leave out video=, or move the frames away",
+                )
+            return f"the clip brings its own {len(clip.frames)} frames"
+        if video is None and clip.frames_are_made:
+            return f"no video is named; the {len(clip.frames)} frames extracted before are kept"
+        return None
+
+    def _video(self, clip: Clip) -> Path | None:
+        if self.video is not None:
+            return Path(self.video)
+        recorded = find_video(clip)
+        if recorded is not None:
+            return recorded
+        lone = [path for path in sorted(clip.path.glob("source.*")) if path.suffix not in (".json",)]
+        return lone[0] if len(lone) == 1 else None
+
+    def run(self, clip: Clip) -> None:
+        """Extract what is missing."""
+        video = self._video(clip)
+        if video is None:
+            assert clip.stems  # raises: there are neither frames nor a video
+            return
+        source = probe(video)
+        end = source.count if self.end is None else min(self.end, source.count)
+        if self.start > end:
+            raise VideoError(
+                video,
+                found=f"{source.count} frames, of which {self.start} to {end} were asked for",
+                expected="a range with frames in it",
+                mend="correct stage.extract.start and stage.extract.end",
+            )
+        places = range(self.start, end + 1, self.every)
+        digits = max(4, len(str(source.count)))
+        stems = [f"{place:0{digits}d}" for place in places]
+        record: dict[str, Any] = {
+            **source.to_json(),
+            "path": str(video.resolve()),
+            "places": {"start": self.start, "end": end, "every": self.every},
+        }
+        write_atomically(clip.source, (json.dumps(record, indent=2) + "\n").encode())
+        identity = fingerprint_files([video])
+
+        def manifest() -> Manifest:
+            return self.manifest(video=identity)
+
+        def make(missing: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            wanted = set(missing)
+            frames = read_frames(
+                video,
+                start=self.start,
+                end=end,
+                every=self.every,
+                size=None if self.size is None else (self.size[0], self.size[1]),
+                gamma=self.gamma,
+            )
+            for place, image in frames:
+                if (stem := f"{place:0{digits}d}") in wanted:
+                    yield stem, image
+
+        self.complete(clip, clip.frames, stems, manifest, make)
+
+
+def read_source(clip: Clip) -> Source | None:
+    """What ``extract`` knows of the clip's video; None where the frames are the user's."""
+    if not clip.source.exists() or not clip.frames_are_made:
+        return None
+    return Source.from_json(json.loads(clip.source.read_text()), clip.source)
+
+
+def find_video(clip: Clip) -> Path | None:
+    """The video that the clip's frames were extracted from, if it is still there."""
+    if not clip.source.exists():
+        return None
+    path = Path(json.loads(clip.source.read_text())["path"])
+    return path if path.exists() else None

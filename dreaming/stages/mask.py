@@ -1,0 +1,71 @@
+"""The ``mask`` stage: every selected masker, fitted and run over all frames of every part."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import MaskError
+from dreaming.frames.clip import Clip
+from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.frames.references import References
+from dreaming.maskers.base import Masker
+from dreaming.stages.base import Stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class MaskStage(Stage):
+    """Write 8-bit foreground probabilities of all frames to ``masks/<masker>/``.
+
+    Attributes:
+        maskers: The selected maskers by name.
+    """
+
+    name: ClassVar[str] = "mask"
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
+
+    maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
+
+    def skips(self, clip: Clip) -> str | None:
+        """Without hand masks there is nothing to learn from."""
+        return None if clip.parts else "the clip has no hand masks"
+
+    def run(self, clip: Clip) -> None:
+        """Fit each masker on each part's references, and write its masks."""
+        for part in clip.parts:
+            split = clip.split(part)
+            references = clip.references(part, split.nn)
+            if len(references) < 2:
+                raise MaskError(
+                    clip.path,
+                    found=f"{len(references)} hand mask for maskers to learn from",
+                    expected="at least 2",
+                    mend="paint the mask of another frame",
+                )
+            log.info("%s: %d hand masks, protocol %s", part, len(references), split.protocol)
+            for name, masker in self.maskers.items():
+                self._mask(clip, references, name, masker)
+
+    def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
+        frames = clip.frames_identity
+        marks = fingerprint(references.stems, references.images, references.masks)
+
+        def manifest() -> Manifest:
+            learnt = masker.learnt(clip, references)
+            config = {"masker": describe(masker), "stage": describe(self)}
+            return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
+
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            return _as_pictures(masker.fit(clip, references), clip, stems)
+
+        self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
+
+
+def _as_pictures(masker: Masker, clip: Clip, stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for stem, probability in masker.predict(clip, stems):
+        yield stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,145 @@
+"""The ``report`` stage: one self-contained page with a picture of every stage, times and scores."""
+
+import base64
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import jinja2
+import numpy as np
+
+from dreaming.errors import DreamingError
+from dreaming.frames.arrays import Image
+from dreaming.frames.clip import MANIFEST, Clip
+from dreaming.frames.folder import FrameFolder, decode, write_atomically
+from dreaming.frames.manifest import Manifest
+from dreaming.models.pictures import PICTURES, overlay
+from dreaming.models.runs import Best, read_best
+from dreaming.stages.base import Stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ReportStage(Stage):
+    """Write ``report.html``; it needs no other file.
+
+    Attributes:
+        rows: Frames shown, spread over the clip.
+        width: Of a picture on the page, in pixels.
+        embed: Largest video, in MB, that is put into the page; a larger one is linked.
+    """
+
+    name: ClassVar[str] = "report"
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    rows: int = 4
+    width: int = 480
+    embed: float = 20.0
+
+    def skips(self, clip: Clip) -> str | None:
+        """There is always something to report."""
+        return None
+
+    def run(self, clip: Clip) -> None:
+        """Gather and write."""
+        environment = jinja2.Environment(loader=jinja2.PackageLoader("dreaming", "stages"), autoescape=True)
+        columns = dict(self._columns(clip))
+        chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
+        stems = [clip.stems[place] for place in chosen]
+        scores = self._scores(clip)
+        page = environment.get_template("report.html.j2").render(
+            title=clip.path.resolve().name,
+            facts=list(self._facts(clip)),
+            video=self._video(clip),
+            columns=list(columns),
+            pictures=[[self._picture(draw, stem) for draw in columns.values()] for stem in stems],
+            stages=list(self._times(clip)),
+            trained=list(self._trained(clip)),
+            scores=scores,
+            score_names=[n for n in ("J", "F", "SSIM", "PSNR") if any(n in score for score in scores)],
+        )
+        write_atomically(clip.path / "report.html", page.encode())
+        log.info("report: %s", clip.path / "report.html")
+
+    def _columns(self, clip: Clip) -> Iterator[tuple[str, Any]]:
+        """Heading and drawing function of each column."""
+        yield "frame", clip.frames.read
+        for part in clip.parts:
+            root = clip.masks(part, "x").path.parent
+            for path in sorted(root.iterdir()) if root.is_dir() else []:
+                masks = FrameFolder(path)
+                if len(masks):
+                    yield (
+                        f"mask: {path.relative_to(clip.path / 'masks')}",
+                        lambda stem, masks=masks: overlay(clip.frames.read(stem), masks.read_mask(stem, clip.size)),
+                    )
+        for layer in clip.layers:
+            if len(clip.styled(layer)):
+                yield f"styled: {layer.name}", clip.styled(layer).read
+        if len(clip.composite):
+            yield "composite", clip.composite.read
+
+    def _picture(self, draw: Any, stem: str) -> str | None:
+        try:
+            return self._embedded(draw(stem))
+        except DreamingError as error:
+            log.warning("report: %s", error)
+            return None
+
+    def _embedded(self, image: Image) -> str:
+        if image.shape[1] > self.width:
+            height = round(image.shape[0] * self.width / image.shape[1])
+            image = cv2.resize(image, (self.width, height), interpolation=cv2.INTER_AREA)
+        data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+        return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+    def _video(self, clip: Clip) -> str | None:
+        path = clip.path / "dream.mp4"
+        if not path.exists():
+            return None
+        if path.stat().st_size > self.embed * 1e6:
+            return path.name
+        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+
+    def _facts(self, clip: Clip) -> Iterator[str]:
+        yield f"{len(clip.stems)} frames of {clip.size[1]}x{clip.size[0]}"
+        for part in clip.parts:
+            split = clip.split(part)
+            yield f"{part}: {len(split.nn)} hand masks for the maskers, protocol {split.protocol}"
+        for layer in clip.layers:
+            yield f"{layer.name}: {len(clip.keyframe_folder(layer))} keyframes"
+
+    def _times(self, clip: Clip) -> Iterator[dict[str, Any]]:
+        """What was made, with its frames and seconds; training is part of the folder it was done for."""
+        folders = [clip.frames.path, *sorted(p.parent for p in clip.path.glob(f"masks/**/{MANIFEST}"))]
+        folders += [*sorted(p.parent for p in clip.path.glob(f"styled/*/{MANIFEST}")), clip.composite.path]
+        records = [(str(f.relative_to(clip.path)), Manifest.read(f / MANIFEST)) for f in folders]
+        for name, manifest in [*records, ("dream.mp4", Manifest.read(clip.path / "dream.json"))]:
+            if manifest is not None:
+                yield {"name": name, "frames": manifest.frames, "seconds": manifest.seconds}
+
+    def _trained(self, clip: Clip) -> Iterator[dict[str, Any]]:
+        for pointer in sorted(clip.path.glob("runs/*/best*.json")):
+            best = read_best(pointer)
+            if best is not None:
+                picture = self._validation(best)
+                facts = {
+                    key: getattr(best, key) for key in ("subject", "steps", "seconds", "monitor", "score", "protocol")
+                }
+                yield {"name": pointer.parent.name, **facts, "picture": picture}
+
+    def _validation(self, best: Best) -> str | None:
+        folder = best.weights.parents[1]
+        path: Path | None = next(
+            iter([p for p in (folder / PICTURES, folder / "fold-1" / PICTURES) if p.exists()]), None
+        )
+        return None if path is None else self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
+
+    def _scores(self, clip: Clip) -> list[dict[str, Any]]:
+        path = clip.path / "evaluation.json"
+        return json.loads(path.read_text())["summary"] if path.exists() else []

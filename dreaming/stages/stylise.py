@@ -1,0 +1,73 @@
+"""The ``stylise`` stage: every layer's generator, trained on its keyframes and run over all frames."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.models import runs
+from dreaming.models.fit import Workbench, load
+from dreaming.models.inference import on_device
+from dreaming.models.style import StyleModule
+from dreaming.models.style_recipe import StyleRecipe
+from dreaming.stages.base import Stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class StyliseStage(Stage):
+    """Write every frame in each layer's style to ``styled/<layer>/``.
+
+    Attributes:
+        recipe: What is trained, and how.
+        workbench: What it is trained and run on.
+    """
+
+    name: ClassVar[str] = "stylise"
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
+
+    recipe: StyleRecipe = field(metadata=NO_EFFECT)
+    workbench: Workbench = field(metadata=NO_EFFECT)
+
+    def skips(self, clip: Clip) -> str | None:
+        """Without keyframes there is no style to learn."""
+        return None if clip.layers else "the clip has no keyframes"
+
+    def run(self, clip: Clip) -> None:
+        """Train each layer's generator where none fits, and stylise the frames that are missing."""
+        for layer in clip.layers:
+            self._stylise(clip, layer)
+
+    def _stylise(self, clip: Clip, layer: Layer) -> None:
+        frames = clip.frames_identity
+        identity = self.recipe.identity(clip.keyframes(layer), self.workbench)
+
+        def manifest() -> Manifest:
+            best = runs.find(clip.runs(self.recipe.name), identity)
+            config = {"recipe": describe(self.recipe), "seed": self.workbench.seed}
+            learnt = "untrained" if best is None else best.fingerprint
+            inputs = {"frames": frames, "keyframes": identity["references"], "learnt": learnt}
+            return Manifest(self.name, self.version, config, inputs)
+
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            best = self.recipe.find_or_train(clip, layer, self.workbench)
+            module = load(self.recipe.module(), best.weights)
+            assert isinstance(module, StyleModule)
+            return self._frames(clip, module, stems)
+
+        self.complete(clip, clip.styled(layer), clip.stems, manifest, make)
+
+    def _frames(self, clip: Clip, module: StyleModule, stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        with on_device(module, self.workbench) as device:
+            for stem, image in clip.frames.read_ahead(stems):
+                frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1  # (1, 3, H, W)
+                styled = module.stylise(frame)[0].float().add(1).mul(127.5).round().clamp(0, 255)
+                yield stem, styled.permute(1, 2, 0).to("cpu", torch.uint8).numpy()

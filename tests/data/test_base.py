@@ -1,0 +1,35 @@
+import torch
+
+from dreaming.data.base import SteppedDataModule
+
+
+class Numbers(SteppedDataModule):
+    def draw(self, step):
+        return step, torch.rand(self.batch_size, generator=self.generator(step, "draw"))
+
+
+def test_batches_are_a_function_of_seed_and_step():
+    first, again = (list(Numbers(batch_size=3, steps_per_epoch=4, seed=7).train_dataloader()) for _ in range(2))
+    assert [step for step, _ in first] == [0, 1, 2, 3]
+    assert all(torch.equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    other = list(Numbers(batch_size=3, steps_per_epoch=4, seed=8).train_dataloader())
+    values = torch.cat([value for _, value in first + other])
+    assert len(values.unique()) == 24
+
+
+def test_streams_of_one_step_differ():
+    data = Numbers(batch_size=1, steps_per_epoch=1, seed=0)
+    draw, augment = (torch.rand(3, generator=data.generator(5, stream)) for stream in ("draw", "augment"))
+    assert not torch.equal(draw, augment)
+
+
+def test_an_epoch_goes_on_from_the_steps_taken():
+    class Trainer:
+        global_step, world_size = 6, 2
+
+    data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
+    data.trainer = Trainer()
+    loader = data.train_dataloader()
+    assert [step for step, _ in loader] == [12, 13, 14]
+    Trainer.global_step = 7
+    assert [step for step, _ in loader] == [14, 15, 16]

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+
+from dreaming.data.augment import Geometry, Lighting
+from dreaming.data.segmentation import SegmentationDataModule, near, stack
+from dreaming.errors import MaskError
+from dreaming.frames.references import References
+from dreaming.frames.statistics import measure
+from dreaming.networks.position import coordinates
+
+
+@pytest.fixture
+def references():
+    """Three frames of 40 x 60 whose colours say where they are: red by column, green by row, blue by frame."""
+    rows, columns = np.mgrid[:40, :60]
+    images = np.stack([np.dstack([columns * 4, rows * 6, np.full_like(rows, 100 * k)]) for k in range(3)])
+    masks = np.zeros((3, 40, 60), bool)
+    masks[:2, 5:15, 10:20] = True
+    return References(("0001", "0002", "0003"), images.astype(np.uint8), masks)
+
+
+def make(references, valid=None, **settings):
+    settings = {"crop": 16, "batch_size": 32, "overhang": 0.0} | settings
+    return SegmentationDataModule(references, valid, measure(references.images), **settings)
+
+
+def test_crops_are_pieces_of_the_frames_with_their_masks(references):
+    data = make(references)
+    crops = data.draw(3)
+    assert crops["pixels"].shape == (32, 16, 16, 4)
+    assert crops["pixels"].dtype == torch.uint8
+    for pixels, (top, left) in zip(crops["pixels"].numpy(), crops["origin"].tolist(), strict=True):
+        frame = pixels[0, 0, 2] // 100
+        cut = (frame, slice(top, top + 16), slice(left, left + 16))
+        assert (pixels[..., :3] == references.images[cut]).all()
+        assert (pixels[..., 3] == references.masks[cut] * 255).all()
+
+
+def test_places_follow_the_pixels_through_every_geometry(references):
+    geometry = Geometry(
+        flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5,
+        elastic=0.5, bend=1.0, spacing=8,
+    )  # fmt: skip
+    data = make(references, crop=12, geometry=geometry)
+    sample = data.on_after_batch_transfer(data.draw(0))
+    assert {key: tuple(value.shape) for key, value in sample.items()} == {
+        "image": (32, 3, 12, 12),
+        "mask": (32, 1, 12, 12),
+        "places": (32, 2, 12, 12),
+    }
+    x, y = sample["places"][:, 0], sample["places"][:, 1]
+    inside = (x.abs() < 0.49) & (y.abs() < 0.48)
+    assert inside.float().mean() > 0.7
+    column, row = (x + 0.5) * 60 - 0.5, (y + 0.5) * 40 - 0.5
+    torch.testing.assert_close(sample["image"][:, 0][inside] * 255 / 4, column[inside], atol=0.02, rtol=0)
+    torch.testing.assert_close(sample["image"][:, 1][inside] * 255 / 6, row[inside], atol=0.02, rtol=0)
+    # The mask went the same way: it is where the places say the subject is.
+    subject = (column > 9.5) & (column < 19.5) & (row > 4.5) & (row < 14.5) & (sample["image"][:, 2] < 0.5)
+    edge = (
+        ((column - 9.5).abs() < 0.6)
+        | ((column - 19.5).abs() < 0.6)
+        | ((row - 4.5).abs() < 0.6)
+        | ((row - 14.5).abs() < 0.6)
+    )
+    clear = inside & ~edge
+    assert (sample["mask"][:, 0][clear] == subject[clear]).all()
+    assert set(sample["mask"].unique().tolist()) == {0.0, 1.0}
+
+
+def test_plain_crops_have_the_places_of_their_frame(references):
+    data = make(references)
+    crops = data.draw(0)
+    sample = data.augmented(crops)
+    top, left = crops["origin"][0].tolist()
+    torch.testing.assert_close(sample["places"][:1], coordinates((16, 16), (40, 60), (top, left)))
+    torch.testing.assert_close(sample["image"][0], crops["pixels"][0, ..., :3].movedim(2, 0) / 255)
+
+
+def test_share_of_crops_on_the_subject(references):
+    def on_subject(share):
+        data = make(references, foreground_share=share, surroundings=0, crop=5, batch_size=600)
+        return data.draw(0)["pixels"][:, 2, 2, 3].bool().float().mean().item()
+
+    everywhere = 200 / 7200
+    # The third frame has no subject: its crops lie anywhere.
+    assert on_subject(0.0) == pytest.approx(everywhere, abs=0.03)
+    assert on_subject(1.0) == pytest.approx(2 / 3, abs=0.06)
+    assert on_subject(0.5) == pytest.approx((2 / 3 + everywhere) / 2, abs=0.06)
+
+
+def test_near_includes_the_surroundings():
+    mask = np.zeros((20, 20), bool)
+    mask[10, 10] = True
+    places = near(mask, 3)
+    assert set(places.tolist()) == {
+        20 * y + x for y in range(20) for x in range(20) if np.hypot(y - 10, x - 10) <= 3.001
+    }
+    assert len(near(np.zeros((4, 4), bool), 3)) == 0
+
+
+def test_overhang_and_crops_larger_than_the_frame_are_mirrored(references):
+    data = make(references, crop=64, overhang=0.25)
+    crops = data.draw(1)
+    top, left = crops["origin"][0].tolist()
+    frame = int(crops["pixels"][0, 0, 0, 2]) // 100
+    wide = np.pad(references.images[frame], ((80, 80), (80, 80), (0, 0)), mode="reflect")
+    assert (crops["pixels"][0, ..., :3].numpy() == wide[80 + top : 144 + top, 80 + left : 144 + left]).all()
+    data = make(references, crop=16, overhang=0.25, batch_size=400)
+    tops, lefts = data.draw(0)["origin"].T.tolist()
+    assert (min(tops), max(tops), min(lefts), max(lefts)) == (-4, 28, -4, 48)
+
+
+def test_batches_depend_on_seed_and_step_only(references):
+    lighting = Lighting(colour=0.1, brightness=0.1, contrast=0.1, gamma=0.1)
+
+    def sample(step, seed=0):
+        data = make(references, geometry=Geometry(flip_horizontal=0.5), lighting=lighting, seed=seed)
+        return data.on_after_batch_transfer(data.draw(step))["image"]
+
+    assert torch.equal(sample(5), sample(5))
+    assert not torch.equal(sample(5), sample(6))
+    assert not torch.equal(sample(5), sample(5, seed=1))
+
+
+def test_validation_yields_whole_frames_at_full_resolution(references):
+    data = make(references, valid=references.select(["0002", "0003"]), scale=0.5, valid_batch=2)
+    (batch,) = data.val_dataloader()
+    sample = data.on_after_batch_transfer(batch)
+    expected = torch.from_numpy(references.images[1:]).movedim(3, 1) / 255
+    torch.testing.assert_close(sample["image"], expected)
+    assert (sample["mask"][:, 0].numpy() == references.masks[1:]).all()
+    torch.testing.assert_close(sample["places"][1:], coordinates((40, 60)))
+    assert make(references).val_dataloader() == []
+
+
+def test_training_frames_are_averaged_down(references):
+    pixels = stack(references, 0.5)
+    assert pixels.shape == (3, 20, 30, 4)
+    blocks = references.images.reshape(3, 20, 2, 30, 2, 3).mean(axis=(2, 4))
+    assert np.abs(pixels[..., :3].numpy() - blocks).max() <= 1
+    assert set(np.unique(pixels[..., 3])) == {0, 255}
+    assert (pixels[0, 3:7, 5:10, 3] == 255).all()
+
+
+def test_masks_that_teach_nothing_are_refused(references):
+    with pytest.raises(MaskError, match="0003: found no foreground pixel"):
+        make(references.select(["0003"]))
+    full = References(references.stems, references.images, np.ones_like(references.masks))
+    with pytest.raises(MaskError, match="0001, 0002, 0003: found nothing but foreground"):
+        make(full)

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from dreaming.networks.cnn import CNN
+from dreaming.networks.position import coordinates
+
+
+@pytest.mark.parametrize("padding", ["none", "zero", "reflection", "replication"])
+@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("encoding", ["none", "linear", "sin"])
+def test_every_variant_of_2021_says_what_it_takes_from_the_borders(padding, thin, encoding):
+    cnn = CNN(
+        kernel_size=5,
+        intermediate_channels=2,
+        num_layers=3,
+        thin=thin,
+        positional_encoding=encoding,
+        padding=padding,
+        norm="none",
+    )
+    assert cnn.margin == (6 if padding == "none" else 0)
+    assert cnn(torch.randn(2, 3, 21, 17)).shape == (2, 1, 21 - 2 * cnn.margin, 17 - 2 * cnn.margin)
+
+
+def test_parameters_of_a_hand_counted_net():
+    cnn = CNN(kernel_size=3, intermediate_channels=4, num_layers=2, positional_encoding="linear", norm="none")
+    assert sum(p.numel() for p in cnn.parameters()) == (5 * 9 * 4 + 4) + (4 * 9 + 1)
+
+
+def test_dilation_widens_the_view():
+    cnn = CNN(kernel_size=3, num_layers=3, dilation=2, padding="none").eval()
+    assert cnn.margin == 1 + 2 + 4
+    image = torch.randn(1, 3, 15, 15, requires_grad=True)
+    cnn(image)[0, 0, 0, 0].backward()
+    seen = image.grad[0].abs().sum(0).nonzero()
+    assert seen.min().item() == 0
+    assert seen.max().item() == 14
+
+
+def test_evidence_and_places_are_inputs():
+    cnn = CNN(in_channels=5, padding="none").eval()
+    image, places = torch.randn(1, 5, 40, 40), coordinates((40, 40))
+    crop = (slice(None), slice(None), slice(4, 34), slice(6, 36))
+    inside = cnn(image[crop], places[crop])
+    torch.testing.assert_close(inside, cnn(image, places)[..., 4:14, 6:16], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(inside, cnn(image[crop]))
