@@ -38,7 +38,8 @@ def _run(program: str, job: Callable[[DictConfig], Any]) -> int:
     try:
         if not configuration.informs_only(arguments):
             configuration.check(program, arguments)
-        hydra.main(config_path=str(configuration.config_root() / "conf"), config_name=program)(task)()
+        conf = str(configuration.config_root() / "conf")
+        hydra.main(config_path=conf, config_name=program, execution_whitelist=configuration.TRUSTED)(task)()
     except KeyboardInterrupt:
         _say("stopped; start it again to continue where it was")
         return INTERRUPTED

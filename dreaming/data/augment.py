@@ -6,6 +6,7 @@ operations work picture by picture.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,10 +23,11 @@ def _chosen(count: int, share: float, like: Tensor, generator: torch.Generator) 
     return torch.rand(count, generator=generator, device=like.device) < share
 
 
+@dataclass(frozen=True, kw_only=True)
 class Geometry:
     """Where a crop's pixels are taken from: mirrored, turned, moved by an affine map and bent.
 
-    Args:
+    Attributes:
         flip_horizontal: Share of crops mirrored left to right.
         flip_vertical: Share of crops mirrored top to bottom.
         quarter_turns: Share of crops turned by 90, 180 or 270 degrees.
@@ -39,23 +41,16 @@ class Geometry:
             elastic deformation of Ronneberger et al. 2015, section 3.1).
     """
 
-    def __init__(
-        self,
-        *,
-        flip_horizontal: float = 0.0,
-        flip_vertical: float = 0.0,
-        quarter_turns: float = 0.0,
-        affine: float = 0.0,
-        rotation: float = 0.0,
-        zoom: float = 0.0,
-        shear: float = 0.0,
-        elastic: float = 0.0,
-        bend: float = 0.0,
-        spacing: int = 32,
-    ) -> None:
-        self.flip_horizontal, self.flip_vertical, self.quarter_turns = flip_horizontal, flip_vertical, quarter_turns
-        self.affine, self.rotation, self.zoom, self.shear = affine, rotation, zoom, shear
-        self.elastic, self.bend, self.spacing = elastic, bend, spacing
+    flip_horizontal: float = 0.0
+    flip_vertical: float = 0.0
+    quarter_turns: float = 0.0
+    affine: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    bend: float = 0.0
+    spacing: int = 32
 
     def headroom(self, crop: int) -> int:
         """Pixels that a crop needs around itself, so that (almost) none of its corners leaves what was gathered."""
@@ -119,10 +114,11 @@ def resample(pixels: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(pixels, places * (2 / size), mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lighting:
     """Other light on a batch of pictures: colour, brightness, contrast, gamma; each crop its own.
 
-    Args:
+    Attributes:
         colour: Standard deviation of a shift along each principal component of the clip's colours, in units of their
             standard deviation along it. Source: AlexNet (Krizhevsky et al. 2012), section 4.1, which multiplies by the
             variance instead, and so depends on the range of the values.
@@ -131,10 +127,10 @@ class Lighting:
         gamma: Largest change of exponent: from 1 / (1 + gamma) to 1 + gamma.
     """
 
-    def __init__(
-        self, *, colour: float = 0.0, brightness: float = 0.0, contrast: float = 0.0, gamma: float = 0.0
-    ) -> None:
-        self.colour, self.brightness, self.contrast, self.gamma = colour, brightness, contrast, gamma
+    colour: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
 
     def __call__(self, image: Tensor, components: Tensor, variances: Tensor, generator: torch.Generator) -> Tensor:
         """The pictures (B, 3, H, W) in 0..1 in other light.

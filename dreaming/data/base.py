@@ -9,6 +9,8 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dreaming.frames.arrays import Size
+
 
 class MaskSample(TypedDict):
     """Crops or whole frames with their masks, ready for a segmenter.
@@ -48,6 +50,14 @@ class RawFrames(TypedDict):
     """
 
     pixels: Tensor
+
+
+def working_size(size: Size, short_side: int | None) -> Size:
+    """(height, width) that a frame is worked on at: its shorter side brought down to ``short_side``, never enlarged."""
+    if short_side is None or short_side >= min(size):
+        return size
+    height, width = (max(1, round(length * short_side / min(size))) for length in size)
+    return height, width
 
 
 class Steps(Sampler[int]):

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dreaming.data.augment import Geometry, Lighting, resample
-from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
+from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule, working_size
 from dreaming.errors import MaskError
+from dreaming.frames.arrays import Size
 from dreaming.frames.references import References
 from dreaming.frames.statistics import ColourStatistics
 from dreaming.networks.position import coordinates, mirrored
@@ -41,13 +42,14 @@ class SegmentationDataModule(SteppedDataModule):
         train: Hand-masked frames to learn from.
         valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
         statistics: The clip's colours, for the colour jitter.
-        crop: Side of a crop in pixels, at the resolution that ``scale`` leaves.
-        scale: Training crops come from frames of that many times the clip's height and width; give the model the same.
+        crop: Side of a crop in pixels, at the working resolution.
+        short_side: The working resolution: frames to train on are brought down to this shorter side in pixels; None:
+            as they are. Give the model the same.
         batch_size: Crops a training batch.
         valid_batch: Frames a validation batch.
         foreground_share: Share of crops centred on the subject or on the ``surroundings`` of its outline; the others
             lie anywhere.
-        surroundings: How far from the subject such a centre may lie, in pixels at ``scale``.
+        surroundings: How far from the subject such a centre may lie, in working pixels.
         overhang: Share of a crop's side that may stick out of the frame, mirrored there.
         geometry: How crops are bent; None: not at all.
         lighting: How crops are lit; None: as they are.
@@ -65,7 +67,7 @@ class SegmentationDataModule(SteppedDataModule):
         statistics: ColourStatistics,
         *,
         crop: int = 256,
-        scale: float = 1.0,
+        short_side: int | None = None,
         batch_size: int = 8,
         valid_batch: int = 1,
         foreground_share: float = 0.5,
@@ -84,12 +86,12 @@ class SegmentationDataModule(SteppedDataModule):
                 expected="subject and background to learn from",
                 mend="paint the subject in at least one of the frames",
             )
-        self.crop, self.scale, self.foreground_share, self.overhang = crop, scale, foreground_share, overhang
+        self.crop, self.foreground_share, self.overhang = crop, foreground_share, overhang
         self.valid_batch, self.geometry, self.lighting = valid_batch, geometry, lighting
         self.components = torch.from_numpy(statistics.components.copy()).float()
         self.variances = torch.from_numpy(statistics.variances.copy()).float()
-        self.pixels = stack(train, scale)
-        self.valid_pixels = stack(valid) if valid is not None else None
+        self.pixels = stack(train, working_size(train.size, short_side))
+        self.valid_pixels = stack(valid, valid.size) if valid is not None else None
         self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
 
     def draw(self, step: int) -> RawCrops:
@@ -166,13 +168,15 @@ class SegmentationDataModule(SteppedDataModule):
         return MaskSample(image=image, mask=mask, places=places)
 
 
-def stack(references: References, scale: float = 1.0) -> Tensor:
-    """Frames and masks as one tensor (K, H, W, 4) uint8, the mask as 0 or 255, at ``scale`` times the resolution."""
-    height, width = (max(1, round(length * scale)) for length in references.size)
+def stack(references: References, size: Size) -> Tensor:
+    """Frames and masks as one tensor (K, H, W, 4) uint8, the mask as 0 or 255, averaged down to a size."""
+    height, width = size
     pixels = np.empty((len(references), height, width, 4), np.uint8)
     for place, (image, mask) in enumerate(zip(references.images, references.masks, strict=True)):
         full = np.dstack([image, mask * np.uint8(255)])
-        pixels[place] = full if scale == 1 else cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
+        pixels[place] = (
+            full if size == references.size else cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
+        )
     pixels[..., 3] = np.where(pixels[..., 3] > 127, 255, 0)
     return torch.from_numpy(pixels)
 

@@ -86,10 +86,14 @@ class Clip:
 
     @property
     def parts(self) -> list[str]:
-        """Names of the parts that have hand masks."""
+        """Names of the parts that have hand masks.
+
+        Raises:
+            ClipError: If there are parts, and masks of a lone subject as well.
+        """
         folder = self.path / "parts"
-        named = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-        if named and self._layout(SUBJECT).exists:
+        named = _subfolders(folder)
+        if named and MaskLayout(self.path, self.frames).exists:
             raise ClipError(
                 folder,
                 found="parts/ and hand masks of a lone subject side by side",
@@ -120,6 +124,8 @@ class Clip:
         pairs.sort(key=lambda pair: natural_key(pair[0]))
         images = [frames.read(stem, self.size) for stem, frames, _ in pairs]
         masks = [_checked(painted.read_mask(stem, self.size), painted.files[stem]) for stem, _, painted in pairs]
+        if not pairs:
+            return References((), np.empty((0, *self.size, 3), np.uint8), np.empty((0, *self.size), bool), part)
         return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
 
     def hand_mask(self, part: str, stem: str) -> Mask | None:
@@ -136,12 +142,21 @@ class Clip:
         """The layers that have keyframes, bottom to top.
 
         Raises:
-            ClipError: If clip.yaml names a part that has no masks, or there is more than one way to read the folders.
+            ClipError: If clip.yaml names a part that has no masks, or misspells a folder of keyframes; if keyframes lie
+                outside a layer's folder; or if there is more than one way to read the folders.
         """
         folder = self.path / "keyframes"
-        painted = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+        painted = _subfolders(folder)
+        if len(FrameFolder(folder)):
+            raise ClipError(
+                folder,
+                found=f"{len(FrameFolder(folder))} keyframes that belong to no layer",
+                expected="a folder for each layer, with its keyframes in it",
+                mend=f"move them to {folder / 'painted'}",
+            )
         parts = self.parts
         if self.settings.layers is not None:
+            self._check_folders(self.settings.layers, painted)
             for layer in self.settings.layers:
                 if layer.part is not None and layer.part not in parts:
                     raise ClipError(
@@ -162,6 +177,18 @@ class Clip:
             mend="list them in clip.yaml, bottom to top: `layers: [{name: NAME, part: PART}, ...]`",
         )
 
+    def _check_folders(self, layers: Iterable[Layer], painted: Iterable[str]) -> None:
+        """A layer may wait for its keyframes, but not while a folder that no layer names looks misspelt."""
+        named = {layer.folder for layer in layers}
+        unpainted, unnamed = sorted(named - set(painted)), sorted(set(painted) - named)
+        if unpainted and unnamed:
+            raise ClipError(
+                self.path / "clip.yaml",
+                found=f"no folder keyframes/{unpainted[0]}, but {', '.join(unnamed)}, which no layer names",
+                expected="folders and layers of the same names",
+                mend="correct the name, or list the folder as a layer",
+            )
+
     def keyframe_folder(self, layer: Layer) -> FrameFolder:
         """The stylised keyframes of a layer."""
         return FrameFolder(self.path / "keyframes" / layer.folder)
@@ -174,7 +201,7 @@ class Clip:
         """A layer's keyframes in memory, with the frames they are painted on.
 
         Raises:
-            KeyframeError: If a keyframe has no frame of its name, or there are none.
+            KeyframeError: If a keyframe has no frame of its name, its mask is empty, or there are none.
             SizeError: If a keyframe has another size than its frame.
         """
         folder, masks = self.keyframe_folder(layer), self.keyframe_masks(layer)
@@ -192,6 +219,14 @@ class Clip:
                     found=f"no {'keyframe' if stem in self.frames else 'frame'} named {stem}",
                     expected="a picture named like the frame it belongs to",
                     mend="rename it or add the other",
+                )
+        for stem in masks.stems:
+            if not masks.read_mask(stem, self.size).any():
+                raise KeyframeError(
+                    masks.files[stem],
+                    found="a mask without any foreground",
+                    expected="white where the keyframe is painted",
+                    mend="paint it again, or remove it to learn from the whole keyframe",
                 )
         whole = np.ones(self.size, bool)
         return Keyframes(
@@ -241,6 +276,12 @@ class Clip:
             yield
         finally:
             lock.release()
+
+
+def _subfolders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _checked(mask: Mask, path: Path) -> Mask:

@@ -1,5 +1,7 @@
 """The user's ``clip.yaml``: layers, and how the video is turned into frames; checked key by key."""
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,7 +35,7 @@ class Layer:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _count(value: object) -> bool:
@@ -80,7 +82,7 @@ class ClipSettings:
         if not path.exists():
             return cls()
         try:
-            data = yaml.safe_load(path.read_text())
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise ClipError(path, found=f"no valid YAML ({reason})", expected="YAML", mend="correct it") from None
@@ -116,7 +118,8 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
         _check_keys(path, entry, {f.name for f in fields(Layer)})
         kinds = {"name": str, "part": str | None, "invert": bool, "keyframes": str | None}
         wrong = [key for key, kind in kinds.items() if key in entry and not isinstance(entry[key], kind)]
-        if wrong or not entry.get("name") or Path(str(entry["name"])).name != entry["name"]:
+        # A leading dot would hide the layer's folder, or lead out of styled/.
+        if wrong or not entry.get("name") or re.search(r"^\.|[/\\]", entry["name"]):
             key = wrong[0] if wrong else "name"
             raise ClipError(
                 path,
@@ -124,7 +127,15 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
                 expected="name (a folder's name), part, invert (true or false), keyframes",
                 mend="correct it",
             )
-        layers.append(Layer(**entry))
+        layer = Layer(**entry)
+        if layer.invert and layer.part is None:
+            raise ClipError(
+                path,
+                found=f"layer {layer.name} with invert: true and no part",
+                expected="the part of which it is everything but",
+                mend="name the part, or leave out invert for the whole frame",
+            )
+        layers.append(layer)
     names = [layer.name for layer in layers]
     if len(set(names)) < len(names):
         raise ClipError(path, found=f"layers {', '.join(names)}", expected="different names", mend="rename one")

@@ -19,6 +19,9 @@ from dreaming.errors import FrameError, SizeError, SpaceError
 from dreaming.frames.arrays import Image, Mask, Probability, Size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+UNFINISHED = ".part"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk is told by; a FAT file system or a quota may end a file early, too."""
 T = TypeVar("T")
 
 
@@ -34,26 +37,34 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         SpaceError: If the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SpaceError(
-                path,
-                found="no space left on the disk",
-                expected=f"room for {len(data):,} bytes",
-                mend="free some space and start again: what was written before stays and is not made twice",
-            ) from None
-        raise
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        if error.errno not in FULL:
+            raise
+        raise SpaceError(
+            path,
+            found="no space left on the disk",
+            expected=f"room for {len(data):,} bytes",
+            mend="free some space and start again: what was written before stays and is not made twice",
+        ) from None
+
+
+def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process left of the files of these names; for whoever alone may write them now."""
+    hidden = {f".{name}" for name in names}
+    for path in folder.glob(f".*{UNFINISHED}"):
+        if path.with_suffix("").stem in hidden:  # between name and suffix stands what makes it unique
+            path.unlink(missing_ok=True)
 
 
 def encode_png(array: NDArray[np.uint8], compression: int = 3) -> bytes:
@@ -69,11 +80,14 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     Raises:
         FrameError: If the file is unreadable or ends before its picture does.
     """
-    data = path.read_bytes()
-    # OpenCV fills the missing half of a truncated JPEG with grey. Inside the scan data 0xFF is always stuffed, so
-    # an end marker behind the last start-of-scan marker proves that the picture is whole.
-    whole = not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and whole else None
+    try:
+        data = path.read_bytes()
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and not _is_cut_off_jpeg(data) else None
+    except OSError as error:
+        found = f"a file that cannot be read ({error.strerror})"
+        raise FrameError(path, found=found, expected="an image", mend="check the file and its rights") from None
+    except cv2.error:  # raised for a size beyond OpenCV's limit, which only a damaged header claims
+        image = None
     if image is None:
         raise FrameError(
             path,
@@ -82,6 +96,23 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
             mend="export it again or remove it",
         )
     return image
+
+
+def _is_cut_off_jpeg(data: bytes) -> bool:
+    """Whether a JPEG ends before its picture does; older OpenCV fills the missing half with grey.
+
+    The segments before the first scan are skipped by their lengths, for a thumbnail in one of them ends like the
+    picture. From there on an end marker is one, since data escapes it; what follows it (a phone's clip) is ignored.
+    """
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    place = 2
+    while data[place : place + 2] != b"\xff\xda":
+        if len(data) < place + 4 or data[place] != 0xFF:
+            return True
+        # Any number of 0xFF may stand before a marker to fill up.
+        place += 1 if data[place + 1] == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4])
+    return data.find(b"\xff\xd9", place) < 0
 
 
 class FrameFolder:
@@ -106,7 +137,7 @@ class FrameFolder:
         found: dict[str, Path] = {}
         if not self.path.is_dir():
             return found
-        for path in self.path.iterdir():
+        for path in sorted(self.path.iterdir()):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             if path.stem in found:

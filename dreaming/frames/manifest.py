@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def describe(thing: object) -> Any:
         return thing
     if isinstance(thing, Enum):
         return describe(thing.value)
-    if isinstance(thing, Path):
+    if isinstance(thing, Path | Fraction):
         return str(thing)
     if isinstance(thing, np.ndarray):
         return fingerprint(thing)
@@ -116,8 +117,8 @@ class Manifest:
     def read(cls, path: Path) -> "Manifest | None":
         """The manifest at ``path``, or None if there is none that this version of the program can read."""
         try:
-            return cls(**json.loads(path.read_text()))
-        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def difference(self, other: "Manifest") -> str:

@@ -42,6 +42,11 @@ class Split:
         """Names that maskers may see, in training or validation."""
         return self.nn_train + self.nn_valid
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """Names whose masks anything may learn from or be chosen by; the test masks are not among them."""
+        return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.backsub)
+
 
 def split_by_count(stems: Sequence[str]) -> Split:
     """The deterministic split of ``hand_masks/``, each use spread evenly over time.
@@ -90,7 +95,7 @@ class MaskLayout:
         """Each mask's name with the folder of its frame and the folder of the mask.
 
         Raises:
-            MaskError: If a mask has no frame of its name.
+            MaskError: If a mask has no frame of its name, or two of the explicit folders hold one of the same name.
             ClipError: If both layouts are there at once.
         """
         if not self.explicit:
@@ -103,10 +108,21 @@ class MaskLayout:
                 expected="one layout of masks",
                 mend="move the masks of one of them away",
             )
+        seen: dict[str, Path] = {}
         for half in HALVES:
             for use in USES:
-                folder = self.root / half
-                yield from _pair(FrameFolder(folder / f"{use}_output"), FrameFolder(folder / f"{use}_input"))
+                masks, frames = (FrameFolder(self.root / half / f"{use}_{side}") for side in ("output", "input"))
+                for stem, path in masks.files.items():
+                    if stem in seen:
+                        raise MaskError(
+                            path,
+                            found=f"a mask that is in {seen[stem].parent.relative_to(self.root)} too",
+                            expected="each mask in one folder, so that no masker is judged by what it has learnt",
+                            mend="remove one of the two",
+                        )
+                    seen[stem] = path
+                # The first program put the maskers' outputs into sub-folders here, in place of the frames.
+                yield from _pair(masks, frames if len(frames) else self.frames)
 
     def split(self) -> Split:
         """The split as the folders say, or by count."""
@@ -145,7 +161,7 @@ def write_split(path: Path, splits: Mapping[str, Split]) -> None:
 def read_split(path: Path) -> dict[str, Split]:
     """The recorded split of each part; empty if none was recorded or the record is of another version."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         names = {f.name for f in fields(Split)} - {"protocol"}
         return {
             part: Split(record["protocol"], **{name: tuple(record[name]) for name in names})
@@ -153,6 +169,6 @@ def read_split(path: Path) -> dict[str, Split]:
         }
     except FileNotFoundError:
         return {}
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         log.warning("%s cannot be read; the masks are split anew", path)
         return {}

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy
 
-from dreaming.data.base import MaskSample
+from dreaming.data.base import MaskSample, working_size
 from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Size
 from dreaming.frames.statistics import ColourStatistics
@@ -36,10 +36,10 @@ class SegmentationModule(LightningModule):
         loss_weights: What each term of ``losses.mask`` counts; a term that is left out counts nothing.
         statistics: The clip's colours; ``NEUTRAL`` where a checkpoint is about to bring its own.
         positive_weight: What a foreground pixel counts in the cross-entropy against one of the background.
-        scale: Frames are resized by it before the network, logits back after it. Training crops come at that
-            resolution already.
-        tile: Side in pixels, at ``scale``, of the tiles that a frame is cut into for prediction; None: whole frames.
-        overlap: Pixels, at ``scale``, by which neighbouring tiles overlap, blended linearly.
+        short_side: The working resolution: frames are brought down to this shorter side in pixels before the network,
+            logits back up behind it; None: as they are. Training crops come at that resolution already.
+        tile: Side in working pixels of the tiles that a frame is cut into for prediction; None: whole frames.
+        overlap: Working pixels by which neighbouring tiles overlap, blended linearly.
         flip: Average each prediction with that of the mirrored frame.
         channels_last: Lay features out channel by channel in memory; faster on most devices.
         in_channels: Channels of the picture: 3, and those of the evidence.
@@ -60,7 +60,7 @@ class SegmentationModule(LightningModule):
         loss_weights: Mapping[str, float],
         statistics: ColourStatistics,
         positive_weight: float = 1.0,
-        scale: float = 1.0,
+        short_side: int | None = None,
         tile: int | None = None,
         overlap: int = 64,
         flip: bool = False,
@@ -70,7 +70,7 @@ class SegmentationModule(LightningModule):
         super().__init__()
         self.network = network(in_channels=in_channels)
         self.optimizer, self.lr, self.loss_weights = optimizer, lr, dict(loss_weights)
-        self.positive_weight, self.scale, self.flip = positive_weight, scale, flip
+        self.positive_weight, self.short_side, self.flip = positive_weight, short_side, flip
         self.tile, self.overlap = tile, overlap
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network.to(memory_format=self.layout)  # type: ignore[call-overload]
@@ -165,7 +165,7 @@ class SegmentationModule(LightningModule):
     def predict_logits(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of whole frames (B, 3, H, W) in 0..1, whatever their size."""
         height, width = image.shape[-2:]
-        size = (max(1, round(height * self.scale)), max(1, round(width * self.scale)))
+        size = working_size((height, width), self.short_side)
         if size != (height, width):
             # Training crops come from frames that were averaged over areas; an antialiased resize is that.
             image = F.interpolate(image, size, mode="bilinear", antialias=True)

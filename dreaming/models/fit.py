@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import math
-import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -71,6 +71,7 @@ class Recipe(ABC):
         monitor: Logged value that tells the best checkpoint.
         mode: ``max`` or ``min`` of it.
         patience: Validations without improvement before a fit stops; None for never.
+        warmup: Steps over which the learning rate rises at the start.
         validate_every: Steps between validations; also what a kill loses at most.
         budget: When one fit ends.
     """
@@ -83,6 +84,7 @@ class Recipe(ABC):
     validate_every: int
     budget: Budget
     patience: int | None = None
+    warmup: int = 0
 
     @property
     def sign(self) -> int:
@@ -186,7 +188,7 @@ def fit(
     )
     callbacks: list[Callback] = [
         timer,
-        CosineToBudget(steps, timer),
+        CosineToBudget(steps, timer, recipe.warmup),
         StepBar(title, steps, timer, recipe.monitor),
         curve,
         keep,
@@ -194,26 +196,25 @@ def fit(
     ]
     if validate and recipe.patience is not None:
         callbacks.append(EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience))
-    trainer = workbench.trainer(
-        max_epochs=math.ceil(steps / recipe.validate_every),
-        callbacks=callbacks,
-        logger=_loggers(workbench, folder, identity, alone=alone),
-        limit_val_batches=None if validate else 0,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        log_every_n_steps=1,
-    )
     last = folder / "checkpoints" / "last.ckpt"
     if last.exists():
-        log.info("%s: continuing from %s", recipe.name, last)
-    for logger in trainer.loggers:
-        for step, value in (unseen_curve or {}).items():
-            logger.log_metrics({recipe.monitor: value}, step=step)
-        send(logger, unseen_pictures)
-    started = time.monotonic()
-    with _quiet_lightning():
+        log.info("%s: continuing from %s", title, last)
+    with quiet_lightning():
+        trainer = workbench.trainer(
+            max_epochs=math.ceil(steps / recipe.validate_every),
+            callbacks=callbacks,
+            logger=_loggers(workbench, folder, identity, alone=alone),
+            limit_val_batches=None if validate else 0,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+            log_every_n_steps=1,
+        )
+        for logger in trainer.loggers:
+            for step, value in (unseen_curve or {}).items():
+                logger.log_metrics({recipe.monitor: value}, step=step)
+            send(logger, unseen_pictures)
         trainer.fit(model, data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -221,12 +222,12 @@ def fit(
         logger.finalize("success")
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(
-        checkpoint=str(Path(best).relative_to(folder)),
+        checkpoint=str(Path(best).absolute().relative_to(folder.absolute())),
         score=float(keep.best_model_score) if validate and keep.best_model_score is not None else math.nan,
         step=curve.best(recipe.sign) if validate else curve.steps,
         curve=curve.values,
         steps=curve.steps,
-        seconds=time.monotonic() - started,
+        seconds=timer.time_elapsed(),
     )
     outcome.write(folder / "outcome.json")
     return outcome
@@ -268,14 +269,20 @@ def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *,
 
 
 @contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's chatter about hardware and workers out of the user's log; its warnings stay in debug runs."""
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's chatter about hardware and workers out of the user's log."""
     chatty = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in chatty]
     for logger in chatty:
         logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Both are what a run that goes on does on purpose; the third is Lightning's own use of torch.
+            warnings.filterwarnings("ignore", message=".*exists and is not empty")
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            warnings.filterwarnings("ignore", message=".*LeafSpec")
+            warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+            yield
     finally:
         for logger, level in zip(chatty, levels, strict=True):
             logger.setLevel(level)

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 import lightning
 import torch
 
-from dreaming.models.fit import Workbench
+from dreaming.models.fit import Workbench, quiet_lightning
 
 
 @contextmanager
 def on_device(module: lightning.LightningModule, workbench: Workbench) -> Iterator[torch.device]:
     """Move a module to the workbench's device for a block, without gradients, under its autocast if it has one."""
-    trainer = workbench.trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    with quiet_lightning():
+        trainer = workbench.trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     device = trainer.strategy.root_device
     module.to(device).eval()
     with torch.inference_mode(), trainer.precision_plugin.forward_context():

@@ -1,6 +1,7 @@
 """Learning a painter's style from patches of a few keyframes, and applying it to frames of any size."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from dreaming.losses.style import FeatureMaps, discriminator_loss, feature_dista
 from dreaming.models.tiles import tiled
 from dreaming.networks.style_generator import StyleGenerator
 
-PERCEPTUAL = ("vgg19", "discriminator", "none")
+# What each kind of perceptual term counts unless told otherwise. VGG's is that of Texler et al. 2020. A discriminator's
+# features are normalised and blind to the mean colour, so more than this slows the learning of colours down.
+PERCEPTUAL = {"vgg19": 6.0, "discriminator": 1.0, "none": 0.0}
 
 
 class StyleModule(LightningModule):
@@ -35,6 +38,7 @@ class StyleModule(LightningModule):
         vgg: Makes the network of perceptual features: ``vgg()``; called only before training with ``vgg19``.
         perceptual: What the perceptual term compares: ``vgg19`` features, the ``discriminator``'s, or ``none``.
         loss_weights: What each of ``pixel``, ``adversarial``, ``perceptual`` counts; one that is left out, nothing.
+            None for ``perceptual``: what suits its kind, 6 for VGG and 1 for the discriminator.
         channels: Of the frames: 3 and those of the guides.
         tile: Side in pixels of the tiles that a frame is cut into for inference; None: whole frames.
         overlap: Pixels around a tile that are computed with it and thrown away; None: the generator's margin, which
@@ -54,7 +58,7 @@ class StyleModule(LightningModule):
         discriminator: Callable[[], nn.Module] | None = None,
         vgg: Callable[[], nn.Module] | None = None,
         perceptual: str = "discriminator",
-        loss_weights: Mapping[str, float],
+        loss_weights: Mapping[str, float | None],
         channels: int = 3,
         tile: int | None = None,
         overlap: int | None = None,
@@ -64,7 +68,10 @@ class StyleModule(LightningModule):
         self.automatic_optimization = False
         self._check(perceptual, loss_weights)
         self.optimizer, self.lr, self.tile = optimizer, lr, tile
-        self.perceptual, self.loss_weights = perceptual, dict(loss_weights)
+        self.perceptual = perceptual
+        self.loss_weights = {
+            name: PERCEPTUAL[perceptual] if weight is None else weight for name, weight in loss_weights.items()
+        }
         self.generator = generator(channels=channels)
         self.overlap = self.generator.margin if overlap is None else overlap
         matching = perceptual == "discriminator" and self._counts("perceptual")
@@ -80,7 +87,7 @@ class StyleModule(LightningModule):
         self.likeness, self.distance = MeanMetric(), MeanMetric()
 
     @staticmethod
-    def _check(perceptual: str, loss_weights: Mapping[str, float]) -> None:
+    def _check(perceptual: str, loss_weights: Mapping[str, float | None]) -> None:
         if perceptual not in PERCEPTUAL:
             raise ConfigError(
                 "model.style.module.perceptual",
@@ -89,13 +96,13 @@ class StyleModule(LightningModule):
                 mend="choose one of them",
             )
         names = ("pixel", "adversarial", "perceptual")
-        for name in loss_weights:
-            if name not in names:
+        for name, weight in loss_weights.items():
+            if name not in names or (weight is None and name != "perceptual"):
                 raise ConfigError(
                     f"model.style.module.loss_weights.{name}",
-                    found="no such term",
-                    expected=" or ".join(names),
-                    mend="correct its name",
+                    found="no number" if name in names else "no such term",
+                    expected="a number" if name in names else " or ".join(names),
+                    mend="give one" if name in names else "correct its name",
                 )
 
     def _counts(self, term: str) -> bool:
@@ -170,7 +177,9 @@ class StyleModule(LightningModule):
         mask = batch["mask"].expand_as(batch["styled"]).float()
         # SSIM's constants are meant for colours that begin at zero.
         generated, styled = (self(batch["frame"]) + 1) / 2, (batch["styled"] + 1) / 2
-        measured = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
+        # Its variances are small differences of squares, of which half precision leaves nothing.
+        with torch.autocast(generated.device.type, enabled=False):
+            measured = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
         self.likeness.update(measured[1], weight=mask)
         self.distance.update((generated - styled).abs(), weight=mask)
         self.log("val/likeness", self.likeness, on_epoch=True, prog_bar=True)
@@ -178,7 +187,7 @@ class StyleModule(LightningModule):
 
     @torch.inference_mode()
     def stylise(self, frame: Tensor) -> Tensor:
-        """Stylise frames, whole or in tiles; in half precision on a GPU.
+        """Stylise frames, whole or in tiles; in half precision on a GPU where no other autocast is on.
 
         Args:
             frame: (B, 3 + c, H, W) in -1..1, on this module's device.
@@ -189,7 +198,10 @@ class StyleModule(LightningModule):
         training = self.generator.training
         self.generator.eval()
         try:
-            with torch.autocast(frame.device.type, dtype=torch.float16, enabled=frame.device.type == "cuda"):
+            kind = frame.device.type
+            # A precision that the trainer has set for this block goes first.
+            half = kind == "cuda" and not torch.is_autocast_enabled(kind)
+            with torch.autocast(kind, dtype=torch.float16) if half else nullcontext():
                 return self._whole_or_tiled(frame)
         finally:
             self.generator.train(training)

@@ -22,7 +22,8 @@ class PatchDiscriminator(nn.Module):
         self.steps = nn.ModuleList()
         for place, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
             stride = 2 if place < layers else 1
-            convolution = nn.Conv2d(inputs, outputs, kernel_size=4, stride=stride, padding=1)
+            # No bias before instance normalisation, which would subtract it again.
+            convolution = nn.Conv2d(inputs, outputs, kernel_size=4, stride=stride, padding=1, bias=place == 0)
             norm = nn.InstanceNorm2d(outputs) if place > 0 else nn.Identity()
             self.steps.append(nn.Sequential(convolution, norm, nn.LeakyReLU(slope)))
         self.judge = nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1)

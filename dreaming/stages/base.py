@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder
+from dreaming.frames.folder import FrameFolder, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.progress import bar
+from dreaming.progress import Bar, bar
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class Stage(ABC):
         """See to it that a folder holds all frames of this shard, made as the manifest says.
 
         A folder that is done is left alone; one of another manifest is made again; one that was cut off goes on with
-        the frames that are missing. Two processes never make the same share at once.
+        the frames that are missing. Two processes never make the same share at once. What was made before is removed
+        only once the first new frame is there, so that a maker that cannot begin costs nothing.
 
         Args:
             clip: The clip.
@@ -88,6 +90,7 @@ class Stage(ABC):
         title = str(folder.path.relative_to(clip.path))
         share = self.shard.take(stems)
         with clip.lock(f"{title}-{self.shard}", f"{title}: waiting for another process that makes it"):
+            discard_unfinished(folder.path, (f"{stem}.png" for stem in share))
             missing = self._missing(folder, share, manifest())
             if not missing:
                 log.info("%s: done before, %d frames", title, len(share))
@@ -105,18 +108,27 @@ class Stage(ABC):
         make: Callable[[list[str]], Frames],
     ) -> None:
         frames = iter(make(missing))
+        first = list(islice(frames, 1))
         wanted = manifest()
         with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
             self._prepare(folder, title, stems, wanted)
         with bar(title, len(missing)) as progress, ThreadPoolExecutor(self.writers) as pool:
-            for _ in _bounded(pool, folder.write, frames, self.writers * 2):
+            for _ in _bounded(pool, folder.write, chain(first, frames), self.writers * 2):
                 progress.advance()
         folder.refresh()
-        before = Manifest.read(folder.path / MANIFEST) or wanted
-        spent = replace(wanted, seconds=before.seconds + progress.seconds, frames=before.frames + progress.done)
-        spent.write(folder.path / MANIFEST)
+        with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
+            self._add_time(folder, wanted, progress)
         rate = progress.done / max(progress.seconds, 1e-9)
         log.info("%s: %d frames in %.1f s (%.1f frames/s)", title, progress.done, progress.seconds, rate)
+
+    def _add_time(self, folder: FrameFolder, wanted: Manifest, progress: Bar) -> None:
+        before = Manifest.read(folder.path / MANIFEST)
+        if before != wanted:
+            log.warning("%s: another process made it otherwise meanwhile; run this again", folder.path)
+            return
+        assert before is not None
+        spent = replace(wanted, seconds=before.seconds + progress.seconds, frames=before.frames + progress.done)
+        spent.write(folder.path / MANIFEST)
 
     def _missing(self, folder: FrameFolder, share: list[str], wanted: Manifest) -> list[str]:
         folder.refresh()
@@ -127,6 +139,7 @@ class Stage(ABC):
     def _prepare(self, folder: FrameFolder, title: str, stems: Sequence[str], wanted: Manifest) -> None:
         """Remove what was made otherwise, then say what is being made."""
         folder.refresh()
+        discard_unfinished(folder.path, [MANIFEST])
         found = Manifest.read(folder.path / MANIFEST)
         if found == wanted:
             return

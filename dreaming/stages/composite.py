@@ -13,7 +13,7 @@ from dreaming.errors import ClipError
 from dreaming.frames.arrays import Image, Probability
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.clip_settings import Layer
-from dreaming.frames.folder import FrameFolder, ahead
+from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.morphology import feather
 from dreaming.frames.video_writer import write_video
@@ -120,15 +120,18 @@ class CompositeStage(Stage):
         path, record = clip.path / "dream.mp4", clip.path / "dream.json"
         source, stems = read_source(clip), clip.stems
         sound = find_video(clip) if source is not None and source.sound else None
-        if source is not None and source.sound and sound is None:
-            log.warning("dream.mp4: without sound, for the video that the frames came from is gone")
+        lost = source is not None and source.sound and sound is None
         encoder = {"fps": self.fps, "crf": self.crf, "codec": self.codec, "preset": self.preset}
-        inputs = {"composite": composite.identity, "source": fingerprint(source), "sound": str(sound)}
-        manifest = Manifest("video", self.version, encoder, inputs)
+        inputs = {"composite": composite.identity, "source": fingerprint(source)}
+        manifest = Manifest("video", self.version, encoder, {**inputs, "sound": "lost" if lost else "as the source"})
+        whole = Manifest("video", self.version, encoder, {**inputs, "sound": "as the source"})
         with clip.lock("dream.mp4", "dream.mp4: waiting for another process that writes it"):
-            if path.exists() and Manifest.read(record) == manifest:
+            if path.exists() and Manifest.read(record) in (manifest, whole):
                 log.info("dream.mp4: done before")
                 return
+            discard_unfinished(clip.path, [path.name])
+            if lost:
+                log.warning("dream.mp4: without sound, for the video that the frames came from is gone")
             timing = self._timing(clip, stems)
             with bar("dream.mp4", len(stems)) as progress:
 

@@ -1,7 +1,7 @@
 """The ``draw`` stage: the built-in demo clip, as a user would hand it in, with its truth beside it."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from dreaming.errors import ClipError
@@ -34,7 +34,7 @@ class DrawStage(Stage):
     def skips(self, clip: Clip) -> str | None:
         """A clip drawn before is left as it is."""
         found = Manifest.read(clip.path / RECORD)
-        if found is not None and found == self._manifest():
+        if found == self._manifest() and found.frames:
             return "the clip is drawn already"
         return None
 
@@ -47,13 +47,16 @@ class DrawStage(Stage):
         Raises:
             ClipError: If the folder holds a clip of the user's own, or one drawn otherwise.
         """
-        if (clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts:
+        begun = Manifest.read(clip.path / RECORD) == self._manifest()
+        if not begun and ((clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts):
             raise ClipError(
                 clip.path,
                 found="a clip",
                 expected="a folder to draw the built-in clip into",
                 mend="name another folder, or delete this one",
             )
-        write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes)
+        # Without a count of frames the record says that drawing was begun: after a kill it is done again.
         self._manifest().write(clip.path / RECORD)
+        write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes)
+        replace(self._manifest(), frames=self.scene.frames).write(clip.path / RECORD)
         log.info("draw: %d frames with sound, %d masks, %d keyframes", self.scene.frames, self.masks, self.keyframes)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 class EvaluateStage(Stage):
     """Score what was made and write ``evaluation.json`` and ``evaluation.csv``.
 
-    Frames that have a hand mask, or are a keyframe, are left out: their truth was given away.
+    Frames that have a hand mask (but for the test ones), or are a keyframe, are left out: their truth was given away.
 
     Attributes:
         maskers: Names of the selected maskers.
@@ -64,13 +64,13 @@ class EvaluateStage(Stage):
     def _mask_rows(self, clip: Clip) -> Iterator[Row]:
         for part in clip.parts if self.truth else []:
             truth = _folder(Path(str(self.truth)), part, clip.parts, "stage.evaluate.truth")
-            seen = clip.references(part, clip.split(part).nn).stems
+            seen = clip.split(part).seen
             for masker in self.maskers:
                 masks = clip.masks(part, masker)
                 if not len(masks):
                     log.warning("evaluate: %s holds no masks, and is left out", masks.path)
                     continue
-                stems = [stem for stem in truth.stems if stem in masks and stem not in seen]
+                stems = _unseen(truth, masks, seen)
 
                 def score(stem: str, masks: FrameFolder = masks, truth: FrameFolder = truth) -> Row:
                     found, true = masks.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)
@@ -85,20 +85,26 @@ class EvaluateStage(Stage):
         for layer in layers:
             names = [layer.name for layer in layers]
             truth = _folder(Path(str(self.styled_truth)), layer.name, names, "stage.evaluate.styled_truth")
-            styled, seen = clip.styled(layer), clip.keyframe_folder(layer).stems
-            for stem in truth.stems:
-                if stem in styled and stem not in seen:
-                    found, true = (
-                        torch.from_numpy(folder.read(stem, clip.size)).permute(2, 0, 1)[None] / 255
-                        for folder in (styled, truth)
-                    )
-                    yield {
-                        "kind": "styled",
-                        "of": layer.name,
-                        "frame": stem,
-                        "SSIM": float(ssim(found, true)),
-                        "PSNR": float(psnr(found, true)),
-                    }
+            styled = clip.styled(layer)
+            for stem in _unseen(truth, styled, clip.keyframe_folder(layer).stems):
+                found, true = (
+                    torch.from_numpy(folder.read(stem, clip.size)).permute(2, 0, 1)[None] / 255
+                    for folder in (styled, truth)
+                )
+                yield {
+                    "kind": "styled",
+                    "of": layer.name,
+                    "frame": stem,
+                    "SSIM": float(ssim(found, true)),
+                    "PSNR": float(psnr(found, true)),
+                }
+
+
+def _unseen(truth: FrameFolder, made: FrameFolder, seen: Container[str]) -> list[str]:
+    stems = [stem for stem in truth.stems if stem in made and stem not in seen]
+    if not stems:
+        log.warning("evaluate: %s has no frame of %s whose truth was not given away", truth.path, made.path)
+    return stems
 
 
 def _jaccard(found: Mask, truth: Mask) -> float:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.errors import ClipError, VideoError
+from dreaming.errors import ClipError, ConfigError, VideoError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import NO_EFFECT, Manifest, fingerprint_files
@@ -56,8 +56,15 @@ class ExtractStage(Stage):
                 )
             return f"the clip brings its own {len(clip.frames)} frames"
         if video is None and clip.frames_are_made:
-            return f"no video is named; the {len(clip.frames)} frames extracted before are kept"
+            return f"no video is named; the {len(clip.frames)} frames extracted before are kept{self._lacking(clip)}"
         return None
+
+    def _lacking(self, clip: Clip) -> str:
+        places = _record(clip).get("places")
+        if not isinstance(places, Mapping):
+            return ""
+        count = len(range(places["start"], places["end"] + 1, places["every"]))
+        return "" if len(clip.frames) >= count else f", though {count} were to be; name the video to get the others"
 
     def _video(self, clip: Clip) -> Path | None:
         if self.video is not None:
@@ -69,17 +76,26 @@ class ExtractStage(Stage):
         return lone[0] if len(lone) == 1 else None
 
     def run(self, clip: Clip) -> None:
-        """Extract what is missing."""
+        """Extract what is missing.
+
+        Raises:
+            ConfigError: If the range, step, size or gamma makes no sense.
+            VideoError: If the video cannot be read, or has no frames in the range.
+            FrameError: If there are neither frames nor a video.
+        """
+        assert clip.frames_are_made or not len(clip.frames), "frames of the user's own are skipped"
         video = self._video(clip)
         if video is None:
             assert clip.stems  # raises: there are neither frames nor a video
             return
         source = probe(video)
+        if self.every < 1:
+            raise ConfigError("stage.extract.every", found=str(self.every), expected="1 or more", mend="change it")
         end = source.count if self.end is None else min(self.end, source.count)
         if self.start > end:
             raise VideoError(
                 video,
-                found=f"{source.count} frames, of which {self.start} to {end} were asked for",
+                found=f"{source.count} frames, of which {self.start} to {self.end or 'the last'} were asked for",
                 expected="a range with frames in it",
                 mend="correct stage.extract.start and stage.extract.end",
             )
@@ -91,8 +107,10 @@ class ExtractStage(Stage):
             "path": str(video.resolve()),
             "places": {"start": self.start, "end": end, "every": self.every},
         }
-        write_atomically(clip.source, (json.dumps(record, indent=2) + "\n").encode())
         identity = fingerprint_files([video])
+
+        def note() -> None:
+            write_atomically(clip.source, (json.dumps(record, indent=2) + "\n").encode())
 
         def manifest() -> Manifest:
             return self.manifest(video=identity)
@@ -108,22 +126,42 @@ class ExtractStage(Stage):
                 gamma=self.gamma,
             )
             for place, image in frames:
+                if place == self.start:  # not before the video has proved readable
+                    note()
                 if (stem := f"{place:0{digits}d}") in wanted:
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, make)
+        note()  # the same video may have moved
 
 
 def read_source(clip: Clip) -> Source | None:
     """What ``extract`` knows of the clip's video; None where the frames are the user's."""
     if not clip.source.exists() or not clip.frames_are_made:
         return None
-    return Source.from_json(json.loads(clip.source.read_text()), clip.source)
+    return Source.from_json(_record(clip), clip.source)
 
 
 def find_video(clip: Clip) -> Path | None:
     """The video that the clip's frames were extracted from, if it is still there."""
     if not clip.source.exists():
         return None
-    path = Path(json.loads(clip.source.read_text())["path"])
-    return path if path.exists() else None
+    path = Path(str(_record(clip).get("path", "")))
+    return path if path.is_file() else None
+
+
+def _record(clip: Clip) -> dict[str, Any]:
+    try:
+        data = json.loads(clip.source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        return data
+    raise VideoError(
+        clip.source,
+        found="a file that is damaged",
+        expected="what extract wrote there",
+        mend="remove it and run `stages=[extract]` again",
+    )

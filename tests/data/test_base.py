@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from dreaming.data.base import SteppedDataModule
+from dreaming.data.base import SteppedDataModule, working_size
 
 
 class Numbers(SteppedDataModule):
@@ -33,3 +34,16 @@ def test_an_epoch_goes_on_from_the_steps_taken():
     assert [step for step, _ in loader] == [12, 13, 14]
     Trainer.global_step = 7
     assert [step for step, _ in loader] == [14, 15, 16]
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side", "expected"),
+    [
+        ((480, 854), 240, (240, 427)),
+        ((1920, 1080), 180, (320, 180)),
+        ((144, 256), 240, (144, 256)),
+        ((9, 7), None, (9, 7)),
+    ],
+)
+def test_working_size_brings_the_shorter_side_down_and_never_up(size, short_side, expected):
+    assert working_size(size, short_side) == expected

@@ -73,11 +73,11 @@ def test_a_batch_has_frame_style_and_other_patches():
 
 def test_every_centre_of_the_eroded_mask_comes_once_a_pass():
     given_ = keyframes()
-    data = KeyframesDataModule(given_, patch=1, batch_size=56, erosion=7, holdout=0.0)
+    data = KeyframesDataModule(given_, patch=1, batch_size=46, erosion=7, holdout=0.0)
     inner = np.zeros_like(given_.masks)
     inner[:, 7:53, 9:73] = True  # three pixels less on each side
-    assert inner.sum() % 56 == 0
-    seen = torch.cat([data.draw(step)["styled"] for step in range(inner.sum() // 56)])
+    assert inner.sum() % 46 == 0
+    seen = torch.cat([data.draw(step)["styled"] for step in range(inner.sum() // 46)])
     expected = torch.from_numpy(given_.styled[inner] / 127.5 - 1).float()
     order = lambda colours: sorted(map(tuple, (colours * 1e4).round().int().tolist()))  # noqa: E731
     assert order(seen[:, :, 0, 0]) == order(expected)
@@ -168,5 +168,5 @@ def test_held_keyframes_that_do_not_fit_are_refused(held):
 
 @pytest.mark.parametrize("holdout", [-0.1, 0.9])
 def test_a_share_out_of_range_is_refused(holdout):
-    with pytest.raises(ConfigError, match="a share of 0 to 0.5"):
+    with pytest.raises(ConfigError, match="a share of 0 to"):
         KeyframesDataModule(keyframes(), holdout=holdout)

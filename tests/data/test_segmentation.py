@@ -124,7 +124,7 @@ def test_batches_depend_on_seed_and_step_only(references):
 
 
 def test_validation_yields_whole_frames_at_full_resolution(references):
-    data = make(references, valid=references.select(["0002", "0003"]), scale=0.5, valid_batch=2)
+    data = make(references, valid=references.select(["0002", "0003"]), short_side=20, valid_batch=2)
     (batch,) = data.val_dataloader()
     sample = data.on_after_batch_transfer(batch)
     expected = torch.from_numpy(references.images[1:]).movedim(3, 1) / 255
@@ -135,7 +135,7 @@ def test_validation_yields_whole_frames_at_full_resolution(references):
 
 
 def test_training_frames_are_averaged_down(references):
-    pixels = stack(references, 0.5)
+    pixels = stack(references, (20, 30))
     assert pixels.shape == (3, 20, 30, 4)
     blocks = references.images.reshape(3, 20, 2, 30, 2, 3).mean(axis=(2, 4))
     assert np.abs(pixels[..., :3].numpy() - blocks).max() <= 1

@@ -56,7 +56,7 @@ def trainer(folder, **settings):
 
 def test_learns_a_disc_and_logs_every_score(references, tmp_path):
     lightning.seed_everything(0, verbose=False)
-    module = make(statistics=measure(references.images), scale=1.0)
+    module = make(statistics=measure(references.images))
     run = trainer(tmp_path, max_epochs=20, check_val_every_n_epoch=20, enable_checkpointing=False)
     run.fit(module, data(references))
     logged = run.callback_metrics
@@ -91,12 +91,12 @@ def test_a_resumed_run_ends_as_one_that_was_never_cut_off(references, tmp_path):
 
 
 @pytest.mark.parametrize("padding", ["none", "zero"])
-@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("short_side", [None, 19])
 @pytest.mark.parametrize("kind", ["unet", "cnn"])
 @pytest.mark.parametrize("tile", [None, 32])
-def test_frames_of_any_size_get_logits_of_their_size(kind, padding, scale, tile):
+def test_frames_of_any_size_get_logits_of_their_size(kind, padding, short_side, tile):
     network = partial(UNet, depth=3, width=2) if kind == "unet" else partial(CNN, num_layers=3, intermediate_channels=2)
-    module = make(partial(network, padding=padding), scale=scale, tile=tile, overlap=8, flip=True).eval()
+    module = make(partial(network, padding=padding), short_side=short_side, tile=tile, overlap=8, flip=True).eval()
     for size in [(37, 53), (9, 80)]:
         found = module.predict_probability(torch.rand(2, 3, *size))
         assert found.shape == (2, 1, *size)

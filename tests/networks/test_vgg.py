@@ -9,7 +9,7 @@ from dreaming.networks.vgg import Vgg19Features
 
 # torchvision's vgg19().features: convolutions by place, and channels for a width of 64
 LAYOUT = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256}
-LAYOUT |= {place: 512 for place in (19, 21, 23, 25, 28, 30, 32, 34)}
+LAYOUT |= dict.fromkeys((19, 21, 23, 25, 28, 30, 32, 34), 512)
 WIDTH = 4
 
 
@@ -88,7 +88,7 @@ def test_a_given_file_with_another_checksum_is_refused(file):
 
 
 def test_a_given_file_that_is_absent_is_named(tmp_path):
-    with pytest.raises(WeightsError, match="nowhere.pth"):
+    with pytest.raises(WeightsError, match="nowhere"):
         Vgg19Features(weights=tmp_path / "nowhere.pth")
 
 

@@ -1,0 +1,118 @@
+"""What all tests share: a tiny clip and a tiny video drawn by code, and the folder of real data where there is one."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.frames.clip import Clip
+
+ROOT = Path(__file__).resolve().parents[1]
+RED, BLUE = np.array([200, 40, 30]), np.array([30, 60, 160])
+
+
+@dataclass
+class Drawing:
+    """A drawn clip on disk, and what was drawn.
+
+    Attributes:
+        path: The clip's folder.
+        images: (H, W, 3) RGB uint8 of each frame.
+        truth: (H, W) bool of each frame, True on the disc.
+        styled: (H, W, 3) RGB uint8 of each frame, recoloured.
+    """
+
+    path: Path
+    images: dict[str, np.ndarray] = field(default_factory=dict)
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
+    styled: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def stems(self):
+        return list(self.images)
+
+    @property
+    def clip(self):
+        """A new Clip, which has cached nothing yet."""
+        return Clip(self.path)
+
+    def save(self, place, picture):
+        """Write a picture, RGB or of booleans, to a path in the clip's folder, by OpenCV."""
+        path = self.path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if picture.dtype == bool:
+            picture = picture.astype(np.uint8) * 255
+        assert cv2.imwrite(str(path), picture[..., ::-1] if picture.ndim == 3 else picture)
+        return path
+
+
+@pytest.fixture
+def disc_clip(tmp_path):
+    """Draw a clip as a user would hand it in: a red disc crossing a blue, noisy backdrop.
+
+    ``count`` frames of ``size``; hand masks of the frames ``masks`` and recoloured keyframes of the frames
+    ``keyframes`` (numbers from 1); without ``frames`` only masks and keyframes are written.
+    """
+
+    def draw(name="disc", *, count=8, size=(32, 48), masks=(1, 4, 8), keyframes=(4,), frames=True):
+        drawing = Drawing(tmp_path / name)
+        drawing.path.mkdir()
+        rng = np.random.default_rng(5)
+        for number in range(1, count + 1):
+            stem = f"{number:04d}"
+            x, y = round(size[1] * (number - 0.5) / count), size[0] // 2
+            rows, columns = np.mgrid[: size[0], : size[1]]
+            disc = (columns - x) ** 2 + (rows - y) ** 2 <= (size[0] // 4) ** 2
+            image = np.where(disc[..., None], RED, BLUE) + rng.integers(-20, 20, (*size, 3))
+            drawing.images[stem] = image.astype(np.uint8)
+            drawing.truth[stem] = disc
+            drawing.styled[stem] = (image[..., [1, 2, 0]] // 2 + 100).astype(np.uint8)
+            if frames:
+                drawing.save(f"frames/{stem}.png", drawing.images[stem])
+            if number in masks:
+                drawing.save(f"hand_masks/{stem}.png", disc)
+            if number in keyframes:
+                drawing.save(f"keyframes/painted/{stem}.png", drawing.styled[stem])
+        return drawing
+
+    return draw
+
+
+@pytest.fixture
+def film():
+    """Write pictures (H, W, 3) as a lossless mkv, shown at ``pts`` / ``rate`` seconds, mute or with a tone."""
+
+    def write(path, images, *, rate=25, pts=None, sound=False):
+        images = list(images)
+        with av.open(str(path), "w", format="matroska") as output:
+            stream = output.add_stream("ffv1", rate=rate)
+            stream.height, stream.width, stream.pix_fmt = *images[0].shape[:2], "bgr0"
+            stream.codec_context.time_base = Fraction(1, rate)
+            track = output.add_stream("aac", rate=48000, layout="mono") if sound else None
+            for image, time in zip(images, pts or range(len(images)), strict=True):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")
+                frame.pts, frame.time_base = time, Fraction(1, rate)
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+            if track is not None:
+                tone = np.sin(np.arange(48000 * len(images) // rate) / 20)[None].astype(np.float32) / 4
+                samples = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+                samples.sample_rate, samples.pts, samples.time_base = 48000, 0, Fraction(1, 48000)
+                output.mux(track.encode(samples))
+                output.mux(track.encode(None))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real data, scores and documents beside the project; tests that ask for it are skipped without."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"no {path}")
+    return path

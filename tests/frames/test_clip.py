@@ -1,0 +1,296 @@
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+
+import cv2
+import filelock
+import numpy as np
+import pytest
+
+from dreaming.errors import ClipError, FrameError, KeyframeError, MaskError, SizeError
+from dreaming.frames.clip import Clip
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.manifest import Manifest
+
+
+def move(drawing, old, new):
+    (drawing.path / new).parent.mkdir(parents=True, exist_ok=True)
+    (drawing.path / old).rename(drawing.path / new)
+
+
+# -- frames
+
+
+def test_a_clip_knows_its_frames(disc_clip):
+    clip = disc_clip().clip
+    assert (clip.stems, clip.size) == ([f"{n:04d}" for n in range(1, 9)], (32, 48))
+    assert not clip.frames_are_made
+
+
+@pytest.mark.parametrize("ask", [lambda clip: clip.stems, lambda clip: clip.size, lambda clip: clip.frames_identity])
+def test_no_frames_are_told(tmp_path, ask):
+    with pytest.raises(FrameError, match="frames: found no frames, expected png, jpg, tif or webp pictures; put"):
+        ask(Clip(tmp_path))
+
+
+def test_the_identity_of_own_frames_is_their_content(disc_clip):
+    drawing = disc_clip()
+    before = drawing.clip.frames_identity
+    assert drawing.clip.frames_identity == before
+    drawing.save("frames/0003.png", drawing.images["0004"])
+    changed = drawing.clip.frames_identity
+    (drawing.path / "frames/0008.png").unlink()
+    assert len({before, changed, drawing.clip.frames_identity}) == 3
+
+
+def test_the_identity_of_extracted_frames_is_their_making(disc_clip):
+    drawing = disc_clip()
+    record = drawing.path / "frames" / "manifest.json"
+    Manifest("extract", 1, {"gamma": 1}, {}).write(record)
+    before = drawing.clip.frames_identity
+    assert drawing.clip.frames_are_made
+    Manifest("extract", 1, {"gamma": 1}, {}, seconds=4).write(record)
+    assert drawing.clip.frames_identity == before
+    Manifest("extract", 1, {"gamma": 2}, {}).write(record)
+    assert drawing.clip.frames_identity != before
+
+
+# -- parts and hand masks
+
+
+def test_a_lone_subject_needs_no_parts(disc_clip):
+    drawing = disc_clip()
+    clip = drawing.clip
+    assert clip.parts == ["subject"]
+    assert clip.masks("subject", "gmm").path == drawing.path / "masks" / "gmm"
+    references = clip.references("subject", clip.split("subject").nn)
+    assert references.stems == ("0001", "0004", "0008")
+    for place, stem in enumerate(references.stems):
+        np.testing.assert_array_equal(references.images[place], drawing.images[stem])
+        np.testing.assert_array_equal(references.masks[place], drawing.truth[stem])
+    np.testing.assert_array_equal(clip.hand_mask("subject", "0004"), drawing.truth["0004"])
+    assert clip.hand_mask("subject", "0002") is None
+    assert (drawing.path / "split.json").exists()
+
+
+def test_parts_have_masks_of_their_own(disc_clip):
+    drawing = disc_clip()
+    shutil.copytree(drawing.path / "hand_masks", drawing.path / "parts/head/hand_masks")
+    move(drawing, "hand_masks", "parts/body/hand_masks")
+    drawing.save("parts/body/hand_masks/0004.png", ~drawing.truth["0004"])
+    (drawing.path / "parts/.cache").mkdir()
+    (drawing.path / "parts/unpainted").mkdir()
+    clip = drawing.clip
+    assert clip.parts == ["body", "head"]
+    assert clip.references("head", ["0004"]).part == "head"
+    np.testing.assert_array_equal(clip.references("body", ["0004"]).masks[0], ~drawing.truth["0004"])
+    assert clip.masks("head", "gmm").path == drawing.path / "masks" / "head" / "gmm"
+
+
+def test_a_lone_part_may_lie_in_parts_under_the_subject_s_name(disc_clip):
+    drawing = disc_clip()
+    move(drawing, "hand_masks", "parts/subject/hand_masks")
+    assert drawing.clip.parts == ["subject"]
+    assert len(drawing.clip.references("subject", ["0001"])) == 1
+
+
+def test_parts_and_a_lone_subject_at_once_are_refused(disc_clip):
+    drawing = disc_clip()
+    shutil.copytree(drawing.path / "hand_masks", drawing.path / "parts/head/hand_masks")
+    with pytest.raises(ClipError, match="parts/ and hand masks of a lone subject side by side") as told:
+        _ = drawing.clip.parts
+    assert str(drawing.path / "parts/subject/hand_masks") in told.value.mend
+
+
+def test_no_masks_are_no_parts(disc_clip):
+    clip = disc_clip(masks=()).clip
+    assert clip.parts == []
+    assert clip.masks("subject", "gmm").path.name == "gmm"
+
+
+def test_references_of_no_frames_are_empty(disc_clip):
+    references = disc_clip().clip.references("subject", [])
+    assert (len(references), references.size, references.masks.dtype) == (0, (32, 48), bool)
+
+
+def test_a_mask_without_a_frame_is_named_even_if_it_is_not_wanted(disc_clip):
+    drawing = disc_clip()
+    drawing.save("hand_masks/0099.png", drawing.truth["0001"])
+    with pytest.raises(MaskError, match=r"hand_masks/0099\.png: found no frame named 0099 in .*frames, expected"):
+        drawing.clip.references("subject", ["0001"])
+
+
+@pytest.mark.parametrize(("value", "found"), [(False, "without any foreground"), (True, "foreground all over")])
+def test_a_mask_of_one_kind_of_pixel_is_refused(disc_clip, value, found):
+    drawing = disc_clip()
+    drawing.save("hand_masks/0004.png", np.full((32, 48), value))
+    with pytest.raises(MaskError, match=rf"0004\.png: found a mask .*{found}"):
+        drawing.clip.references("subject", ["0001", "0004"])
+    with pytest.raises(MaskError, match=found):
+        drawing.clip.hand_mask("subject", "0004")
+
+
+def test_a_mask_or_frame_of_another_size_is_refused(disc_clip):
+    drawing = disc_clip()
+    drawing.save("hand_masks/0004.png", drawing.truth["0004"][:30])
+    with pytest.raises(SizeError, match=r"hand_masks/0004\.png: found 48x30 pixels, expected 48x32"):
+        drawing.clip.references("subject", ["0004"])
+    drawing.save("frames/0008.png", drawing.images["0008"][:, :40])
+    with pytest.raises(SizeError, match=r"frames/0008\.png: found 40x32"):
+        drawing.clip.references("subject", ["0008"])
+
+
+def test_a_painted_colour_mask_counts_by_its_brightest_channel(disc_clip):
+    drawing = disc_clip()
+    painted = np.where(drawing.truth["0004"][..., None], np.uint8([200, 0, 0]), np.uint8(0))
+    drawing.save("hand_masks/0004.png", painted)
+    np.testing.assert_array_equal(drawing.clip.hand_mask("subject", "0004"), drawing.truth["0004"])
+
+
+# -- layers and keyframes
+
+
+def test_a_lone_keyframe_folder_is_the_subject_s_layer(disc_clip):
+    assert disc_clip("with").clip.layers == [Layer("painted", part="subject")]
+    assert disc_clip("without", masks=()).clip.layers == [Layer("painted")]
+    assert disc_clip("unpainted", keyframes=()).clip.layers == []
+
+
+def test_folders_named_like_parts_are_their_layers(disc_clip):
+    drawing = disc_clip()
+    for part in ("head", "body"):
+        shutil.copytree(drawing.path / "hand_masks", drawing.path / f"parts/{part}/hand_masks")
+        shutil.copytree(drawing.path / "keyframes/painted", drawing.path / f"keyframes/{part}")
+    for folder in ("hand_masks", "keyframes/painted"):
+        shutil.rmtree(drawing.path / folder)
+    (drawing.path / "keyframes/.ipynb_checkpoints").mkdir()
+    assert drawing.clip.layers == [Layer("body", part="body"), Layer("head", part="head")]
+
+
+def test_folders_that_could_be_read_in_two_ways_are_refused(disc_clip):
+    drawing = disc_clip()
+    shutil.copytree(drawing.path / "keyframes/painted", drawing.path / "keyframes/other")
+    with pytest.raises(ClipError, match=r"found keyframes of other, painted and masks of subject, .* clip\.yaml"):
+        _ = drawing.clip.layers
+
+
+def test_keyframes_outside_a_layer_s_folder_are_refused(disc_clip):
+    drawing = disc_clip(keyframes=())
+    drawing.save("keyframes/0004.png", drawing.styled["0004"])
+    with pytest.raises(ClipError, match=r"found 1 keyframes that belong to no layer.*move them to .*keyframes/painted"):
+        _ = drawing.clip.layers
+
+
+def settings(drawing, text):
+    (drawing.path / "clip.yaml").write_text(text)
+    return drawing.clip
+
+
+def test_clip_yaml_lists_layers_from_bottom_to_top(disc_clip):
+    drawing = disc_clip()
+    text = "layers: [{name: ground, part: subject, invert: true, keyframes: painted}, {name: painted}]"
+    clip = settings(drawing, text)
+    assert clip.layers == [Layer("ground", "subject", True, "painted"), Layer("painted")]
+    assert clip.styled(clip.layers[0]).path.name == "ground"
+    assert clip.keyframe_folder(clip.layers[0]).path == drawing.path / "keyframes" / "painted"
+
+
+def test_a_listed_layer_may_wait_for_its_keyframes(disc_clip):
+    drawing = disc_clip()
+    assert settings(drawing, "layers: [{name: painted}, {name: later}]").layers == [Layer("painted")]
+    shutil.rmtree(drawing.path / "keyframes")
+    assert drawing.clip.layers == []
+
+
+def test_a_misspelt_folder_or_part_is_refused(disc_clip):
+    drawing = disc_clip()
+    with pytest.raises(ClipError, match=r"found no folder keyframes/paintd, but painted, which no layer names"):
+        _ = settings(drawing, "layers: [{name: paintd}]").layers
+    with pytest.raises(ClipError, match=r"found layer painted of part head, expected a part with hand masks \(subject"):
+        _ = settings(drawing, "layers: [{name: painted, part: head}]").layers
+
+
+def test_keyframes_come_with_their_frames(disc_clip):
+    drawing = disc_clip(keyframes=(2, 7))
+    drawing.save("keyframes/painted/masks/0007.png", drawing.truth["0007"])
+    clip = drawing.clip
+    keyframes = clip.keyframes(clip.layers[0])
+    assert keyframes.stems == ("0002", "0007")
+    np.testing.assert_array_equal(keyframes.sources[1], drawing.images["0007"])
+    np.testing.assert_array_equal(keyframes.styled[0], drawing.styled["0002"])
+    assert keyframes.masks[0].all()
+    np.testing.assert_array_equal(keyframes.masks[1], drawing.truth["0007"])
+
+
+@pytest.mark.parametrize(
+    ("place", "picture", "error", "told"),
+    [
+        ("0077.png", "styled", KeyframeError, r"painted/0077\.png: found no frame named 0077"),
+        ("masks/0077.png", "truth", KeyframeError, r"masks/0077\.png: found no frame named 0077"),
+        ("masks/0005.png", "truth", KeyframeError, r"masks/0005\.png: found no keyframe named 0005"),
+        ("0004.png", "narrow", SizeError, r"painted/0004\.png: found 40x32 pixels, expected 48x32"),
+        ("masks/0004.png", "narrow mask", SizeError, r"masks/0004\.png: found 40x32 pixels"),
+        ("masks/0004.png", "empty", KeyframeError, r"masks/0004\.png: found a mask without any foreground"),
+    ],
+)
+def test_keyframes_that_do_not_fit_are_refused(disc_clip, place, picture, error, told):
+    drawing = disc_clip()
+    styled, truth = drawing.styled["0004"], drawing.truth["0004"]
+    pictures = {"styled": styled, "truth": truth, "narrow": styled[:, :40], "narrow mask": truth[:, :40]}
+    drawing.save(f"keyframes/painted/{place}", pictures.get(picture, np.zeros_like(truth)))
+    clip = drawing.clip
+    with pytest.raises(error, match=told):
+        clip.keyframes(clip.layers[0])
+
+
+def test_an_empty_keyframe_folder_is_refused(disc_clip):
+    drawing = disc_clip()
+    (drawing.path / "keyframes/painted/0004.png").unlink()
+    clip = drawing.clip
+    with pytest.raises(KeyframeError, match="painted: found no pictures, expected at least one stylised frame"):
+        clip.keyframes(clip.layers[0])
+
+
+def test_an_unreadable_keyframe_is_named(disc_clip):
+    drawing = disc_clip()
+    path = drawing.path / "keyframes/painted/0004.png"
+    path.write_bytes(path.read_bytes()[:200])
+    clip = drawing.clip
+    with pytest.raises(FrameError, match=r"painted/0004\.png: found a file that is damaged"):
+        clip.keyframes(clip.layers[0])
+    assert cv2.imread(str(drawing.path / "frames/0004.png")) is not None
+
+
+# -- locks
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from dreaming.frames.clip import Clip
+with Clip(Path(sys.argv[1])).lock("masks/gmm", "waiting"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_shuts_out_another_process_until_it_dies(tmp_path, caplog):
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(filelock.Timeout):
+            filelock.FileLock(tmp_path / ".locks" / "masks-gmm.lock").acquire(timeout=0)
+        with Clip(tmp_path).lock("masks/unet", "another lock is free"):
+            pass
+        killer = threading.Timer(0.3, holder.kill)
+        killer.start()
+        with caplog.at_level(logging.INFO), Clip(tmp_path).lock("masks/gmm", "masks/gmm: waiting"):
+            assert holder.wait(10) != 0
+    assert [record.message for record in caplog.records] == ["masks/gmm: waiting"]
+
+
+def test_a_lock_is_released_by_an_error(tmp_path):
+    clip = Clip(tmp_path)
+    with pytest.raises(ValueError, match="mine"), clip.lock("a", ""):
+        raise ValueError("mine")
+    filelock.FileLock(tmp_path / ".locks" / "a.lock").acquire(timeout=0)

@@ -1,0 +1,281 @@
+from functools import partial
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback
+from omegaconf import OmegaConf
+from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.errors import ConfigError, WeightsError
+from dreaming.frames.references import Keyframes
+from dreaming.models.style import StyleModule
+from dreaming.networks.patch_discriminator import PatchDiscriminator
+from dreaming.networks.style_generator import StyleGenerator
+from dreaming.networks.vgg import Vgg19Features
+
+WEIGHTS = {"pixel": 4.0, "adversarial": 0.5, "perceptual": 6.0}
+FILTERS = (8, 8, 8, 8, 8, 8)
+OPTIMIZER = partial(torch.optim.Adam, betas=(0.9, 0.999), weight_decay=1e-5)
+
+
+def module(blocks=1, filters=FILTERS, lr=4e-3, loss_weights=WEIGHTS, seed=0, **options):
+    torch.manual_seed(seed)
+    return StyleModule(
+        generator=partial(StyleGenerator, filters=filters, blocks=blocks),
+        discriminator=partial(PatchDiscriminator, filters=4),
+        optimizer=OPTIMIZER,
+        lr=lr,
+        loss_weights=loss_weights,
+        **options,
+    )
+
+
+def data(**options):
+    """Two noisy keyframes of which the style swaps the colour channels."""
+    rng = np.random.default_rng(0)
+    sources = rng.integers(0, 256, (2, 12, 16, 3), dtype=np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    keyframes = Keyframes(("0001", "0010"), sources, sources[..., ::-1].copy(), np.ones((2, 48, 64), dtype=bool))
+    return KeyframesDataModule(keyframes, **{"patch": 16, "batch_size": 8, "steps_per_epoch": 5} | options)
+
+
+def trainer(folder, steps, *callbacks, **options):
+    return lightning.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        logger=False,
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        **options,
+    )
+
+
+class Record(Callback):
+    """Keep the logged values and the frames of each step."""
+
+    def __init__(self):
+        self.logged, self.frames = [], []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        self.logged.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+        self.frames.append(batch["frame"])
+
+
+def test_a_short_training_learns_to_swap_colours(tmp_path):
+    record, model = Record(), module()
+    trainer(tmp_path, 60, record, check_val_every_n_epoch=6).fit(model, data())
+    first, last = record.logged[0], record.logged[-1]
+    assert last["train/loss/pixel"] < first["train/loss/pixel"] * 0.6
+    assert last["val/loss"] < 0.2
+    assert 0 < last["val/likeness"] <= 1
+    assert set(last) >= {f"train/loss/{name}" for name in ("pixel", "adversarial", "perceptual", "discriminator")}
+
+
+def test_the_logged_loss_is_the_weighted_sum_of_the_generators_terms(tmp_path):
+    record = Record()
+    trainer(tmp_path, 1, record).fit(module(), data())
+    logged = record.logged[0]
+    expected = sum(weight * logged[f"train/loss/{name}"] for name, weight in WEIGHTS.items())
+    assert logged["train/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_step_equals_two_optimisers_and_two_backward_passes(tmp_path):
+    # Plain descent: Adam's first step is the sign of a gradient, which may be rounding alone.
+    batch, model, slow = data().draw(0), module(lr=0.1), module(lr=0.1)
+    model.optimizer = torch.optim.SGD
+    trainer(tmp_path, 1).fit(model, data())
+
+    slow.train()
+    generator_optimizer = torch.optim.SGD(slow.generator.parameters(), lr=0.1)
+    discriminator_optimizer = torch.optim.SGD(slow.discriminator.parameters(), lr=0.1)
+    generated = torch.where(batch["mask"], slow.generator(batch["frame"]), batch["styled"])
+    verdicts, features = slow.discriminator(generated)
+    wanted = [maps.detach() for maps in slow.discriminator(batch["styled"])[1]]
+    matching = torch.stack([(a - b).abs().mean() for a, b in zip(features, wanted, strict=True)]).mean()
+    pixel = (generated - batch["styled"]).abs().mean()
+    (4 * pixel + 0.5 * ((verdicts - 1) ** 2).mean() + 6 * matching).backward()
+    discriminator_optimizer.zero_grad()
+    fake, genuine = slow.discriminator(generated.detach())[0], slow.discriminator(batch["other"])[0]
+    (((genuine - 1) ** 2).mean() / 2 + (fake**2).mean() / 2).backward()
+    generator_optimizer.step()
+    discriminator_optimizer.step()
+    torch.testing.assert_close(model.state_dict(), slow.state_dict(), atol=1e-5, rtol=1e-4)
+    unchanged = module().state_dict()
+    assert not any(torch.equal(unchanged[name], value) for name, value in slow.state_dict().items())
+
+
+def test_the_generator_runs_once_a_step(tmp_path):
+    calls, model = [], module()
+    model.generator.register_forward_hook(lambda *_: calls.append(1))
+    trainer(tmp_path, 3, limit_val_batches=0).fit(model, data())
+    assert len(calls) == 3
+    assert model.trainer.global_step == 3
+
+
+def test_what_is_masked_out_has_no_gradient():
+    model, batch = module(perceptual="none"), data().draw(0)
+    batch["mask"][:] = False
+    generated = torch.where(batch["mask"], model(batch["frame"]), batch["styled"])
+    sum(model._generator_terms(generated, batch["styled"]).values()).backward()
+    assert not any(weight.grad.any() for weight in model.generator.parameters())
+
+
+def test_validation_measures_the_masked_pixels_only(tmp_path):
+    model, given = module(), data(batch_size=4)
+    found = trainer(tmp_path, 1).validate(model, given, verbose=False)[0]
+    model.eval()
+    likeness, distance = [], []
+    for batch in given.val_dataloader():
+        with torch.no_grad():
+            generated, styled = (model(batch["frame"]) + 1) / 2, (batch["styled"] + 1) / 2
+        full = ssim(generated, styled, data_range=1.0, return_full_image=True)[1]
+        mask = batch["mask"].expand_as(full)
+        likeness.append(full[mask])
+        distance.append((generated - styled).abs()[mask])
+    assert len(likeness) > 1
+    assert found["val/likeness"] == pytest.approx(float(torch.cat(likeness).mean()), abs=1e-5)
+    assert found["val/loss"] == pytest.approx(float(torch.cat(distance).mean()), abs=1e-5)
+
+
+def test_likeness_is_measured_in_full_precision(tmp_path):
+    given = data()
+    given.source._pixels = given.source._pixels // 16 + 120  # little contrast, where half precision fails worst
+    found = {}
+    for precision in ("32-true", "bf16-mixed"):
+        model = module(perceptual="none", loss_weights={"pixel": 1.0})
+        model.generator.colour[0].weight.data *= 0.01  # nearly grey, so that only the measure can differ
+        found[precision] = trainer(tmp_path, 1, precision=precision).validate(model, given, verbose=False)[0]
+    assert found["bf16-mixed"]["val/likeness"] == pytest.approx(found["32-true"]["val/likeness"], abs=0.02)
+
+
+def test_a_resumed_run_goes_on_with_the_patches_it_would_have_had(tmp_path):
+    straight, first, second = Record(), Record(), Record()
+    whole = module()
+    trainer(tmp_path, 7, straight, limit_val_batches=0).fit(whole, data())
+    begun = trainer(tmp_path, 5, first, limit_val_batches=0)
+    begun.fit(module(), data())
+    begun.save_checkpoint(tmp_path / "cut.ckpt")
+    resumed = module(seed=9)
+    trainer(tmp_path, 7, second, limit_val_batches=0).fit(
+        resumed, data(), ckpt_path=tmp_path / "cut.ckpt", weights_only=True
+    )
+    torch.testing.assert_close(first.frames + second.frames, straight.frames)
+    torch.testing.assert_close(resumed.state_dict(), whole.state_dict())
+
+
+@pytest.fixture
+def vgg(tmp_path):
+    """Random weights in VGG-19's layout, a sixteenth as wide."""
+    file = tmp_path / "vgg.pth"
+    weights = {}
+    for place, inputs, outputs in ((0, 3, 4), (2, 4, 4), (5, 4, 8)):
+        weights |= {f"features.{place}.weight": torch.randn(outputs, inputs, 3, 3) / 5}
+        weights |= {f"features.{place}.bias": torch.zeros(outputs)}
+    torch.save(weights, file)
+    return partial(Vgg19Features, weights=file, sha256=None, width=4)
+
+
+def test_vgg_trains_the_generator_and_stays_out_of_checkpoints(tmp_path, vgg):
+    record, model = Record(), module(perceptual="vgg19", vgg=vgg)
+    begun = trainer(tmp_path, 2, record)
+    begun.fit(model, data())
+    begun.save_checkpoint(tmp_path / "model.ckpt")
+    assert record.logged[0]["train/loss/perceptual"] > 0
+    state = torch.load(tmp_path / "model.ckpt", weights_only=True)["state_dict"]
+    assert {name.split(".")[0] for name in state} == {"generator", "discriminator"}
+    module(perceptual="vgg19", vgg=vgg).load_state_dict(state)
+
+
+def test_vgg_without_weights_is_refused_at_training_only(tmp_path):
+    absent = partial(Vgg19Features, weights=tmp_path / "absent.pth")
+    model = module(perceptual="vgg19", vgg=absent)
+    assert model.stylise(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    with pytest.raises(WeightsError, match="perceptual=discriminator"):
+        trainer(tmp_path, 1).fit(model, data())
+
+
+@pytest.mark.parametrize(
+    ("perceptual", "weights", "built"),
+    [
+        ("none", {"pixel": 4.0}, False),
+        ("none", {"pixel": 4.0, "adversarial": 0.0}, False),
+        ("discriminator", {"pixel": 4.0, "perceptual": 0.0}, False),
+        ("discriminator", {"pixel": 4.0, "perceptual": 1.0}, True),
+        ("none", {"pixel": 4.0, "adversarial": 0.5}, True),
+    ],
+)
+def test_the_discriminator_is_built_only_where_a_term_needs_it(tmp_path, perceptual, weights, built):
+    model, record = module(perceptual=perceptual, loss_weights=weights), Record()
+    assert (model.discriminator is not None) == built
+    trainer(tmp_path, 1, record, limit_val_batches=0).fit(model, data())
+    assert ("train/loss/discriminator" in record.logged[0]) == built
+
+
+@pytest.mark.parametrize(("tile", "size"), [(24, (61, 75)), (30, (61, 75)), (16, (17, 90)), (100, (61, 75))])
+def test_tiles_equal_the_whole_frame(tile, size):
+    model = module(blocks=1).eval()
+    frame = torch.rand(2, 3, *size) * 2 - 1
+    whole = model.stylise(frame)
+    model.tile = tile
+    torch.testing.assert_close(model.stylise(frame), whole, atol=1e-5, rtol=0)
+    model.overlap = 0
+    assert (tile >= max(size)) == torch.allclose(model.stylise(frame), whole, atol=1e-3)
+
+
+def test_stylise_leaves_statistics_and_mode_alone():
+    model = module(channels=6).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert model.stylise(torch.rand(1, 6, 9, 7)).shape == (1, 3, 9, 7)
+    torch.testing.assert_close(model.state_dict(), before)
+    assert model.generator.training
+
+
+def test_layout_in_memory_changes_nothing():
+    frame = torch.rand(1, 3, 20, 20)
+    plain, last = (module(channels_last=on).stylise(frame) for on in (False, True))
+    torch.testing.assert_close(plain, last)
+
+
+def test_a_perceptual_term_of_no_such_name_is_refused():
+    with pytest.raises(ConfigError, match="found lpips, expected vgg19 or discriminator or none"):
+        module(perceptual="lpips")
+
+
+def test_a_loss_weight_of_no_such_name_is_refused():
+    with pytest.raises(ConfigError, match=r"loss_weights\.pixels"):
+        module(loss_weights={"pixels": 1.0})
+
+
+def test_a_loss_weight_without_a_number_is_refused():
+    with pytest.raises(ConfigError, match=r"loss_weights\.pixel: found no number"):
+        module(loss_weights={"pixel": None})
+
+
+@pytest.mark.parametrize(("perceptual", "weight"), [("vgg19", 6.0), ("discriminator", 1.0)])
+def test_the_perceptual_weight_suits_its_kind(perceptual, weight):
+    found = module(perceptual=perceptual, loss_weights={"pixel": 4.0, "perceptual": None}).loss_weights
+    assert found == {"pixel": 4.0, "perceptual": weight}
+
+
+def test_the_configs_build_what_they_name():
+    folder = Path(__file__).parents[2] / "conf"
+    files = {"model": "model/style.yaml", "data": "data/keyframes.yaml"}
+    config = OmegaConf.create({"seed": 0} | {name: OmegaConf.load(folder / file) for name, file in files.items()})
+    model = instantiate(config.model.module)(channels=4)
+    assert model.loss_weights == {"pixel": 4.0, "adversarial": 0.5, "perceptual": 1.0}
+    assert sum(p.numel() for p in model.generator.parameters()) > 1e6
+    optimizer = model.configure_optimizers()
+    assert [group["name"] for group in optimizer.param_groups] == ["generator", "discriminator"]
+    assert {(group["lr"], group["betas"][1], group["weight_decay"]) for group in optimizer.param_groups} == {
+        (4e-4, 0.999, 1e-5)
+    }
+    made = instantiate(config.data)(keyframes=data().keyframes, steps_per_epoch=3, seed=1)
+    assert (made.patch, made.batch_size, made.erosion, made.steps_per_epoch, made.seed) == (32, 40, 7, 3, 1)

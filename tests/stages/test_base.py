@@ -1,0 +1,291 @@
+"""Stage.complete: done, made again, continued, shared out, and killed. Run as a script it is a stage to kill."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.manifest import Manifest
+from dreaming.stages.base import Shard, Stage
+
+
+@dataclass
+class Shade(Stage):
+    """Darken every frame; ``pause`` seconds each, so that it can be caught in the act."""
+
+    name = "shade"
+
+    gain: float = 0.5
+    pause: float = 0.0
+    fails_at: str | None = None
+
+    def skips(self, clip):
+        return None
+
+    def run(self, clip):
+        self.made = []
+        identity = clip.frames_identity
+
+        def make(stems):
+            for stem in stems:
+                if stem == self.fails_at:
+                    raise ValueError(f"no {stem}")
+                time.sleep(self.pause)
+                self.made.append(stem)
+                print(stem, file=sys.stderr, flush=True)
+                yield stem, np.rint(clip.frames.read(stem) * self.gain).astype(np.uint8)
+
+        def manifest():
+            return Manifest(self.name, self.version, {"gain": self.gain}, {"frames": identity})
+
+        self.complete(clip, clip.composite, clip.stems, manifest, make)
+
+
+def contents(drawing, pattern="*.png"):
+    """All made files' bytes by name, hidden ones too."""
+    return {path.name: path.read_bytes() for path in (drawing.path / "composite").glob(pattern)}
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    return disc_clip(count=12, masks=(), keyframes=())
+
+
+@pytest.fixture
+def whole(disc_clip):
+    """What an uninterrupted run makes of the same frames."""
+    other = disc_clip("whole", count=12, masks=(), keyframes=())
+    Shade().run(other.clip)
+    return contents(other)
+
+
+def test_frames_are_what_the_maker_gave(drawing):
+    Shade(gain=0.25).run(drawing.clip)
+    assert set(contents(drawing, "*")) == {"manifest.json"} | {f"{stem}.png" for stem in drawing.stems}
+    for stem, image in drawing.images.items():
+        np.testing.assert_array_equal(drawing.clip.composite.read(stem), np.rint(image * 0.25))
+    record = Manifest.read(drawing.path / "composite" / "manifest.json")
+    assert record == Manifest("shade", 1, {"gain": 0.25}, {"frames": drawing.clip.frames_identity})
+    assert record.frames == 12
+    assert record.seconds > 0
+
+
+def test_what_is_done_is_left_alone(drawing, caplog):
+    Shade().run(drawing.clip)
+    times = {path: path.stat().st_mtime_ns for path in (drawing.path / "composite").iterdir()}
+    again = Shade(writers=5)
+    with caplog.at_level(logging.INFO):
+        again.run(drawing.clip)
+    assert again.made == []
+    assert times == {path: path.stat().st_mtime_ns for path in (drawing.path / "composite").iterdir()}
+    assert "composite: done before, 12 frames" in caplog.text
+
+
+def test_another_config_or_input_makes_it_again(drawing, caplog):
+    Shade().run(drawing.clip)
+    other = Shade(gain=0.75)
+    with caplog.at_level(logging.INFO):
+        other.run(drawing.clip)
+    assert other.made == drawing.stems
+    assert "composite: made again, for what it depends on changed: gain" in caplog.text
+    np.testing.assert_array_equal(drawing.clip.composite.read("0002"), np.rint(drawing.images["0002"] * 0.75))
+    drawing.save("frames/0002.png", drawing.images["0001"])
+    third = Shade(gain=0.75)
+    third.run(drawing.clip)
+    assert third.made == drawing.stems
+    assert Manifest.read(drawing.path / "composite/manifest.json").frames == 12, "counted anew"
+
+
+def test_another_version_makes_it_again(drawing, monkeypatch):
+    Shade().run(drawing.clip)
+    monkeypatch.setattr(Shade, "version", 2)
+    again = Shade()
+    again.run(drawing.clip)
+    assert again.made == drawing.stems
+
+
+def test_frames_of_unknown_making_are_made_again_with_a_warning(drawing, caplog):
+    drawing.save("composite/0001.jpg", drawing.images["0001"])
+    drawing.save("composite/0099.png", drawing.images["0001"])
+    (drawing.path / "composite/notes.txt").write_text("mine")
+    Shade().run(drawing.clip)
+    assert "nothing says how the 2 frames there were made" in caplog.text
+    assert set(contents(drawing, "*")) == {"notes.txt", "manifest.json", *(f"{stem}.png" for stem in drawing.stems)}
+
+
+def test_missing_frames_alone_are_made(drawing, whole):
+    Shade().run(drawing.clip)
+    for stem in ("0003", "0011"):
+        (drawing.path / f"composite/{stem}.png").unlink()
+    again = Shade()
+    again.run(drawing.clip)
+    assert again.made == ["0003", "0011"]
+    assert contents(drawing) == whole
+    assert Manifest.read(drawing.path / "composite/manifest.json").frames == 14, "over all runs"
+
+
+def test_a_maker_that_fails_keeps_what_was_whole(drawing, whole):
+    with pytest.raises(ValueError, match="no 0007"):
+        Shade(fails_at="0007").run(drawing.clip)
+    left = contents(drawing)
+    assert sorted(left) == [f"{stem}.png" for stem in drawing.stems[:6]]
+    assert left.items() <= whole.items()
+    assert not contents(drawing, ".*")
+    again = Shade()
+    again.run(drawing.clip)
+    assert again.made == drawing.stems[6:]
+    assert contents(drawing) == whole
+
+
+def test_a_maker_that_cannot_begin_costs_nothing(drawing, whole):
+    Shade().run(drawing.clip)
+    with pytest.raises(ValueError, match="no 0001"):
+        Shade(gain=0.1, fails_at="0001").run(drawing.clip)
+    again = Shade()
+    again.run(drawing.clip)
+    assert again.made == []
+    assert contents(drawing) == whole
+
+
+def test_a_frame_that_cannot_be_written_stops_the_stage(drawing):
+    clip, manifest = drawing.clip, Manifest("shade", 1, {}, {})
+
+    def make(stems):
+        for stem in stems:
+            if stem == "0003":
+                (clip.composite.path / "0003.png").mkdir()
+            yield stem, clip.frames.read(stem)
+
+    with pytest.raises(IsADirectoryError, match=r"0003\.png"):
+        Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+    assert not contents(drawing, ".*")
+
+
+def test_the_manifest_is_asked_again_after_fitting(drawing):
+    clip, learnt = drawing.clip, ["untrained"]
+
+    def manifest():
+        return Manifest("shade", 1, {}, {"learnt": learnt[-1]})
+
+    def make(stems):
+        learnt.append("weights")
+        for stem in stems:
+            yield stem, clip.frames.read(stem)
+
+    Shade().complete(clip, clip.composite, clip.stems, manifest, make)
+    assert Manifest.read(clip.composite.path / "manifest.json").inputs == {"learnt": "weights"}
+
+
+# -- shards
+
+
+def test_a_shard_takes_every_nth():
+    assert [Shard(k, 3).take(list("abcdefg")) for k in (1, 2, 3)] == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    assert Shard(2, 8).take(["a"]) == []
+    assert str(Shard(2, 8)) == "2-of-8"
+
+
+@pytest.mark.parametrize("order", [[1], [1, 2], [2, 1], [4, 1, 3, 5, 2]])
+def test_shards_together_make_what_one_makes(drawing, whole, order):
+    for index in order:
+        stage = Shade(shard=Shard(index, len(order)))
+        stage.run(drawing.clip)
+        assert stage.made == drawing.stems[index - 1 :: len(order)]
+    assert contents(drawing) == whole
+    assert Manifest.read(drawing.path / "composite/manifest.json").frames == 12
+    after = Shade()
+    after.run(drawing.clip)
+    assert after.made == []
+
+
+def test_more_shards_than_frames_do_no_harm(drawing, whole):
+    for index in range(1, 15):
+        Shade(shard=Shard(index, 14)).run(drawing.clip)
+    assert contents(drawing) == whole
+
+
+def test_shards_of_another_config_start_over_once(drawing):
+    Shade(gain=0.9).run(drawing.clip)
+    for index in (1, 2):
+        Shade(shard=Shard(index, 2)).run(drawing.clip)
+    assert Manifest.read(drawing.path / "composite/manifest.json").frames == 12
+    np.testing.assert_array_equal(drawing.clip.composite.read("0001"), np.rint(drawing.images["0001"] * 0.5))
+    np.testing.assert_array_equal(drawing.clip.composite.read("0002"), np.rint(drawing.images["0002"] * 0.5))
+
+
+# -- processes
+
+
+def start(drawing, shard="1/1", pause=0.02):
+    command = [sys.executable, __file__, drawing.path, shard, str(pause)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bytes(drawing, whole):
+    with start(drawing, pause=0.1) as child:
+        for _ in range(5):
+            child.stderr.readline()
+        child.send_signal(signal.SIGKILL)
+        assert child.wait(20) == -signal.SIGKILL
+    left = contents(drawing)
+    assert 0 < len(left) < 12
+    assert left.items() <= whole.items(), "what is there is whole"
+    # What a kill in the middle of a write leaves, of a frame and of the manifest:
+    for name in (".0009.png.x1y2z3ab.part", ".manifest.json.x1y2z3ab.part"):
+        (drawing.path / "composite" / name).write_bytes(b"half")
+    again = Shade()
+    again.run(drawing.clip)
+    assert set(again.made) == set(drawing.stems) - {name.removesuffix(".png") for name in left}
+    assert contents(drawing) == whole
+    assert not contents(drawing, ".*")
+
+
+def test_two_processes_at_once_make_each_frame_once(drawing, whole):
+    children = [start(drawing) for _ in range(2)]
+    made = []
+    for child in children:
+        made += child.communicate(timeout=60)[1].split()
+        assert child.returncode == 0
+    assert sorted(made) == drawing.stems
+    assert contents(drawing) == whole
+
+
+def test_two_shards_at_once_share_the_folder(drawing, whole):
+    Shade(gain=0.9).run(drawing.clip)
+    children = [start(drawing, shard) for shard in ("1/2", "2/2")]
+    made = []
+    for child in children:
+        made += child.communicate(timeout=60)[1].split()
+        assert child.returncode == 0
+    assert sorted(made) == drawing.stems
+    assert contents(drawing) == whole
+    assert Manifest.read(drawing.path / "composite/manifest.json").frames == 12
+
+
+def test_a_process_meanwhile_of_another_config_is_told(drawing, caplog):
+    clip = drawing.clip
+    manifest = Manifest("shade", 1, {"gain": 1}, {})
+
+    def make(stems):
+        for stem in stems:
+            if stem == "0006":
+                Manifest("shade", 1, {"gain": 9}, {}).write(clip.composite.path / "manifest.json")
+            yield stem, clip.frames.read(stem)
+
+    Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+    assert "another process made it otherwise meanwhile" in caplog.text
+    assert Manifest.read(clip.composite.path / "manifest.json") != manifest, "so that it is not taken for done"
+
+
+if __name__ == "__main__":
+    folder, part, seconds = sys.argv[1:]
+    cv2.setNumThreads(1)
+    Shade(pause=float(seconds), shard=Shard(*map(int, part.split("/")))).run(Clip(Path(folder)))

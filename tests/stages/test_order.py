@@ -1,0 +1,81 @@
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+
+from dreaming.stages import composite, draw, evaluate, extract, mask, report, stylise
+from dreaming.stages.base import Stage
+from dreaming.stages.order import ORDER, run, with_inputs
+
+READS = {"draw": (), "extract": (), "mask": ("extract",), "composite": ("extract", "mask"), "report": ()}
+
+
+def stages(log, reads=READS, **reasons):
+    made = {}
+    for name, needed in reads.items():
+
+        @dataclass
+        class Noting(Stage):
+            why: str | None = None
+            log: list = field(default_factory=list)
+
+            def skips(self, clip):
+                return self.why
+
+            def run(self, clip):
+                self.log.append(self.name)
+
+        Noting.name, Noting.reads = name, needed
+        made[name] = Noting(reasons.get(name), log)
+    return made
+
+
+def test_a_named_stage_brings_what_it_reads():
+    known = stages([])
+    assert with_inputs(["composite"], known) == ["extract", "mask", "composite"]
+    assert with_inputs(["report", "mask"], known) == ["extract", "mask", "report"]
+    assert with_inputs(["draw"], known) == ["draw"]
+    assert with_inputs([], known) == []
+    assert with_inputs(["composite"], {"composite": known["composite"]}) == ["composite"], "only what there is"
+
+
+@pytest.mark.parametrize("named", [["report", "composite"], ["composite", "report"]])
+def test_stages_run_in_order_whatever_the_names_order(disc_clip, named):
+    log = []
+    run(disc_clip().clip, named, stages(log))
+    assert log == ["extract", "mask", "composite", "report"]
+
+
+def test_what_is_skipped_or_added_is_told(disc_clip, caplog):
+    log = []
+    with caplog.at_level(logging.INFO):
+        run(disc_clip().clip, ["composite"], stages(log, mask="the clip has no hand masks"))
+    assert log == ["extract", "composite"]
+    told = [record.message for record in caplog.records]
+    assert told == ["extract: for composite, which needs it", "mask: skipped, the clip has no hand masks"]
+
+
+def test_a_stage_sees_the_frames_of_the_one_before(disc_clip):
+    drawing = disc_clip(frames=False)
+    clip, seen = drawing.clip, []
+    assert len(clip.frames) == 0
+    known = stages([])
+    known["extract"].run = lambda clip: drawing.save("frames/0001.png", drawing.images["0001"])
+    known["mask"].run = lambda clip: seen.extend(clip.stems)
+    run(clip, ["mask"], known)
+    assert seen == ["0001"]
+
+
+def test_every_stage_stands_in_the_order_after_what_it_reads():
+    kinds = [
+        draw.DrawStage,
+        extract.ExtractStage,
+        mask.MaskStage,
+        stylise.StyliseStage,
+        composite.CompositeStage,
+        evaluate.EvaluateStage,
+        report.ReportStage,
+    ]
+    assert {kind.name for kind in kinds} <= set(ORDER)
+    for kind in kinds:
+        assert all(ORDER.index(needed) < ORDER.index(kind.name) for needed in kind.reads)
