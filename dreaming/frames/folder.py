@@ -82,7 +82,7 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     """
     try:
         data = path.read_bytes()
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and not _is_cut_off_jpeg(data) else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and not is_cut_off_jpeg(data) else None
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
         raise FrameError(path, found=found, expected="an image", mend="check the file and its rights") from None
@@ -98,7 +98,7 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     return image
 
 
-def _is_cut_off_jpeg(data: bytes) -> bool:
+def is_cut_off_jpeg(data: bytes) -> bool:
     """Whether a JPEG ends before its picture does; older OpenCV fills the missing half with grey.
 
     The segments before the first scan are skipped by their lengths, for a thumbnail in one of them ends like the

@@ -289,8 +289,10 @@ def test_a_lock_shuts_out_another_process_until_it_dies(tmp_path, caplog):
     assert [record.message for record in caplog.records] == ["masks/gmm: waiting"]
 
 
-def test_a_lock_is_released_by_an_error(tmp_path):
-    clip = Clip(tmp_path)
-    with pytest.raises(ValueError, match="mine"), clip.lock("a", ""):
+def test_a_lock_is_released_by_an_error(tmp_path, monkeypatch):
+    kept, make = [], filelock.FileLock
+    # Keeps the lock alive, so that its release is not left to the garbage collector.
+    monkeypatch.setattr(filelock, "FileLock", lambda path: kept.append(make(path)) or kept[-1])
+    with pytest.raises(ValueError, match="mine"), Clip(tmp_path).lock("a", ""):
         raise ValueError("mine")
-    filelock.FileLock(tmp_path / ".locks" / "a.lock").acquire(timeout=0)
+    make(tmp_path / ".locks" / "a.lock").acquire(timeout=0)

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreaming.errors import FrameError, SizeError, SpaceError
-from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished, natural_key, write_atomically
+from dreaming.frames.folder import (
+    FrameFolder,
+    ahead,
+    discard_unfinished,
+    is_cut_off_jpeg,
+    natural_key,
+    write_atomically,
+)
 
 RNG = np.random.default_rng(3)
 PICTURE = np.ascontiguousarray(cv2.resize(RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8), (40, 30)))  # (30, 40, 3)
@@ -71,7 +78,8 @@ def test_numbers_sort_as_numbers(numbers, prefix, padded):
 
 @given(st.lists(st.text("0129٣aé -_.", max_size=6), unique=True))
 def test_any_names_have_one_order(stems):
-    assert sorted(stems, key=natural_key) == sorted(stems[::-1], key=natural_key)
+    backwards = stems[::-1]
+    assert sorted(stems, key=natural_key) == sorted(backwards, key=natural_key)
     assert len({natural_key(stem) for stem in stems}) == len(stems)
 
 
@@ -191,6 +199,16 @@ def test_a_jpeg_s_thumbnail_does_not_hide_its_early_end(tmp_path):
     assert folder.read("whole", (30, 40)).shape == PICTURE.shape
     with pytest.raises(FrameError, match=r"cut\.jpg: found a file that is damaged"):
         folder.read("cut", (30, 40))
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_the_end_of_a_jpeg_is_looked_for_whatever_opencv_does(progressive):
+    # OpenCV 5 refuses a cut-off JPEG by itself, OpenCV 4 fills it up with grey.
+    whole = encoded(PICTURE, ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)
+    whole = whole[:2] + segment(0xE1, b"Exif\0\0" + whole) + b"\xff" + whole[2:]
+    assert not is_cut_off_jpeg(whole)
+    assert all(is_cut_off_jpeg(whole[:end]) for end in range(2, len(whole), 7))
+    assert not is_cut_off_jpeg(LOSSLESS["png"][:50]), "another format's business"
 
 
 def test_what_follows_a_jpeg_is_ignored(tmp_path):
