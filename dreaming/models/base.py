@@ -14,7 +14,8 @@ from torchmetrics.classification import BinaryAccuracy
 
 from dreaming.data.base import MaskSample, working_size
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Size
+from dreaming.frames.arrays import Image, Size
+from dreaming.frames.overlay import overlay
 from dreaming.frames.statistics import ColourStatistics
 from dreaming.losses.mask import mask_terms
 from dreaming.metrics.boundary import BoundaryF
@@ -137,6 +138,14 @@ class SegmentationModule(LightningModule):
             scores.update(logits.sigmoid(), mask.int())
             self.log_dict(scores, batch_size=count, on_step=False, on_epoch=True)
         return loss
+
+    @torch.no_grad()
+    def draw(self, batch: MaskSample) -> list[Image]:
+        """Each frame of a validation batch with its found mask over it, in red where it departs from the truth."""
+        found = (self.predict_probability(batch["image"])[:, 0] > 0.5).cpu().numpy()
+        truth = (batch["mask"][:, 0] > 0.5).cpu().numpy()
+        frames = batch["image"].mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return [overlay(*each) for each in zip(frames, found, truth, strict=True)]
 
     def _crop_logits(self, batch: MaskSample) -> Tensor:
         """Logits of training crops, cut to a size that the network can take."""

@@ -22,10 +22,14 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
+from dreaming.models.loggers import finish
 from dreaming.models.pictures import PICTURES, Pictures, send
 from dreaming.models.runs import Best, begin
 
 log = logging.getLogger(__name__)
+
+ROLLING = "rolling"
+"""Name of the checkpoint that is written by the clock, between validations."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Recipe(ABC):
         mode: ``max`` or ``min`` of it.
         patience: Validations without improvement before a fit stops; None for never.
         warmup: Steps over which the learning rate rises at the start.
-        validate_every: Steps between validations; also what a kill loses at most.
+        save_seconds: Seconds between checkpoints that are written for a kill's sake; what one loses at most.
+        validate_every: Steps between validations.
         budget: When one fit ends.
     """
 
@@ -85,6 +90,7 @@ class Recipe(ABC):
     budget: Budget
     patience: int | None = None
     warmup: int = 0
+    save_seconds: float = field(default=60.0, metadata=NO_EFFECT)
 
     @property
     def sign(self) -> int:
@@ -186,19 +192,28 @@ def fit(
         enable_version_counter=False,
         save_on_train_epoch_end=not validate,
     )
+    rolling = ModelCheckpoint(
+        folder / "checkpoints",
+        filename=ROLLING,
+        train_time_interval=timedelta(seconds=recipe.save_seconds),
+        enable_version_counter=False,
+    )
     callbacks: list[Callback] = [
         timer,
         CosineToBudget(steps, timer, recipe.warmup),
         StepBar(title, steps, timer, recipe.monitor),
         curve,
         keep,
+        rolling,
         Pictures(folder / PICTURES),
     ]
     if validate and recipe.patience is not None:
         callbacks.append(EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience))
     last = folder / "checkpoints" / "last.ckpt"
-    if last.exists():
-        log.info("%s: continuing from %s", title, last)
+    saved = [path for path in (last, folder / "checkpoints" / f"{ROLLING}.ckpt") if path.exists()]
+    newest = max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)
+    if newest is not None:
+        log.info("%s: continuing from %s", title, newest)
     with quiet_lightning():
         trainer = workbench.trainer(
             max_epochs=math.ceil(steps / recipe.validate_every),
@@ -215,11 +230,12 @@ def fit(
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
-        trainer.fit(model, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        trainer.fit(model, data, ckpt_path=newest, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     for logger in trainer.loggers:
-        logger.finalize("success")
+        finish(logger)
+    (folder / "checkpoints" / f"{ROLLING}.ckpt").unlink(missing_ok=True)
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(
         checkpoint=str(Path(best).absolute().relative_to(folder.absolute())),

@@ -5,7 +5,8 @@ from itertools import count
 from pathlib import Path
 
 import wandb
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 
 def csv_logger(*, save_dir: str) -> CSVLogger:
@@ -16,14 +17,29 @@ def csv_logger(*, save_dir: str) -> CSVLogger:
 
 
 def wandb_logger(*, save_dir: str, project: str, entity: str | None, tags: list[str]) -> WandbLogger:
-    """A W&B run whose files lie in ``save_dir``; ``WANDB_MODE`` has the last word on whether it is online."""
-    os.environ.setdefault("WANDB_SILENT", "true")
+    """A W&B run whose files lie in ``save_dir``: offline unless the user is logged in.
+
+    ``WANDB_MODE`` has the last word on whether it is online.
+    """
+    return WandbLogger(project=project, save_dir=save_dir, experiment=_begin(save_dir, project, entity, tags))
+
+
+@rank_zero_only
+def _begin(save_dir: str, project: str, entity: str | None, tags: list[str]) -> wandb.Run:
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
-    return WandbLogger(
+    return wandb.init(
         project=project,
         entity=entity,
         tags=tags,
-        save_dir=save_dir,
-        mode=mode,
+        dir=save_dir,
+        mode=mode,  # type: ignore[arg-type]
+        reinit="create_new",
         settings=wandb.Settings(silent=True, console="off"),
     )
+
+
+def finish(logger: Logger) -> None:
+    """Close a logger: what it holds is written, and another fit of this process gets a run of its own."""
+    logger.finalize("success")
+    if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
+        logger.experiment.finish()

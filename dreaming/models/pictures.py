@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import cv2
 import lightning
 import numpy as np
 import torch
@@ -33,10 +34,11 @@ class Pictures(Callback):
     Args:
         path: The sheet.
         count: Samples at most.
+        width: Of the sheet at most, in pixels.
     """
 
-    def __init__(self, path: Path, count: int = 6) -> None:
-        self.path, self.count = path, count
+    def __init__(self, path: Path, count: int = 6, width: int = 640) -> None:
+        self.path, self.count, self.width = path, count, width
 
     @torch.no_grad()
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -47,13 +49,15 @@ class Pictures(Callback):
         pl_module.eval()
         drawn: list[Image] = []
         for batch in loaders:
-            on_device = trainer.strategy.batch_to_device(batch)
-            hook = trainer.datamodule.on_after_batch_transfer  # type: ignore[attr-defined]
-            drawn += pl_module.draw(hook(on_device, 0))
+            drawn += pl_module.draw(trainer.strategy.batch_to_device(batch))
             if len(drawn) >= self.count:
                 break
         pl_module.train()
-        write_atomically(self.path, encode_png(np.vstack(drawn[: self.count])))
+        sheet = np.vstack(drawn[: self.count])
+        if sheet.shape[1] > self.width:
+            height = round(sheet.shape[0] * self.width / sheet.shape[1])
+            sheet = cv2.resize(sheet, (self.width, height), interpolation=cv2.INTER_AREA)
+        write_atomically(self.path, encode_png(sheet))
         for logger in trainer.loggers:
             send(logger, [self.path])
 
@@ -63,19 +67,3 @@ def send(logger: Logger, paths: Sequence[Path]) -> None:
     there = [str(path) for path in paths if path.exists()]
     if there and isinstance(logger, WandbLogger):
         logger.log_image("validation", there)
-
-
-def overlay(image: Image, found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any] | None = None) -> Image:
-    """A frame with the found mask laid over it in green, and where it departs from the truth in red.
-
-    Args:
-        image: (H, W, 3).
-        found: (H, W) bool.
-        truth: (H, W) bool.
-    """
-    picture = image.astype(np.float32)
-    picture[found] = picture[found] * 0.5 + np.array([0, 255, 0]) * 0.5
-    if truth is not None:
-        wrong = found != truth
-        picture[wrong] = image[wrong] * 0.3 + np.array([255, 0, 0]) * 0.7
-    return picture.astype(np.uint8)

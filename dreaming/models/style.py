@@ -13,7 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dreaming.data.keyframes import StyleSample
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Size
+from dreaming.frames.arrays import Image, Size
 from dreaming.losses.style import FeatureMaps, discriminator_loss, feature_distance, feature_matching, generator_terms
 from dreaming.models.tiles import tiled
 from dreaming.networks.style_generator import StyleGenerator
@@ -184,6 +184,13 @@ class StyleModule(LightningModule):
         self.distance.update((generated - styled).abs(), weight=mask)
         self.log("val/likeness", self.likeness, on_epoch=True, prog_bar=True)
         self.log("val/loss", self.distance, on_epoch=True)
+
+    @torch.no_grad()
+    def draw(self, batch: StyleSample) -> list[Image]:
+        """Windows of a validation batch, one below the other: the frame, what is made of it, the painter's version."""
+        columns = (batch["frame"][:, :3], self(batch["frame"]), batch["styled"])
+        sheet = torch.cat(columns, dim=3).add(1).mul(127.5).round().clamp(0, 255)  # (B, 3, H, 3 W)
+        return list(sheet.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy())
 
     @torch.inference_mode()
     def stylise(self, frame: Tensor) -> Tensor:

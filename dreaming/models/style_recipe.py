@@ -63,7 +63,7 @@ class StyleRecipe(Recipe):
             self,
             workbench,
             folder,
-            module=self.module,
+            module=lambda: self.module(channels=keyframes.sources.shape[-1]),
             data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
             validate=True,
             identity=identity,

@@ -17,7 +17,8 @@ from dreaming.frames.arrays import Image
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.folder import FrameFolder, decode, write_atomically
 from dreaming.frames.manifest import Manifest
-from dreaming.models.pictures import PICTURES, overlay
+from dreaming.frames.overlay import overlay
+from dreaming.models.pictures import PICTURES
 from dreaming.models.runs import Best, read_best
 from dreaming.stages.base import Stage
 

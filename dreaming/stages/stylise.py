@@ -48,7 +48,8 @@ class StyliseStage(Stage):
 
     def _stylise(self, clip: Clip, layer: Layer) -> None:
         frames = clip.frames_identity
-        identity = self.recipe.identity(clip.keyframes(layer), self.workbench)
+        keyframes = clip.keyframes(layer)
+        identity = self.recipe.identity(keyframes, self.workbench)
 
         def manifest() -> Manifest:
             best = runs.find(clip.runs(self.recipe.name), identity)
@@ -59,7 +60,7 @@ class StyliseStage(Stage):
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             best = self.recipe.find_or_train(clip, layer, self.workbench)
-            module = load(self.recipe.module(), best.weights)
+            module = load(self.recipe.module(channels=keyframes.sources.shape[-1]), best.weights)
             assert isinstance(module, StyleModule)
             return self._frames(clip, module, stems)
 

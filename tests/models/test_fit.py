@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import lightning
 import pytest
@@ -109,7 +110,7 @@ def test_the_learning_rate_falls_to_its_floor_by_the_last_step(tmp_path):
 
     run(tmp_path, module=Watched)
     assert rates[0] == pytest.approx(0.1)
-    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates))
     assert rates[-1] < 0.1 * 0.03
 
 

@@ -1,0 +1,69 @@
+"""Loggers: metrics of a continued run beside the first ones, W&B offline with config, metrics and pictures."""
+
+import lightning
+import numpy as np
+import torch
+
+from dreaming.frames.folder import encode_png
+from dreaming.models.loggers import csv_logger, finish, wandb_logger
+from dreaming.models.pictures import send
+
+
+def test_a_continued_run_writes_beside_the_metrics_of_the_first(tmp_path):
+    for value in (1.0, 2.0):
+        logger = csv_logger(save_dir=str(tmp_path))
+        logger.log_metrics({"val/jaccard": value}, step=1)
+        finish(logger)
+    assert "1.0" in (tmp_path / "metrics" / "metrics.csv").read_text()
+    assert "2.0" in (tmp_path / "metrics-2" / "metrics.csv").read_text()
+
+
+def test_wandb_writes_an_offline_run_with_config_metrics_and_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (tmp_path / "sheet.png").write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=["test"])
+    logger.log_hyperparams({"seed": 3})
+    logger.log_metrics({"val/jaccard": 0.5}, step=1)
+    send(logger, [tmp_path / "sheet.png", tmp_path / "absent.png"])
+    finish(logger)
+    (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert list(run.glob("*.wandb"))
+    assert list(run.glob("files/media/images/*.png"))
+
+
+def test_wandb_can_be_switched_off_by_its_own_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=[])
+    logger.log_metrics({"val/jaccard": 0.5}, step=1)
+    finish(logger)
+    assert not list(tmp_path.glob("wandb/*run*"))
+
+
+def test_metrics_of_a_module_reach_both(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+    class One(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def training_step(self, batch, index):
+            self.log("train/loss", self.weight.sum())
+            return self.weight.sum()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    loggers = [
+        csv_logger(save_dir=str(tmp_path)),
+        wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=[]),
+    ]
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=2, logger=loggers, log_every_n_steps=1, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(One(), torch.utils.data.DataLoader(torch.zeros(2, 1)))
+    for logger in loggers:
+        finish(logger)
+    assert "train/loss" in (tmp_path / "metrics" / "metrics.csv").read_text()
+    assert loggers[1].experiment.summary["train/loss"] < 0

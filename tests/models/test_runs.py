@@ -1,0 +1,89 @@
+"""Records of finished runs: the best one, the one that fits, the one that was cut off."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dreaming.errors import CheckpointError
+from dreaming.models import runs
+from dreaming.models.runs import Best
+
+
+def finished(
+    folder: Path, score: float, identity: dict[str, object], subject: str = "subject", mode: str = "max"
+) -> Best:
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "best.ckpt").write_bytes(f"{score}".encode())
+    return Best(
+        folder, "checkpoints/best.ckpt", score, "val/jaccard", mode, 100, "folds", subject, identity, 12.5
+    )  # fmt: skip
+
+
+def identity(recipe: str = "a", references: str = "r") -> dict[str, object]:
+    return {"recipe": recipe, "references": references, "seed": 0}
+
+
+def test_the_better_run_on_the_same_references_becomes_the_best(tmp_path):
+    runs.record(finished(tmp_path / "1", 0.7, identity("a")), tmp_path)
+    runs.record(finished(tmp_path / "2", 0.6, identity("b")), tmp_path)
+    best = runs.read_best(tmp_path / "best.json")
+    assert best is not None
+    assert (best.score, best.weights) == (0.7, tmp_path / "1" / "checkpoints" / "best.ckpt")
+    runs.record(finished(tmp_path / "3", 0.8, identity("b")), tmp_path)
+    assert json.loads((tmp_path / "best.json").read_text())["checkpoint"] == "3/checkpoints/best.ckpt"
+
+
+def test_scores_on_other_references_are_not_compared(tmp_path):
+    runs.record(finished(tmp_path / "1", 0.9, identity(references="two masks")), tmp_path)
+    runs.record(finished(tmp_path / "2", 0.5, identity(references="five masks")), tmp_path)
+    best = runs.read_best(tmp_path / "best.json")
+    assert best is not None
+    assert best.score == 0.5
+
+
+def test_less_is_better_where_the_mode_says_so(tmp_path):
+    low = finished(tmp_path / "1", 0.1, identity(), mode="min")
+    assert low.better_than(replace(low, score=0.2))
+    assert not low.better_than(replace(low, score=0.05))
+
+
+def test_parts_have_a_best_of_their_own(tmp_path):
+    runs.record(finished(tmp_path / "1", 0.9, identity(), subject="head"), tmp_path)
+    assert (tmp_path / "best-head.json").exists()
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_only_a_run_of_exactly_this_identity_is_found(tmp_path):
+    for name, score, recipe in (("1", 0.6, "a"), ("2", 0.8, "a"), ("3", 0.9, "b")):
+        runs.record(finished(tmp_path / name, score, identity(recipe)), tmp_path)
+    found = runs.find(tmp_path, identity("a"))
+    assert found is not None
+    assert found.folder.name == "2"
+    assert runs.find(tmp_path, identity("a", "other")) is None
+
+
+def test_a_run_whose_weights_are_gone_is_not_found(tmp_path):
+    best = finished(tmp_path / "1", 0.6, identity())
+    runs.record(best, tmp_path)
+    best.weights.unlink()
+    assert runs.find(tmp_path, identity()) is None
+    assert runs.read_best(tmp_path / "best.json") is None
+
+
+def test_a_run_that_was_cut_off_is_found_and_its_folds_are_not_taken_for_it(tmp_path):
+    runs.begin(tmp_path / "1", identity())
+    runs.begin(tmp_path / "1" / "fold-1", {**identity(), "learn": ["0001"]})
+    assert runs.unfinished(tmp_path, identity()) == tmp_path / "1"
+    assert runs.latest(tmp_path) == tmp_path / "1"
+    runs.record(finished(tmp_path / "1", 0.6, identity()), tmp_path)
+    assert runs.unfinished(tmp_path, identity()) is None
+    assert runs.latest(tmp_path) is None
+
+
+def test_a_folder_is_begun_once_for_one_identity(tmp_path):
+    runs.begin(tmp_path, identity("a"))
+    runs.begin(tmp_path, identity("a"))
+    with pytest.raises(CheckpointError, match="different: recipe"):
+        runs.begin(tmp_path, identity("b"))

@@ -1,0 +1,113 @@
+"""Training on hand masks: by folds where they are few, with held-out masks where they are laid out."""
+
+import json
+import shutil
+from functools import partial
+
+import lightning
+import pytest
+import torch
+
+from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.errors import MaskError
+from dreaming.models import runs
+from dreaming.models.base import SegmentationModule
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.loggers import csv_logger
+from dreaming.models.segmentation_recipe import SegmentationRecipe, mean_curve
+from dreaming.networks.cnn import CNN
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+
+
+def recipe(max_steps: int = 8, lr: float = 0.01) -> SegmentationRecipe:
+    network = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
+    module = partial(
+        SegmentationModule, network=network, optimizer=torch.optim.AdamW, lr=lr, loss_weights={"bce": 1.0, "dice": 1.0}
+    )
+    data = partial(SegmentationDataModule, crop=24, batch_size=2)
+    return SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(max_steps))
+
+
+def train(clip, made=None):
+    references = clip.references("subject", clip.split("subject").nn)
+    return (made or recipe()).find_or_train(clip, references, WORKBENCH)
+
+
+def test_with_few_masks_each_is_left_out_once_and_the_last_fit_has_them_all(disc_clip):
+    clip = disc_clip(masks=(1, 4, 8)).clip
+    best = train(clip)
+    left_out = []
+    for k in (1, 2, 3):
+        learn = json.loads((best.folder / f"fold-{k}" / "identity.json").read_text())["learn"]
+        left_out += sorted({"0001", "0004", "0008"} - set(learn))
+    assert sorted(left_out) == ["0001", "0004", "0008"]
+    curves = [json.loads((best.folder / f"fold-{k}" / "outcome.json").read_text())["curve"] for k in (1, 2, 3)]
+    expected = {int(step): sum(curve[step] for curve in curves) / 3 for step in curves[0]}
+    assert best.score == pytest.approx(max(expected.values()))
+    assert expected[best.steps] == pytest.approx(best.score)
+    last = json.loads((best.folder / "outcome.json").read_text())
+    assert last["steps"] == best.steps
+    assert best.protocol == "folds"
+
+
+def test_a_folds_checkpoint_is_never_the_best(disc_clip):
+    clip = disc_clip().clip
+    best = train(clip)
+    assert "fold" not in best.checkpoint
+    assert "fold" not in json.loads((clip.runs("cnn") / "best.json").read_text())["checkpoint"]
+
+
+def test_a_finished_training_is_used_and_another_recipe_or_mask_trains_anew(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    first = train(drawing.clip)
+    assert train(drawing.clip).folder == first.folder
+    assert train(drawing.clip, recipe(lr=0.02)).folder != first.folder
+    shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
+    assert train(type(drawing.clip)(drawing.path)).folder != first.folder
+
+
+def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
+    clip = disc_clip().clip
+    first = train(clip)
+    for name in ("result.json", "outcome.json"):
+        (first.folder / name).unlink()
+    (clip.runs("cnn") / "best.json").unlink()
+    fold = first.folder / "fold-1" / "checkpoints" / "last.ckpt"
+    stamp = fold.stat().st_mtime_ns
+    again = train(clip)
+    assert again.folder == first.folder
+    assert again.score == first.score
+    assert fold.stat().st_mtime_ns == stamp, "a finished fold was done again"
+
+
+def test_masks_laid_out_for_validation_are_not_trained_on(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    for use, stems in (("train", ("0001", "0008")), ("valid", ("0004",))):
+        for side, source in (("input", "frames"), ("output", "hand_masks")):
+            folder = drawing.path / "nn" / f"{use}_{side}"
+            folder.mkdir(parents=True)
+            for stem in stems:
+                shutil.copy(drawing.path / source / f"{stem}.png", folder)
+    shutil.rmtree(drawing.path / "hand_masks")
+    best = train(drawing.clip)
+    assert best.protocol == "explicit"
+    assert not (best.folder / "fold-1").exists()
+    curve = json.loads((best.folder / "outcome.json").read_text())["curve"]
+    assert best.score == pytest.approx(max(curve.values()))
+
+
+def test_one_mask_is_too_few(disc_clip):
+    with pytest.raises(MaskError, match="at least 2"):
+        train(disc_clip(masks=(4,)).clip)
+
+
+def test_a_fold_that_stopped_early_stands_for_its_last_value():
+    curves = [{10: 0.2, 20: 0.8, 30: 0.6}, {10: 0.4, 20: 0.5}]
+    assert mean_curve(curves) == pytest.approx({10: 0.3, 20: 0.65, 30: 0.55})
+
+
+def test_the_pictures_of_the_folds_are_kept(disc_clip):
+    best = train(disc_clip().clip)
+    assert (best.folder / "fold-1" / "validation.png").exists()
+    assert runs.find(best.folder.parent, best.identity) is not None
