@@ -1,0 +1,122 @@
+"""Running the programs in this process, as a user would, and what is watched while they run."""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+
+import cv2
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+from dreaming.cli import dream, train
+
+PROGRAMS = {"dreaming": dream.main, "train.py": train.main}
+
+TINY = (
+    "threads=1",
+    "logger=csv",
+    "trainer=cpu",
+    "data.segmentation.crop=32",
+    "data.segmentation.batch_size=2",
+    "data.keyframes.batch_size=4",
+    "data.keyframes.patch=16",
+    *(f"model.{name}.{key}" for name in ("unet", "cnn", "style") for key in ("budget.max_steps=2", "validate_every=1")),
+    "model.unet.module.network.width=2",
+    "model.unet.module.network.depth=2",
+    "model.cnn.module.network.num_layers=2",
+    "model.cnn.module.network.intermediate_channels=2",
+    "model.style.module.generator.filters=[4,4,4,4,4,4]",
+    "model.style.module.generator.blocks=1",
+    "stage.composite.preset=ultrafast",
+)
+
+
+@dataclass
+class Ran:
+    """How a program ended: its exit code, and what it printed and logged."""
+
+    code: int
+    out: str
+    err: str
+    log: str
+
+
+def listing(folder):
+    """Every path below a folder, with the time of its last change."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def tiny():
+    """Overrides that make everything small; of ``dreaming``, and for one model of ``train.py``."""
+
+    def choose(model=None):
+        if model is None:
+            return list(TINY)
+        return [text for text in TINY if not text.startswith(("model.", "stage.")) or text.startswith(f"model.{model}.")]
+
+    return choose
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, caplog):
+    """Run a program to its end in this process."""
+    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+
+    def call(program, *arguments):
+        root = logging.getLogger()
+        level, handlers = root.level, list(root.handlers)
+        monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
+        GlobalHydra.instance().clear()
+        capsys.readouterr()
+        caplog.clear()
+        try:
+            with pytest.raises(SystemExit) as ended, caplog.at_level(logging.INFO):
+                PROGRAMS[program]()
+        finally:
+            for handler in set(root.handlers) - set(handlers):
+                root.removeHandler(handler)
+                handler.close()
+            root.setLevel(level)
+        captured = capsys.readouterr()
+        return Ran(ended.value.code, captured.out, captured.err, "\n".join(r.message for r in caplog.records))
+
+    yield call
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(cv_threads)
+    GlobalHydra.instance().clear()
+    os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+@pytest.fixture
+def refused(run):
+    """Run a program that has to refuse with one sentence that has the given words in it; return the sentence."""
+
+    def call(program, *arguments, words=()):
+        ran = run(program, *arguments)
+        assert ran.code == 2, (ran.code, ran.err, ran.log)
+        lines = ran.err.strip().splitlines()
+        assert len(lines) == 1, ran.err
+        assert lines[0].startswith("dreaming: ")
+        assert lines[0].endswith(".")
+        assert "Traceback" not in ran.err + ran.out
+        for word in [words] if isinstance(words, str) else words:
+            assert word in lines[0], lines[0]
+        return lines[0]
+
+    return call
+
+
+@pytest.fixture
+def refused_untouched(refused, tmp_path):
+    """The same, and nothing may have been made or changed on disk."""
+
+    def call(program, *arguments, words=()):
+        before = listing(tmp_path)
+        sentence = refused(program, *arguments, words=words)
+        assert listing(tmp_path) == before
+        return sentence
+
+    return call

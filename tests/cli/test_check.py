@@ -1,0 +1,111 @@
+"""What can be told to be wrong before anything is made on disk."""
+
+import pytest
+
+SPARSE = {"count": 3, "masks": (1, 3), "keyframes": (2,)}
+
+WRONG = [
+    ("nosuch=1", "nosuch"),
+    ("stage.composite.feathre=1", "stage.composite.feather"),
+    ("+nosuch=1", "+nosuch"),
+    ("+stage.composite.nosuch=1", "+stage.composite.nosuch"),
+    ("++nosuch=1", "++nosuch"),
+    ("++stage.composite.nosuch=1", "++stage.composite.nosuch"),
+    ("~nosuch", "nosuch"),
+    ("hydra.nosuch=1", "hydra.nosuch"),
+    ("masker=grabct", ("masker=grabct", "cnn, unet")),
+    ("+masker=grabct", "masker=grabct"),
+    ("masker=[]", "masker"),
+    ("model=unett", ("model=unett", "model=unet")),
+    ("experiments=dmeo", ("experiments=dmeo", "experiments=demo")),
+    ("trainer=x", ("trainer=x", "cpu")),
+    ("logger=x", ("logger=x", "csv")),
+    ("masker=unet,cnn", ("masker=unet,cnn", "-m")),
+    ("stages=[msk]", ("'msk'", "stages=[mask]")),
+    ("stages=mask", ("stages", "brackets", "stages=[mask]")),
+    ("stages=null", ("stages", "brackets")),
+    ("stages=[extract,1]", "stages"),
+    ("stage=extract", ("stages", "'mask'")),
+    ("shard=3/2", ("shard", "3/2")),
+    ("shard=half", ("shard", "half")),
+    ("stage.composite.masker=gmm", ("stage.composite.masker", "unet")),
+    ("clip", "clip"),
+    ("model=[unet", "model=[unet"),
+    ("video=nowhere.mp4", ("video", "nowhere.mp4")),
+    ("model.unet.budget.max_steps=abc", ("model.unet.budget.max_steps", "'abc'", "a whole number")),
+    ("model.unet.budget.max_steps=1.5", "model.unet.budget.max_steps"),
+    ("model.unet.budget.max_steps=null", ("model.unet.budget.max_steps", "null")),
+    ("model.unet.module.network.depth=four", "model.unet.module.network.depth"),
+    ("model.unet.module.network.padding=zeros", ("model.unet.module.network.padding", "zero or")),
+    ("model.unet=null", "model.unet"),
+    ("stage.composite=3", "stage.composite"),
+    ("stage.composite.feather=soft", ("stage.composite.feather", "'soft'", "a number")),
+    ("stage.composite.alpha=maybe", ("stage.composite.alpha", "true or false")),
+    ("stage.composite.crf=[1]", "stage.composite.crf"),
+    ("stage.extract.gamma=dark", "stage.extract.gamma"),
+    ("stage.extract.size=12", ("stage.extract.size", "a list")),
+    ("stage.extract.size=[1,b]", "stage.extract.size"),
+    ("stage.draw.scene.frames=0", "frames"),
+    ("threads=many", ("threads", "'many'")),
+    ("threads=0", "threads"),
+    ("seed=x", "seed"),
+    ("seed=-1", "seed"),
+    ("model.unet.module.optimizer._target_=os.system", ("model.unet.module.optimizer", "os.system")),
+    ("model.unet.module.optimizer._target_=torch.optim.Adm", "torch.optim.Adm"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG, ids=[text for text, _ in WRONG])
+def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, refused_untouched, text, words):
+    refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", text, words=words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model=unett", "model=unet"),
+        ("model=[unet,cnn]", ("model", "-m")),
+        ("model=[]", "model"),
+        ("model.unet.module.lr=fast", "model.unet.module.lr"),
+        ("model.cnn.module.lr=1", "model.cnn.module.lr"),
+        ("stages=[mask]", "stages"),
+        ("ckpt=last", ("ckpt", "no run")),
+        ("ckpt=best", ("ckpt", "'best'")),
+        ("trainer.devices=[a]", "trainer.devices"),
+        ("logger.wandb.project=7", "logger.wandb.project"),
+    ],
+)
+def test_what_is_wrong_for_a_training_is_named_and_nothing_is_made(disc_clip, refused_untouched, text, words):
+    texts = [text] if not text.startswith("trainer.") else ["trainer=cpu", text]
+    refused_untouched("train.py", f"clip={disc_clip(**SPARSE).path}", *texts, words=words)
+
+
+@pytest.mark.parametrize("program", ["dreaming", "train.py"])
+def test_a_clip_has_to_be_named_and_to_be_there(disc_clip, tmp_path, refused_untouched, program):
+    disc_clip("dancer", **SPARSE)
+    refused_untouched(program, words="clip=FOLDER")
+    refused_untouched(program, "clip=", words="clip=FOLDER")
+    refused_untouched(program, f"clpi={tmp_path / 'dancer'}", words=("clpi", "clip"))
+    refused_untouched(program, f"clip={tmp_path / 'dacner'}", words=(str(tmp_path / "dacner"), "dancer"))
+    picture = tmp_path / "dancer" / "frames" / "0001.png"
+    refused_untouched(program, f"clip={picture}", words=(str(picture), "folder"))
+
+
+def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused_untouched):
+    refused_untouched("dreaming", f"clip={tmp_path / 'new'}", "video=nowhere.mov", words=("video", "nowhere.mov"))
+
+
+def test_every_value_of_a_sweep_is_looked_at_before_the_first_job(disc_clip, refused_untouched):
+    clip = f"clip={disc_clip(**SPARSE).path}"
+    refused_untouched("dreaming", "-m", clip, "masker=unet,cnnn", words="masker=cnnn")
+    refused_untouched("dreaming", "-m", clip, "stage.composite.feather=1,2,soft", words="'soft'")
+    refused_untouched("dreaming", "-m", clip, "nosuch=1,2", words="nosuch")
+    refused_untouched("dreaming", "-m", f"clip={disc_clip(**SPARSE, name='other').path},nowhere", words="nowhere")
+
+
+def test_clip_yaml_is_looked_at_before_a_run_begins(disc_clip, refused_untouched):
+    drawing = disc_clip(**SPARSE)
+    (drawing.path / "clip.yaml").write_text("gama: 2\n")
+    refused_untouched("dreaming", f"clip={drawing.path}", words=("clip.yaml", "gama"))
+    (drawing.path / "clip.yaml").write_text("gamma: dark\n")
+    refused_untouched("dreaming", f"clip={drawing.path}", words=("clip.yaml", "dark"))

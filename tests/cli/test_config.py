@@ -1,0 +1,85 @@
+import pytest
+from omegaconf import OmegaConf
+
+from dreaming.cli.config import (
+    build,
+    clip_path,
+    config_root,
+    informs_only,
+    parse,
+    parse_shard,
+    run_folder,
+    thread_count,
+    with_clip_settings,
+)
+from dreaming.errors import ConfigError
+from dreaming.frames.manifest import Manifest
+from dreaming.stages.base import Shard
+
+
+def config(**keys):
+    return OmegaConf.create(keys)
+
+
+def test_the_config_lies_in_the_checkout():
+    assert (config_root() / "conf" / "train.yaml").is_file()
+    assert config_root().is_absolute()
+
+
+def test_overrides_are_found_among_flags():
+    parsed = parse(["-m", "clip=a", "stages=[mask]", "--cfg=job", "+x.y=1"])
+    assert [override.key_or_group for override in parsed] == ["clip", "stages", "x.y"]
+    with pytest.raises(ConfigError, match="^b: found no value, expected key=value"):
+        parse(["a=1", "b"])
+    with pytest.raises(ConfigError, match=r"^c=\[1: "):
+        parse(["a=1", "c=[1", "d"])
+
+
+@pytest.mark.parametrize("flag", ["--help", "--cfg", "--cfg=job", "--version", "--info", "-h", "-c"])
+def test_flags_that_only_inform(flag):
+    assert informs_only(["clip=a", flag])
+    assert not informs_only(["clip=a", "-m", f"video={flag}"])
+
+
+def test_shards():
+    assert parse_shard(config(shard="2/5")) == Shard(2, 5)
+    assert parse_shard(config()) == Shard(1, 1)
+    for wrong in ("0/2", "3/2", "1", "1/", "a/b", "1/2/3", "-1/2"):
+        with pytest.raises(ConfigError, match="^shard: found '" + wrong):
+            parse_shard(config(shard=wrong))
+
+
+def test_clip_yaml_beats_the_config_and_the_command_line_beats_clip_yaml(tmp_path):
+    (tmp_path / "clip.yaml").write_text("{gamma: 2.2, start: 3, every: 2, size: [24, 32]}")
+    extract = {"gamma": 1.0, "start": 1, "end": None, "every": 1, "size": None}
+    asked = config(clip=str(tmp_path), stage={"extract": {**extract, "every": 5}})
+    found = with_clip_settings(asked, ["stage.extract.every=5"]).stage.extract
+    assert found == {"gamma": 2.2, "start": 3, "end": None, "every": 5, "size": [24, 32]}
+
+
+def test_a_clip_may_be_called_by_a_number():
+    assert str(clip_path(config(clip=2024))) == "2024"
+
+
+def test_threads():
+    assert thread_count(config(threads=3)) == 3
+    assert thread_count(config(threads=None)) >= 1
+
+
+def test_nodes_are_built_with_plain_lists_and_what_is_given():
+    node = config(_target_="dreaming.frames.manifest.Manifest", maker="a", version=1, config={"b": [1, 2]})
+    built = build(node, inputs={"c": "d"})
+    assert built == Manifest("a", 1, {"b": [1, 2]}, {"c": "d"})
+    assert type(built.config["b"]) is list
+
+
+def test_a_run_to_go_on_with_has_to_be_there(tmp_path):
+    assert run_folder(str(tmp_path), "unet", None).startswith(str(tmp_path / "runs" / "unet"))
+    with pytest.raises(ConfigError, match="no run in .*unet that could go on"):
+        run_folder(str(tmp_path), "unet", "last")
+    begun = tmp_path / "runs" / "unet" / "2026-01-01"
+    begun.mkdir(parents=True)
+    (begun / "identity.json").write_text("{}")
+    assert run_folder(str(tmp_path), "unet", "last") == str(begun)
+    with pytest.raises(ConfigError, match="'first'"):
+        run_folder(str(tmp_path), "unet", "first")

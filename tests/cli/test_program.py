@@ -1,0 +1,143 @@
+"""How both programs begin and end, whatever they do."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dreaming.cli import program
+from dreaming.cli.explain import explain, known_keys
+from dreaming.errors import ConfigError, MaskError, SpaceError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shown"),
+    [
+        ("dreaming", ["--help"], "masker"),
+        ("train.py", ["--help"], "model"),
+        ("dreaming", ["--cfg", "job"], "clip: ???"),
+        ("dreaming", ["--cfg", "job", "clip=x", "masker=cnn"], "dreaming.maskers.network.NetworkMasker"),
+        ("train.py", ["--cfg", "job", "model=style"], "StyleRecipe"),
+        ("train.py", ["--version"], "."),
+        ("dreaming", ["--info", "searchpath"], "conf"),
+    ],
+)
+def test_flags_that_inform_end_well_and_make_nothing(run, tmp_path, monkeypatch, name, arguments, shown):
+    monkeypatch.chdir(tmp_path)
+    ran = run(name, *arguments)
+    assert ran.code == 0
+    assert shown in ran.out
+    assert not list(tmp_path.iterdir())
+
+
+def ended(monkeypatch, tmp_path, job, *arguments):
+    """Exit code and stderr of a program whose job is ours."""
+    monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={tmp_path}", "threads=1", *arguments])
+    with pytest.raises(SystemExit) as error:
+        program.main("dream", job)
+    return error.value.code
+
+
+def failing(error):
+    def job(config: DictConfig):
+        raise error
+
+    return job
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (MaskError("a.png", found="b", expected="c", mend="d"), 2, "a.png: found b, expected c; d."),
+        (OSError(errno.ENOSPC, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
+        (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
+        (MisconfigurationException("No GPU\n found."), 2, "No GPU found, expected what Lightning can do"),
+        (KeyboardInterrupt(), 130, "start it again to continue"),
+        (program.SIGTERMException(), 143, "start it again to continue"),
+    ],
+)
+def test_how_an_ending_is_told(run, monkeypatch, tmp_path, capsys, error, code, sentence):
+    assert ended(monkeypatch, tmp_path, failing(error)) == code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert sentence in lines[0]
+
+
+def test_a_bug_of_ours_keeps_its_traceback(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={tmp_path}"])
+    with pytest.raises(ZeroDivisionError):
+        program.main("dream", failing(ZeroDivisionError("ours")))
+
+
+def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys, caplog):
+    seen = []
+
+    def job(config: DictConfig):
+        seen.append(config.seed)
+        if config.seed == 1:
+            raise MaskError("a.png", found="b", expected="c", mend="d")
+
+    assert ended(monkeypatch, tmp_path, job, "-m", "seed=1,2,3") == 2
+    assert seen == [1, 2, 3]
+    captured = capsys.readouterr()
+    assert captured.err.strip().splitlines()[-1] == "dreaming: a.png: found b, expected c; d."
+    assert "Traceback" not in captured.err + captured.out
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == ["a.png: found b, expected c; d."]
+    assert ended(monkeypatch, tmp_path, job, "-m", "seed=2,3") == 0
+
+
+def test_threads_are_set_and_the_config_is_kept(run, monkeypatch, tmp_path):
+    import cv2
+    import torch
+
+    found = []
+    job = lambda config: found.append((torch.get_num_threads(), cv2.getNumThreads()))  # noqa: E731
+    assert ended(monkeypatch, tmp_path, job) == 0
+    monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={tmp_path}", "threads=2"])
+    with pytest.raises(SystemExit):
+        program.main("dream", job)
+    assert found == [(1, 1), (2, 2)]
+    kept = sorted(tmp_path.glob("runs/dream/*/.hydra/config.yaml"))
+    assert [OmegaConf.load(path).threads for path in kept] == [1, 2]
+
+
+def test_what_can_be_explained():
+    refusal = ConfigError("a", found="b", expected="c", mend="d")
+    wrapped = RuntimeError("outer")
+    wrapped.__cause__ = refusal
+    assert explain(wrapped) is refusal
+    hidden = OmegaConfBaseException("outer")
+    hidden.__context__ = refusal
+    assert explain(hidden) is refusal
+    bug = ValueError("outer")
+    bug.__context__ = refusal
+    assert explain(bug) is None, "a fault in handling a refusal is a fault of ours"
+    assert str(explain(OmegaConfBaseException("odd\nmore"))).startswith("config: found odd, expected")
+    assert isinstance(program._as_space(OSError(errno.EFBIG, "full")), SpaceError)
+    assert program._as_space(OSError(errno.EACCES, "no")) is None
+
+
+def test_keys_are_known_down_to_the_leaves():
+    assert {"clip", "ckpt", "stage.composite.feather", "model.style.module.generator.blocks"} <= set(known_keys())
+
+
+@pytest.mark.parametrize("command", [["-m", "dreaming"], [str(ROOT / "train.py")]])
+def test_as_processes_from_another_folder(tmp_path, command):
+    def start(*arguments):
+        return subprocess.run(
+            [sys.executable, *command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    refused = start("clpi=here")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "clpi" in refused.stderr
+    assert not list(tmp_path.iterdir())
+    assert not refused.stdout

@@ -1,0 +1,64 @@
+"""Training a style: one generator a layer, chosen on held-out patches, used again where it fits."""
+
+from functools import partial
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.loggers import csv_logger
+from dreaming.models.style import StyleModule
+from dreaming.models.style_recipe import StyleRecipe
+from dreaming.networks.patch_discriminator import PatchDiscriminator
+from dreaming.networks.style_generator import StyleGenerator
+from dreaming.stages.stylise import StyliseStage
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+
+
+def recipe(max_steps: int = 4, lr: float = 4e-3) -> StyleRecipe:
+    module = partial(
+        StyleModule,
+        generator=partial(StyleGenerator, filters=(8, 8, 8, 8, 8, 8), blocks=1),
+        discriminator=PatchDiscriminator,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        loss_weights={"pixel": 4.0, "adversarial": 0.5, "perceptual": 1.0},
+    )
+    data = partial(KeyframesDataModule, patch=16, batch_size=8, erosion=3)
+    return StyleRecipe("style", module, data, "val/likeness", "max", 2, Budget(max_steps))
+
+
+def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    best = recipe().find_or_train(clip, layer, WORKBENCH)
+    assert best.protocol == "holdout"
+    assert (clip.runs("style") / f"best-{layer.name}.json").exists()
+    assert (best.folder / "validation.png").exists()
+    assert recipe().find_or_train(clip, layer, WORKBENCH).folder == best.folder
+    assert recipe(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_the_style_is_learnt(disc_clip):
+    """The keyframe is a recoloured frame, so that stylised frames have to come nearer to it than the source is."""
+    drawing = disc_clip()
+    clip = drawing.clip
+    (layer,) = clip.layers
+    StyliseStage(recipe(150), WORKBENCH).run(clip)
+    assert clip.styled(layer).stems == clip.stems
+    (stem,) = clip.keyframe_folder(layer).stems
+    painted = clip.keyframe_folder(layer).read(stem).astype(float)
+    made = np.abs(clip.styled(layer).read(stem) - painted).mean()
+    plain = np.abs(clip.frames.read(stem) - painted).mean()
+    assert made < 0.5 * plain
+
+
+def test_every_subject_is_a_layer(disc_clip):
+    clip = disc_clip().clip
+    assert recipe().subjects(clip) == [layer.name for layer in clip.layers]
+    with pytest.raises(StopIteration):
+        recipe().train(clip, "no such layer", WORKBENCH, clip.runs("style") / "x")

@@ -1,0 +1,73 @@
+"""The mask stage: any masker, every part, made again when its masks or its config change."""
+
+import shutil
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pytest
+
+from dreaming.errors import MaskError
+from dreaming.maskers.base import FrameMasker
+from dreaming.stages.mask import MaskStage
+
+
+@dataclass
+class NearestColour(FrameMasker):
+    """Foreground where a colour is nearer to the subject's mean than to the background's."""
+
+    softness: float = 1.0
+
+    def fit(self, clip, references) -> Self:
+        self.fitted = references.stems
+        self._inside = references.images[references.masks].mean(axis=0)
+        self._outside = references.images[~references.masks].mean(axis=0)
+        return self
+
+    def predict_frame(self, image):
+        inside, outside = (np.linalg.norm(image - mean, axis=2) for mean in (self._inside, self._outside))
+        return (inside < outside).astype(np.float32) * self.softness
+
+
+def test_masks_of_all_frames_are_written_as_8_bit_probabilities(disc_clip):
+    drawing = disc_clip()
+    MaskStage({"colour": NearestColour(softness=0.8)}).run(drawing.clip)
+    folder = drawing.clip.masks("subject", "colour")
+    assert folder.stems == drawing.stems
+    values = np.unique(np.rint(folder.read_probability(drawing.stems[0]) * 255))
+    assert set(values) <= {0, 204}
+    assert np.array_equal(folder.read_mask(drawing.stems[2]), drawing.truth[drawing.stems[2]])
+
+
+def test_only_a_changed_config_or_mask_makes_them_again(disc_clip):
+    drawing = disc_clip(masks=(1, 4))
+    stamp = lambda: (drawing.path / "masks" / "colour" / "0002.png").stat().st_mtime_ns  # noqa: E731
+    MaskStage({"colour": NearestColour()}).run(drawing.clip)
+    first = stamp()
+    MaskStage({"colour": NearestColour(workers=1)}).run(drawing.clip)
+    assert stamp() == first
+    MaskStage({"colour": NearestColour(softness=0.5)}).run(drawing.clip)
+    second = stamp()
+    assert second != first
+    shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
+    MaskStage({"colour": NearestColour(softness=0.5)}).run(type(drawing.clip)(drawing.path))
+    assert stamp() != second
+
+
+def test_maskers_see_the_nn_half_alone(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    for half, stem in (("nn", "0001"), ("nn", "0008"), ("ensemble", "0004")):
+        for side, source in (("input", "frames"), ("output", "hand_masks")):
+            folder = drawing.path / half / f"train_{side}"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(drawing.path / source / f"{stem}.png", folder)
+    shutil.rmtree(drawing.path / "hand_masks")
+    masker = NearestColour()
+    MaskStage({"colour": masker}).run(drawing.clip)
+    assert masker.fitted == ("0001", "0008")
+
+
+def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
+    assert "no hand masks" in (MaskStage({}).skips(disc_clip("bare", masks=()).clip) or "")
+    with pytest.raises(MaskError, match="at least 2"):
+        MaskStage({"colour": NearestColour()}).run(disc_clip("one", masks=(4,)).clip)
