@@ -26,6 +26,15 @@ log = logging.getLogger(__name__)
 UNKNOWN_RATE = 24
 
 
+@dataclass(frozen=True)
+class _OpenLayer:
+    """A layer with its folders, each listed once for all frames; no masks where it covers the whole frame."""
+
+    layer: Layer
+    styled: FrameFolder
+    masks: FrameFolder | None
+
+
 @dataclass
 class CompositeStage(Stage):
     """Blend the layers bottom to top over the frame, write ``composite/`` and ``dream.mp4``.
@@ -63,7 +72,7 @@ class CompositeStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Blend the frames that are missing, then make the video once all are there."""
-        layers = clip.layers
+        layers = [self._open(clip, layer) for layer in clip.layers]
         manifest = Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -71,48 +80,49 @@ class CompositeStage(Stage):
 
         self.complete(clip, clip.composite, clip.stems, lambda: manifest, make)
         if self.alpha:
-            for layer in layers:
-                self._write_alpha(clip, layer)
+            for opened in layers:
+                self._write_alpha(clip, opened)
         if set(clip.stems) <= set(clip.composite.stems):
             self._write_video(clip, manifest)
         else:
             log.info("dream.mp4: left to the shard that finishes last")
 
-    def _inputs(self, clip: Clip, layers: Sequence[Layer]) -> dict[str, str]:
+    def _open(self, clip: Clip, layer: Layer) -> _OpenLayer:
+        masks = None if layer.part is None else clip.masks(layer.part, self.masker or self.maskers[-1])
+        return _OpenLayer(layer, clip.styled(layer), masks)
+
+    def _inputs(self, clip: Clip, layers: Sequence[_OpenLayer]) -> dict[str, str]:
         inputs = {"frames": clip.frames_identity}
-        for place, layer in enumerate(layers):
-            inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(layer))
-            inputs[f"styled {layer.name}"] = _identity(clip.styled(layer))
-            if layer.part is not None:
-                inputs[f"masks {layer.part}"] = _identity(self._masks(clip, layer.part))
+        for place, opened in enumerate(layers):
+            inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(opened.layer))
+            inputs[f"styled {opened.layer.name}"] = _identity(opened.styled)
+            if opened.masks is not None:
+                inputs[f"masks {opened.layer.part}"] = _identity(opened.masks)
         return inputs
 
-    def _masks(self, clip: Clip, part: str) -> FrameFolder:
-        return clip.masks(part, self.masker or self.maskers[-1])
-
-    def _opacity(self, clip: Clip, layer: Layer, stem: str) -> Probability:
+    def _opacity(self, clip: Clip, opened: _OpenLayer, stem: str) -> Probability:
         """How much of a layer shows at each pixel, (H, W) in 0..1."""
-        if layer.part is None:
+        if opened.masks is None:
             return np.ones(clip.size, np.float32)
-        mask = self._masks(clip, layer.part).read_probability(stem, clip.size)
+        mask = opened.masks.read_probability(stem, clip.size)
         if self.threshold is not None:
             mask = (mask > self.threshold).astype(np.float32)
-        return feather(1 - mask if layer.invert else mask, self.feather)
+        return feather(1 - mask if opened.layer.invert else mask, self.feather)
 
-    def _blend(self, clip: Clip, layers: Sequence[Layer], stem: str) -> Image:
+    def _blend(self, clip: Clip, layers: Sequence[_OpenLayer], stem: str) -> Image:
         picture = clip.frames.read(stem).astype(np.float32)
-        for layer in layers:
-            opacity = self._opacity(clip, layer, stem)[..., None]
-            picture += opacity * (clip.styled(layer).read(stem, clip.size) - picture)
+        for opened in layers:
+            opacity = self._opacity(clip, opened, stem)[..., None]
+            picture += opacity * (opened.styled.read(stem, clip.size) - picture)
         return np.rint(picture).astype(np.uint8)
 
-    def _write_alpha(self, clip: Clip, layer: Layer) -> None:
-        folder = FrameFolder(clip.path / "alpha" / layer.name)
-        manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self._inputs(clip, [layer]))
+    def _write_alpha(self, clip: Clip, opened: _OpenLayer) -> None:
+        folder = FrameFolder(clip.path / "alpha" / opened.layer.name)
+        manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self._inputs(clip, [opened]))
 
         def with_alpha(stem: str) -> tuple[str, NDArray[np.uint8]]:
-            opacity = np.rint(self._opacity(clip, layer, stem) * 255).astype(np.uint8)
-            return stem, np.dstack([clip.styled(layer).read(stem, clip.size), opacity])
+            opacity = np.rint(self._opacity(clip, opened, stem) * 255).astype(np.uint8)
+            return stem, np.dstack([opened.styled.read(stem, clip.size), opacity])
 
         self.complete(clip, folder, clip.stems, lambda: manifest, lambda stems: ahead(with_alpha, stems, self.workers))
 
