@@ -116,7 +116,9 @@ class ReportStage(Stage):
             yield f"{layer.name}: {len(clip.keyframe_folder(layer))} keyframes"
 
     def _times(self, clip: Clip) -> Iterator[dict[str, Any]]:
-        """What was made, with its frames and seconds; training is part of the folder it was done for."""
+        """What was trained and made, with its frames and seconds."""
+        for best in self._trained(clip):
+            yield {"name": f"training of {best['name']} on {best['subject']}", "seconds": best["seconds"]}
         folders = [clip.frames.path, *sorted(p.parent for p in clip.path.glob(f"masks/**/{MANIFEST}"))]
         folders += [*sorted(p.parent for p in clip.path.glob(f"styled/*/{MANIFEST}")), clip.composite.path]
         records = [(str(f.relative_to(clip.path)), Manifest.read(f / MANIFEST)) for f in folders]
