@@ -1,13 +1,11 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
-from pathlib import Path
-
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
-from dreaming.cli.config import build, parse_shard, thread_count, with_clip_settings
+from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
 from dreaming.frames.clip import Clip
 from dreaming.stages import order
 
@@ -18,7 +16,7 @@ def dream(config: DictConfig) -> None:
     config = with_clip_settings(config, HydraConfig.get().overrides.task)
     given = {"shard": parse_shard(config), "writers": thread_count(config)}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    order.run(Clip(Path(config.clip)), list(config.stages), stages)
+    order.run(Clip(clip_path(config)), list(config.stages), stages)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
-from dreaming.cli.config import build
+from dreaming.cli.config import build, clip_path
 from dreaming.errors import ClipError
 from dreaming.frames.clip import Clip
 from dreaming.models.fit import Recipe, Workbench
@@ -16,7 +16,7 @@ from dreaming.models.fit import Recipe, Workbench
 def train(config: DictConfig) -> float:
     """Train the selected model on each part or layer of the clip; return the mean of the monitored values."""
     lightning.seed_everything(config.seed, verbose=False)
-    clip, folder = Clip(Path(config.clip)), Path(HydraConfig.get().runtime.output_dir)
+    clip, folder = Clip(clip_path(config)), Path(HydraConfig.get().runtime.output_dir)
     workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
     (node,) = config.model.values()
     recipe: Recipe = build(node)

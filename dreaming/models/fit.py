@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -85,7 +85,7 @@ class Recipe(ABC):
     module: Callable[..., lightning.LightningModule]
     data: Callable[..., lightning.LightningDataModule]
     monitor: str
-    mode: str
+    mode: Literal["max", "min"]
     validate_every: int
     budget: Budget
     patience: int | None = None
@@ -208,7 +208,8 @@ def fit(
         Pictures(folder / PICTURES),
     ]
     if validate and recipe.patience is not None:
-        callbacks.append(EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience))
+        stop = EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience, check_on_train_epoch_end=False)
+        callbacks.append(stop)
     last = folder / "checkpoints" / "last.ckpt"
     saved = [path for path in (last, folder / "checkpoints" / f"{ROLLING}.ckpt") if path.exists()]
     newest = max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)

@@ -41,5 +41,5 @@ def _begin(save_dir: str, project: str, entity: str | None, tags: list[str]) -> 
 def finish(logger: Logger) -> None:
     """Close a logger: what it holds is written, and another fit of this process gets a run of its own."""
     logger.finalize("success")
-    if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
+    if isinstance(logger, WandbLogger):  # its experiment does nothing on other ranks
         logger.experiment.finish()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -111,8 +112,7 @@ def record(best: Best, runs: Path) -> None:
     pointer = runs / ("best.json" if best.subject == SUBJECT else f"best-{best.subject}.json")
     before = read_best(pointer)
     if best.better_than(before):
-        relative = (best.folder / best.checkpoint).relative_to(runs)
-        best.write(pointer, checkpoint=str(relative))
+        best.write(pointer, checkpoint=os.path.relpath(best.weights, runs))
     elif before is not None:
         log.info("%s keeps %s %.4f of %s", pointer, before.monitor, before.score, before.checkpoint)
 

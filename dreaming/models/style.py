@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning import LightningModule
@@ -57,7 +57,7 @@ class StyleModule(LightningModule):
         lr: float,
         discriminator: Callable[[], nn.Module] | None = None,
         vgg: Callable[[], nn.Module] | None = None,
-        perceptual: str = "discriminator",
+        perceptual: Literal["vgg19", "discriminator", "none"] = "discriminator",
         loss_weights: Mapping[str, float | None],
         channels: int = 3,
         tile: int | None = None,

@@ -29,7 +29,7 @@ def test_the_config_lies_in_the_checkout():
 def test_overrides_are_found_among_flags():
     parsed = parse(["-m", "clip=a", "stages=[mask]", "--cfg=job", "+x.y=1"])
     assert [override.key_or_group for override in parsed] == ["clip", "stages", "x.y"]
-    with pytest.raises(ConfigError, match="^b: found no value, expected key=value"):
+    with pytest.raises(ConfigError, match=r"^b: found no value, expected key=value"):
         parse(["a=1", "b"])
     with pytest.raises(ConfigError, match=r"^c=\[1: "):
         parse(["a=1", "c=[1", "d"])
@@ -75,7 +75,7 @@ def test_nodes_are_built_with_plain_lists_and_what_is_given():
 
 def test_a_run_to_go_on_with_has_to_be_there(tmp_path):
     assert run_folder(str(tmp_path), "unet", None).startswith(str(tmp_path / "runs" / "unet"))
-    with pytest.raises(ConfigError, match="no run in .*unet that could go on"):
+    with pytest.raises(ConfigError, match=r"no run in .*unet that could go on"):
         run_folder(str(tmp_path), "unet", "last")
     begun = tmp_path / "runs" / "unet" / "2026-01-01"
     begun.mkdir(parents=True)

@@ -1,0 +1,168 @@
+"""Everything of the config that can be told to be wrong before Hydra acts, with nothing made on disk."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from dreaming.cli.config import (
+    build,
+    clip_path,
+    config_root,
+    is_trusted,
+    parse,
+    parse_shard,
+    run_folder,
+    with_clip_settings,
+)
+from dreaming.cli.explain import known_keys, unknown_key
+from dreaming.cli.values import check_values
+from dreaming.errors import ConfigError
+from dreaming.stages.order import ORDER
+
+VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
+
+
+def check(program: str, arguments: Sequence[str]) -> None:
+    """Compose the config as Hydra will, and look at what can be known of it, with nothing made on disk.
+
+    Raises:
+        ConfigError: If a key, a choice or a value does not exist or fit.
+    """
+    overrides = [override for override in parse(arguments) if not str(override.key_or_group).startswith("hydra")]
+    multirun = bool({"-m", "--multirun"} & set(arguments))
+    for override in overrides:
+        if override.is_sweep_override() and not multirun:
+            raise ConfigError(
+                str(override.input_line),
+                found="several values",
+                expected="one, or -m to run each",
+                mend=f"say -m, or {override.key_or_group}=[...] if all are meant for one run",
+            )
+    for singles in _variants(overrides):
+        with initialize_config_dir(str(config_root() / "conf")):
+            config = compose(program, overrides=singles)
+        _check_additions(overrides)
+        check_clip(config)
+        _check_choices(program, config)
+        _check_values(config)
+        _check_buildable(config)
+
+
+def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """Overrides without sweeps in which each value of each sweep comes up, one sweep varied at a time."""
+    values = [
+        [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [str(override.input_line)]
+        for override in overrides
+    ]
+    firsts = [several[0] for several in values]
+    yield firsts
+    for place, several in enumerate(values):
+        for value in several[1:]:
+            yield [*firsts[:place], value, *firsts[place + 1 :]]
+
+
+def _check_additions(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        key = str(override.key_or_group)
+        if (override.is_add() or override.is_force_add()) and not (config_root() / "conf" / key).is_dir():
+            known = known_keys()
+            if override.is_add() or key not in known:
+                raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known)
+
+
+def _check_choices(program: str, config: DictConfig) -> None:
+    """What is selected must be there, and enough of it."""
+    if program == "train":
+        if len(config.model) != 1:
+            raise ConfigError(
+                "model",
+                found=", ".join(map(str, config.model)) or "none",
+                expected="one model",
+                mend="name one, or say -m model=unet,cnn to train several",
+            )
+        if config.ckpt is not None:
+            run_folder(str(config.clip), str(next(iter(config.model))), str(config.ckpt))
+        return
+    check_stages(config)
+    if not config.get("masker"):
+        raise ConfigError("masker", found="none", expected="at least one masker", mend="name one, such as masker=unet")
+
+
+def _check_values(config: DictConfig) -> None:
+    parse_shard(config)
+    check_values(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), is_trusted)
+    for key, least in (("threads", 1), ("seed", 0)):
+        if config[key] is not None and config[key] < least:
+            raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", mend="correct the value")
+
+
+def _check_buildable(config: DictConfig) -> None:
+    """Read and build what the run will, for clip.yaml and constructors may refuse, too."""
+    cutting = OmegaConf.select(config, "stage.composite.masker")
+    if cutting is not None and cutting not in config.masker:
+        raise ConfigError(
+            "stage.composite.masker",
+            found=repr(cutting),
+            expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
+            mend=f"correct the name, or select it too with masker=[...,{cutting}]",
+        )
+    if "stage" in config and "extract" in config.stage:
+        with_clip_settings(config, ())
+    for group in ("stage", "model"):
+        for node in config.get(group, {}).values():
+            build(node)
+
+
+def check_clip(config: DictConfig) -> None:
+    """A clip must be named, and be there or about to be made from a video."""
+    if OmegaConf.is_missing(config, "clip") or not config.clip:
+        raise ConfigError(
+            "clip",
+            found="no clip",
+            expected="the folder of a clip",
+            mend="name it: clip=FOLDER (and video=FILE at first)",
+        )
+    path, video = clip_path(config), config.get("video")
+    if path.exists() and not path.is_dir():
+        raise ConfigError("clip", found=f"the file {path}", expected="a folder", mend=f"say video={path} clip=FOLDER")
+    if video is not None and not Path(str(video)).is_file():
+        raise ConfigError(
+            "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", mend="correct the path"
+        )
+    if not path.exists() and video is None and "draw" not in config.get("stages", ()):
+        near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
+        raise ConfigError(
+            "clip",
+            found=f"no folder {path}",
+            expected=f"a clip folder such as {path.parent / near[0]}" if near else "a clip folder",
+            mend="correct the path, or make the clip from a video with video=FILE",
+        )
+
+
+def _folders(path: Path) -> list[str]:
+    return [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+
+
+def check_stages(config: DictConfig) -> None:
+    """``stages`` must be a list of stages that exist."""
+    stages = config.stages
+    if not isinstance(stages, ListConfig):
+        named = "extract,mask" if stages is None else stages
+        raise ConfigError("stages", found=repr(stages), expected="a list", mend=f"write brackets: 'stages=[{named}]'")
+    known = [stage for stage in ORDER if stage in config.stage]
+    for stage in stages:
+        if stage not in known:
+            near = difflib.get_close_matches(str(stage), known, n=1)
+            raise ConfigError(
+                "stages",
+                found=f"no stage {stage!r}",
+                expected="stages among " + ", ".join(known),
+                mend=f"say stages=[{near[0]}]" if near else "correct the name",
+            )

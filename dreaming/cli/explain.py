@@ -1,0 +1,96 @@
+"""One sentence for what Hydra, OmegaConf and Lightning say about a mistake of the user's."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException, InstantiationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dreaming.cli.config import TRUSTED, config_root
+from dreaming.errors import ConfigError, DreamingError
+
+
+def explain(error: Exception) -> DreamingError | None:
+    """One sentence for an error of Hydra's or OmegaConf's that the user can mend; None for a bug of ours."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, DreamingError):
+        # OmegaConf cuts the chain of causes that its own errors have.
+        cause = cause.__cause__ or (cause.__context__ if isinstance(cause, OmegaConfBaseException) else None)
+    if cause is not None:
+        return cause
+    text = str(error)
+    if isinstance(error, MisconfigurationException):
+        return ConfigError(
+            "config",
+            found=" ".join(text.split()).rstrip("."),
+            expected="what Lightning can do on this machine",
+            mend="correct the value, or say trainer=auto",
+        )
+    if isinstance(error, InstantiationException):
+        return _not_built(text)
+    if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
+        key = match[1].split("@")[0]
+        return unknown_key(key, known_keys())
+    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        group, _, name = match[1].rpartition("/")
+        return _unknown_choice(group, name)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        first = text.splitlines()[0] if text else type(error).__name__
+        return ConfigError("config", found=first, expected="a config that can be composed", mend="see --help")
+    return None
+
+
+def _not_built(text: str) -> DreamingError | None:
+    """A `_target_` that does not exist or is not trusted; anything else that fails to be built is a bug of ours."""
+    if not re.search(r"cannot be authorized|not authorized|whitelist|Error locating target", text):
+        return None
+    where = re.search(r"full_key: (\S+)", text)
+    return ConfigError(
+        f"{where[1]}._target_" if where else "_target_",
+        found=target[1] if (target := re.search("'([^']+)'", text)) else text.splitlines()[0],
+        expected="a class among " + ", ".join(TRUSTED),
+        mend="leave it as the config has it",
+    )
+
+
+def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
+    """The sentence for a key that is not there, with the one of ``known`` that may have been meant."""
+    near = difflib.get_close_matches(key, [other for other in known if other != key], n=1)
+    return ConfigError(
+        key,
+        found="no such config key",
+        expected=f"a key such as {near[0]}" if near else "a key that `--cfg job` shows",
+        mend="correct its name",
+    )
+
+
+def known_keys() -> list[str]:
+    """Every key of both programs' default configs."""
+    found: list[str] = []
+    for program in ("dream", "train"):
+        with initialize_config_dir(str(config_root() / "conf")):
+            found += _flat(OmegaConf.to_container(compose(program), resolve=False))
+    return sorted(set(found))
+
+
+def _flat(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    return [name for key, value in node.items() for name in (f"{prefix}{key}", *_flat(value, f"{prefix}{key}."))]
+
+
+def _unknown_choice(group: str, name: str) -> ConfigError:
+    folder = config_root() / group if group == "experiments" else config_root() / "conf" / group
+    choices = sorted(path.stem for path in folder.glob("*.yaml"))
+    near = difflib.get_close_matches(name, choices, n=1)
+    return ConfigError(
+        f"{group}={name}",
+        found="no such choice",
+        expected="one of " + ", ".join(choices) if choices else "a group that `--help` lists",
+        mend=f"say {group}={near[0]}" if near else "correct the name",
+    )

@@ -1,0 +1,259 @@
+"""``dreaming`` on the tiny clip: the refusals that a user can cause, stages, maskers and settings."""
+
+import errno
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+MADE = ("masks", "styled", "composite", "alpha", "dream.mp4", "source.json", "report.html")
+
+
+def half_written(path):
+    return [str(found) for found in path.rglob("*.part")] + [name for name in MADE if (path / name).exists()]
+
+
+def broken(drawing, place, data=None):
+    path = drawing.path / place
+    path.write_bytes(path.read_bytes()[:-40] if data is None else data)
+
+
+def blank(value):
+    return lambda d: d.save("hand_masks/0004.png", np.full((32, 48), value, np.uint8))
+
+
+INPUTS = {
+    "no frames": (lambda d: shutil.rmtree(d.path / "frames"), ("frames", "no frames")),
+    "a frame of another size": (
+        lambda d: d.save("frames/0005.png", np.zeros((30, 48, 3), np.uint8)),
+        ("0005.png", "48x30", "48x32"),
+    ),
+    "a truncated frame": (lambda d: broken(d, "frames/0003.png"), ("0003.png", "damaged")),
+    "an empty frame": (lambda d: broken(d, "frames/0001.png", b""), ("0001.png", "empty file")),
+    "a mask without frame": (lambda d: d.save("hand_masks/0044.png", d.truth["0004"]), ("0044",)),
+    "an empty mask": (blank(0), ("hand_masks/0004.png", "without any foreground")),
+    "a full mask": (blank(255), ("hand_masks/0004.png", "foreground all over")),
+    "a mask of another size": (
+        lambda d: d.save("hand_masks/0004.png", np.eye(20, dtype=bool)),
+        ("hand_masks/0004.png", "20x20", "48x32"),
+    ),
+    "a truncated mask": (lambda d: broken(d, "hand_masks/0001.png"), ("hand_masks/0001.png", "damaged")),
+    "too few masks": (
+        lambda d: [(d.path / "hand_masks" / f"{stem}.png").unlink() for stem in ("0001", "0008")],
+        ("1 hand mask", "at least 2"),
+    ),
+    "two pictures of a name": (lambda d: d.save("frames/0001.jpg", d.images["0001"]), ("0001", "same name")),
+    "a source.json that is damaged": (
+        lambda d: ((d.path / "source.json").write_text("{"), (d.path / "frames" / "manifest.json").write_text("{}")),
+        ("source.json", "damaged"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", INPUTS)
+def test_what_is_wrong_with_the_input_is_named_and_nothing_is_half_written(disc_clip, refused, tiny, what):
+    drawing = disc_clip()
+    spoil, words = INPUTS[what]
+    spoil(drawing)
+    before = set(half_written(drawing.path))
+    refused("dreaming", f"clip={drawing.path}", *tiny(), "stages=[extract,mask,stylise,composite]", words=words)
+    assert set(half_written(drawing.path)) <= before
+
+
+KEYFRAMES = {
+    "keyframes without layer": (lambda d: d.save("keyframes/0001.png", d.styled["0001"]), ("keyframes", "layer")),
+    "another size": (lambda d: d.save("keyframes/painted/0004.png", np.zeros((8, 9, 3), np.uint8)), ("9x8", "48x32")),
+    "no frame": (lambda d: d.save("keyframes/painted/0040.png", d.styled["0004"]), ("0040",)),
+    "truncated": (lambda d: broken(d, "keyframes/painted/0004.png"), ("painted/0004.png", "damaged")),
+    "an empty mask": (
+        lambda d: d.save("keyframes/painted/masks/0004.png", np.zeros((32, 48), bool)),
+        ("masks/0004.png", "without any foreground"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", KEYFRAMES)
+def test_a_keyframe_that_does_not_fit_is_named(disc_clip, refused, tiny, what):
+    drawing = disc_clip(masks=())
+    spoil, words = KEYFRAMES[what]
+    spoil(drawing)
+    refused("dreaming", f"clip={drawing.path}", *tiny(), words=words)
+    assert not half_written(drawing.path)
+
+
+def test_a_video_that_cannot_be_used_is_named(disc_clip, film, tmp_path, refused, tiny):
+    drawing = disc_clip(frames=False)
+    text = tmp_path / "text.mp4"
+    text.write_text("no video at all")
+    whole = film(tmp_path / "whole.mkv", drawing.images.values())
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    mute = tmp_path / "sound.mka"
+    with av.open(str(mute), "w", format="matroska") as output:
+        track = output.add_stream("aac", rate=48000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.float32), format="fltp", layout="mono")
+        samples.sample_rate, samples.pts = 48000, 0
+        output.mux(track.encode(samples))
+        output.mux(track.encode(None))
+    for path in (text, mute, cut):
+        refused("dreaming", f"clip={tmp_path / path.stem}", f"video={path}", *tiny(), words=path.name)
+        made = tmp_path / path.stem
+        assert not half_written(made)
+        assert not list(made.glob("frames/*.png"))
+
+
+def test_your_own_frames_and_a_video_are_one_too_many(disc_clip, film, tmp_path, refused, tiny):
+    drawing = disc_clip()
+    video = film(tmp_path / "a.mkv", drawing.images.values())
+    refused("dreaming", f"clip={drawing.path}", f"video={video}", *tiny(), words=("frames of your own", "video="))
+
+
+def test_a_checkpoint_of_another_network_is_refused(disc_clip, run, refused, tiny):
+    drawing = disc_clip(masks=(1, 8), keyframes=())
+    arguments = [f"clip={drawing.path}", *tiny(), "stages=[mask]"]
+    assert run("dreaming", *arguments, "masker=cnn").code == 0
+    runs = drawing.path / "runs" / "cnn"
+    weights = runs / json.loads((runs / "best.json").read_text())["checkpoint"]
+    assert run("dreaming", *arguments, "masker=unet").code == 0
+    other = drawing.path / "runs" / "unet"
+    shutil.copy(other / json.loads((other / "best.json").read_text())["checkpoint"], weights)
+    before = {p: p.read_bytes() for p in drawing.path.glob("masks/cnn/*")}
+    refused("dreaming", *arguments, "masker=cnn", words=(weights.name, "no checkpoint of this model"))
+    assert {p: p.read_bytes() for p in drawing.path.glob("masks/cnn/*")} == before
+    weights.write_text("hello")
+    refused("dreaming", *arguments, "masker=cnn", words=weights.name)
+
+
+def test_a_gpu_that_is_not_there_is_refused(disc_clip, refused, tiny):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    drawing = disc_clip(masks=(1, 8), keyframes=())
+    refused("dreaming", f"clip={drawing.path}", *tiny(), "trainer=gpu", "stages=[mask]", words="trainer=auto")
+
+
+def test_several_maskers_in_one_run_and_in_a_multirun(disc_clip, run, tiny):
+    together = disc_clip("together", masks=(1, 8), keyframes=())
+    ran = run("dreaming", f"clip={together.path}", *tiny(), "stages=[mask]", "masker=[unet,cnn]")
+    assert ran.code == 0
+    apart = disc_clip("apart", masks=(1, 8), keyframes=())
+    ran = run("dreaming", "-m", f"clip={apart.path}", *tiny(), "stages=[mask]", "masker=unet,cnn")
+    assert ran.code == 0
+    for masker in ("unet", "cnn"):
+        assert apart.clip.masks("subject", masker).stems == apart.stems
+        for stem in apart.stems:
+            made = [d.path / "masks" / masker / f"{stem}.png" for d in (together, apart)]
+            assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_shards_of_a_multirun_make_all_frames_with_one_training(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 8), keyframes=())
+    arguments = [f"clip={drawing.path}", *tiny(), "stages=[mask]", "masker=cnn"]
+    assert run("dreaming", *arguments, "shard=2/3").code == 0
+    assert drawing.clip.masks("subject", "cnn").stems == ["0002", "0005", "0008"]
+    assert run("dreaming", "-m", *arguments, "shard=1/3,2/3,3/3").code == 0
+    assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
+    assert len(list(drawing.path.glob("runs/cnn/*/result.json"))) == 1
+
+
+def test_in_a_multirun_a_clip_that_is_refused_does_not_stop_the_others(disc_clip, run, tiny):
+    spoilt, sound = disc_clip("spoilt", masks=(1, 8), keyframes=()), disc_clip("sound", masks=(1, 8), keyframes=())
+    spoilt.save("hand_masks/0001.png", np.zeros((32, 48), bool))
+    clips = f"clip={spoilt.path},{sound.path}"
+    ran = run("dreaming", "-m", clips, *tiny(), "stages=[mask]", "masker=cnn", f"hydra.sweep.dir={spoilt.path}/sweep")
+    assert ran.code == 2
+    assert "without any foreground" in ran.err
+    assert "Traceback" not in ran.err + ran.out
+    assert sound.clip.masks("subject", "cnn").stems == sound.stems
+    assert not (spoilt.path / "masks").exists()
+
+
+def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_clip, film, run, tmp_path, tiny):
+    drawing = disc_clip(frames=False, masks=(), keyframes=())
+    video = film(tmp_path / "a.mkv", drawing.images.values())
+    (drawing.path / "clip.yaml").write_text("{start: 2, end: 7, every: 2, size: [16, 24], gamma: 2.0}")
+    arguments = [f"clip={drawing.path}", f"video={video}", *tiny(), "stages=[extract]"]
+    assert run("dreaming", *arguments).code == 0
+    assert drawing.clip.stems == ["0002", "0004", "0006"]
+    assert drawing.clip.size == (16, 24)
+    darker = drawing.clip.frames.read("0004").mean()
+    assert run("dreaming", *arguments, "stage.extract.gamma=1.0", "stage.extract.every=3").code == 0
+    assert drawing.clip.stems == ["0002", "0005"]
+    assert drawing.clip.frames.read("0002").mean() > darker + 10
+
+
+def test_what_is_skipped_is_told_in_one_line_each(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(), keyframes=())
+    ran = run("dreaming", f"clip={drawing.path}", *tiny())
+    assert ran.code == 0
+    (kept,) = drawing.path.glob("runs/dream/*/dream.log")
+    told = [line for line in kept.read_text().splitlines() if ": skipped, " in line]
+    names = [line.split(": ")[1] for line in told]
+    assert {"extract", "mask", "stylise", "composite", "evaluate"} <= set(names)
+    assert len(set(names)) == len(names)
+    assert "Traceback" not in ran.err
+    assert (drawing.path / "report.html").exists()
+    assert not (drawing.path / "dream.mp4").exists()
+
+
+def filled(path, arguments, limit):
+    """Run ``dreaming`` in a child that may write no file longer than ``limit`` bytes, as on a full disk."""
+
+    def confine():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-m", "dreaming", f"clip={path}", *arguments],
+        capture_output=True, text=True, preexec_fn=confine, check=False,
+    )  # fmt: skip
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(disc_clip, film, tmp_path, tiny):
+    drawing = disc_clip(frames=False, size=(120, 160), masks=(), keyframes=())
+    video = film(tmp_path / "a.mkv", drawing.images.values())
+    ran = filled(drawing.path, [f"video={video}", *tiny(), "stages=[extract]"], 20_000)
+    assert ran.returncode == 2, ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert "no space left" in ran.stderr
+    assert not list(drawing.path.rglob("*.part"))
+    for path in drawing.path.glob("frames/*.png"):
+        assert cv2.imread(str(path)) is not None
+
+
+def test_a_checkpoint_that_finds_no_room_is_told(disc_clip, tiny):
+    drawing = disc_clip(masks=(1, 8), keyframes=())
+    ran = filled(drawing.path, [*tiny(), "stages=[mask]", "masker=cnn"], 9_000)
+    assert ran.returncode == 2, ran.stderr
+    assert "no space left" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not half_written(drawing.path)
+
+
+def test_a_disk_that_is_full(disc_clip, tmp_path, tiny):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(disk)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a file system")
+    try:
+        drawing = disc_clip(masks=(1, 8))
+        shutil.copytree(drawing.path, disk / "clip")
+        ran = filled(disk / "clip", [*tiny(), "stages=[mask]", "masker=cnn"], resource.RLIM_INFINITY)
+        assert ran.returncode == 2, ran.stderr
+        assert "no space left" in ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert os.strerror(errno.ENOSPC) not in ran.stderr
+        assert not list(disk.rglob("*.part"))
+    finally:
+        for _ in range(20):
+            if subprocess.run(["umount", str(disk)], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.2)

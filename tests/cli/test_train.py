@@ -1,0 +1,51 @@
+"""``train.py`` on the tiny clip: what it leaves, how it goes on, and what it refuses."""
+
+import json
+
+import pytest
+
+CHOICES = [("unet", "val/jaccard"), ("cnn", "val/jaccard"), ("style", "val/likeness")]
+
+
+@pytest.mark.parametrize(("model", "monitor"), CHOICES)
+def test_a_training_leaves_its_config_metrics_and_best_checkpoint(disc_clip, run, tiny, model, monitor):
+    drawing = disc_clip(masks=(1, 8))
+    ran = run("train.py", f"model={model}", f"clip={drawing.path}", *tiny(model))
+    assert ran.code == 0, ran.err
+    (folder,) = (drawing.path / "runs" / model).glob("2*")
+    assert (folder / "metrics" / "metrics.csv").read_text().splitlines()[0].count(monitor) == 1
+    assert (folder / ".hydra" / "config.yaml").exists()
+    assert (folder / "train.log").read_text()
+    (pointer,) = (drawing.path / "runs" / model).glob("best*.json")
+    best = json.loads(pointer.read_text())
+    assert best["monitor"] == monitor
+    assert (pointer.parent / best["checkpoint"]).exists()
+    assert "Traceback" not in ran.err
+
+
+def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_config(disc_clip, run, refused, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
+    assert run("train.py", *arguments).code == 0
+    (folder,) = (drawing.path / "runs" / "cnn").glob("2*")
+    kept = (folder / "fold-1" / "outcome.json").stat().st_mtime_ns
+    for name in ("result.json", "outcome.json"):
+        (folder / name).unlink()
+    refused(
+        "train.py", *arguments, "ckpt=last", "model.cnn.module.network.kernel_size=5", words=(folder.name, "recipe")
+    )
+    assert not (folder / "result.json").exists()
+    assert run("train.py", *arguments, "ckpt=last").code == 0
+    assert (folder / "result.json").exists()
+    assert (folder / "fold-1" / "outcome.json").stat().st_mtime_ns == kept
+    assert len(list((drawing.path / "runs" / "cnn").glob("2*"))) == 1
+    refused("train.py", *arguments, "ckpt=last", words="no run")
+
+
+def test_a_clip_with_nothing_to_learn_from_is_refused(disc_clip, refused, tiny):
+    bare = disc_clip(masks=(), keyframes=()).path
+    refused("train.py", f"clip={bare}", *tiny("unet"), words=(str(bare), "hand masks"))
+    refused("train.py", f"clip={bare}", "model=style", *tiny("style"), words=(str(bare), "keyframes"))
+    single = disc_clip("single", masks=(4,)).path
+    refused("train.py", f"clip={single}", *tiny("unet"), words=("1 hand mask", "at least 2"))
+    assert not list(single.glob("runs/unet/best*.json"))

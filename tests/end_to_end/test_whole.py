@@ -1,0 +1,227 @@
+"""From a video, masks and keyframes to a stylised video by the program itself, in processes as a user starts them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+STAGES = "stages=[extract,mask,stylise,composite,report]"
+TINY = (
+    "threads=1",
+    "logger=csv",
+    "trainer=cpu",
+    "data.segmentation.crop=32",
+    "data.segmentation.batch_size=2",
+    "data.keyframes.batch_size=4",
+    "model.unet.budget.max_steps=4",
+    "model.unet.validate_every=2",
+    "model.unet.module.network.width=2",
+    "model.unet.module.network.depth=2",
+    "model.style.budget.max_steps=4",
+    "model.style.validate_every=2",
+    "model.style.module.generator.filters=[4,4,4,4,4,4]",
+    "model.style.module.generator.blocks=1",
+    "stage.composite.preset=ultrafast",
+    STAGES,
+)
+
+
+def start(clip, *arguments, **options):
+    command = [sys.executable, "-m", "dreaming", f"clip={clip}", *TINY, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def dream(clip, *arguments):
+    """Run to the end; what was logged, a line each."""
+    process = start(clip, *arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err + out
+    assert "Traceback" not in err + out
+    return log(clip)
+
+
+def log(clip):
+    return sorted(clip.glob("runs/dream/*/dream.log"))[-1].read_text()
+
+
+def pictures(clip, *folders):
+    return {str(p.relative_to(clip)): p.read_bytes() for folder in folders for p in clip.glob(f"{folder}/**/*.png")}
+
+
+def stamps(clip, *places):
+    return {str(p.relative_to(clip)): p.stat().st_mtime_ns for place in places for p in clip.glob(place)}
+
+
+MADE = (
+    "frames/*",
+    "masks/**/*",
+    "styled/**/*",
+    "composite/*",
+    "dream.*",
+    "split.json",
+    "runs/unet/**",
+    "runs/style/**",
+)
+
+
+@pytest.fixture
+def filmed(disc_clip, film, tmp_path):
+    """A clip with masks and a keyframe only, and its frames as a video with sound."""
+
+    def make(name="clip", count=12, **more):
+        drawing = disc_clip(name, count=count, size=(48, 64), masks=(1, 6, 12), frames=False, **more)
+        return drawing, film(tmp_path / f"{name}.mkv", drawing.images.values(), sound=True)
+
+    return make
+
+
+def test_from_nothing_to_the_video_and_nothing_twice(filmed):
+    drawing, video = filmed()
+    clip = drawing.path
+    dream(clip, f"video={video}")
+    for folder in ("frames", "masks/unet", "styled/painted", "composite"):
+        assert [path.stem for path in sorted(clip.glob(f"{folder}/*.png"))] == drawing.stems, folder
+    assert "<html" in (clip / "report.html").read_text()
+    with av.open(str(clip / "dream.mp4")) as made:
+        assert {stream.type for stream in made.streams} == {"video", "audio"}
+        assert sum(1 for _ in made.decode(video=0)) == 12
+
+    before = stamps(clip, *MADE)
+    told = dream(clip, f"video={video}")
+    assert stamps(clip, *MADE) == before
+    assert told.count("done before") == 5
+
+    masks = pictures(clip, "masks", "styled", "composite")
+    (clip / "masks" / "unet" / "0005.png").unlink()
+    dream(clip)
+    assert pictures(clip, "masks", "styled", "composite") == masks
+    after = stamps(clip, *MADE)
+    remade = {name for name, stamp in after.items() if before.get(name) != stamp and name.endswith(".png")}
+    assert remade == {"masks/unet/0005.png"}
+
+    dream(clip, "stage.composite.feather=6.0")
+    changed = {name for name, stamp in stamps(clip, *MADE).items() if after.get(name) != stamp}
+    assert {name.split("/")[0] for name in changed} == {"composite", "dream.mp4", "dream.json"}
+    assert {f"composite/{stem}.png" for stem in drawing.stems} <= changed
+    assert len(list(clip.glob("runs/*/*/result.json"))) == 2
+
+
+def killed_when(process, found):
+    while process.poll() is None and not found():
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_with_the_same_frames(filmed):
+    whole, video = filmed("whole")
+    dream(whole.path, f"video={video}")
+    cut, _ = filmed("cut")
+    arguments = [f"video={video}"]
+    clip = cut.path
+    moments = [
+        lambda: list(clip.glob("frames/*.png")),
+        lambda: list(clip.glob("runs/unet/*/fold-1/checkpoints/last.ckpt")),
+        lambda: list(clip.glob("masks/unet/*.png")),
+        lambda: list(clip.glob("styled/painted/*.png")),
+        lambda: list(clip.glob("composite/*.png")),
+    ]
+    for moment in moments:
+        killed_when(start(clip, *arguments), moment)
+        for path in clip.rglob("*.png"):
+            assert cv2.imread(str(path)) is not None, path
+    dream(clip, *arguments)
+    folders = ("frames", "styled", "composite", "masks")
+    assert pictures(clip, *folders) == pictures(whole.path, *folders)
+    assert not list(clip.rglob("*.part"))
+    assert len(list(clip.glob("runs/*/*/result.json"))) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_end_with_one_result(filmed):
+    alone, video = filmed("alone", count=12)
+    dream(alone.path, f"video={video}")
+    drawing, _ = filmed("both")
+    both = [start(drawing.path, f"video={video}") for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err + out
+    folders = ("frames", "masks", "styled", "composite")
+    assert pictures(drawing.path, *folders) == pictures(alone.path, *folders)
+    assert len(list(drawing.path.glob("runs/unet/*/result.json"))) == 1
+    assert len(list(drawing.path.glob("runs/style/*/result.json"))) == 1
+    assert not list(drawing.path.rglob("*.part"))
+
+
+def test_keyframes_without_masks(disc_clip):
+    clip = disc_clip(masks=()).path
+    told = dream(clip)
+    assert "mask: skipped, the clip has no hand masks" in told
+    assert (clip / "dream.mp4").exists()
+    styled, composite = pictures(clip / "styled" / "painted", "."), pictures(clip / "composite", ".")
+    assert all(
+        np.array_equal(cv2.imread(str(clip / "styled" / "painted" / name)), cv2.imread(str(clip / "composite" / name)))
+        for name in styled
+    ), "without masks the style covers the whole frame"
+    assert set(styled) == set(composite)
+
+
+def test_masks_without_keyframes(disc_clip):
+    drawing = disc_clip(masks=(1, 8), keyframes=())
+    told = dream(drawing.path)
+    assert "stylise: skipped, the clip has no keyframes" in told
+    assert "composite: skipped" in told
+    assert len(list(drawing.path.glob("masks/unet/*.png"))) == 8
+    assert not (drawing.path / "dream.mp4").exists()
+
+
+def test_the_explicit_layout(disc_clip):
+    drawing = disc_clip(masks=(), keyframes=())
+    layout = {
+        "nn/train": ("0001", "0004", "0008"),
+        "nn/valid": ("0006",),
+        "ensemble/train": ("0002",),
+        "ensemble/valid": ("0005",),
+    }
+    for place, stems in layout.items():
+        for stem in stems:
+            drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
+            drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    for stem in layout["nn/train"]:
+        drawing.save(f"backsub/{stem}.png", drawing.truth[stem])
+    told = dream(drawing.path, "stages=[mask]")
+    assert "protocol explicit" in told
+    assert len(list(drawing.path.glob("masks/unet/*.png"))) == 8
+    best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
+    assert best["protocol"] == "explicit"
+
+
+def test_two_parts_in_layers_with_alpha(disc_clip):
+    drawing = disc_clip(masks=(), keyframes=())
+    for stem in ("0001", "0004", "0008"):
+        top = drawing.truth[stem].copy()
+        top[16:] = False
+        drawing.save(f"parts/dancer/hand_masks/{stem}.png", drawing.truth[stem])
+        drawing.save(f"parts/head/hand_masks/{stem}.png", top)
+    for layer in ("ground", "dancer", "hair"):
+        drawing.save(f"keyframes/{layer}/0004.png", drawing.styled["0004"])
+    (drawing.path / "clip.yaml").write_text(
+        "layers:\n"
+        "  - {name: ground, part: dancer, invert: true}\n"
+        "  - {name: dancer, part: dancer}\n"
+        "  - {name: hair, part: head}\n"
+    )
+    dream(drawing.path, "stage.composite.alpha=true", "stage.composite.feather=0")
+    for place in ("masks/dancer/unet", "masks/head/unet", "styled/hair", "alpha/ground", "alpha/dancer", "composite"):
+        assert len(list(drawing.path.glob(f"{place}/*.png"))) == 8, place
+    read = lambda place: cv2.imread(str(drawing.path / place / "0003.png"), cv2.IMREAD_UNCHANGED)  # noqa: E731
+    ground, dancer = read("alpha/ground")[..., 3], read("alpha/dancer")[..., 3]
+    np.testing.assert_array_equal(ground.astype(int) + dancer, 255)
+    np.testing.assert_array_equal(dancer > 0, read("masks/dancer/unet") > 127)

@@ -1,0 +1,179 @@
+"""Every file of conf/ and experiments/: it composes, is built as the programs build it, and works on a tiny clip."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from dreaming.cli.config import build, config_root, is_trusted, register_resolvers
+from dreaming.cli.values import check_values
+from dreaming.maskers.base import Masker
+from dreaming.models.fit import Budget, Recipe, Workbench
+from dreaming.stages.base import Shard, Stage
+from dreaming.stages.order import ORDER
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+FILES = sorted(CONF.rglob("*.yaml"))
+EXPERIMENTS = sorted((CONF.parent / "experiments").glob("*.yaml"))
+
+SMALL = (
+    "data.segmentation.crop=32",
+    "data.segmentation.batch_size=2",
+    "data.keyframes.batch_size=4",
+    "data.keyframes.patch=16",
+    "model.unet.module.network.width=2",
+    "model.unet.module.network.depth=2",
+    "model.cnn.module.network.intermediate_channels=2",
+    "model.style.module.generator.filters=[4,4,4,4,4,4]",
+    "model.style.module.generator.blocks=1",
+)
+
+
+def choices(group):
+    return [path.stem for path in FILES if path.parent == CONF / group]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def composed(tmp_path):
+    """The config of a program, its clip a folder that need not exist."""
+    register_resolvers()
+
+    def make(program, *overrides):
+        with initialize_config_dir(str(config_root() / "conf")):
+            return compose(program, overrides=[f"clip={tmp_path / 'clip'}", *overrides])
+
+    return make
+
+
+def small(composed, *overrides):
+    config = composed("dream", "trainer=cpu", "logger=csv", "model=[unet,cnn,style]", *SMALL, *overrides)
+    for model in config.model.values():
+        model.budget.max_steps, model.validate_every = 2, 1
+    return config
+
+
+def test_every_group_is_one_that_a_program_selects_from(composed):
+    selected = set(OmegaConf.to_container(composed("train"), resolve=False)) | set(composed("dream"))
+    groups = {path.parent.name for path in FILES if path.parent not in (CONF, CONF / "hydra" / "job_logging")}
+    assert groups <= selected
+
+
+@pytest.mark.parametrize("name", choices("model"))
+def test_every_model_fits_two_steps(composed, disc_clip, name):
+    config = small(composed)
+    assert set(composed("train", f"model={name}").model) == {name}
+    recipe = build(config.model[name])
+    assert isinstance(recipe, Recipe)
+    assert recipe.name == name
+    assert isinstance(recipe.budget, Budget)
+    workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
+    clip = disc_clip(masks=(1, 8)).clip
+    (subject,) = recipe.subjects(clip)
+    best = recipe.train(clip, subject, workbench, clip.runs(name) / "once")
+    assert 1 <= best.steps <= 2
+    assert best.weights.exists()
+    assert best.monitor == recipe.monitor
+
+
+@pytest.mark.parametrize("name", choices("masker"))
+def test_every_masker_writes_masks(composed, disc_clip, name):
+    masker = build(small(composed, f"masker={name}").masker[name])
+    assert isinstance(masker, Masker)
+    clip = disc_clip(masks=(1, 8)).clip
+    masker.fit(clip, clip.references("subject", ["0001", "0008"]))
+    made = dict(masker.predict(clip, clip.stems))
+    assert list(made) == clip.stems
+    for probability in made.values():
+        assert probability.shape == clip.size
+        assert probability.min() >= 0
+        assert probability.max() <= 1
+
+
+@pytest.mark.parametrize("name", choices("stage"))
+def test_every_stage_is_built_under_its_name(composed, name):
+    stage = build(composed("dream").stage[name], shard=Shard(), writers=1)
+    assert isinstance(stage, Stage)
+    assert stage.name == name
+    assert name in ORDER
+
+
+@pytest.mark.parametrize("name", choices("trainer"))
+def test_every_trainer_is_composed_and_built_where_the_machine_has_it(composed, tmp_path, name):
+    for program in ("train", "dream"):
+        assert "_target_" in composed(program, f"trainer={name}").trainer
+    if name in ("cpu", "auto", "debug"):
+        maker = build(composed("train", f"trainer={name}").trainer)
+        assert isinstance(maker(logger=False, default_root_dir=tmp_path), lightning.Trainer)
+
+
+@pytest.mark.parametrize("name", choices("logger"))
+def test_every_logger_logs(composed, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    makers = build(composed("train", f"logger={name}").logger)
+    assert "csv" in makers, "metrics are always at hand"
+    for kind, maker in makers.items():
+        logger = maker(save_dir=str(tmp_path / kind))
+        logger.log_metrics({"val/x": 0.5}, step=1)
+        logger.save()
+        logger.finalize("success")
+        assert any((tmp_path / kind).rglob("*.csv" if kind == "csv" else "*.wandb")), kind
+
+
+@pytest.mark.parametrize("name", choices("data"))
+def test_every_data_node_is_built(composed, name):
+    made = build(composed("dream").data[name])
+    assert not isinstance(made, partial) or issubclass(made.func, lightning.LightningDataModule)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])
+def test_every_experiment_composes_and_says_what_it_is_for(composed, path):
+    reports = path.with_suffix(".md").read_text()
+    assert "**Question.**" in reports
+    programs = [program for program in ("dream", "train") if _composes(composed, program, path.stem)]
+    assert programs, "it belongs to no program"
+
+
+def _composes(composed, program, name):
+    try:
+        config = composed(program, f"experiments={name}")
+    except Exception:
+        return False
+    check_values(OmegaConf.to_container(config, resolve=True), is_trusted)
+    return True
+
+
+@pytest.mark.parametrize("program", ["dream", "train"])
+def test_values_in_the_files_are_such_as_their_classes_take(composed, program):
+    for model in choices("model") if program == "train" else ["[unet,cnn,style]"]:
+        for trainer in choices("trainer"):
+            config = composed(program, f"model={model}", f"trainer={trainer}")
+            check_values(OmegaConf.to_container(config, resolve=True), is_trusted)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(CONF)) for path in FILES])
+def test_the_files_are_plain_and_null_is_explained(path):
+    text = path.read_text()
+    assert yaml.safe_load(text) is not None
+    assert "TODO" not in text
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE)
+    if "hydra" in path.parts:
+        return
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        # What a missing value stands for cannot be guessed; `experiments: null` is Hydra's way to say "any".
+        if re.search(r": null\b", line) and "experiments" not in line and "gradient_clip_val" not in line:
+            assert "#" in line or lines[number - 1].lstrip().startswith("#"), line
