@@ -1,15 +1,24 @@
 """The contract of every masker: fitted on a few hand masks, it streams a probability for each frame."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice, pairwise
 from typing import Self
 
-from dreaming.frames.arrays import Image, Probability
+import numpy as np
+
+from dreaming.errors import MaskError
+from dreaming.frames.arrays import Image, Mask, Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.references import References
+
+log = logging.getLogger(__name__)
+
+Frames = Iterator[tuple[str, Probability]]
 
 
 @dataclass
@@ -50,3 +59,99 @@ class FrameMasker(Masker):
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         yield from ahead(lambda stem: (stem, self.predict_frame(clip.frames.read(stem))), stems, self.workers)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring frames with a hand mask before them, behind them, or both.
+
+    Attributes:
+        left: The hand-masked frame before the first; None at the clip's start.
+        stems: All frames of the run, in order.
+        right: The hand-masked frame behind the last; None at the clip's end.
+    """
+
+    left: str | None
+    stems: tuple[str, ...]
+    right: str | None
+
+
+def runs_between(stems: Sequence[str], references: Sequence[str]) -> list[Run]:
+    """The runs into which hand-masked frames, in order, cut a clip's frames."""
+    marked = [place for place, stem in enumerate(stems) if stem in set(references)]
+    bounds = [None, *marked, None]
+    runs = []
+    for left, right in pairwise(bounds):
+        inside = stems[0 if left is None else left + 1 : right]
+        if inside:
+            runs.append(
+                Run(None if left is None else stems[left], tuple(inside), None if right is None else stems[right])
+            )
+    return runs
+
+
+@dataclass
+class SequenceMasker(Masker):
+    """A masker that sees one run between two hand masks at a time; the next runs are begun while one is used.
+
+    Hand-masked frames keep their hand masks.
+
+    Attributes:
+        workers: Runs at work at once; 1 for no more than the one that is used.
+    """
+
+    workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+
+    @abstractmethod
+    def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
+        """Yield the wanted frames of a run, in order, each the same whatever else is wanted.
+
+        What has to be done before the first frame is done before it is yielded, so that it can be done ahead. A frame
+        that is not needed must not be held.
+        """
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Keep the hand masks, with which alone the runs are masked.
+
+        Raises:
+            MaskError: If none of them belongs to a frame of the clip.
+        """
+        known = [place for place, stem in enumerate(references.stems) if stem in clip.frames]
+        if not known:
+            raise MaskError(
+                clip.path,
+                found="no hand mask of any of the clip's frames",
+                expected="at least one to begin from",
+                mend="name the masks like their frames",
+            )
+        if len(known) < len(references):
+            log.warning("%d hand masks belong to no frame of the clip and are not used", len(references) - len(known))
+        self._masks: dict[str, Mask] = {references.stems[place]: references.masks[place] for place in known}
+        return self
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Frames:
+        """Yield each named frame's probability, in the order asked; neighbours asked in order cost least."""
+        groups = {str(number): group for number, group in enumerate(self._grouped(clip, list(stems)))}
+
+        def begin(number: str) -> Frames:
+            run, wanted = groups[number]
+            if run is None:
+                return iter([(stem, self._masks[stem].astype(np.float32)) for stem in wanted])
+            frames = self.predict_run(clip, run, frozenset(wanted))
+            return chain(list(islice(frames, 1)), frames)
+
+        for frames in ahead(begin, groups, self.workers - 1) if self.workers > 1 else map(begin, groups):
+            yield from frames
+
+    def _grouped(self, clip: Clip, stems: list[str]) -> list[tuple[Run | None, list[str]]]:
+        """The stems asked, in groups of one run in order each; hand-masked frames stand alone, without a run."""
+        places = {stem: place for place, stem in enumerate(clip.stems)}
+        run_of = {stem: run for run in runs_between(clip.stems, list(self._masks)) for stem in run.stems}
+        groups: list[tuple[Run | None, list[str]]] = []
+        for stem in stems:
+            run = run_of.get(stem)
+            if groups and run is not None and groups[-1][0] is run and places[groups[-1][1][-1]] < places[stem]:
+                groups[-1][1].append(stem)
+            else:
+                groups.append((run, [stem]))
+        return groups

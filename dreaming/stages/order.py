@@ -8,7 +8,7 @@ from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
-ORDER = ("draw", "extract", "mask", "stylise", "composite", "evaluate", "report")
+ORDER = ("draw", "extract", "flow", "mask", "stylise", "composite", "evaluate", "report")
 """All stages, in the order in which they run; ``draw`` only where it is named."""
 
 

@@ -1,0 +1,155 @@
+"""Optical flow between two frames, and what can be done with a flow: warping, chaining, checking, resizing."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Flow, Image, Size
+
+PRESETS = {
+    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+SMALLEST = 16
+"""Pixels of the shorter side below which the search has no room for its patches."""
+
+
+@dataclass(frozen=True)
+class DisFlow:
+    """Dense inverse search (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016).
+
+    Attributes:
+        preset: Of OpenCV: ultrafast, fast or medium.
+        scale: Size at which frames are compared, as a share of their own; the flow keeps that size.
+        finest_scale: Last level of the search, each half as large as the one before, 0 for that of ``scale``; None for
+            the preset's.
+        patch_stride: Pixels between patches, 8 wide, that are searched for; None: the preset's.
+        descent_iterations: Steps of gradient descent for each patch; None: the preset's.
+        smoothing_iterations: Rounds of variational refinement at each level; None: the preset's.
+    """
+
+    preset: str = "medium"
+    scale: float = 0.5
+    finest_scale: int | None = 0
+    patch_stride: int | None = None
+    descent_iterations: int | None = 12
+    smoothing_iterations: int | None = 3
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            presets = ", ".join(PRESETS)
+            raise ConfigError("flow preset", found=str(self.preset), expected=f"one of {presets}", mend="correct it")
+        if not 0 < self.scale <= 1:
+            raise ConfigError("flow scale", found=str(self.scale), expected="above 0, at most 1", mend="correct it")
+
+    def working_size(self, size: Size) -> Size:
+        """(height, width) of the flow between frames of ``size``."""
+        scale = max(self.scale, SMALLEST / min(size))
+        return round(size[0] * scale), round(size[1] * scale)
+
+    def prepare(self, image: Image) -> NDArray[np.uint8]:
+        """Grey picture (h, w) at the working size, as ``between`` compares them."""
+        return cv2.cvtColor(resize_image(image, self.working_size(image.shape[:2])), cv2.COLOR_RGB2GRAY)
+
+    def between(self, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Flow:
+        """Where each pixel of ``one`` lies in ``other``: flow (h, w, 2) in working pixels, of prepared pictures."""
+        return self._search().calc(one, other, None)
+
+    def refined(self, one: NDArray[np.uint8], other: NDArray[np.uint8], start: Flow, coarsest_scale: int) -> Flow:
+        """As ``between``, searched for around a flow that is nearly right.
+
+        Args:
+            one: (h, w), prepared.
+            other: (h, w), prepared.
+            start: (h, w, 2) in working pixels.
+            coarsest_scale: First level of the search; the lower, the nearer to ``start`` the flow stays.
+        """
+        search = self._search()
+        search.setCoarsestScale(max(coarsest_scale, search.getFinestScale()))
+        return search.calc(one, other, start.copy())
+
+    def _search(self) -> Any:
+        search = cv2.DISOpticalFlow.create(PRESETS[self.preset])
+        for value, change in (
+            (self.finest_scale, search.setFinestScale),
+            (self.patch_stride, search.setPatchStride),
+            (self.descent_iterations, search.setGradientDescentIterations),
+            (self.smoothing_iterations, search.setVariationalRefinementIterations),
+        ):
+            if value is not None:
+                change(value)
+        return search
+
+
+def resize_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
+    """A picture at another (height, width), averaged where it gets smaller."""
+    if image.shape[:2] == tuple(size):
+        return image
+    smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def resize_flow(flow: Flow, size: Size) -> Flow:
+    """A flow (h, w, 2) for frames of another (height, width), in those frames' pixels."""
+    if flow.shape[:2] == tuple(size):
+        return flow
+    factors = np.array([size[1] / flow.shape[1], size[0] / flow.shape[0]], np.float32)
+    return resize_image(flow, size) * factors
+
+
+@lru_cache(maxsize=4)
+def _grid(size: Size) -> Flow:
+    """(x, y) of every pixel, (H, W, 2)."""
+    x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
+    return np.dstack([x, y])
+
+
+def coordinates(flow: Flow) -> Flow:
+    """(x, y) in the other frame of every pixel, (H, W, 2)."""
+    return _grid(flow.shape[:2]) + flow
+
+
+def warp(picture: NDArray[Any], flow: Flow, *, border: int = cv2.BORDER_REPLICATE) -> NDArray[Any]:
+    """Fetch a picture along a flow: pixel x becomes ``picture`` at x + flow(x), bilinearly.
+
+    Args:
+        picture: (H, W) or (H, W, C), uint8 or float32.
+        flow: (H, W, 2) in pixels, from the result to ``picture``.
+        border: What lies outside ``picture``, as an OpenCV constant.
+
+    Returns:
+        As ``picture``.
+    """
+    assert picture.shape[:2] == flow.shape[:2]
+    return cv2.remap(picture, coordinates(flow), None, cv2.INTER_LINEAR, borderMode=border)
+
+
+def chain(first: Flow, second: Flow) -> Flow:
+    """The flow from a to c of those from a to b and from b to c; no pixel is sampled, so nothing blurs."""
+    return first + warp(second, first)
+
+
+def consistent(there: Flow, back: Flow, *, relative: float = 0.01, absolute: float = 0.5) -> NDArray[np.bool_]:
+    """Which pixels are seen in both frames: those that come back to where they were.
+
+    The rule of Sundaram et al., "Dense point trajectories by GPU-accelerated large displacement optical flow", ECCV
+    2010: |there + back|^2 <= relative (|there|^2 + |back|^2) + absolute.
+
+    Args:
+        there: (H, W, 2), from a frame to another.
+        back: (H, W, 2), from the other frame to this one.
+        relative: Error allowed for the flows' lengths, as a share of their squares.
+        absolute: Error allowed always, in square pixels.
+
+    Returns:
+        (H, W), True where consistent.
+    """
+    returned = warp(back, there)
+    error = np.square(there + returned).sum(axis=2)
+    return error <= relative * (np.square(there).sum(axis=2) + np.square(returned).sum(axis=2)) + absolute

@@ -1,0 +1,50 @@
+"""A temporary file for pictures that are made in one order and needed in another, so that memory stays flat."""
+
+import tempfile
+import zlib
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Spool:
+    """Pictures by name, compressed, in a file that vanishes with the spool or its process.
+
+    Args:
+        folder: Where the file lies; on a disk, for the system's own temporary folder may be memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by close)
+        self._places: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def __contains__(self, name: Hashable) -> bool:
+        return name in self._places
+
+    def write(self, name: Hashable, pictures: Sequence[NDArray[np.uint8]]) -> None:
+        """Keep some uint8 arrays of any shapes under one name."""
+        self._file.seek(0, 2)
+        places = []
+        for picture in pictures:
+            data = zlib.compress(np.ascontiguousarray(picture).tobytes(), level=1)
+            places.append((self._file.tell(), len(data), picture.shape))
+            self._file.write(data)
+        self._places[name] = places
+
+    def read(self, name: Hashable) -> list[NDArray[np.uint8]]:
+        """The arrays kept under a name."""
+        found = []
+        for start, length, shape in self._places[name]:
+            self._file.seek(start)
+            found.append(np.frombuffer(zlib.decompress(self._file.read(length)), np.uint8).reshape(shape))
+        return found

@@ -1,0 +1,114 @@
+"""Masks by motion: hand masks carried along the optical flow from both sides, blended by how well each arrived."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Image, Probability
+from dreaming.frames.carry import Carried, Carrier, Drift
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow, resize_image
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.guided_filter import guided_filter
+from dreaming.frames.references import References
+from dreaming.frames.spool import Spool
+from dreaming.maskers.base import Frames, Run, SequenceMasker
+
+TENTHS = 10
+"""Steps of an e-fold in which a side's weight is kept in a byte."""
+
+
+@dataclass
+class FlowMasker(SequenceMasker):
+    """Carry the hand masks on both sides of a frame to it, and blend them by w = visible exp(-error / scale) / steps.
+
+    Attributes:
+        flow: How flow is computed.
+        error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a side's weight to 1/e.
+        error_sigma: Blur of that error, in the flow's working pixels.
+        drift: How carrying over many frames is corrected; None: not.
+        hidden: Share of its weight that a side keeps where the forward-backward check found it hidden; 1: no check.
+        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: none.
+        edge_epsilon: Variance of grey in 0..1 from which on it takes something for an edge.
+    """
+
+    flow: DisFlow
+    error_scale: float = 5.0
+    error_sigma: float = 2.0
+    drift: Drift | None = field(default_factory=Drift)
+    hidden: float = 0.1
+    edge_radius: int = 4
+    edge_epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hidden <= 1:
+            raise ConfigError(
+                "masker.flow.hidden", found=str(self.hidden), expected="above 0, at most 1", mend="correct it"
+            )
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Keep the hand masks, and see to it that the clip's flow is there.
+
+        Raises:
+            MaskError: If none of them belongs to a frame of the clip.
+        """
+        super().fit(clip, references)
+        FlowCache(clip, self.flow).complete(workers=self.workers)
+        return self
+
+    def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
+        """Yield the wanted frames of a run, in order."""
+        for stem, probability, image in self._blended(clip, run, wanted):
+            yield stem, guided_filter(probability, image, self.edge_radius, self.edge_epsilon)
+
+    def _blended(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Iterator[tuple[str, Probability, Image]]:
+        carrier = Carrier(clip, FlowCache(clip, self.flow), self.drift, self.error_sigma)
+        if run.right is None:
+            for carried, mask in self._carried(carrier, run.left, run.stems, wanted):
+                yield carried.stem, _probability(mask), carried.image
+            return
+        with Spool(clip.path) as spool:
+            # What comes from behind arrives last frame first: it waits in the spool.
+            for carried, mask in self._carried(carrier, run.right, run.stems[::-1], wanted):
+                spool.write(carried.stem, [mask, self._doubt(carried)])
+            steps = {stem: len(run.stems) - place for place, stem in enumerate(run.stems)}
+            if run.left is None:
+                for stem, image in clip.frames.read_ahead([stem for stem in run.stems if stem in wanted], depth=1):
+                    yield stem, _probability(spool.read(stem)[0]), image
+                return
+            for carried, mask in self._carried(carrier, run.left, run.stems, wanted):
+                other_mask, other_doubt = spool.read(carried.stem)
+                weight = _weight(self._doubt(carried), carried.steps)
+                share = weight / (weight + _weight(other_doubt, steps[carried.stem]))
+                share = resize_image(share, clip.size)
+                blended = share * _probability(mask) + (1 - share) * _probability(other_mask)
+                yield carried.stem, blended.astype(np.float32, copy=False), carried.image
+
+    def _carried(
+        self, carrier: Carrier, start: str | None, stems: Sequence[str], wanted: frozenset[str]
+    ) -> Iterator[tuple[Carried, NDArray[np.uint8]]]:
+        """A hand mask in 0..255 at each wanted frame, up to the last that is wanted."""
+        assert start is not None
+        last = max((place for place, stem in enumerate(stems) if stem in wanted), default=-1)
+        mask = self._masks[start].astype(np.uint8) * 255
+        for carried in carrier.along([start, *stems[: last + 1]]):
+            if carried.stem in wanted:
+                yield carried, carried.sample(mask)
+
+    def _doubt(self, carried: Carried) -> NDArray[np.uint8]:
+        """By how many e-folds a side's weight is lowered, (h, w) in tenths, 255 and more as 255."""
+        seen = self.hidden + (1 - self.hidden) * carried.visible
+        doubt = carried.error / self.error_scale - np.log(seen)
+        return np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8)
+
+
+def _weight(doubt: NDArray[np.uint8], steps: int) -> NDArray[np.float32]:
+    return np.exp(doubt * np.float32(-1 / TENTHS)) / np.float32(steps)
+
+
+def _probability(mask: NDArray[np.uint8]) -> Probability:
+    return mask * np.float32(1 / 255)

@@ -1,0 +1,34 @@
+"""The ``flow`` stage: optical flow of all neighbouring frames, for whatever carries something along it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.stages.base import Stage
+
+
+@dataclass
+class FlowStage(Stage):
+    """Write the flow between every frame and the next, both ways, to ``flow/``.
+
+    Who needs flow sees to it by itself; the stage is there to make it beforehand, or on several machines.
+
+    Attributes:
+        flow: How flow is computed.
+    """
+
+    name: ClassVar[str] = "flow"
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
+
+    flow: DisFlow
+
+    def skips(self, clip: Clip) -> str | None:
+        """A single frame does not move."""
+        return None if len(clip.stems) > 1 else "the clip has one frame"
+
+    def run(self, clip: Clip) -> None:
+        """Make the pairs of this shard that are missing."""
+        cache = FlowCache(clip, self.flow)
+        cache.complete(self.shard.take(cache.pairs), workers=self.writers, share=str(self.shard))

@@ -1,0 +1,108 @@
+"""The kept flow: what is read is what was computed, nothing is made twice, and nothing damaged or stale is used."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.manifest import Manifest
+
+
+def files(drawing):
+    return {path.name: path.read_bytes() for path in (drawing.path / "flow").glob("*.npz")}
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    return disc_clip(count=6, size=(40, 56), masks=(), keyframes=())
+
+
+def test_what_is_read_is_what_was_computed_to_a_64th_of_a_pixel(drawing):
+    cache, dis = FlowCache(drawing.clip, DisFlow()), DisFlow()
+    cache.complete()
+    one, other = (dis.prepare(drawing.images[stem]) for stem in ("0002", "0003"))
+    there, back = cache.both_ways("0002", "0003")
+    assert there.dtype == np.float32
+    assert there.shape == (20, 28, 2)
+    np.testing.assert_allclose(there, dis.between(one, other), atol=1 / 64 + 1e-3)
+    np.testing.assert_allclose(back, dis.between(other, one), atol=1 / 64 + 1e-3)
+    np.testing.assert_array_equal(cache.both_ways("0003", "0002")[0], back)
+    full = cache.between("0002", "0003")
+    assert full.shape == (40, 56, 2)
+    np.testing.assert_allclose(full.mean((0, 1)), 2 * there.mean((0, 1)), atol=0.05)
+
+
+def test_threads_and_shares_make_the_same_bytes(drawing, disc_clip):
+    FlowCache(drawing.clip, DisFlow()).complete(workers=3)
+    other = disc_clip("other", count=6, size=(40, 56), masks=(), keyframes=())
+    cache = FlowCache(other.clip, DisFlow())
+    for share in (1, 0):
+        cache.complete(cache.pairs[share::2], workers=1, share=f"{share}-of-2")
+    assert sorted(files(drawing)) == [f"{stem}.npz" for stem in drawing.stems[:-1]]
+    assert files(drawing) == files(other)
+    record = Manifest.read(other.path / "flow/manifest.json")
+    assert record.frames == 5
+    assert record == Manifest.read(drawing.path / "flow/manifest.json")
+
+
+def test_only_what_is_missing_is_made(drawing, caplog):
+    cache = FlowCache(drawing.clip, DisFlow())
+    cache.complete()
+    whole, times = files(drawing), {p.name: p.stat().st_mtime_ns for p in (drawing.path / "flow").glob("*.npz")}
+    for stem in ("0001", "0004"):
+        (drawing.path / f"flow/{stem}.npz").unlink()
+    (drawing.path / "flow/.0004.npz.a1b2c3d4.part").write_bytes(b"half")
+    with caplog.at_level(logging.INFO):
+        FlowCache(drawing.clip, DisFlow()).complete()
+        FlowCache(drawing.clip, DisFlow()).complete()
+    assert "flow: 2 pairs in" in caplog.text
+    assert "flow: done before, 5 pairs" in caplog.text
+    assert files(drawing) == whole
+    assert not list((drawing.path / "flow").glob(".*"))
+    assert (drawing.path / "flow/0002.npz").stat().st_mtime_ns == times["0002.npz"]
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "empty", "foreign", "gone"])
+def test_a_damaged_file_is_made_again_with_a_warning(drawing, caplog, change):
+    cache = FlowCache(drawing.clip, DisFlow())
+    cache.complete()
+    path = drawing.path / "flow/0003.npz"
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 3] ^= 16
+    wrong = {"flip": bytes(flipped), "cut": whole[: len(whole) // 2], "empty": b"", "foreign": b"not a zip"}
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(wrong[change])
+    cache.both_ways("0004", "0003")
+    assert "0003.npz is" in caplog.text
+    assert "made again" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_a_file_of_another_size_is_made_again(drawing, disc_clip, caplog):
+    cache = FlowCache(drawing.clip, DisFlow())
+    cache.complete()
+    larger = disc_clip("larger", count=2, size=(48, 64), masks=(), keyframes=())
+    FlowCache(larger.clip, DisFlow()).complete()
+    (drawing.path / "flow/0001.npz").write_bytes((larger.path / "flow/0001.npz").read_bytes())
+    assert cache.both_ways("0001", "0002")[0].shape == (20, 28, 2)
+    assert "of another size" in caplog.text
+
+
+def test_another_config_or_other_frames_make_all_anew(drawing, caplog):
+    FlowCache(drawing.clip, DisFlow()).complete()
+    with caplog.at_level(logging.INFO):
+        FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    assert "flow: made again, for what it depends on changed: scale" in caplog.text
+    assert FlowCache(drawing.clip, DisFlow(scale=1.0)).both_ways("0001", "0002")[0].shape == (40, 56, 2)
+    drawing.save("frames/0006.png", drawing.images["0001"])
+    with caplog.at_level(logging.INFO):
+        FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    assert "changed: frames" in caplog.text
+    (drawing.path / "flow/manifest.json").unlink()
+    FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    assert "nothing says how the 5 files there were made" in caplog.text

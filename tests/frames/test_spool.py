@@ -1,0 +1,19 @@
+"""Pictures written in one order come back in another, and leave nothing behind."""
+
+import numpy as np
+
+from dreaming.frames.spool import Spool
+
+
+def test_pictures_come_back_in_any_order_and_nothing_stays(tmp_path):
+    rng = np.random.default_rng(0)
+    kept = {f"{n}": [rng.integers(0, 255, (5, n + 1), np.uint8), np.zeros((2, 2), np.uint8)] for n in range(6)}
+    with Spool(tmp_path) as spool:
+        for name in reversed(kept):
+            spool.write(name, kept[name])
+            for known in list(kept)[int(name) :]:  # reading between writes does not disturb them
+                for found, expected in zip(spool.read(known), kept[known], strict=True):
+                    np.testing.assert_array_equal(found, expected)
+        assert "3" in spool
+        assert "7" not in spool
+    assert not list(tmp_path.iterdir())

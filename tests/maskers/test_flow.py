@@ -1,0 +1,127 @@
+"""Hand masks carried along the flow: the disc is found in every frame, in any order, with hand masks on one side."""
+
+import subprocess
+import sys
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError, MaskError
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.maskers.flow import FlowMasker
+
+DIS = DisFlow(scale=1.0)
+Plain = partial(FlowMasker, DIS, edge_radius=0)
+
+
+def jaccard(found, truth):
+    return (found & truth).sum() / (found | truth).sum()
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    """The disc moves by 3 pixels a frame, its texture with it: noise that flickers would leave nothing to follow."""
+    made = disc_clip(count=10, size=(64, 96), masks=(2, 6, 9), keyframes=())
+    blocks = [np.kron(np.random.default_rng(seed).integers(0, 200, (24, 24, 3)), np.ones((4, 4, 1))) for seed in (0, 1)]
+    backdrop, coat = (cv2.GaussianBlur(block, (0, 0), 1.5) for block in blocks)
+    for number, stem in enumerate(made.stems):
+        rows, columns = np.mgrid[:64, :96]
+        disc = (columns - 20 - 3 * number) ** 2 + (rows - 32) ** 2 <= 14**2
+        moved = np.roll(coat[:64, :96] + np.array([55.0, 0, 0]), 3 * number, axis=1)
+        made.truth[stem] = disc
+        made.save(f"frames/{stem}.png", np.where(disc[..., None], moved, backdrop[:64, :96]).astype(np.uint8))
+        if number + 1 in (2, 6, 9):
+            made.save(f"hand_masks/{stem}.png", disc)
+    return made
+
+
+def test_the_disc_is_found_in_every_frame(drawing):
+    clip = drawing.clip
+    references = clip.references("subject", clip.stems)
+    masker = Plain().fit(clip, references)
+    found = dict(masker.predict(clip, clip.stems))
+    assert list(found) == clip.stems
+    for stem, probability in found.items():
+        assert probability.dtype == np.float32
+        assert probability.shape == clip.size
+        assert 0 <= probability.min() <= probability.max() <= 1
+        assert jaccard(probability > 0.5, drawing.truth[stem]) > 0.85, stem
+    for stem, mask in zip(references.stems, references.masks, strict=True):
+        np.testing.assert_array_equal(found[stem], mask)
+
+
+def test_order_choice_and_workers_change_nothing(drawing):
+    clip = drawing.clip
+    references = clip.references("subject", clip.stems)
+    whole = dict(FlowMasker(DIS, workers=1).fit(clip, references).predict(clip, clip.stems))
+    masker = FlowMasker(DIS, workers=3).fit(clip, references)
+    for asked in (clip.stems[::-1], clip.stems[1::3], ["0004", "0001", "0005", "0010", "0004"]):
+        found = list(masker.predict(clip, asked))
+        assert [stem for stem, _ in found] == asked
+        for stem, probability in found:
+            np.testing.assert_array_equal(probability, whole[stem])
+
+
+def test_one_hand_mask_is_carried_to_both_ends(drawing):
+    clip = drawing.clip
+    masker = Plain().fit(clip, clip.references("subject", ["0006"]))
+    for stem, probability in masker.predict(clip, clip.stems):
+        copied = jaccard(drawing.truth["0006"], drawing.truth[stem])
+        assert jaccard(probability > 0.5, drawing.truth[stem]) > min(0.6, copied + 0.1), stem
+
+
+def test_the_side_that_agrees_with_the_frame_wins(drawing):
+    """The right-hand mask is of a frame that looks otherwise: the left one is believed, though it is farther away."""
+    drawing.save("frames/0006.png", np.full((64, 96, 3), 128, np.uint8))
+    drawing.save("hand_masks/0006.png", np.indices((64, 96))[0] < 10)
+    clip = Clip(drawing.path)
+    masker = Plain().fit(clip, clip.references("subject", ["0002", "0006"]))
+    ((_, found),) = masker.predict(clip, ["0005"])
+    assert jaccard(found > 0.5, drawing.truth["0005"]) > 0.8
+    trusting = Plain(error_scale=1e6, hidden=1.0).fit(clip, clip.references("subject", ["0002", "0006"]))
+    ((_, blended),) = trusting.predict(clip, ["0005"])
+    assert jaccard(blended > 0.5, drawing.truth["0005"]) < 0.6
+
+
+def test_nothing_stays_but_the_flow(drawing):
+    clip = drawing.clip
+    before = {path.name for path in drawing.path.iterdir()}
+    frames = Plain().fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems)
+    next(frames)
+    frames.close()
+    assert {path.name for path in drawing.path.iterdir()} - before == {"flow", ".locks"}
+
+
+def test_hand_masks_of_other_frames_are_told_or_refused(drawing, caplog):
+    clip = drawing.clip
+    references = clip.references("subject", clip.stems)
+    (drawing.path / "frames/0009.png").unlink()
+    clip = Clip(drawing.path)
+    Plain().fit(clip, references)
+    assert "1 hand masks belong to no frame" in caplog.text
+    with pytest.raises(MaskError, match="no hand mask of any of the clip's frames"):
+        Plain().fit(clip, references.select(["0009"]))
+
+
+def test_a_weight_of_nothing_for_what_is_hidden_is_refused():
+    with pytest.raises(ConfigError, match=r"masker\.flow\.hidden"):
+        FlowMasker(DIS, hidden=0.0)
+
+
+@pytest.mark.slow
+def test_car_shadow_from_five_masks(shared, tmp_path):
+    make = [sys.executable, shared / "make_clip.py", "car-shadow", tmp_path / "car"]
+    subprocess.run(make, check=True, capture_output=True)
+    clip = Clip(tmp_path / "car")
+    masker = FlowMasker(DisFlow()).fit(clip, clip.references("subject", clip.stems))
+    truth = {path.stem: path for path in (tmp_path / "car-truth/masks").glob("*.png")}
+    scores = [
+        jaccard(probability > 0.5, cv2.imread(str(truth[stem]), 0) > 127)
+        for stem, probability in masker.predict(clip, clip.stems)
+        if stem in truth
+    ]
+    assert len(scores) > 30
+    assert np.mean(scores) > 0.95

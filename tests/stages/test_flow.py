@@ -1,0 +1,84 @@
+"""The flow stage: done or not, shared out, and killed. Run as a script it is a stage to kill."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.stages.base import Shard
+from dreaming.stages.flow import FlowStage
+
+
+def files(drawing):
+    return {path.name: path.read_bytes() for path in (drawing.path / "flow").glob("*.npz")}
+
+
+@pytest.fixture
+def whole(disc_clip):
+    other = disc_clip("whole", count=12, size=(120, 160), masks=(), keyframes=())
+    FlowStage(DisFlow()).run(other.clip)
+    return files(other)
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    return disc_clip(count=12, size=(120, 160), masks=(), keyframes=())
+
+
+def test_it_makes_every_pair_and_is_then_done(drawing, whole, caplog):
+    with caplog.at_level(logging.INFO):
+        FlowStage(DisFlow()).run(drawing.clip)
+        FlowStage(DisFlow(), writers=1).run(drawing.clip)
+    assert [record.message for record in caplog.records if "done before" in record.message] == [
+        "flow: done before, 11 pairs of frames"
+    ]
+    assert files(drawing) == whole
+
+
+@pytest.mark.parametrize("order", [[1, 2, 3], [3, 1, 2]])
+def test_shards_together_make_what_one_makes(drawing, whole, order):
+    for index in order:
+        FlowStage(DisFlow(), shard=Shard(index, 3)).run(drawing.clip)
+    assert files(drawing) == whole
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bytes(drawing, whole):
+    with subprocess.Popen([sys.executable, __file__, drawing.path], stdout=subprocess.DEVNULL) as child:
+        while len(files(drawing)) < 3:
+            assert child.poll() is None
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait(20) == -signal.SIGKILL
+    left = files(drawing)
+    assert 3 <= len(left) < 11, "killed in the middle"
+    assert left.items() <= whole.items(), "what is there is whole"
+    FlowStage(DisFlow()).run(drawing.clip)
+    assert files(drawing) == whole
+    assert not list((drawing.path / "flow").glob(".*"))
+
+
+def test_a_single_frame_is_skipped(disc_clip):
+    assert FlowStage(DisFlow()).skips(disc_clip(count=1, masks=(), keyframes=()).clip) == "the clip has one frame"
+    assert FlowStage(DisFlow()).skips(disc_clip("two", count=2, masks=(), keyframes=()).clip) is None
+
+
+class Slow(DisFlow):
+    """So slow that it can be caught in the act."""
+
+    def between(self, one, other):
+        time.sleep(0.05)
+        return DisFlow().between(one, other)
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    # Its manifest has to be that of the flow it slows down.
+    Slow.__module__, Slow.__qualname__ = DisFlow.__module__, DisFlow.__qualname__
+    FlowStage(Slow(), writers=1).run(Clip(Path(sys.argv[1])))
