@@ -8,8 +8,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from dreaming.frames.clip import Clip
+
+# Pictures here are tiny: a second thread waits for the first, for minutes where the machine is busy.
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
 RED, BLUE = np.array([200, 40, 30]), np.array([30, 60, 160])
