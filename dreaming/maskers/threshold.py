@@ -1,0 +1,204 @@
+"""Masks by a box in colour space: bounds given by hand, or found from the hand masks."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Literal, Self, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Image, Mask, Probability
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.morphology import Cleaning
+from dreaming.frames.references import References
+from dreaming.maskers.base import FrameMasker
+
+log = logging.getLogger(__name__)
+
+LEVELS = 256
+STARTS = (0.0, 0.02, 0.1, 0.25)  # quantiles of the subject's colours, cut off at both ends, that a search starts from
+
+Interval = tuple[int, int]
+"""(lowest, highest) level, both included; in hue, the lowest may be above the highest, going round by red."""
+
+
+Space: TypeAlias = Literal["hsv", "lab"]
+"""A colour space, each channel in 0..255, hue too."""
+
+CHANNELS: Mapping[Space, tuple[str, str, str]] = {
+    "hsv": ("hue", "saturation", "value"),
+    "lab": ("lightness", "a", "b"),
+}
+
+
+@dataclass
+class ThresholdMasker(FrameMasker):
+    """All pixels whose colour lies in a box.
+
+    The bounds and their Jaccard index on the hand masks are kept in ``runs/threshold/``.
+
+    Attributes:
+        space: Colour space of the box.
+        bounds: (lowest, highest) level of a channel in 0..255, by its name; channels not named are searched.
+        bins: Levels of each channel that the search tells apart; a divisor of 256.
+        cleaning: Post-processing of each mask.
+
+    Raises:
+        ConfigError: If a bound or the number of bins cannot be.
+    """
+
+    space: Space = "hsv"
+    bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    bins: int = 64
+    cleaning: Cleaning = field(default_factory=lambda: Cleaning(closing=None, smallest=None))
+
+    def __post_init__(self) -> None:
+        if self.bins < 2 or LEVELS % self.bins:
+            raise ConfigError(
+                "masker.threshold.bins", found=str(self.bins), expected="2, 4, 8, ... 256", mend="correct it"
+            )
+        for channel, interval in self.bounds.items():
+            low, high = interval
+            turned = low > high and channel != "hue"
+            if channel not in CHANNELS[self.space] or turned or not 0 <= min(low, high) <= max(low, high) < LEVELS:
+                raise ConfigError(
+                    f"masker.threshold.bounds.{channel}",
+                    found=f"{low} to {high}",
+                    expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
+                    mend="correct it",
+                )
+        self.bounds = {name: _interval(interval) for name, interval in self.bounds.items()}
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Find the bounds that are not given."""
+        given = [self.bounds.get(name) for name in CHANNELS[self.space]]
+        subject, backdrop = (self._histogram(references, side) for side in (True, False))
+        found = search(subject, backdrop, given, first_is_circle=self.space == "hsv")
+        self._table = np.stack([_inside(interval) for interval in found], axis=-1)[None]  # (1, 256, 3)
+        jaccard = self._jaccard(references)
+        bounds = {name: list(interval) for name, interval in zip(CHANNELS[self.space], found, strict=True)}
+        log.info("threshold: %s, Jaccard index %.3f on the hand masks", bounds, jaccard)
+        record = {"space": self.space, "bounds": bounds, "jaccard": jaccard, "references": references.stems}
+        name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
+        write_atomically(clip.runs("threshold") / name, (json.dumps(record, indent=2) + "\n").encode())
+        return self
+
+    def predict_frame(self, image: Image) -> Probability:
+        """1 where the colour lies in the box, (H, W), for one frame (H, W, 3)."""
+        return self.cleaning(self._select(image)).astype(np.float32)
+
+    def _select(self, image: Image) -> Mask:
+        inside = cv2.LUT(self._convert(image), self._table)
+        return cv2.inRange(inside, (1, 1, 1), (1, 1, 1)) > 0
+
+    def _convert(self, image: Image) -> Image:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL if self.space == "hsv" else cv2.COLOR_RGB2LAB)
+
+    def _histogram(self, references: References, side: bool) -> NDArray[np.int64]:
+        counts = np.zeros(self.bins**3, np.int64)
+        for image, mask in zip(references.images, references.masks, strict=True):
+            first, second, third = (self._convert(image)[mask == side] // (LEVELS // self.bins)).T.astype(np.int64)
+            counts += np.bincount((first * self.bins + second) * self.bins + third, minlength=self.bins**3)
+        return counts.reshape(self.bins, self.bins, self.bins)
+
+    def _jaccard(self, references: References) -> float:
+        both = either = 0
+        for image, mask in zip(references.images, references.masks, strict=True):
+            found = self._select(image)
+            both, either = both + int((found & mask).sum()), either + int((found | mask).sum())
+        return both / either
+
+
+def search(
+    subject: NDArray[np.int64], backdrop: NDArray[np.int64], given: Sequence[Interval | None], first_is_circle: bool
+) -> list[Interval]:
+    """The box of the highest Jaccard index, by coordinate ascent from several boxes.
+
+    Args:
+        subject: (N, N, N) how many of the subject's pixels fall to each cell of colour.
+        backdrop: (N, N, N) the same for the backdrop.
+        given: Intervals in 0..255 of the channels that are not searched, None for the others.
+        first_is_circle: Whether the first channel goes round.
+
+    Returns:
+        (lowest, highest) of each channel in 0..255.
+    """
+    step = LEVELS // len(subject)
+    best: tuple[float, list[Interval]] = (-2.0, [])
+    for cut in STARTS:
+        start = [_quantiles(subject, axis, cut, step) if one is None else one for axis, one in enumerate(given)]
+        free = [axis for axis, one in enumerate(given) if one is None]
+        best = max(best, _ascend(subject, backdrop, start, free, first_is_circle), key=itemgetter(0))
+    return best[1]
+
+
+def _ascend(
+    subject: NDArray[np.int64], backdrop: NDArray[np.int64], box: list[Interval], free: list[int], first_is_circle: bool
+) -> tuple[float, list[Interval]]:
+    step, total = LEVELS // len(subject), int(subject.sum())
+    reached, before = -1.0, -2.0
+    while free and reached > before:
+        before = reached
+        for axis in free:
+            cells = [_inside(interval).reshape(-1, step).max(axis=1) for interval in box]
+            true, false = (_marginal(histogram, cells, axis) for histogram in (subject, backdrop))
+            (low, high), reached = best_interval(true, false, total, first_is_circle and axis == 0)
+            box[axis] = (low * step, high * step + step - 1)
+    return reached, box
+
+
+def best_interval(
+    true: NDArray[np.int64], false: NDArray[np.int64], total: int, circle: bool
+) -> tuple[Interval, float]:
+    """The interval of the highest Jaccard index, all of them tried.
+
+    Args:
+        true: (N,) the subject's pixels at each level.
+        false: (N,) the backdrop's.
+        total: Pixels of the subject, those at no level among them.
+        circle: Whether an interval may go on at 0 behind N - 1.
+
+    Returns:
+        (lowest, highest) level, and the index.
+    """
+    up_to = np.concatenate([[0, 0], np.cumsum([true, false], axis=1).T.ravel()]).reshape(-1, 2).T  # (2, N + 1)
+    inside = up_to[:, None, 1:] - up_to[:, :-1, None]  # (2, N, N): from the row's level to the column's
+    wrapped = np.tri(len(true), k=-1, dtype=bool)
+    inside = inside + wrapped * up_to[:, -1, None, None]
+    index = inside[0] / (total + inside[1])
+    if not circle:
+        index[wrapped] = -1
+    low, high = np.unravel_index(index.argmax(), index.shape)
+    return (int(low), int(high)), float(index[low, high])
+
+
+def _marginal(histogram: NDArray[np.int64], cells: Sequence[NDArray[np.uint8]], axis: int) -> NDArray[np.int64]:
+    """Pixels at each level of one channel (N,) of which the other channels lie in their intervals."""
+    others = [other for other in range(3) if other != axis]
+    chosen = [np.flatnonzero(cells[other]) for other in others]
+    return np.moveaxis(histogram, axis, 0)[:, chosen[0]][:, :, chosen[1]].sum(axis=(1, 2))
+
+
+def _quantiles(histogram: NDArray[np.int64], axis: int, cut: float, step: int) -> Interval:
+    others = tuple(other for other in range(3) if other != axis)
+    up_to = np.cumsum(histogram.sum(axis=others))
+    low, high = np.searchsorted(up_to, [cut * up_to[-1] + 1, (1 - cut) * up_to[-1]])
+    return int(low) * step, int(max(low, high)) * step + step - 1
+
+
+def _inside(interval: Interval) -> NDArray[np.uint8]:
+    """1 at the levels (256,) of an interval, 0 elsewhere."""
+    levels, (low, high) = np.arange(LEVELS), interval
+    inside = (levels >= low) & (levels <= high) if low <= high else (levels >= low) | (levels <= high)
+    return inside.astype(np.uint8)
+
+
+def _interval(levels: Sequence[int]) -> Interval:
+    low, high = levels
+    return int(low), int(high)

@@ -1,0 +1,129 @@
+"""Background subtraction both ways: still and panning cameras, a subject that rests, what is blended how."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.frames.clip import Clip
+from dreaming.frames.morphology import Cleaning
+from dreaming.frames.references import References
+from dreaming.maskers.background import BackgroundMasker
+
+SIZE, COUNT, RED = (72, 96), 13, (220, 40, 30)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A red square that walks over a landscape, rests or not, before a camera that pans by some pixels a frame."""
+
+    def draw(pan=0, walk=4):
+        rough = np.random.default_rng(3).integers(40, 200, (30, 60, 3), np.uint8)
+        landscape = cv2.GaussianBlur(cv2.resize(rough, (240, 120), interpolation=cv2.INTER_CUBIC), (0, 0), 1)
+        truth = {}
+        (tmp_path / "frames").mkdir(exist_ok=True)
+        for number in range(COUNT):
+            left, x = 20 + pan * number, 15 + walk * number
+            image = landscape[10 : 10 + SIZE[0], left : left + SIZE[1]].copy()
+            mask = np.zeros(SIZE, bool)
+            mask[25:50, x : x + 20] = True
+            image[mask] = RED
+            cv2.imwrite(str(tmp_path / f"frames/{number:04d}.png"), image[..., ::-1])
+            truth[f"{number:04d}"] = mask
+        return Clip(tmp_path), truth
+
+    return draw
+
+
+def references(clip, truth, stems):
+    return References(tuple(stems), np.stack([clip.frames.read(s) for s in stems]), np.stack([truth[s] for s in stems]))
+
+
+def overlap(found, truth):
+    return ((found > 0.5) & truth).sum() / ((found > 0.5) | truth).sum()
+
+
+def masker(**changes):
+    return BackgroundMasker(
+        **{"blur": 0.0, "learning_rate": 0.01, "erosion": 4, "cleaning": Cleaning(closing=5), **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("pan", "walk", "changes", "least"),
+    [
+        (0, 4, {"stabilise": "none"}, 0.9),
+        (0, 0, {"stabilise": "none"}, 0.9),  # a subject that rests stays foreground
+        (0, 4, {"stabilise": "none", "subtractor": "knn", "threshold": 900.0}, 0.9),
+        (3, 1, {"stabilise": "affine"}, 0.85),
+        (3, 1, {"stabilise": "homography"}, 0.85),
+    ],
+)
+def test_the_square_is_found(scene, pan, walk, changes, least):
+    clip, truth = scene(pan, walk)
+    marked = ("0000", "0012")
+    found = dict(masker(**changes).fit(clip, references(clip, truth, marked)).predict(clip, clip.stems))
+    assert list(found) == clip.stems
+    for stem, probability in found.items():
+        assert probability.dtype == np.float32
+        assert probability.shape == SIZE
+        assert overlap(probability, truth[stem]) >= (1 if stem in marked else least), stem
+
+
+def test_before_the_first_mask_and_behind_the_last_there_is_one_way_only(scene):
+    clip, truth = scene(walk=0)
+    found = dict(
+        masker(stabilise="none").fit(clip, references(clip, truth, ["0004", "0008"])).predict(clip, clip.stems)
+    )
+    assert list(found) == clip.stems
+    for stem in ("0000", "0003", "0009", "0012"):
+        assert set(np.unique(found[stem])) == {0, 1}
+        assert overlap(found[stem], truth[stem]) > 0.9
+
+
+def test_a_panning_camera_fools_the_plain_method(scene):
+    clip, truth = scene(pan=3, walk=1)
+    plain = dict(
+        masker(stabilise="none").fit(clip, references(clip, truth, ["0000", "0012"])).predict(clip, clip.stems)
+    )
+    assert overlap(plain["0006"], truth["0006"]) < 0.5
+
+
+def test_both_ways_are_blended_by_distance_in_time(scene):
+    clip, truth = scene()
+    stems = ["0000", "0012"]
+    both = dict(
+        masker(stabilise="none", plate=False).fit(clip, references(clip, truth, stems)).predict(clip, clip.stems)
+    )
+    for place in range(1, 12):
+        values = set(np.unique(both[f"{place:04d}"]))
+        expected = {0, np.float32(place / 12), 1 - np.float32(place / 12), 1}
+        assert all(min(abs(value - one) for one in expected) < 1e-6 for value in values)
+    # Without a plate what the square hides at the start is unknown there, and known from the other side.
+    assert both["0003"][30, 18] == np.float32(1 - 3 / 12)
+
+
+def test_a_frame_s_mask_is_the_same_whatever_else_is_asked(scene):
+    clip, truth = scene()
+    fitted = masker(stabilise="none").fit(clip, references(clip, truth, ["0002", "0009"]))
+    whole = dict(fitted.predict(clip, clip.stems))
+    few = dict(fitted.predict(clip, ["0011", "0005", "0001"]))
+    assert list(few) == ["0011", "0005", "0001"]
+    for stem, probability in few.items():
+        np.testing.assert_array_equal(probability, whole[stem])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 0},
+        {"history": 0},
+        {"learning_rate": 0},
+        {"erosion": -1},
+        {"largest": 0.5},
+        {"blur": -1},
+    ],
+)
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=f"masker.background.{next(iter(wrong))}"):
+        BackgroundMasker(**wrong)

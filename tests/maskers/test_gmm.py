@@ -1,0 +1,72 @@
+"""Mixtures of colours: the table against scikit-learn pixel by pixel, the choice of components, the plot."""
+
+import cv2
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.mixture import GaussianMixture
+
+from dreaming.errors import ConfigError, MaskError
+from dreaming.maskers.component_count import Trials, try_counts
+from dreaming.maskers.gmm import GmmMasker
+
+
+def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+    masker = GmmMasker(components=2, samples=100_000, prior=0.3, floor=1e-3).fit(clip, references)
+    mixtures = [
+        GaussianMixture(2, random_state=0, reg_covar=1e-3).fit(references.images[references.masks == side] / 255.0)
+        for side in (True, False)
+    ]
+    image = clip.frames.read("0003")
+    pixels = image.reshape(-1, 3) / 255.0
+    odds = mixtures[0].score_samples(pixels) - mixtures[1].score_samples(pixels) + logit(0.3)
+    np.testing.assert_allclose(masker.predict_frame(image).ravel(), expit(odds), atol=0.02)
+
+
+@pytest.mark.parametrize("mode", ["pair", "components"])
+def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
+    drawing = disc_clip()
+    clip = drawing.clip
+    masker = GmmMasker(mode=mode, counts=[1, 2, 3], fits=2, samples=1000)
+    for stem, probability in masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems):
+        assert probability.dtype == np.float32
+        assert np.mean((probability > 0.5) == drawing.truth[stem]) > 0.99
+    plot = cv2.imread(str(clip.runs("gmm") / "gmm_components.png"))
+    assert plot.std() > 5
+
+
+def test_no_component_good_enough_leaves_the_best_one_and_a_warning(disc_clip, caplog):
+    drawing = disc_clip()
+    clip = drawing.clip
+    masker = GmmMasker(mode="components", components=2, recall=1.1).fit(clip, clip.references("subject", clip.stems))
+    assert "the best alone is taken" in caplog.text
+    found = masker.predict_frame(drawing.images["0002"])
+    assert np.mean((found > 0.5) == drawing.truth["0002"]) > 0.98
+
+
+@pytest.mark.parametrize("criterion", ["bic", "silhouette"])
+def test_three_clusters_are_counted(criterion):
+    rng = np.random.default_rng(0)
+    colours = np.concatenate([rng.normal(centre, 0.02, (300, 3)) for centre in ((0.2, 0.2, 0.2), (0.8, 0.2, 0.5), 0.7)])
+    trials = try_counts(colours, [2, 3, 4, 5], 3, criterion, seed=0, floor=1e-5)
+    assert trials.best == 3
+    assert trials.scores.shape == (4, 3)
+
+
+def test_the_best_is_the_lowest_criterion_but_the_highest_silhouette():
+    scores = np.array([[1.0, 3.0], [0.0, 1.0], [5.0, 6.0]])
+    assert Trials("bic", np.array([2, 3, 4]), scores).best == 3
+    assert Trials("silhouette", np.array([2, 3, 4]), scores).best == 4
+
+
+def test_too_few_pixels_and_nothing_to_try_are_refused(disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+    references.masks[:] = False
+    references.masks[:, 0, 0] = True
+    with pytest.raises(MaskError, match="the subject's pixels: found 3, expected at least 9"):
+        GmmMasker(components=9).fit(clip, references)
+    with pytest.raises(ConfigError, match="counts"):
+        GmmMasker(counts=[])

@@ -1,0 +1,86 @@
+"""GrabCut on another masker's outline: mended within the band, left alone elsewhere."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.frames.manifest import describe
+from dreaming.maskers.base import FrameMasker
+from dreaming.maskers.grabcut import GrabCutMasker
+
+
+@dataclass
+class TooLargeMasker(FrameMasker):
+    """What is red, grown by some pixels."""
+
+    grown: int = 3
+
+    def fit(self, clip, references) -> Self:
+        self.fitted_on = references.stems
+        return self
+
+    def learnt(self, clip, references):
+        return "learnt"
+
+    def predict_frame(self, image):
+        red = (image[..., 0] > 115).astype(np.uint8)
+        return cv2.dilate(red, np.ones((2 * self.grown + 1,) * 2, np.uint8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_a_wrong_outline_is_mended_and_the_seed_fitted_on_the_same_masks(disc_clip, scale):
+    drawing = disc_clip(size=(96, 144), masks=(1, 4, 8))
+    clip = drawing.clip
+    references = clip.references("subject", ["0001", "0004"])
+    masker = GrabCutMasker(TooLargeMasker(), inner=6, outer=6, scale=scale)
+    assert masker.learnt(clip, references) == "learnt"
+    found = dict(masker.fit(clip, references).predict(clip, clip.stems))
+    assert masker.seed.fitted_on == ("0001", "0004")
+    assert list(found) == clip.stems
+    for stem, probability in found.items():
+        truth = drawing.truth[stem]
+        overlap = ((probability > 0.5) & truth).sum() / ((probability > 0.5) | truth).sum()
+        assert overlap > (0.98 if scale == 1 else 0.93), stem
+
+
+def test_nothing_moves_outside_the_band():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 80, 3), np.uint8)
+    mask = np.zeros((60, 80), bool)
+    mask[15:45, 20:60] = True
+    found = GrabCutMasker(TooLargeMasker(), inner=4, outer=2, holes=None).refine(image, mask)
+    assert found[19:41, 24:56].all()
+    outside = np.ones_like(mask)
+    outside[13:47, 18:62] = False
+    assert not found[outside].any()
+    assert (found != mask).any()
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_frame_without_an_outline_is_left_alone(value):
+    mask = np.full((20, 30), value)
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    np.testing.assert_array_equal(GrabCutMasker(TooLargeMasker()).refine(image, mask), mask)
+
+
+def test_masks_depend_neither_on_workers_nor_on_other_frames(disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+    one = dict(GrabCutMasker(TooLargeMasker(), workers=1).fit(clip, references).predict(clip, clip.stems))
+    three = dict(GrabCutMasker(TooLargeMasker(), workers=3).fit(clip, references).predict(clip, clip.stems[::-1]))
+    for stem in clip.stems:
+        np.testing.assert_array_equal(one[stem], three[stem])
+
+
+def test_the_seed_tells_maskers_apart():
+    assert describe(GrabCutMasker(TooLargeMasker(1))) != describe(GrabCutMasker(TooLargeMasker(2)))
+
+
+@pytest.mark.parametrize("wrong", [{"scale": 0}, {"scale": 1.5}, {"iterations": 0}, {"inner": -1}, {"outer": -1}])
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        GrabCutMasker(TooLargeMasker(), **wrong)

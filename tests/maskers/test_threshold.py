@@ -1,0 +1,74 @@
+"""Boxes in colour space: the search against trying all of them, and the refusals."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dreaming.errors import ConfigError
+from dreaming.maskers.threshold import ThresholdMasker, best_interval, search
+
+counts = arrays(np.int64, 7, elements=st.integers(0, 20))
+
+
+@settings(max_examples=100, deadline=None)
+@given(counts, counts, st.booleans())
+def test_the_best_interval_is_the_best_of_all(true, false, circle):
+    total = int(true.sum()) + 3
+
+    def index(low, high):
+        inside = range(low, high + 1) if low <= high else [*range(low, 7), *range(high + 1)]
+        return true[list(inside)].sum() / (total + false[list(inside)].sum())
+
+    interval, found = best_interval(true, false, total, circle)
+    allowed = [(low, high) for low in range(7) for high in range(7) if circle or low <= high]
+    assert found == pytest.approx(max(index(*one) for one in allowed))
+    assert found == pytest.approx(index(*interval))
+
+
+def test_a_box_across_red_is_found_exactly():
+    subject, backdrop = np.zeros((2, 16, 16, 16), np.int64)
+    subject[[14, 15, 0, 1], 5:9, 3] = 2
+    backdrop[2:14] = 1
+    backdrop[:, :5] = 1
+    assert search(subject, backdrop, [None] * 3, first_is_circle=True)[0] == (14 * 16, 2 * 16 - 1)
+    assert search(subject, backdrop, [None] * 3, first_is_circle=True)[1] == (5 * 16, 9 * 16 - 1)
+    given = search(subject, backdrop, [None, (80, 100), None], first_is_circle=True)
+    assert given[:2] == [(14 * 16, 2 * 16 - 1), (80, 100)]
+
+
+@pytest.mark.parametrize("space", ["hsv", "lab"])
+def test_the_red_disc_is_found_and_the_bounds_kept(disc_clip, space):
+    drawing = disc_clip()
+    clip = drawing.clip
+    masker = ThresholdMasker(space=space).fit(clip, clip.references("subject", clip.stems))
+    for stem, probability in masker.predict(clip, clip.stems):
+        assert probability.dtype == np.float32
+        assert np.mean((probability > 0.5) != drawing.truth[stem]) < 0.01
+    record = json.loads((clip.runs("threshold") / "bounds.json").read_text())
+    assert record["jaccard"] > 0.97
+
+
+def test_bounds_by_hand_are_taken_as_they_are(disc_clip):
+    clip = disc_clip().clip
+    bounds = {"hue": [240, 20], "saturation": [100, 255], "value": [90, 255]}
+    references = clip.references("subject", clip.stems)
+    ThresholdMasker(bounds=bounds).fit(clip, references)
+    assert json.loads((clip.runs("threshold") / "bounds.json").read_text())["bounds"] == bounds
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"bounds": {"lightness": [0, 9]}}, r"bounds\.lightness"),
+        ({"bounds": {"value": [9, 0]}}, r"bounds\.value"),
+        ({"bounds": {"hue": [0, 256]}}, r"bounds\.hue"),
+        ({"bins": 60}, "bins"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        ThresholdMasker(**wrong)
