@@ -4,9 +4,7 @@ import io
 import logging
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from dreaming.frames.arrays import Flow, Size
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.flow import DisFlow, resize_flow
-from dreaming.frames.folder import discard_unfinished, write_atomically
+from dreaming.frames.folder import ahead, discard_unfinished, write_atomically
 from dreaming.frames.manifest import Manifest, describe
 from dreaming.progress import Bar, bar
 
@@ -132,19 +130,8 @@ class FlowCache:
         return pair
 
     def _make_all(self, stems: list[str], workers: int) -> Iterator[Pair]:
-        """Make pairs by threads, at most twice as many waiting as there are workers; each frame is decoded once."""
-        pending: deque[Future[Pair]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                for stem, one, other in self._prepared(stems):
-                    pending.append(pool.submit(self._make, stem, one, other))
-                    if len(pending) > workers * 2:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
+        """Make pairs by threads; each frame is decoded once."""
+        return ahead(lambda prepared: self._make(*prepared), self._prepared(stems), workers)
 
     def _prepared(self, stems: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
         wanted = [self._places[stem] for stem in stems]

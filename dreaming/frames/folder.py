@@ -22,6 +22,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 UNFINISHED = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a full disk is told by; a FAT file system or a quota may end a file early, too."""
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -238,17 +239,21 @@ class FrameFolder:
         return ahead(lambda stem: (stem, self.read(stem, size)), names, depth)
 
 
-def ahead(function: Callable[[str], T], names: Iterable[str], depth: int) -> Iterator[T]:
-    """``function`` of each name, in order, computed by threads at most ``depth`` ahead of the reader."""
+def ahead(function: Callable[[S], T], items: Iterable[S], depth: int) -> Iterator[T]:
+    """``function`` of each item, in order, computed by ``depth`` threads at most that many ahead of the reader.
+
+    Where the items end in an error, those that came before it are still done; where the reader leaves, no new one is.
+    """
     pending: deque[Future[T]] = deque()
     with ThreadPoolExecutor(max_workers=max(1, depth), thread_name_prefix="ahead") as pool:
         try:
-            for name in names:
-                pending.append(pool.submit(function, name))
+            for item in items:
+                pending.append(pool.submit(function, item))
                 if len(pending) > depth:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        finally:
+        except GeneratorExit:
             for future in pending:
                 future.cancel()
+            raise

@@ -131,10 +131,10 @@ class SequenceMasker(Masker):
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Frames:
         """Yield each named frame's probability, in the order asked; neighbours asked in order cost least."""
-        groups = {str(number): group for number, group in enumerate(self._grouped(clip, list(stems)))}
+        groups = self._grouped(clip, list(stems))
 
-        def begin(number: str) -> Frames:
-            run, wanted = groups[number]
+        def begin(group: tuple[Run | None, list[str]]) -> Frames:
+            run, wanted = group
             if run is None:
                 return iter([(stem, self._masks[stem].astype(np.float32)) for stem in wanted])
             frames = self.predict_run(clip, run, frozenset(wanted))

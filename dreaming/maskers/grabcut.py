@@ -71,17 +71,12 @@ class GrabCutMasker(Masker):
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's mask as 0 and 1, in order."""
-        guesses: dict[str, Probability] = {}
 
-        def names() -> Iterator[str]:
-            for stem, guess in self.seed.predict(clip, stems):
-                guesses[stem] = guess
-                yield stem
+        def refined(guess: tuple[str, Probability]) -> tuple[str, Probability]:
+            stem, probability = guess
+            return stem, self.refine(clip.frames.read(stem), probability > 0.5).astype(np.float32)
 
-        def refined(stem: str) -> tuple[str, Probability]:
-            return stem, self.refine(clip.frames.read(stem), guesses.pop(stem) > 0.5).astype(np.float32)
-
-        yield from ahead(refined, names(), self.workers)
+        yield from ahead(refined, self.seed.predict(clip, stems), self.workers)
 
     def refine(self, image: Image, mask: Mask) -> Mask:
         """A mask (H, W) with its outline moved, within the band, to where a frame (H, W, 3) has an edge."""

@@ -2,19 +2,16 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder, discard_unfinished
+from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
 from dreaming.progress import Bar, bar
 
@@ -112,8 +109,8 @@ class Stage(ABC):
         wanted = manifest()
         with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
             self._prepare(folder, title, stems, wanted)
-        with bar(title, len(missing)) as progress, ThreadPoolExecutor(self.writers) as pool:
-            for _ in _bounded(pool, folder.write, chain(first, frames), self.writers * 2):
+        with bar(title, len(missing)) as progress:
+            for _ in ahead(lambda frame: folder.write(*frame), chain(first, frames), self.writers):
                 progress.advance()
         folder.refresh()
         with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
@@ -152,16 +149,3 @@ class Stage(ABC):
             path.unlink(missing_ok=True)
         folder.refresh()
         wanted.write(folder.path / MANIFEST)
-
-
-def _bounded(
-    pool: ThreadPoolExecutor, write: Callable[[str, NDArray[np.uint8]], Path], frames: Frames, depth: int
-) -> Iterator[Path]:
-    """Write frames by the pool's threads, at most ``depth`` waiting, so that memory stays flat."""
-    pending: deque[Future[Path]] = deque()
-    for stem, image in frames:
-        pending.append(pool.submit(write, stem, image))
-        if len(pending) > depth:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()

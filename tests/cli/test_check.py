@@ -13,7 +13,7 @@ WRONG = [
     ("++stage.composite.nosuch=1", "++stage.composite.nosuch"),
     ("~nosuch", "nosuch"),
     ("hydra.nosuch=1", "hydra.nosuch"),
-    ("masker=grabct", ("masker=grabct", "one of cnn, ")),
+    ("masker=grabct", ("masker=grabct", "one of ", "say masker=grabcut")),
     ("+masker=grabct", "masker=grabct"),
     ("masker=[]", "masker"),
     ("model=unett", ("model=unett", "model=unet")),

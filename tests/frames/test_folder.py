@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 import zlib
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -262,18 +263,24 @@ def test_probabilities_are_rounded_to_8_bits(tmp_path):
     np.testing.assert_allclose(folder.read_probability("1")[0] * 255, [0, 128, 255, 255, 0, 64])
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 4 KiB: what the system says then is what a full disk's write says, but for the number."""
+    """No file may grow beyond 4 KiB: what the system says then is what a full disk's write says, but for the number.
+
+    Not for longer than a call: pytest itself may be writing to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_no_space_left_keeps_the_old_file_and_nothing_else(tmp_path, small_files):
+def test_no_space_left_keeps_the_old_file_and_nothing_else(tmp_path):
     write_atomically(tmp_path / "a.png", b"old")
-    with pytest.raises(SpaceError, match=r"a\.png: found no space left on the disk, expected room for 9,000 bytes"):
+    told = r"a\.png: found no space left on the disk, expected room for 9,000 bytes"
+    with pytest.raises(SpaceError, match=told), small_files():
         write_atomically(tmp_path / "a.png", bytes(9000))
     assert (tmp_path / "a.png").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
