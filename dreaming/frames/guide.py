@@ -1,0 +1,45 @@
+"""The contract of a guide: further channels beside the frame that tell the style network where things are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.clip_settings import Layer
+
+Channels = NDArray[np.uint8]
+"""(H, W, C) uint8, a guide of C channels."""
+
+
+@dataclass(frozen=True)
+class Guide(ABC):
+    """Further input channels of the style network.
+
+    Subclasses are dataclasses: their fields are their config, and tell one result from another
+    (``frames.manifest.describe``).
+    """
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """How many channels it adds."""
+
+    @abstractmethod
+    def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
+        """Yield each named frame's guide, in order, each the same whatever else is asked for, holding few at a time."""
+
+    def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
+        """What to train with at the keyframes: as ``draw``, unless a guide knows more there than it will elsewhere.
+
+        Such a guide yields a keyframe several times, each time as a frame without a keyframe would have it.
+
+        Args:
+            clip: The clip.
+            layer: Whose keyframes.
+            stems: Names of the keyframes.
+            seed: Of what is drawn at random.
+        """
+        return self.draw(clip, layer, stems)
