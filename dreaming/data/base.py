@@ -19,7 +19,7 @@ class MaskSample(TypedDict):
         image: (B, 3, H, W) RGB in 0..1.
         mask: (B, 1, H, W) of 0 and 1.
         places: (B, 2, H, W), where each pixel lies in the whole frame, as ``networks.position.coordinates`` has it.
-        evidence: (B, E, H, W), where the datamodule was asked for it.
+        evidence: (B, E, H, W), where the datamodule was given any; of whole frames at a size of its own.
     """
 
     image: Tensor
@@ -35,11 +35,13 @@ class RawCrops(TypedDict):
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
         origin: (B, 2), (y, x) of each crop's first pixel in its frame; it may lie outside.
         step: The number of the training step they are for.
+        evidence: (B, H, W, E), where the datamodule was given any.
     """
 
     pixels: Tensor
     origin: Tensor
     step: int
+    evidence: NotRequired[Tensor]
 
 
 class RawFrames(TypedDict):
@@ -47,9 +49,11 @@ class RawFrames(TypedDict):
 
     Attributes:
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
+        evidence: (B, h, w, E), where the datamodule was given any.
     """
 
     pixels: Tensor
+    evidence: NotRequired[Tensor]
 
 
 def working_size(size: Size, short_side: int | None) -> Size:

@@ -1,10 +1,12 @@
 """Batches for segmenters, out of a few hand-masked frames."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -23,13 +25,16 @@ class WholeFrames(Dataset[RawFrames]):
 
     Args:
         pixels: (K, H, W, 4) uint8.
+        evidence: (K, h, w, E), where there is any.
     """
 
-    def __init__(self, pixels: Tensor) -> None:
-        self.pixels = pixels
+    def __init__(self, pixels: Tensor, evidence: Tensor | None = None) -> None:
+        self.pixels, self.evidence = pixels, evidence
 
     def __getitem__(self, place: int) -> RawFrames:
-        return RawFrames(pixels=self.pixels[place])
+        if self.evidence is None:
+            return RawFrames(pixels=self.pixels[place])
+        return RawFrames(pixels=self.pixels[place], evidence=self.evidence[place])
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -42,6 +47,9 @@ class SegmentationDataModule(SteppedDataModule):
         train: Hand-masked frames to learn from.
         valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
         statistics: The clip's colours, for the colour jitter.
+        evidence: What is known of each frame of ``train`` from others, one or more versions of it each, of which every
+            crop draws one: (V, h, w, E) for each frame, at any size. None: nothing.
+        valid_evidence: The same for ``valid``, one version each.
         crop: Side of a crop in pixels, at the working resolution.
         short_side: The working resolution: frames to train on are brought down to this shorter side in pixels; None:
             as they are. Give the model the same.
@@ -66,6 +74,8 @@ class SegmentationDataModule(SteppedDataModule):
         valid: References | None,
         statistics: ColourStatistics,
         *,
+        evidence: Sequence[NDArray[Any]] | None = None,
+        valid_evidence: Sequence[NDArray[Any]] | None = None,
         crop: int = 256,
         short_side: int | None = None,
         batch_size: int = 8,
@@ -93,6 +103,13 @@ class SegmentationDataModule(SteppedDataModule):
         self.pixels = stack(train, working_size(train.size, short_side))
         self.valid_pixels = stack(valid, valid.size) if valid is not None else None
         self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
+        self.evidence = None
+        if evidence is not None:
+            self.evidence = torch.cat(
+                [resized(versions, (self.pixels.shape[1], self.pixels.shape[2])) for versions in evidence]
+            )
+            self.versions = torch.tensor([len(versions) for versions in evidence])
+        self.valid_evidence = None if valid_evidence is None else torch.from_numpy(np.stack(valid_evidence))
 
     def draw(self, step: int) -> RawCrops:
         """Crops with headroom for the geometry, by one gather for the whole batch."""
@@ -113,7 +130,12 @@ class SegmentationDataModule(SteppedDataModule):
         words = self.pixels.view(torch.int32)[..., 0]
         gathered = words[frame[:, None, None], rows[:, :, None], columns[:, None, :]]
         pixels = gathered[..., None].view(torch.uint8)
-        return RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+        crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+        if self.evidence is not None:
+            version = (torch.rand(self.batch_size, generator=generator) * self.versions[frame]).long()
+            version += (self.versions.cumsum(0) - self.versions)[frame]
+            crops["evidence"] = self.evidence[version[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return crops
 
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
@@ -132,7 +154,7 @@ class SegmentationDataModule(SteppedDataModule):
         """Whole frames; no loader without frames to validate on."""
         if self.valid_pixels is None:
             return []
-        return DataLoader(WholeFrames(self.valid_pixels), batch_size=self.valid_batch)
+        return DataLoader(WholeFrames(self.valid_pixels, self.valid_evidence), batch_size=self.valid_batch)
 
     def test_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
         """The frames to validate on."""
@@ -146,18 +168,23 @@ class SegmentationDataModule(SteppedDataModule):
         count, height, width, _ = pixels.shape
         image = pixels.movedim(3, 1).float() / 255
         places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
-        return MaskSample(image=image[:, :3], mask=(image[:, 3:] > 0.5).float(), places=places)
+        sample = MaskSample(image=image[:, :3], mask=(image[:, 3:] > 0.5).float(), places=places)
+        if "evidence" in batch:
+            sample["evidence"] = batch["evidence"].movedim(3, 1).float()
+        return sample
 
     def augmented(self, crops: RawCrops) -> MaskSample:
         """Crops bent and lit anew; each pixel keeps the place in the frame that it was taken from."""
-        pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4, S, S)
+        pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4 + E, S, S)
+        if "evidence" in crops:
+            pixels = torch.cat([pixels, crops["evidence"].movedim(3, 1)], dim=1)
         generator = self.generator(crops["step"], "augment", pixels.device)
         count, side = len(pixels), pixels.shape[-1]
         geometry = self.geometry or Geometry()
         offsets = geometry.places(count, self.crop, pixels, generator)
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
-        image, mask = pixels[:, :3], (pixels[:, 3:] > 0.5).float()
+        image, mask = pixels[:, :3], (pixels[:, 3:4] > 0.5).float()
         if self.lighting is not None:
             to = pixels.device
             image = self.lighting(image, self.components.to(to), self.variances.to(to), generator)
@@ -165,7 +192,19 @@ class SegmentationDataModule(SteppedDataModule):
         # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
         places = ((offsets + first) / frame - 0.5).movedim(3, 1)
-        return MaskSample(image=image, mask=mask, places=places)
+        sample = MaskSample(image=image, mask=mask, places=places)
+        if "evidence" in crops:
+            sample["evidence"] = pixels[:, 4:]
+        return sample
+
+
+def resized(versions: NDArray[Any], size: Size) -> Tensor:
+    """Maps (V, h, w, E) brought to another size, as they were stored."""
+    maps = torch.from_numpy(versions)
+    if versions.shape[1:3] == tuple(size):
+        return maps
+    full = F.interpolate(maps.movedim(3, 1).float(), tuple(size), mode="bilinear", antialias=True)
+    return full.movedim(1, 3).to(maps.dtype).contiguous()
 
 
 def stack(references: References, size: Size) -> Tensor:

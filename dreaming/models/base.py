@@ -43,7 +43,7 @@ class SegmentationModule(LightningModule):
         overlap: Working pixels by which neighbouring tiles overlap, blended linearly.
         flip: Average each prediction with that of the mirrored frame.
         channels_last: Lay features out channel by channel in memory; faster on most devices.
-        in_channels: Channels of the picture: 3, and those of the evidence.
+        evidence: Channels of evidence that the network is given beside the picture.
 
     Raises:
         ConfigError: If a loss term has no such name.
@@ -66,10 +66,10 @@ class SegmentationModule(LightningModule):
         overlap: int = 64,
         flip: bool = False,
         channels_last: bool = True,
-        in_channels: int = 3,
+        evidence: int = 0,
     ) -> None:
         super().__init__()
-        self.network = network(in_channels=in_channels)
+        self.network = network(in_channels=3 + evidence)
         self.optimizer, self.lr, self.loss_weights = optimizer, lr, dict(loss_weights)
         self.positive_weight, self.short_side, self.flip = positive_weight, short_side, flip
         self.tile, self.overlap = tile, overlap
@@ -106,7 +106,7 @@ class SegmentationModule(LightningModule):
         return (weight for weight in self.parameters() if weight.requires_grad)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Logits (B, 1, H - 2 margin, W - 2 margin) of pictures (B, 3, H, W) in 0..1, at the network's resolution."""
+        """Logits (B, 1, H - 2 margin, W - 2 margin) of pictures (B, 3 + E, H, W), RGB in 0..1 and evidence."""
         image = torch.cat([(image[:, :3] - self.mean[:, None, None]) / self.deviation[:, None, None], image[:, 3:]], 1)
         logits: Tensor = self.network(image.contiguous(memory_format=self.layout), places)
         return logits.float()
@@ -124,7 +124,7 @@ class SegmentationModule(LightningModule):
         return self._step(batch, "test")
 
     def _step(self, batch: MaskSample, stage: Stage) -> Tensor:
-        logits = self._crop_logits(batch) if stage == "train" else self.predict_logits(batch["image"])
+        logits = self._crop_logits(batch) if stage == "train" else self.predict_logits(*_seen(batch))
         # Without padding the network says nothing on a crop's border.
         mask = centre(batch["mask"], logits)
         terms = mask_terms(logits, mask, self.positive_weight)
@@ -142,14 +142,14 @@ class SegmentationModule(LightningModule):
     @torch.no_grad()
     def draw(self, batch: MaskSample) -> list[Image]:
         """Each frame of a validation batch with its found mask over it, in red where it departs from the truth."""
-        found = (self.predict_probability(batch["image"])[:, 0] > 0.5).cpu().numpy()
+        found = (self.predict_probability(*_seen(batch))[:, 0] > 0.5).cpu().numpy()
         truth = (batch["mask"][:, 0] > 0.5).cpu().numpy()
         frames = batch["image"].mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return [overlay(*each) for each in zip(frames, found, truth, strict=True)]
 
     def _crop_logits(self, batch: MaskSample) -> Tensor:
         """Logits of training crops, cut to a size that the network can take."""
-        image, places = batch["image"], batch["places"]
+        image, places = torch.cat([batch["image"], *_seen(batch)[1:]], dim=1), batch["places"]
         size = [fitting(length, self.network, cut=True) for length in image.shape[-2:]]
         lost = 2 * cast(Sizing, self.network).margin
         if min(size) <= lost:
@@ -163,21 +163,24 @@ class SegmentationModule(LightningModule):
         return self(centre(image, like), centre(places, like))
 
     @torch.no_grad()
-    def predict_probability(self, image: Tensor) -> Tensor:
+    def predict_probability(self, image: Tensor, evidence: Tensor | None = None) -> Tensor:
         """Probability (B, 1, H, W) in 0..1 that a pixel is foreground.
 
         Args:
             image: Whole frames of any size, (B, 3, H, W) RGB in 0..1.
+            evidence: (B, E, h, w) of any size, where the network was trained with it.
         """
-        return self.predict_logits(image).sigmoid()
+        return self.predict_logits(image, evidence).sigmoid()
 
-    def predict_logits(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of whole frames (B, 3, H, W) in 0..1, whatever their size."""
+    def predict_logits(self, image: Tensor, evidence: Tensor | None = None) -> Tensor:
+        """Logits (B, 1, H, W) of whole frames (B, 3, H, W) in 0..1 and evidence (B, E, h, w), whatever their sizes."""
         height, width = image.shape[-2:]
         size = working_size((height, width), self.short_side)
         if size != (height, width):
             # Training crops come from frames that were averaged over areas; an antialiased resize is that.
             image = F.interpolate(image, size, mode="bilinear", antialias=True)
+        if evidence is not None:
+            image = torch.cat([image, F.interpolate(evidence, size, mode="bilinear", antialias=True)], dim=1)
         logits = self._frame_logits(image)
         if self.flip:
             logits = (logits + self._frame_logits(image.flip(-1), mirror=True).flip(-1)) / 2
@@ -201,3 +204,8 @@ class SegmentationModule(LightningModule):
         if self.tile is None:
             return logits_of((0, 0), frame)
         return tiled(logits_of, frame, self.tile, self.overlap, cast(Sizing, self.network).multiple)
+
+
+def _seen(batch: MaskSample) -> tuple[Tensor, ...]:
+    """Picture and, where there is any, evidence of a batch."""
+    return (batch["image"], batch["evidence"]) if "evidence" in batch else (batch["image"],)

@@ -149,3 +149,32 @@ def test_masks_that_teach_nothing_are_refused(references):
     full = References(references.stems, references.images, np.ones_like(references.masks))
     with pytest.raises(MaskError, match="0001, 0002, 0003: found nothing but foreground"):
         make(full)
+
+
+def test_evidence_goes_the_way_of_the_picture(references):
+    """Each version is the frame's own colours plus its number, so that it must agree with the crop wherever it lies."""
+    geometry = Geometry(flip_horizontal=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5)
+    evidence = [
+        np.stack([image[..., :2] / 255 + version for version in range(count)]).astype(np.float16)
+        for image, count in zip(references.images, (1, 3, 2), strict=True)
+    ]
+    data = make(references, crop=12, batch_size=64, geometry=geometry, evidence=evidence)
+    sample = data.on_after_batch_transfer(data.draw(0))
+    assert sample["evidence"].shape == (64, 2, 12, 12)
+    versions = (sample["evidence"][:, 0] - sample["image"][:, 0]).mean(dim=(1, 2)).round()
+    torch.testing.assert_close(
+        sample["evidence"] - versions[:, None, None, None], sample["image"][:, :2], atol=0.003, rtol=0
+    )
+    frames = (sample["image"][:, 2].mean(dim=(1, 2)) * 255 / 100).round()
+    seen = {(frame, version) for frame, version in zip(frames.tolist(), versions.tolist(), strict=True)}
+    assert seen == {(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)}
+
+
+def test_evidence_is_brought_to_the_working_size_and_whole_frames_keep_theirs(references):
+    maps = [np.full((1, 20, 30, 1), k, np.float32) for k in range(3)]
+    data = make(references, valid=references, evidence=maps, valid_evidence=[each[0] for each in maps], valid_batch=3)
+    assert data.evidence.shape == (3, 40, 60, 1)
+    (batch,) = data.val_dataloader()
+    sample = data.on_after_batch_transfer(batch)
+    assert sample["evidence"].shape == (3, 1, 20, 30)
+    assert sample["evidence"].mean(dim=(1, 2, 3)).tolist() == [0, 1, 2]

@@ -176,3 +176,20 @@ def test_only_the_weighted_terms_count():
     assert losses["both"] == pytest.approx(2 * losses["bce"] + 0.5 * losses["dice"], rel=1e-5)
     with pytest.raises(ConfigError, match=r"loss_weights\.focal: found no such term, expected bce or dice"):
         make(network, loss_weights={"focal": 1.0})
+
+
+def test_evidence_reaches_the_network_beside_the_picture_at_its_resolution():
+    class Where(torch.nn.Module):
+        margin, multiple, residue = 0, 1, 0
+
+        def __init__(self, in_channels):
+            super().__init__()
+            assert in_channels == 5
+
+        def forward(self, image, places):
+            return image[:, 4:5]
+
+    evidence = torch.rand(1, 2, 8, 12)
+    logits = make(Where, evidence=2).predict_logits(torch.rand(1, 3, 4, 6), evidence)
+    expected = torch.nn.functional.interpolate(evidence[:, 1:], (4, 6), mode="bilinear", antialias=True)
+    torch.testing.assert_close(logits, expected)

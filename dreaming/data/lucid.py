@@ -1,0 +1,147 @@
+"""Lucid dreaming: made-up frames, the subject cut out of a hand-masked one and put back moved, bent and lit anew.
+
+Source: "Lucid Data Dreaming for Video Object Segmentation" (Khoreva, Benenson, Ilg, Brox and Schiele, IJCV 2019),
+section 4: subject and background are parted, the hole is inpainted, and both are put together again after changes of
+their own.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dreaming.frames.arrays import Flow, Image, Mask
+from dreaming.frames.morphology import feather
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """By how much one of the two, subject or background, changes from one made-up frame to another.
+
+    Attributes:
+        shift: Standard deviation of the way it moves, as a share of its size.
+        rotation: Standard deviation in degrees.
+        zoom: Standard deviation of the logarithm of its size.
+        bend: Standard deviation of the displacement of nodes, as a share of its size.
+        nodes: Displaced nodes along the longer side; in between, cubic interpolation.
+        light: Standard deviation of the logarithm of its gain and gamma, and of its shift in 0..1.
+    """
+
+    shift: float
+    rotation: float
+    zoom: float
+    bend: float
+    nodes: int = 4
+    light: float = 0.0
+
+    def __post_init__(self) -> None:
+        assert self.nodes >= 2
+
+    def places(self, mask: Mask, random: np.random.Generator) -> Flow:
+        """Where each pixel is taken from, (H, W, 2): (x, y).
+
+        Args:
+            mask: (H, W), where it lies: it turns about the middle of that and is as large as that is.
+            random: What is drawn from.
+        """
+        height, width = mask.shape
+        rows, columns = np.nonzero(mask)
+        centre = np.array([columns.mean(), rows.mean()], np.float32)
+        size = math.sqrt(len(rows))
+        angle, scale = math.radians(random.normal() * self.rotation), math.exp(random.normal() * self.zoom)
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], np.float32) * scale
+        moved = random.normal(size=2).astype(np.float32) * self.shift * size
+        grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+        places = (grid - centre - moved) @ turn.T + centre
+        step = self.nodes - 1
+        counts = [max(2, round(step * length / max(height, width)) + 1) for length in (height, width)]
+        pushed = (random.normal(size=(*counts, 2)) * self.bend * size).astype(np.float32)
+        return places + cv2.resize(pushed, (width, height), interpolation=cv2.INTER_CUBIC)
+
+    def lit(self, image: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+        """A picture (H, W, 3) in 0..1 in other light."""
+        gain, gamma = np.exp(random.normal(size=2) * self.light)
+        shift = random.normal() * self.light / 2
+        return np.clip(np.clip(image, 0, 1) ** np.float32(gamma) * np.float32(gain) + np.float32(shift), 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lucid:
+    """How frames are made up.
+
+    Attributes:
+        count: Made-up frames for each hand-masked one.
+        pose: How the subject differs from its hand-masked frame.
+        scene: How the background does.
+        motion: How the subject moves between neighbours of a made-up frame, from which its evidence is carried.
+        drift: How the background does meanwhile.
+        soften: Sigma in pixels of the seam, smoothed so that no edge gives the subject away.
+        inpaint: Radius in pixels that the hole behind the subject is filled from.
+        grow: Pixels around the subject that are filled too, for its colours bleed into them.
+    """
+
+    count: int = 4
+    pose: Change = Change(shift=0.3, rotation=15, zoom=0.15, bend=0.03, light=0.1)
+    scene: Change = Change(shift=0.02, rotation=2, zoom=0.03, bend=0.003, light=0.05)
+    motion: Change = Change(shift=0.08, rotation=5, zoom=0.04, bend=0.02, light=0.02)
+    drift: Change = Change(shift=0.01, rotation=0.5, zoom=0.01, bend=0.001, light=0.02)
+    soften: float = 0.7
+    inpaint: float = 3.0
+    grow: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A frame in two layers.
+
+    Attributes:
+        subject: (H, W, 3) in 0..1; what counts of it lies inside the mask.
+        mask: (H, W).
+        background: (H, W, 3) in 0..1, without the subject.
+    """
+
+    subject: NDArray[np.float32]
+    mask: Mask
+    background: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, image: Image, mask: Mask, lucid: Lucid) -> "Scene":
+        """Part a hand-masked frame (H, W, 3), (H, W): subject, and background with the hole filled."""
+        hole = cv2.dilate(mask.astype(np.uint8), np.ones((2 * lucid.grow + 1,) * 2, np.uint8))
+        filled = cv2.inpaint(np.ascontiguousarray(image), hole, lucid.inpaint, cv2.INPAINT_TELEA)
+        # Beyond the outline the subject's own colours go on, so that bending never drags background in.
+        core = mask & ndimage.binary_erosion(mask)
+        nearest = ndimage.distance_transform_edt(
+            ~(core if core.any() else mask), return_distances=False, return_indices=True
+        )
+        own = image[tuple(nearest)]
+        return cls(own.astype(np.float32) / 255, mask, filled.astype(np.float32) / 255)
+
+    def changed(self, subject: Change, background: Change, random: np.random.Generator) -> "Scene":
+        """Both layers, each changed by itself; the subject stays as it was if it would leave the picture."""
+        for _ in range(10):
+            places = subject.places(self.mask, random)
+            mask = _warped(self.mask.astype(np.float32), places, cv2.BORDER_CONSTANT) > 0.5
+            if 4 * mask.sum() >= self.mask.sum():
+                break
+        else:
+            places, mask = _identity(self.mask.shape), self.mask
+        own = subject.lit(_warped(self.subject, places, cv2.BORDER_REFLECT), random)
+        around = background.places(np.ones_like(self.mask), random)
+        return Scene(own, mask, background.lit(_warped(self.background, around, cv2.BORDER_REFLECT), random))
+
+    def composed(self, soften: float) -> Image:
+        """The two put together, (H, W, 3) uint8."""
+        alpha = feather(self.mask.astype(np.float32), soften)[..., None]
+        return np.rint((self.subject * alpha + self.background * (1 - alpha)) * 255).astype(np.uint8)
+
+
+def _warped(picture: NDArray[np.float32], places: Flow, border: int) -> NDArray[np.float32]:
+    return cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=border)
+
+
+def _identity(size: tuple[int, ...]) -> Flow:
+    return np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
