@@ -1,6 +1,5 @@
 """Frames to an H.264 mp4 that any browser plays, with the source's frame times and its sound (PyAV), streaming."""
 
-import errno
 import logging
 import math
 import os
@@ -20,12 +19,11 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from dreaming.errors import ConfigError, SizeError, SpaceError, VideoError
 from dreaming.frames.arrays import Image
+from dreaming.frames.folder import FULL
 from dreaming.frames.sound import Soundtrack
 
 log = logging.getLogger(__name__)
 
-# A FAT file system ends a file at 4 GiB, which is a lack of space too.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LARGEST_CRF = {"libx264": 51, "libx265": 51}  # beyond it they clip it without a word; others go to 63
 _FINEST_TIME_BASE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players take 31
 
@@ -88,7 +86,7 @@ def write_video(
         temporary.chmod(0o644)
         temporary.replace(path)
     except (OSError, av.FFmpegError) as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         raise SpaceError(
             path,
@@ -229,7 +227,7 @@ class _Encoder:
         try:
             output.start_encoding()
         except (av.FFmpegError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
             raise self._misfit("an encoder that refuses these", "{crf,preset}") from None
 

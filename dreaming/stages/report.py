@@ -119,8 +119,14 @@ class ReportStage(Stage):
         """What was trained and made, with its frames and seconds."""
         for best in self._trained(clip):
             yield {"name": f"training of {best['name']} on {best['subject']}", "seconds": best["seconds"]}
-        folders = [clip.frames.path, *sorted(p.parent for p in clip.path.glob(f"masks/**/{MANIFEST}"))]
-        folders += [*sorted(p.parent for p in clip.path.glob(f"styled/*/{MANIFEST}")), clip.composite.path]
+        caches = sorted(clip.path.glob(f"guides/**/{MANIFEST}"))
+        made = [
+            *sorted(clip.path.glob(f"masks/**/{MANIFEST}")),
+            *caches,
+            *sorted(clip.path.glob(f"styled/*/{MANIFEST}")),
+        ]
+        first = [clip.frames.path, clip.path / "flow", clip.path / "filtered"]
+        folders = [*first, *(path.parent for path in made), clip.composite.path]
         records = [(str(f.relative_to(clip.path)), Manifest.read(f / MANIFEST)) for f in folders]
         for name, manifest in [*records, ("dream.mp4", Manifest.read(clip.path / "dream.json"))]:
             if manifest is not None:
