@@ -15,8 +15,9 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.morphology import Cleaning
 from dreaming.frames.panorama import Panorama
 from dreaming.frames.registration import Motion, canvas, chain
+from dreaming.frames.runs import Run
 from dreaming.frames.spool import Spool
-from dreaming.maskers.base import Frames, Run, SequenceMasker
+from dreaming.maskers.base import Frames, SequenceMasker
 
 MARGIN = 0.1  # of a box, on each side: it is a guess from two others
 REPEATS = 4  # of the first picture, until each pixel of a nearest-neighbour model holds two samples of it

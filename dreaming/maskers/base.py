@@ -2,9 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.references import References
+from dreaming.frames.runs import Run, runs_between
 
 log = logging.getLogger(__name__)
 
@@ -59,35 +60,6 @@ class FrameMasker(Masker):
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         yield from ahead(lambda stem: (stem, self.predict_frame(clip.frames.read(stem))), stems, self.workers)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Neighbouring frames with a hand mask before them, behind them, or both.
-
-    Attributes:
-        left: The hand-masked frame before the first; None at the clip's start.
-        stems: All frames of the run, in order.
-        right: The hand-masked frame behind the last; None at the clip's end.
-    """
-
-    left: str | None
-    stems: tuple[str, ...]
-    right: str | None
-
-
-def runs_between(stems: Sequence[str], references: Sequence[str]) -> list[Run]:
-    """The runs into which hand-masked frames, in order, cut a clip's frames."""
-    marked = [place for place, stem in enumerate(stems) if stem in set(references)]
-    bounds = [None, *marked, None]
-    runs = []
-    for left, right in pairwise(bounds):
-        inside = stems[0 if left is None else left + 1 : right]
-        if inside:
-            runs.append(
-                Run(None if left is None else stems[left], tuple(inside), None if right is None else stems[right])
-            )
-    return runs
 
 
 @dataclass

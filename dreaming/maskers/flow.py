@@ -15,8 +15,9 @@ from dreaming.frames.flow import DisFlow, resize_image
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.guided_filter import guided_filter
 from dreaming.frames.references import References
+from dreaming.frames.runs import Run
 from dreaming.frames.spool import Spool
-from dreaming.maskers.base import Frames, Run, SequenceMasker
+from dreaming.maskers.base import Frames, SequenceMasker
 
 TENTHS = 10
 """Steps of an e-fold in which a side's weight is kept in a byte."""
