@@ -156,7 +156,7 @@ class ClipEvidence:
         """A frame's evidence (E, h, w) from two masks."""
         sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
         look = self.look(stem)
-        ratio = self._log_ratio(origins)[self._bins.cells(look.lab)]
+        ratio = self._log_ratios(origins)[self._bins.cells(look.lab)]
         return stack(look, sides, ratio, self.settings.blend, self.settings.reach)
 
     def carry(self, origin: Source, end: str) -> None:
@@ -181,6 +181,10 @@ class ClipEvidence:
     def simulated(self, simulation: Simulation, stem: str | None = None) -> Stack:
         """The evidence (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
         return self.stack(simulation.stem if stem is None else stem, simulation.origins)
+
+    def log_ratio(self, lab: NDArray[np.uint8], stems: Iterable[str]) -> NDArray[np.float32]:
+        """How much likelier each colour of a picture (h, w, 3) is the subject's, going by these hand-masked frames."""
+        return self._log_ratios(tuple(self.sources[stem] for stem in stems))[self._bins.cells(lab)]
 
     def neighbour_flow(self, stem: str, other: str) -> NDArray[np.float32]:
         """Where each pixel of a frame lies in its neighbour, (h, w, 2) in working pixels."""
@@ -260,7 +264,7 @@ class ClipEvidence:
     def _ratios(self) -> dict[tuple[str, ...], NDArray[np.float32]]:
         return {}
 
-    def _log_ratio(self, origins: tuple[Source, Source]) -> NDArray[np.float32]:
+    def _log_ratios(self, origins: tuple[Source, ...]) -> NDArray[np.float32]:
         """Of each cell of colours, from the frames that two masks come from."""
         key = tuple(sorted({origin.name for origin in origins}))
         if key not in self._ratios:

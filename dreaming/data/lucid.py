@@ -6,6 +6,7 @@ their own.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dreaming.frames.arrays import Flow, Image, Mask
+from dreaming.data.base import working_size
+from dreaming.frames.arrays import Flow, Image, Mask, Size
+from dreaming.frames.flow import resize_image
 from dreaming.frames.morphology import feather
+from dreaming.frames.references import References
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +85,43 @@ class Lucid:
         soften: Sigma in pixels of the seam, smoothed so that no edge gives the subject away.
         inpaint: Radius in pixels that the hole behind the subject is filled from.
         grow: Pixels around the subject that are filled too, for its colours bleed into them.
+        farthest: Frames that a made-up neighbour may be said to be away, at most.
+        short_side: Shorter side in pixels that frames are made up at; None: as they are.
+        seed: Of all that is drawn.
     """
 
     count: int = 4
     pose: Change = Change(shift=0.3, rotation=15, zoom=0.15, bend=0.03, light=0.1)
     scene: Change = Change(shift=0.02, rotation=2, zoom=0.03, bend=0.003, light=0.05)
-    motion: Change = Change(shift=0.08, rotation=5, zoom=0.04, bend=0.02, light=0.02)
-    drift: Change = Change(shift=0.01, rotation=0.5, zoom=0.01, bend=0.001, light=0.02)
+    motion: Change = Change(shift=0.15, rotation=10, zoom=0.08, bend=0.04, light=0.03)
+    drift: Change = Change(shift=0.02, rotation=1, zoom=0.02, bend=0.002, light=0.03)
     soften: float = 0.7
     inpaint: float = 3.0
     grow: int = 3
+    farthest: int = 20
+    short_side: int | None = 240
+    seed: int = 0
+
+    def scenes(self, references: References, size: Size) -> Iterator[tuple[str, "Scene", np.random.Generator]]:
+        """Yield ``count`` made-up scenes of each hand-masked frame, with its name and a random stream of its own.
+
+        Args:
+            references: Hand-masked frames; one without a subject gives nothing.
+            size: (height, width) of the scenes.
+        """
+        for stem, painted, mask in zip(references.stems, references.images, references.masks, strict=True):
+            cut = resize_image(mask.astype(np.float32), size) > 0.5
+            if not cut.any():
+                continue
+            random = np.random.default_rng([self.seed, *stem.encode()])
+            scene = Scene.of(resize_image(painted, size), cut, self)
+            for _ in range(self.count):
+                yield stem, scene.changed(self.pose, self.scene, random), random
+
+    def frames(self, references: References) -> References:
+        """Made-up frames to learn from."""
+        size = working_size(references.size, self.short_side)
+        return gathered([(stem, scene) for stem, scene, _ in self.scenes(references, size)], self.soften)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +176,11 @@ def _warped(picture: NDArray[np.float32], places: Flow, border: int) -> NDArray[
 
 def _identity(size: tuple[int, ...]) -> Flow:
     return np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
+
+
+def gathered(scenes: Sequence[tuple[str, Scene]], soften: float) -> References:
+    """Scenes, each with the name of the frame it was made of, as frames with masks."""
+    assert scenes
+    stems = tuple(f"{stem} made up {number}" for number, (stem, _) in enumerate(scenes))
+    images = np.stack([scene.composed(soften) for _, scene in scenes])
+    return References(stems, images, np.stack([scene.mask for _, scene in scenes]))

@@ -47,8 +47,10 @@ class SegmentationDataModule(SteppedDataModule):
         train: Hand-masked frames to learn from.
         valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
         statistics: The clip's colours, for the colour jitter.
-        evidence: What is known of each frame of ``train`` from others, one or more versions of it each, of which every
-            crop draws one: (V, h, w, E) for each frame, at any size. None: nothing.
+        made_up: Further frames to learn from, of any size.
+        made_up_share: Share of crops that are taken from them.
+        evidence: What is known of each frame of ``train``, then of ``made_up``, from others, in one or more versions,
+            of which every crop draws one: (V, h, w, E) for each frame, at any size. None: nothing.
         valid_evidence: The same for ``valid``, one version each.
         crop: Side of a crop in pixels, at the working resolution.
         short_side: The working resolution: frames to train on are brought down to this shorter side in pixels; None:
@@ -74,6 +76,8 @@ class SegmentationDataModule(SteppedDataModule):
         valid: References | None,
         statistics: ColourStatistics,
         *,
+        made_up: References | None = None,
+        made_up_share: float = 0.3,
         evidence: Sequence[NDArray[Any]] | None = None,
         valid_evidence: Sequence[NDArray[Any]] | None = None,
         crop: int = 256,
@@ -100,7 +104,11 @@ class SegmentationDataModule(SteppedDataModule):
         self.valid_batch, self.geometry, self.lighting = valid_batch, geometry, lighting
         self.components = torch.from_numpy(statistics.components.copy()).float()
         self.variances = torch.from_numpy(statistics.variances.copy()).float()
-        self.pixels = stack(train, working_size(train.size, short_side))
+        size = working_size(train.size, short_side)
+        self.pixels = stack(train, size)
+        self.painted, self.made_up_share = len(train), made_up_share if made_up is not None else 0.0
+        if made_up is not None:
+            self.pixels = torch.cat([self.pixels, stack(made_up, size)])
         self.valid_pixels = stack(valid, valid.size) if valid is not None else None
         self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
         self.evidence = None
@@ -140,7 +148,11 @@ class SegmentationDataModule(SteppedDataModule):
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
         count, height, width, _ = self.pixels.shape
-        frame = torch.randint(count, (self.batch_size,), generator=generator)
+        frame = torch.randint(self.painted, (self.batch_size,), generator=generator)
+        if self.made_up_share:
+            other = torch.randint(self.painted, count, (self.batch_size,), generator=generator)
+            made_up = torch.rand(self.batch_size, generator=generator) < self.made_up_share
+            frame = torch.where(made_up, other, frame)
         anywhere = torch.randint(height * width, (self.batch_size,), generator=generator)
         pick = torch.rand(self.batch_size, generator=generator)
         focused = torch.rand(self.batch_size, generator=generator) < self.foreground_share

@@ -1,11 +1,13 @@
 """A trained segmentation network as a masker; serves the CNN and the UNet alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 import torch
 
+from dreaming.data.evidence_channels import Stack
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.references import References
@@ -39,14 +41,23 @@ class NetworkMasker(Masker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the best weights of exactly this recipe and these references, training them first if there are none."""
         best = self.recipe.find_or_train(clip, references, self.workbench)
-        module = load(self.recipe.module(statistics=NEUTRAL), best.weights)
+        module = load(self.recipe.build(NEUTRAL), best.weights)
         assert isinstance(module, SegmentationModule)
-        self._module = module
+        self._module, self._references = module, references
         return self
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
+        stems = list(stems)
         with on_device(self._module, self.workbench) as device:
+            evidence = self._evidence(clip, stems)
             for stem, image in clip.frames.read_ahead(stems):
                 frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
-                yield stem, self._module.predict_probability(frame)[0, 0].float().cpu().numpy()
+                known = [torch.from_numpy(maps).to(device)[None] for maps in islice(evidence, 1)]  # (1, E, h, w)
+                yield stem, self._module.predict_probability(frame, *known)[0, 0].float().cpu().numpy()
+
+    def _evidence(self, clip: Clip, stems: Sequence[str]) -> Iterator[Stack]:
+        """Evidence (E, h, w) of each frame, where the network is given any."""
+        given = self.recipe.evidence_input
+        if given is not None:
+            yield from (known for _, known in given.at(given.of(clip, self._references), stems))

@@ -44,6 +44,7 @@ class SegmentationModule(LightningModule):
         flip: Average each prediction with that of the mirrored frame.
         channels_last: Lay features out channel by channel in memory; faster on most devices.
         evidence: Channels of evidence that the network is given beside the picture.
+        position: Whether it is given each pixel's place, in the way that its ``positional_encoding`` says.
 
     Raises:
         ConfigError: If a loss term has no such name.
@@ -67,9 +68,11 @@ class SegmentationModule(LightningModule):
         flip: bool = False,
         channels_last: bool = True,
         evidence: int = 0,
+        position: bool = True,
     ) -> None:
         super().__init__()
-        self.network = network(in_channels=3 + evidence)
+        without_place = {} if position else {"positional_encoding": "none"}
+        self.network = network(in_channels=3 + evidence, **without_place)
         self.optimizer, self.lr, self.loss_weights = optimizer, lr, dict(loss_weights)
         self.positive_weight, self.short_side, self.flip = positive_weight, short_side, flip
         self.tile, self.overlap = tile, overlap

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import lightning
 import numpy as np
 
-from dreaming.errors import MaskError
+from dreaming.data.evidence_input import EvidenceInput
+from dreaming.data.lessons import Lessons
+from dreaming.data.lucid import Lucid
+from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import describe, fingerprint
 from dreaming.frames.references import References
@@ -24,6 +27,7 @@ from dreaming.models.runs import Best
 log = logging.getLogger(__name__)
 
 MINIMUM = 2
+INPUTS = ("rgb", "position", "evidence")
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,42 @@ class SegmentationRecipe(Recipe):
     """Recipe of a segmenter.
 
     Attributes:
+        inputs: What the network is given: ``rgb``, and any of ``position`` (in the way that the network encodes it) and
+            ``evidence``.
+        evidence: Which evidence, and how it is gathered.
+        lucid: How frames are made up to learn from beside the hand-masked ones; None: not.
         folds: Folds where no mask is held back; fewer if there are fewer masks.
         statistics_frames: Frames, spread over the clip, that its colour statistics are measured on.
     """
 
+    inputs: Sequence[str] = ("rgb", "position")
+    evidence: EvidenceInput | None = None
+    lucid: Lucid | None = None
     folds: int = 5
     statistics_frames: int = 100
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.inputs if name not in INPUTS]
+        if unknown or "rgb" not in self.inputs:
+            raise ConfigError(
+                f"model.{self.name}.inputs",
+                found=unknown[0] if unknown else "no rgb",
+                expected=f"rgb, and any of {', '.join(INPUTS[1:])}",
+                mend="correct it",
+            )
+
+    @property
+    def evidence_input(self) -> EvidenceInput | None:
+        """The evidence that the network is given; None without."""
+        return self.evidence if "evidence" in self.inputs else None
+
+    def build(self, statistics: ColourStatistics) -> lightning.LightningModule:
+        """The module with the inputs that the recipe names, for a clip of these colours."""
+        return self.module(
+            statistics=statistics,
+            evidence=len(self.evidence_input) if self.evidence_input else 0,
+            position="position" in self.inputs,
+        )
 
     def subjects(self, clip: Clip) -> list[str]:
         """The clip's parts."""
@@ -55,7 +89,7 @@ class SegmentationRecipe(Recipe):
         """What tells this training from any other."""
         held_out = self._held_out(clip, references)
         return {
-            "recipe": describe(self),
+            "recipe": describe(replace(self, evidence=self.evidence_input)),
             "references": fingerprint(references.stems, references.images, references.masks, held_out),
             "seed": workbench.seed,
         }
@@ -93,14 +127,20 @@ class SegmentationRecipe(Recipe):
                 mend="paint the masks of a few more frames",
             )
         statistics = self._statistics(clip)
+        lessons = Lessons(clip, train, self.evidence_input, self.lucid)
 
         def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
             return fit(
                 self,
                 workbench,
                 place,
-                module=lambda: self.module(statistics=statistics),
-                data=self._batches(learn, unseen, statistics, workbench.seed),
+                module=lambda: self.build(statistics),
+                data=self.data(
+                    **lessons.of(learn, unseen),
+                    statistics=statistics,
+                    steps_per_epoch=self.validate_every,
+                    seed=workbench.seed,
+                ),
                 validate=unseen is not None,
                 identity=identity if place == folder else {**identity, "learn": list(learn.stems)},
                 title=title,
@@ -147,13 +187,6 @@ class SegmentationRecipe(Recipe):
         runs.record(best, clip.runs(self.name))
         log.info("%s: trained in %.0f s, %s %.4f (%s)", self.name, best.seconds, self.monitor, score, protocol)
         return best
-
-    def _batches(
-        self, learn: References, unseen: References | None, statistics: ColourStatistics, seed: int
-    ) -> lightning.LightningDataModule:
-        return self.data(
-            train=learn, valid=unseen, statistics=statistics, steps_per_epoch=self.validate_every, seed=seed
-        )
 
     def _statistics(self, clip: Clip) -> ColourStatistics:
         stems = clip.stems

@@ -1,0 +1,115 @@
+"""Evidence as further input of a network: simulated for the hand-masked frames it learns from, and made-up ones."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.data.carried_masks import Side, Source
+from dreaming.data.evidence import ClipEvidence, Evidence
+from dreaming.data.evidence_channels import CHANNELS, Look, Stack, stack
+from dreaming.data.lucid import Lucid, Scene, gathered
+from dreaming.errors import ConfigError
+from dreaming.frames.clip import Clip
+from dreaming.frames.colour_model import lab_of
+from dreaming.frames.flow import consistent, resize_flow, warp
+from dreaming.frames.references import References
+
+Versions = NDArray[np.float16]
+"""(V, h, w, E), what may be known of one frame, in V versions."""
+
+
+@dataclass(frozen=True)
+class EvidenceInput:
+    """Which evidence a network is given, and how it is gathered.
+
+    Attributes:
+        evidence: How it is gathered.
+        channels: Names of the channels; colours are left out, since the network sees the frame.
+    """
+
+    evidence: Evidence
+    channels: Sequence[str]
+
+    def __post_init__(self) -> None:
+        for name in self.channels:
+            if name not in CHANNELS:
+                raise ConfigError(
+                    "evidence channels", found=name, expected=f"names among {', '.join(CHANNELS)}", mend="correct it"
+                )
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    @property
+    def _places(self) -> list[int]:
+        return [CHANNELS.index(name) for name in self.channels]
+
+    def of(self, clip: Clip, references: References) -> ClipEvidence:
+        """The evidence for a clip from these hand masks."""
+        return self.evidence.of(clip, references)
+
+    def at(self, known: ClipEvidence, stems: Iterable[str]) -> Iterator[tuple[str, Stack]]:
+        """Yield each named frame's input (E, h, w), in order."""
+        for stem, found in known.at(stems):
+            yield stem, found[self._places]
+
+    def simulated(self, known: ClipEvidence, stems: Iterable[str]) -> list[Versions]:
+        """What would be known of each of these hand-masked frames if it were none, in several versions each."""
+        return [
+            self._versions([known.simulated(simulation) for simulation in known.simulations(stem)]) for stem in stems
+        ]
+
+    def whole(self, known: ClipEvidence, stems: Sequence[str]) -> list[Versions]:
+        """What is known of frames that are not among the hand-masked ones, one version each."""
+        return [self._versions([found]) for _, found in known.at(stems)]
+
+    def _versions(self, stacks: Sequence[Stack]) -> Versions:
+        return np.stack([np.moveaxis(found[self._places], 0, 2) for found in stacks]).astype(np.float16)
+
+    def lucid(self, known: ClipEvidence, references: References, lucid: Lucid) -> tuple[References, list[Versions]]:
+        """Made-up frames at the evidence's working size, each with evidence from two made-up neighbours.
+
+        The neighbours' masks are carried along the real flow between the made-up frames, so that they arrive with the
+        errors that flow makes.
+        """
+        scenes, versions = [], []
+        for stem, scene, random in lucid.scenes(references, known.size):
+            neighbours = [scene.changed(lucid.motion, lucid.drift, random) for _ in range(2)]
+            scenes.append((stem, scene))
+            versions.append(self._versions([self._made_up(known, stem, scene, neighbours, lucid, random)]))
+        return gathered(scenes, lucid.soften), versions
+
+    def _made_up(
+        self,
+        known: ClipEvidence,
+        stem: str,
+        scene: Scene,
+        neighbours: Sequence[Scene],
+        lucid: Lucid,
+        random: np.random.Generator,
+    ) -> Stack:
+        settings = self.evidence
+        picture = scene.composed(lucid.soften)
+        lab = lab_of(picture)
+        sides, motions = [], []
+        for neighbour in neighbours:
+            other = neighbour.composed(lucid.soften)
+            here, there = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (picture, other))
+            back, forth = settings.flow.between(here, there), settings.flow.between(there, here)
+            arrived = resize_flow(back, known.size)
+            error = cv2.absdiff(warp(lab_of(other), arrived), lab).astype(np.float32).sum(axis=2)
+            sides.append(
+                Side(
+                    source=Source(stem, neighbour.mask.astype(np.uint8) * 255, stem),
+                    gap=int(random.integers(1, lucid.farthest + 1)),
+                    mask=warp(neighbour.mask.astype(np.float32), arrived),
+                    error=cv2.GaussianBlur(error, (0, 0), settings.error_sigma),
+                    visible=consistent(back, forth).astype(np.float32),
+                )
+            )
+            motions.append(arrived)
+        ratio = known.log_ratio(lab, [stem])
+        return stack(Look.at(lab, motions[0]), (sides[0], sides[1]), ratio, settings.blend, settings.reach)
