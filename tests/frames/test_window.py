@@ -79,7 +79,7 @@ def test_a_pixel_is_followed_from_where_it_has_come_to():
     np.testing.assert_allclose(found[0], first)
     np.testing.assert_allclose(found[1][0, :, 1], [1.5, 2.5, 3.5, 4.5, 5, 5])
     np.testing.assert_allclose(found[1][..., 0], 1.5)
-    larger = list(followed([Neighbour(None, first)], (6, 12)))[0]
+    larger = next(followed([Neighbour(None, first)], (6, 12)))
     np.testing.assert_allclose(larger, np.broadcast_to([3.0, 0.0], (6, 12, 2)))
 
 
