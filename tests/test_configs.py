@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import lightning
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,6 +14,8 @@ from omegaconf import OmegaConf
 
 from dreaming.cli.config import build, config_root, is_trusted, register_resolvers
 from dreaming.cli.values import check_values
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.guide import Guide
 from dreaming.maskers.base import Masker
 from dreaming.models.fit import Budget, Recipe, Workbench
 from dreaming.stages.base import Shard, Stage
@@ -101,6 +104,16 @@ def test_every_masker_writes_masks(composed, disc_clip, name):
         assert probability.shape == clip.size
         assert probability.min() >= 0
         assert probability.max() <= 1
+
+
+@pytest.mark.parametrize("name", choices("guide"))
+def test_every_guide_is_drawn(composed, disc_clip, name):
+    guide = build(composed("dream").guide[name])
+    assert isinstance(guide, Guide)
+    clip = disc_clip().clip
+    for stem, channels in guide.draw(clip, Layer("painted"), clip.stems[:2]):
+        assert channels.shape == (*clip.size, guide.channels), stem
+        assert channels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("name", choices("stage"))

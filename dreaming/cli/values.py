@@ -19,7 +19,7 @@ TOP = {
 }
 """What the keys take that no class does. A folder may be called 2024."""
 
-GROUPS = ("data", "model", "masker", "stage")
+GROUPS = ("data", "model", "masker", "guide", "stage")
 """What holds a node under each name."""
 
 

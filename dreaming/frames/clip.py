@@ -197,8 +197,12 @@ class Clip:
         """Where the user says which part of a keyframe is painted; optional."""
         return FrameFolder(self.path / "keyframes" / layer.folder / "masks")
 
-    def keyframes(self, layer: Layer) -> Keyframes:
+    def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
         """A layer's keyframes in memory, with the frames they are painted on.
+
+        Args:
+            layer: The layer.
+            frames: Where the frames are taken from, such as ``filtered``; None for the clip's own.
 
         Raises:
             KeyframeError: If a keyframe has no frame of its name, its mask is empty, or there are none.
@@ -228,20 +232,29 @@ class Clip:
                     expected="white where the keyframe is painted",
                     mend="paint it again, or remove it to learn from the whole keyframe",
                 )
-        whole = np.ones(self.size, bool)
+        whole, sources = np.ones(self.size, bool), frames or self.frames
         return Keyframes(
             tuple(folder.stems),
-            sources=np.stack([self.frames.read(stem) for stem in folder.stems]),
+            sources=np.stack([sources.read(stem, self.size) for stem in folder.stems]),
             styled=np.stack([folder.read(stem, self.size) for stem in folder.stems]),
             masks=np.stack([masks.read_mask(stem, self.size) if stem in masks else whole for stem in folder.stems]),
         )
 
     # -- what dreaming makes
 
+    @property
+    def filtered(self) -> FrameFolder:
+        """The frames, rid of noise along time."""
+        return FrameFolder(self.path / "filtered")
+
     def masks(self, part: str, masker: str) -> FrameFolder:
         """8-bit foreground probability of each frame."""
         middle = () if self.parts in ([SUBJECT], []) else (part,)
         return FrameFolder(self.path.joinpath("masks", *middle, masker))
+
+    def guides(self, layer: Layer) -> Path:
+        """Where a layer's guides lie, a folder for each."""
+        return self.path / "guides" / layer.name
 
     def styled(self, layer: Layer) -> FrameFolder:
         """The stylised frames of a layer."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
+from dreaming.frames.manifest import fingerprint, fingerprint_files
 
 Channels = NDArray[np.uint8]
 """(H, W, C) uint8, a guide of C channels."""
@@ -21,6 +22,12 @@ class Guide(ABC):
     Subclasses are dataclasses: their fields are their config, and tell one result from another
     (``frames.manifest.describe``).
     """
+
+    def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
+        """Fingerprint of each thing, beside its config, that it is drawn from, by name."""
+        painted = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
+        keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in painted])
+        return {"frames": clip.frames_identity, "keyframes": keyframes}
 
     @property
     @abstractmethod

@@ -51,6 +51,11 @@ class Stage(ABC):
     shard: Shard = field(default_factory=Shard, kw_only=True, metadata=NO_EFFECT)
     writers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the stages whose outputs it reads, configured as it is."""
+        return self.reads
+
     @abstractmethod
     def skips(self, clip: Clip) -> str | None:
         """Why there is nothing to do for this clip, in a few words; None if there is."""

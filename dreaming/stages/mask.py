@@ -1,7 +1,7 @@
 """The ``mask`` stage: every selected masker, fitted and run over all frames of every part."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.errors import MaskError
+from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker
 from dreaming.stages.base import Stage
 
@@ -24,12 +26,19 @@ class MaskStage(Stage):
 
     Attributes:
         maskers: The selected maskers by name.
+        smooth: How the masks are averaged over time; None: not.
     """
 
     name: ClassVar[str] = "mask"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
+    smooth: Smoothing | None = None
+
+    def __post_init__(self) -> None:
+        if self.smooth is not None and self.smooth.sigma is None:
+            # Smoothing that is off is as none: its other keys make no mask again.
+            self.smooth = None
 
     def skips(self, clip: Clip) -> str | None:
         """Without hand masks there is nothing to learn from."""
@@ -61,11 +70,16 @@ class MaskStage(Stage):
             return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            return _as_pictures(masker.fit(clip, references), clip, stems)
+            return _as_pictures(self._predict(masker.fit(clip, references), clip, stems))
 
         self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
 
+    def _predict(self, masker: Masker, clip: Clip, stems: list[str]) -> Iterator[tuple[str, Probability]]:
+        if self.smooth is None:
+            return masker.predict(clip, stems)
+        return self.smooth.smooth(clip, lambda wanted: masker.predict(clip, wanted), stems)
 
-def _as_pictures(masker: Masker, clip: Clip, stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    for stem, probability in masker.predict(clip, stems):
+
+def _as_pictures(masks: Iterable[tuple[str, Probability]]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for stem, probability in masks:
         yield stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)

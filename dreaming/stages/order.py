@@ -8,15 +8,15 @@ from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
-ORDER = ("draw", "extract", "flow", "mask", "stylise", "composite", "evaluate", "report")
-"""All stages, in the order in which they run; ``draw`` only where it is named."""
+ORDER = ("draw", "extract", "flow", "mask", "filter", "guide", "stylise", "composite", "preview", "evaluate", "report")
+"""All stages, in the order in which they run; ``draw`` and ``preview`` only where they are named."""
 
 
 def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
     """The named stages and those whose outputs they read, in order."""
     wanted, open_ends = set(named), list(named)
     while open_ends:
-        for needed in stages[open_ends.pop()].reads:
+        for needed in stages[open_ends.pop()].inputs:
             if needed in stages and needed not in wanted:
                 wanted.add(needed)
                 open_ends.append(needed)

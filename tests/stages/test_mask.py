@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from dreaming.errors import MaskError
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import FrameMasker
+from dreaming.stages.base import Shard
 from dreaming.stages.mask import MaskStage
 
 
@@ -71,3 +74,19 @@ def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
     assert "no hand masks" in (MaskStage({}).skips(disc_clip("bare", masks=()).clip) or "")
     with pytest.raises(MaskError, match="at least 2"):
         MaskStage({"colour": NearestColour()}).run(disc_clip("one", masks=(4,)).clip)
+
+
+def test_masks_are_smoothed_over_time_where_asked_and_shards_agree(disc_clip):
+    whole, shared, plain = (disc_clip(name) for name in ("whole", "shared", "plain"))
+    smooth = Smoothing(DisFlow(), sigma=2.0, radius=2, along_flow=False)
+    MaskStage({"colour": NearestColour()}, smooth).run(whole.clip)
+    for index in (2, 1):
+        MaskStage({"colour": NearestColour()}, smooth, shard=Shard(index, 2)).run(shared.clip)
+    MaskStage({"colour": NearestColour()}, Smoothing(DisFlow(), sigma=None)).run(plain.clip)
+    masks = [drawing.clip.masks("subject", "colour") for drawing in (whole, shared, plain)]
+    weights = np.exp(-(np.arange(-2, 3) ** 2) / 8)
+    near = [masks[2].read_probability(f"{number:04d}") for number in range(2, 7)]
+    expected = np.tensordot(weights / weights.sum(), near, 1)
+    np.testing.assert_allclose(masks[0].read_probability("0004"), expected, atol=1 / 255)
+    for stem in whole.stems:
+        assert np.array_equal(masks[0].read_probability(stem), masks[1].read_probability(stem))

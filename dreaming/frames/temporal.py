@@ -1,0 +1,120 @@
+"""What is averaged over time: colours by the time-aware bilateral filter, masks by a Gaussian over frames."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import cv2
+import numpy as np
+
+from dreaming.frames.arrays import Image, Probability
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow, warp
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.folder import ahead
+from dreaming.frames.manifest import NO_EFFECT
+from dreaming.frames.window import Read, Surroundings, check_window, followed, sliding
+
+
+@dataclass(frozen=True)
+class Bilateral:
+    """The time-aware bilateral filter of few-shot patch-based training (Texler et al., SIGGRAPH 2020, section 4).
+
+    A pixel becomes the mean of the colours found at the places where it lies in the frames around it, each weighted by
+    exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program gives a past frame the weight of
+    another one; here both sides are weighted alike, and the mean is rounded, not cut off.
+
+    Attributes:
+        radius: Frames before and behind that are looked at.
+        time_sigma: Of the Gaussian over frames.
+        colour_sigma: Of the Gaussian over the distance between colours in RGB, in grey levels.
+        workers: Frames filtered at once.
+    """
+
+    radius: int = 15
+    time_sigma: float = 5.0
+    colour_sigma: float = 27.6
+    workers: int = field(default=2, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        check_window("stage.filter.bilateral", self.radius, self.time_sigma)
+        check_window("stage.filter.bilateral", self.radius, self.colour_sigma)
+
+    def filter(self, clip: Clip, flows: FlowCache, stems: Sequence[str]) -> Iterator[tuple[str, Image]]:
+        """Yield each named frame filtered, in order, the same whatever else is asked for; holds one window of frames.
+
+        Args:
+            clip: The clip.
+            flows: Its flow, complete.
+            stems: Names of frames, in order.
+        """
+        windows = sliding(clip.stems, stems, self.radius, clip.frames.read_ahead, flows)
+        yield from ahead(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+
+    def mean(self, around: Surroundings[Image]) -> Image:
+        """One frame filtered, (H, W, 3) RGB."""
+        centre = around.picture
+        total, weights = centre.astype(np.float32), np.ones(centre.shape[:2], np.float32)
+        # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
+        alike = np.exp(-0.5 * np.square(np.arange(256) / self.colour_sigma)).astype(np.float32)
+        for side in around.sides:
+            for steps, (neighbour, flow) in enumerate(zip(side, followed(side, centre.shape[:2]), strict=True), 1):
+                found = warp(neighbour.picture, flow)
+                red, green, blue = cv2.split(cv2.LUT(cv2.absdiff(found, centre), alike))
+                near = math.exp(-0.5 * (steps / self.time_sigma) ** 2)
+                weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
+                weights += weight
+                cv2.accumulateProduct(found.astype(np.float32), cv2.merge([weight] * 3), total)
+        return np.rint(total / weights[..., None]).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """A Gaussian over frames, for masks that flicker; its weights are renormalised at the clip's ends.
+
+    Attributes:
+        flow: How flow is computed.
+        sigma: Of the Gaussian, in frames; None: no smoothing.
+        radius: Frames before and behind that are looked at.
+        along_flow: Follow each pixel along the flow; else what stands at the same place is averaged.
+        workers: Frames smoothed at once.
+    """
+
+    flow: DisFlow
+    sigma: float | None = None
+    radius: int = 10
+    along_flow: bool = True
+    workers: int = field(default=2, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None:
+            check_window("stage.mask.smooth", self.radius, self.sigma)
+
+    def smooth(self, clip: Clip, predict: Read[Probability], stems: Sequence[str]) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's mask averaged, in order, the same whatever else is asked for; holds one window.
+
+        Args:
+            clip: The clip.
+            predict: Gives the masks of named frames, (H, W) in 0..1; those around the ones asked for are asked of it.
+            stems: Names of frames, in order.
+        """
+        flows = None
+        if self.along_flow and len(clip.stems) > 1:
+            flows = FlowCache(clip, self.flow)
+            flows.complete(workers=self.workers)
+        windows = sliding(clip.stems, stems, self.radius, predict, flows)
+        yield from ahead(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+
+    def mean(self, around: Surroundings[Probability]) -> Probability:
+        """One mask averaged, (H, W) in 0..1."""
+        assert self.sigma is not None, "there is nothing to smooth"
+        total, weights = around.picture.astype(np.float32), 1.0
+        for side in around.sides:
+            flows = followed(side, total.shape[:2]) if self.along_flow else repeat(None)
+            for steps, (neighbour, flow) in enumerate(zip(side, flows, strict=False), 1):
+                weight = math.exp(-0.5 * (steps / self.sigma) ** 2)
+                found = neighbour.picture if flow is None else warp(neighbour.picture, flow)
+                cv2.scaleAdd(np.asarray(found, np.float32), weight, total, total)
+                weights += weight
+        return total / np.float32(weights)

@@ -1,0 +1,104 @@
+"""A window that slides over a clip: each frame with the frames around it, and the flow that leads to them."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Flow, Size
+from dreaming.frames.flow import chain, resize_flow
+from dreaming.frames.flow_cache import FlowCache
+
+Picture = TypeVar("Picture", bound=NDArray[Any])
+Read = Callable[[list[str]], Iterable[tuple[str, Picture]]]
+"""Gives the pictures of named frames, in order, one by one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbour(Generic[Picture]):
+    """A frame near another one.
+
+    Attributes:
+        picture: (H, W) or (H, W, C).
+        flow: (h, w, 2) in pixels of the working size, from the next frame on the way to the other one to this; None
+            where no flow was asked for.
+    """
+
+    picture: Picture
+    flow: Flow | None
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings(Generic[Picture]):
+    """A frame with those around it.
+
+    Attributes:
+        stem: The frame's name.
+        picture: The frame, (H, W) or (H, W, C).
+        sides: Those before it and those behind it, each nearest first, fewer at the clip's ends.
+    """
+
+    stem: str
+    picture: Picture
+    sides: tuple[Sequence[Neighbour[Picture]], Sequence[Neighbour[Picture]]]
+
+
+def sliding(
+    names: Sequence[str], wanted: Sequence[str], radius: int, read: Read[Picture], flows: FlowCache | None
+) -> Iterator[Surroundings[Picture]]:
+    """Yield wanted frames with all frames up to ``radius`` places away; each picture and flow is read once.
+
+    Args:
+        names: All frames of the clip, in order.
+        wanted: Those to yield, in order.
+        radius: How far the window reaches, in frames.
+        read: Reads the frames needed.
+        flows: The clip's flow; None: the surroundings have none.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    centres = [places[stem] for stem in wanted]
+    assert centres == sorted(centres), "the window slides one way"
+    windows = [range(max(0, centre - radius), min(len(names), centre + radius + 1)) for centre in centres]
+    pictures = iter(read([names[place] for place in sorted(set().union(*windows))]))
+    held: dict[int, Picture] = {}
+    motion: dict[int, tuple[Flow, Flow]] = {}
+    for centre, window in zip(centres, windows, strict=True):
+        held = {place: held[place] for place in window if place in held}
+        while window[-1] not in held:
+            stem, picture = next(pictures)
+            held[places[stem]] = picture
+        if flows is not None:
+            motion = {
+                place: motion.get(place) or flows.both_ways(names[place], names[place + 1]) for place in window[:-1]
+            }
+        before = [Neighbour(held[p], motion[p][1] if motion else None) for p in range(centre - 1, window[0] - 1, -1)]
+        behind = [Neighbour(held[p], motion[p - 1][0] if motion else None) for p in range(centre + 1, window[-1] + 1)]
+        yield Surroundings(names[centre], held[centre], (before, behind))
+
+
+def followed(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
+    """Where the pixels of a frame lie in one frame after another on one side of it, (H, W, 2) in pixels of ``size``.
+
+    Flows are chained at their working size, and pixels sampled once, so that what is far away is as sharp as what is
+    near.
+    """
+    chained: Flow | None = None
+    for neighbour in side:
+        assert neighbour.flow is not None
+        chained = neighbour.flow if chained is None else chain(chained, neighbour.flow)
+        yield resize_flow(chained, size)
+
+
+def check_window(where: str, radius: int, sigma: float) -> None:
+    """Refuse a window over time that is none.
+
+    Raises:
+        ConfigError: If the radius is below 1 frame or sigma is not above 0.
+    """
+    if radius < 1:
+        raise ConfigError(f"{where}.radius", found=str(radius), expected="1 frame or more", mend="correct it")
+    if not 0 < sigma < math.inf:
+        raise ConfigError(where, found=f"a sigma of {sigma}", expected="above 0", mend="correct it")

@@ -1,0 +1,45 @@
+"""The ``filter`` stage: frames rid of noise along time, from which a style is learnt and applied with less flicker."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.temporal import Bilateral
+from dreaming.stages.base import Stage
+
+
+@dataclass
+class FilterStage(Stage):
+    """Write every frame, filtered along the flow, to ``filtered/``.
+
+    Attributes:
+        flow: How flow is computed.
+        bilateral: The filter.
+    """
+
+    name: ClassVar[str] = "filter"
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
+
+    flow: DisFlow
+    bilateral: Bilateral = field(default_factory=Bilateral)
+
+    def skips(self, clip: Clip) -> str | None:
+        """There is always something to filter."""
+        return None
+
+    def run(self, clip: Clip) -> None:
+        """Filter the frames that are missing."""
+        manifest = self.manifest(frames=clip.frames_identity)
+
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            flows = FlowCache(clip, self.flow)
+            flows.complete(workers=self.writers)
+            return self.bilateral.filter(clip, flows, stems)
+
+        self.complete(clip, clip.filtered, clip.stems, lambda: manifest, make)

@@ -1,0 +1,61 @@
+"""The ``guide`` stage: what the style network sees beside the frame, drawn for every layer."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.folder import discard_unfinished
+from dreaming.frames.guide import Guide
+from dreaming.frames.guide_folder import GuideFolder, choose
+from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.stages.base import Stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class GuideStage(Stage):
+    """Write each chosen guide of each layer to ``guides/<layer>/<guide>/``, as pictures of three channels.
+
+    Attributes:
+        available: The guides that the config knows, by name.
+        guides: Those to draw: names of available ones, and folders of pictures of the user's own.
+    """
+
+    name: ClassVar[str] = "guide"
+    reads: ClassVar[tuple[str, ...]] = ("extract", "mask")
+
+    available: Mapping[str, Guide] = field(metadata=NO_EFFECT)
+    guides: Sequence[str] = field(default=(), metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        self.chosen = choose(self.available, self.guides)
+
+    def skips(self, clip: Clip) -> str | None:
+        """Guides are drawn for layers, and only those that were chosen."""
+        if not self.chosen:
+            return "no guide is chosen (stage.guide.guides)"
+        return None if clip.layers else "the clip has no keyframes"
+
+    def run(self, clip: Clip) -> None:
+        """Draw the frames that are missing."""
+        for layer in clip.layers:
+            for name, guide in self.chosen.items():
+                self._draw(clip, layer, name, guide)
+
+    def _draw(self, clip: Clip, layer: Layer, name: str, guide: Guide) -> None:
+        folder = GuideFolder(clip.guides(layer) / name, guide.channels)
+        manifest = Manifest(self.name, self.version, describe(guide), guide.inputs(clip, layer))
+
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            for pictures in folder.pictures:
+                discard_unfinished(pictures.path, (f"{stem}.png" for stem in stems))
+            return guide.draw(clip, layer, stems)
+
+        self.complete(clip, folder, clip.stems, lambda: manifest, make)

@@ -1,0 +1,124 @@
+"""The ``preview`` stage: a few frames beside their stylised versions, to judge by before all are rendered."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Image
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import resize_image
+from dreaming.frames.folder import FrameFolder
+from dreaming.frames.layer_masks import LayerMasks
+from dreaming.frames.video_writer import write_video
+from dreaming.stages.base import Shard, Stage
+from dreaming.stages.composite import CompositeStage
+from dreaming.stages.stylise import StyliseStage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stretch(Shard):
+    """A share that is every ``every``-th frame from the ``start``-th to the ``end``-th, counted from 1."""
+
+    start: int = 1
+    end: int | None = None
+    every: int = 1
+
+    def take(self, stems: Sequence[str]) -> list[str]:
+        """The names that fall to this share."""
+        return list(stems[self.start - 1 : self.end : self.every])
+
+    def __str__(self) -> str:
+        return f"{self.start}-to-{self.end}-by-{self.every}"
+
+
+@dataclass
+class PreviewStage(Stage):
+    """Write ``preview.mp4``: the source on the left, the result on the right.
+
+    Frames are stylised at their full size, for strokes look otherwise at another, and kept: what a preview has
+    rendered, and a style that it had to train, is not made again by the whole run. Where masks are there the layers are
+    patched together; else each stands beside the source.
+
+    Attributes:
+        stylise: Makes the stylised frames that are missing.
+        composite: Patches them together.
+        start: First frame, counted from 1.
+        end: Last frame; None for the clip's last.
+        frames: Most frames that are shown; of a longer range, every second, third, ... is taken.
+        width: Of each picture in the video, in pixels; never larger than the frames.
+        fps: Frames of the clip a second; a frame is shown for those left out after it, too.
+        crf: Constant rate factor; lower is better and larger.
+        preset: The encoder's speed preset.
+    """
+
+    name: ClassVar[str] = "preview"
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
+
+    stylise: StyliseStage
+    composite: CompositeStage
+    start: int = 1
+    end: int | None = None
+    frames: int = 24
+    width: int = 480
+    fps: float = 24.0
+    crf: int = 23
+    preset: str | None = "veryfast"
+
+    def __post_init__(self) -> None:
+        for key, least in (("start", 1), ("frames", 1), ("width", 16), ("end", self.start)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                expected = f"{least} or more"
+                raise ConfigError(f"stage.preview.{key}", found=str(value), expected=expected, mend="correct it")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the style needs; masks only where they are there already."""
+        return tuple(dict.fromkeys([*self.reads, *self.stylise.inputs]))
+
+    def skips(self, clip: Clip) -> str | None:
+        """Without keyframes there is no style to show."""
+        return None if clip.layers else "the clip has no keyframes"
+
+    def run(self, clip: Clip) -> None:
+        """Stylise the chosen frames where they are missing, and make the video."""
+        stretch = self._stretch(clip)
+        stems = stretch.take(clip.stems)
+        replace(self.stylise, shard=stretch, writers=self.writers).run(clip)
+        columns = [clip.frames, *self._results(clip, stretch, stems)]
+        path = clip.path / "preview.mp4"
+        write_video(
+            path, self._rows(columns, stems, clip), fps=self.fps / stretch.every, crf=self.crf, preset=self.preset
+        )
+        log.info("%s: %d frames, %s to %s", path, len(stems), stems[0], stems[-1])
+
+    def _stretch(self, clip: Clip) -> Stretch:
+        count = len(clip.stems[self.start - 1 : self.end])
+        if not count:
+            raise ConfigError(
+                "stage.preview.start", found=str(self.start), expected=f"1 to {len(clip.stems)}", mend="correct it"
+            )
+        return Stretch(start=self.start, end=self.end, every=math.ceil(count / self.frames))
+
+    def _results(self, clip: Clip, stretch: Stretch, stems: Sequence[str]) -> list[FrameFolder]:
+        cut_by = LayerMasks(self.composite.maskers, self.composite.masker)
+        masks = [cut_by.folder(clip, layer) for layer in clip.layers]
+        if all(folder is None or set(stems) <= set(folder.stems) for folder in masks):
+            replace(self.composite, shard=stretch, writers=self.writers).run(clip)
+            return [clip.composite]
+        log.info("preview: without masks, which are not there yet, each layer fills the frame")
+        return [clip.styled(layer) for layer in clip.layers]
+
+    def _rows(self, columns: Sequence[FrameFolder], stems: Sequence[str], clip: Clip) -> Iterator[Image]:
+        height, width = clip.size
+        share = min(1.0, self.width / width)
+        size = round(height * share), round(width * share)
+        for stem in stems:
+            yield np.hstack([resize_image(folder.read(stem, clip.size), size) for folder in columns])

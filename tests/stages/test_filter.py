@@ -1,0 +1,51 @@
+"""The filter stage: every frame, once, in shards as in one go, made again where its config changes."""
+
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.temporal import Bilateral
+from dreaming.stages.base import Shard
+from dreaming.stages.filter import FilterStage
+
+
+def files(drawing):
+    return {path.name: path.read_bytes() for path in (drawing.path / "filtered").glob("*.png")}
+
+
+def stamps(drawing):
+    return [path.stat().st_mtime_ns for path in sorted((drawing.path / "filtered").glob("*.png"))]
+
+
+def test_shards_together_make_what_one_makes(disc_clip):
+    whole, shared = (disc_clip(name, masks=(), keyframes=()) for name in ("whole", "shared"))
+    FilterStage(DisFlow()).run(whole.clip)
+    assert whole.clip.filtered.stems == whole.stems
+    for index in (2, 1):
+        FilterStage(DisFlow(), shard=Shard(index, 2)).run(shared.clip)
+    assert files(shared) == files(whole)
+
+
+def test_it_is_done_until_its_config_changes(disc_clip):
+    drawing = disc_clip(masks=(), keyframes=())
+    FilterStage(DisFlow(), Bilateral(radius=2)).run(drawing.clip)
+    made = stamps(drawing)
+    FilterStage(DisFlow(), Bilateral(radius=2, workers=1)).run(drawing.clip)
+    assert stamps(drawing) == made
+    before = files(drawing)
+    FilterStage(DisFlow(), Bilateral(radius=1)).run(drawing.clip)
+    assert files(drawing) != before
+
+
+def test_keyframes_are_learnt_on_the_filtered_frames_where_asked(disc_clip):
+    clip = disc_clip(masks=(), keyframes=(4,)).clip
+    FilterStage(DisFlow()).run(clip)
+    (layer,) = clip.layers
+    plain, filtered = clip.keyframes(layer), clip.keyframes(layer, clip.filtered)
+    assert (filtered.sources[0] == clip.filtered.read("0004")).all()
+    assert (plain.sources[0] == clip.frames.read("0004")).all()
+    assert (plain.sources != filtered.sources).any()
+
+
+def test_a_single_frame_is_its_own_mean(disc_clip):
+    clip = disc_clip(count=1, masks=(), keyframes=()).clip
+    assert FilterStage(DisFlow()).skips(clip) is None
+    FilterStage(DisFlow()).run(clip)
+    assert (clip.filtered.read("0001") == clip.frames.read("0001")).all()

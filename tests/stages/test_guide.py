@@ -1,0 +1,72 @@
+"""The guide stage: every chosen guide of every layer, completed, shared out and made again like any other folder."""
+
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.frames.edge_guide import EdgeGuide
+from dreaming.frames.guide import Guide
+from dreaming.frames.guide_folder import GuideFolder, GuideStack
+from dreaming.frames.position_guide import PositionGuide
+from dreaming.stages.base import Shard
+from dreaming.stages.guide import GuideStage
+
+
+class Five(Guide):
+    """Five channels, two pictures; all of the stem's number."""
+
+    channels = 5
+
+    def draw(self, clip, layer, stems):
+        for stem in stems:
+            yield stem, np.full((*clip.size, 5), int(stem), np.uint8)
+
+
+GUIDES = {"edges": EdgeGuide(), "position": PositionGuide(), "five": Five()}
+
+
+def test_chosen_guides_of_all_layers_are_written_and_read_back(disc_clip):
+    drawing = disc_clip()
+    drawing.save("keyframes/other/0002.png", drawing.styled["0002"])
+    (drawing.path / "clip.yaml").write_text("layers: [{name: painted}, {name: other, part: subject}]")
+    clip = drawing.clip
+    GuideStage(GUIDES, ["five", "edges"]).run(clip)
+    for layer in clip.layers:
+        assert sorted(path.name for path in clip.guides(layer).iterdir()) == ["edges", "five"]
+        stack = GuideStack(clip, layer, {name: GUIDES[name] for name in ("five", "edges")})
+        for stem in clip.stems:
+            found = stack.read(stem)
+            assert (found[..., :5] == int(stem)).all()
+            assert np.array_equal(found[..., 5:], EdgeGuide().edges(clip.frames.read(stem)))
+
+
+def test_shards_together_and_a_second_run_change_nothing(disc_clip):
+    drawing = disc_clip()
+    for index in (2, 1):
+        GuideStage(GUIDES, ["five"], shard=Shard(index, 2)).run(drawing.clip)
+    folder = GuideFolder(drawing.path / "guides/painted/five", 5)
+    assert folder.stems == drawing.stems
+    (drawing.path / "guides/painted/five/2/0003.png").unlink()
+    (drawing.path / "guides/painted/five/1/.0003.png.x.part").touch()
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.png") if path.stem != "0003"}
+    GuideStage(GUIDES, ["five"]).run(drawing.clip)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (folder.read("0003") == 3).all()
+    assert not list(folder.path.rglob("*.part"))
+
+
+def test_another_config_draws_again(disc_clip):
+    drawing = disc_clip()
+    GuideStage(GUIDES, ["edges"]).run(drawing.clip)
+    read = lambda: GuideFolder(drawing.path / "guides/painted/edges", 1).read("0004")  # noqa: E731
+    before = read()
+    GuideStage({"edges": EdgeGuide(full=5.0)}, ["edges"]).run(drawing.clip)
+    assert (read() != before).any()
+
+
+def test_it_is_skipped_where_nothing_is_to_be_drawn_and_refuses_what_is_no_guide(disc_clip):
+    assert "no guide is chosen" in GuideStage(GUIDES).skips(disc_clip("none").clip)
+    assert GuideStage(GUIDES, ["five"]).skips(disc_clip("bare", keyframes=()).clip) == "the clip has no keyframes"
+    assert GuideStage(GUIDES, ["five"]).skips(disc_clip("clip").clip) is None
+    with pytest.raises(ConfigError, match=r"stage\.guide\.guides"):
+        GuideStage(GUIDES, ["gaus"])

@@ -1,0 +1,107 @@
+"""The preview: a range of frames beside the result, rendered where it is not there yet, and kept."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.frames.manifest import Manifest
+from dreaming.frames.video import probe, read_frames
+from dreaming.stages.base import Stage
+from dreaming.stages.composite import CompositeStage
+from dreaming.stages.preview import PreviewStage, Stretch
+
+
+@dataclass
+class Inverting(Stage):
+    """In place of a trained style, which takes minutes: every layer is the frame in its opposite colours."""
+
+    name: ClassVar[str] = "stylise"
+    reads: ClassVar[tuple[str, ...]] = ("extract", "filter")
+
+    def skips(self, clip):
+        return None
+
+    def run(self, clip):
+        def make(stems):
+            return ((stem, 255 - clip.frames.read(stem)) for stem in stems)
+
+        for layer in clip.layers:
+            self.complete(clip, clip.styled(layer), clip.stems, self.manifest, make)
+
+
+def stage(**config):
+    return PreviewStage(Inverting(), CompositeStage(["drawn"], feather=0.0), **config)
+
+
+def shown(drawing):
+    path = drawing.path / "preview.mp4"
+    return [image for _, image in read_frames(path)] if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("config", "stems"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"frames": 3}, [1, 4, 7]),
+        ({"start": 3, "end": 5}, [3, 4, 5]),
+        ({"start": 3, "frames": 2}, [3, 6]),
+        ({"start": 8}, [8]),
+    ],
+)
+def test_only_the_frames_shown_are_rendered(disc_clip, config, stems):
+    drawing = disc_clip(masks=(), size=(32, 64))
+    stage(**config).run(drawing.clip)
+    assert [int(stem) for stem in drawing.clip.styled(drawing.clip.layers[0]).stems] == stems
+    video = shown(drawing)
+    assert len(video) == len(stems)
+    first = drawing.images[f"{stems[0]:04d}"]
+    assert np.abs(video[0] - np.hstack([first, 255 - first]).astype(int)).mean() < 16
+
+
+def test_what_was_rendered_is_kept_for_the_whole_run(disc_clip):
+    drawing = disc_clip(masks=())
+    stage(frames=3).run(drawing.clip)
+    before = {path: path.stat().st_mtime_ns for path in (drawing.path / "styled/painted").glob("*.png")}
+    Inverting().run(drawing.clip)
+    assert len(before) == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert drawing.clip.styled(drawing.clip.layers[0]).stems == drawing.stems
+
+
+def test_layers_are_patched_together_where_masks_are_there(disc_clip):
+    drawing = disc_clip(size=(32, 64))
+    stage().run(drawing.clip)
+    assert not (drawing.path / "composite").exists(), "without masks the layer fills the frame"
+    for stem, mask in drawing.truth.items():
+        drawing.save(f"masks/drawn/{stem}.png", mask)
+    Manifest("mask", 1, {}, {}).write(drawing.path / "masks/drawn/manifest.json")
+    stage().run(drawing.clip)
+    right = shown(drawing)[3][:, 64:].astype(int)
+    disc, image = drawing.truth["0004"], drawing.images["0004"].astype(int)
+    assert np.abs(right - np.where(disc[..., None], 255 - image, image)).mean() < 16
+
+
+def test_the_video_is_of_reduced_size_and_of_the_clips_time(disc_clip):
+    drawing = disc_clip(masks=(), size=(40, 96))
+    stage(width=48, frames=4, fps=24.0).run(drawing.clip)
+    assert shown(drawing)[0].shape == (20, 96, 3)
+    facts = probe(drawing.path / "preview.mp4")
+    assert float((facts.pts[1] - facts.pts[0]) * facts.time_base) == pytest.approx(2 / 24)
+
+
+def test_it_needs_what_the_style_needs_and_a_range_of_frames(disc_clip):
+    assert stage().inputs == ("extract", "filter")
+    assert stage().skips(disc_clip("bare", keyframes=()).clip) == "the clip has no keyframes"
+    with pytest.raises(ConfigError, match=r"stage\.preview\.start.*1 to 8"):
+        stage(start=9).run(disc_clip("short").clip)
+    for wrong in ({"start": 0}, {"end": 0}, {"frames": 0}, {"width": 1}):
+        with pytest.raises(ConfigError, match=rf"stage\.preview\.{next(iter(wrong))}"):
+            stage(**wrong)
+
+
+def test_a_stretch_has_a_name_of_its_own():
+    names = {str(Stretch(start=s, end=e, every=n)) for s in (1, 2) for e in (None, 9) for n in (1, 3)}
+    assert len(names) == 8
