@@ -60,7 +60,9 @@ def test_made_up_frames_have_evidence_that_agrees_with_their_masks(clip, referen
 def test_lessons_know_nothing_of_what_is_left_out(clip, references):
     """The left-out frame's mask may change as it likes: lessons and evidence for it stay the same."""
     learn, unseen = references.without(["0004"]), references.select(["0004"])
-    poisoned = replace(references, masks=np.where([[[False]], [[True]], [[False]]], ~references.masks, references.masks))
+    poisoned = replace(
+        references, masks=np.where([[[False]], [[True]], [[False]]], ~references.masks, references.masks)
+    )
     one, other = (
         Lessons(clip, every, INPUT, LUCID).of(learn, every.select(["0004"])) for every in (references, poisoned)
     )

@@ -1,5 +1,6 @@
 """A network as a masker: trained once, then loaded; its masks find the disc."""
 
+from dataclasses import replace
 from functools import partial
 
 import lightning
@@ -7,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from dreaming.data.evidence import Evidence
+from dreaming.data.evidence_input import EvidenceInput
+from dreaming.data.lucid import Lucid
 from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.errors import ConfigError
+from dreaming.frames.flow import DisFlow
 from dreaming.maskers.network import NetworkMasker
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
@@ -49,3 +55,36 @@ def test_loading_gives_the_same_masks_as_training(masker, disc_clip):
     again = NetworkMasker(masker.recipe, masker.workbench).fit(clip, references)
     for stem, probability in again.predict(clip, clip.stems[:2]):
         assert np.array_equal(probability, first[stem])
+
+
+def test_a_network_with_evidence_and_made_up_frames_finds_the_disc_from_two_masks(masker, disc_clip):
+    drawing = disc_clip(masks=(1, 8))
+    clip = drawing.clip
+    references = clip.references("subject", clip.stems)
+    evidence = Evidence(DisFlow(scale=1.0), short_side=None, there_and_back=2, reach=8.0)
+    recipe = replace(
+        masker.recipe,
+        inputs=("rgb", "evidence"),
+        evidence=EvidenceInput(evidence, ("near_mask", "blend", "distance")),
+        lucid=Lucid(count=2, short_side=None),
+    )
+    found = dict(NetworkMasker(recipe, masker.workbench).fit(clip, references).predict(clip, clip.stems[2:5]))
+    assert list(found) == clip.stems[2:5]
+    for stem, probability in found.items():
+        truth = drawing.truth[stem]
+        overlap = ((probability > 0.5) & truth).sum() / ((probability > 0.5) | truth).sum()
+        assert overlap > 0.8, stem
+
+
+def test_evidence_that_is_not_an_input_does_not_tell_trainings_apart(masker, disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+
+    def identity(**changes):
+        return replace(masker.recipe, **changes).identity(clip, references, masker.workbench)
+
+    evidence = EvidenceInput(Evidence(DisFlow(scale=1.0)), ("blend",))
+    assert identity(evidence=evidence) == identity()
+    assert identity(evidence=evidence, inputs=("rgb", "evidence")) != identity(inputs=("rgb",))
+    with pytest.raises(ConfigError, match=r"model\.unet\.inputs: found flow, expected rgb, and any of position"):
+        identity(inputs=("rgb", "flow"))
