@@ -16,7 +16,7 @@ def dream(config: DictConfig) -> None:
     config = with_clip_settings(config, HydraConfig.get().overrides.task)
     given = {"shard": parse_shard(config), "writers": thread_count(config)}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    order.run(Clip(clip_path(config)), list(config.stages), stages)
+    order.run(Clip(clip_path(config), protocol=config.stage.mask.protocol), list(config.stages), stages)
 
 
 def main() -> None:

@@ -109,11 +109,14 @@ class SegmentationDataModule(SteppedDataModule):
         rows, columns = (
             mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
         )
+        pixels = self.gathered(frame, rows, columns)
+        return RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+
+    def gathered(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Pixels (B, S, S, 4) of the named frames (B,), rows and columns (B, S)."""
         # A pixel's four bytes are moved as one number.
         words = self.pixels.view(torch.int32)[..., 0]
-        gathered = words[frame[:, None, None], rows[:, :, None], columns[:, None, :]]
-        pixels = gathered[..., None].view(torch.uint8)
-        return RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+        return words[frame[:, None, None], rows[:, :, None], columns[:, None, :]][..., None].view(torch.uint8)
 
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
@@ -144,9 +147,12 @@ class SegmentationDataModule(SteppedDataModule):
             return self.augmented(cast(RawCrops, batch))
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
-        image = pixels.movedim(3, 1).float() / 255
         places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
-        return MaskSample(image=image[:, :3], mask=(image[:, 3:] > 0.5).float(), places=places)
+        return self.sample(pixels.movedim(3, 1).float() / 255, places)
+
+    def sample(self, pixels: Tensor, places: Tensor) -> MaskSample:
+        """What a batch of pixels (B, 4, H, W) in 0..1 holds."""
+        return MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:] > 0.5).float(), places=places)
 
     def augmented(self, crops: RawCrops) -> MaskSample:
         """Crops bent and lit anew; each pixel keeps the place in the frame that it was taken from."""
@@ -157,15 +163,14 @@ class SegmentationDataModule(SteppedDataModule):
         offsets = geometry.places(count, self.crop, pixels, generator)
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
-        image, mask = pixels[:, :3], (pixels[:, 3:] > 0.5).float()
-        if self.lighting is not None:
-            to = pixels.device
-            image = self.lighting(image, self.components.to(to), self.variances.to(to), generator)
         frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
         # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
-        places = ((offsets + first) / frame - 0.5).movedim(3, 1)
-        return MaskSample(image=image, mask=mask, places=places)
+        sample = self.sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
+        if self.lighting is not None:
+            to = pixels.device
+            sample["image"] = self.lighting(sample["image"], self.components.to(to), self.variances.to(to), generator)
+        return sample
 
 
 def stack(references: References, size: Size) -> Tensor:

@@ -12,7 +12,9 @@ from dreaming.errors import MaskError
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.split import Protocol
 from dreaming.maskers.base import Masker
+from dreaming.maskers.remembered import Remembered
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -24,12 +26,15 @@ class MaskStage(Stage):
 
     Attributes:
         maskers: The selected maskers by name.
+        protocol: Whether some hand masks are held back from the maskers; the program hands it to the clip, so that
+            every stage goes by it.
     """
 
     name: ClassVar[str] = "mask"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
+    protocol: Protocol = field(default="auto", metadata=NO_EFFECT)
 
     def skips(self, clip: Clip) -> str | None:
         """Without hand masks there is nothing to learn from."""
@@ -54,6 +59,8 @@ class MaskStage(Stage):
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
         frames = clip.frames_identity
         marks = fingerprint(references.stems, references.images, references.masks)
+        # What another masker builds on is made once for both.
+        shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
 
         def manifest() -> Manifest:
             learnt = masker.learnt(clip, references)
@@ -61,6 +68,9 @@ class MaskStage(Stage):
             return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            if describe(masker) in shared:
+                folder = Remembered(clip, name, masker, references).complete(stems)
+                return ((stem, np.rint(folder.read_probability(stem) * 255).astype(np.uint8)) for stem in stems)
             return _as_pictures(masker.fit(clip, references), clip, stems)
 
         self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
