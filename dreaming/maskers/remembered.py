@@ -1,12 +1,14 @@
 """A masker's probabilities kept on disk, so that whoever builds on them need not have them made again."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder, discard_unfinished
+from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import Manifest, describe, fingerprint
 from dreaming.frames.references import References
 from dreaming.maskers.base import Masker
@@ -80,6 +82,30 @@ class Remembered:
             inputs["left out"] = fingerprint(self.left_out.stems)
         manifest = Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
         return manifest, FrameFolder(predictions(self.clip, self.references.part, self.name) / manifest.identity[:16])
+
+
+@dataclass
+class Remembering(Masker):
+    """Another masker, its predictions kept on disk and taken from there.
+
+    Attributes:
+        masker: The masker.
+        name: Its name.
+    """
+
+    masker: Masker
+    name: str
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Note the references; the masker is fitted when something has to be predicted."""
+        self._references = references
+        return self
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's probability, in order."""
+        stems = list(stems)
+        folder = Remembered(clip, self.name, self.masker, self._references).complete(stems)
+        yield from ahead(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, 2)
 
 
 def predictions(clip: Clip, part: str, name: str) -> Path:

@@ -14,7 +14,7 @@ from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.split import Protocol
 from dreaming.maskers.base import Masker
-from dreaming.maskers.remembered import Remembered
+from dreaming.maskers.remembered import Remembering
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class MaskStage(Stage):
         marks = fingerprint(references.stems, references.images, references.masks)
         # What another masker builds on is made once for both.
         shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
+        maker = Remembering(masker, name) if describe(masker) in shared else masker
 
         def manifest() -> Manifest:
             learnt = masker.learnt(clip, references)
@@ -68,10 +69,7 @@ class MaskStage(Stage):
             return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            if describe(masker) in shared:
-                folder = Remembered(clip, name, masker, references).complete(stems)
-                return ((stem, np.rint(folder.read_probability(stem) * 255).astype(np.uint8)) for stem in stems)
-            return _as_pictures(masker.fit(clip, references), clip, stems)
+            return _as_pictures(maker.fit(clip, references), clip, stems)
 
         self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
 
