@@ -35,6 +35,10 @@ SMALL = (
     "model.cnn.module.network.intermediate_channels=2",
     "model.style.module.generator.filters=[4,4,4,4,4,4]",
     "model.style.module.generator.blocks=1",
+    "model.ensemble.form=gated",
+    *(f"model.ensemble.source.maskers.{name}=null" for name in ("gmm", "background", "grabcut")),
+    "model.ensemble.data.crop=16",
+    "model.ensemble.forms.gated.max_steps=2",
 )
 
 
@@ -63,7 +67,7 @@ def composed(tmp_path):
 
 
 def small(composed, *overrides):
-    config = composed("dream", "trainer=cpu", "logger=csv", "model=[unet,cnn,style]", *SMALL, *overrides)
+    config = composed("dream", "trainer=cpu", "logger=csv", "model=[unet,cnn,style,ensemble]", *SMALL, *overrides)
     for model in config.model.values():
         model.budget.max_steps, model.validate_every = 2, 1
     return config
@@ -171,7 +175,7 @@ def _composes(composed, program, name):
 
 @pytest.mark.parametrize("program", ["dream", "train"])
 def test_values_in_the_files_are_such_as_their_classes_take(composed, program):
-    for model in choices("model") if program == "train" else ["[unet,cnn,style]"]:
+    for model in choices("model") if program == "train" else ["[unet,cnn,style,ensemble]"]:
         for trainer in choices("trainer"):
             config = composed(program, f"model={model}", f"trainer={trainer}")
             check_values(OmegaConf.to_container(config, resolve=True), is_trusted)

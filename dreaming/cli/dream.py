@@ -1,5 +1,7 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
+from pathlib import Path
+
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -10,13 +12,17 @@ from dreaming.frames.clip import Clip
 from dreaming.stages import order
 
 
-def dream(config: DictConfig) -> None:
-    """Run the stages that the config names."""
+def dream(config: DictConfig) -> float | None:
+    """Run the stages that the config names; the score of the last one that has one is a sweep's objective."""
     lightning.seed_everything(config.seed, verbose=False)
     config = with_clip_settings(config, HydraConfig.get().overrides.task)
-    given = {"shard": parse_shard(config), "writers": thread_count(config)}
+    given = {
+        "shard": parse_shard(config),
+        "writers": thread_count(config),
+        "run_folder": Path(HydraConfig.get().runtime.output_dir),
+    }
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    order.run(Clip(clip_path(config)), list(config.stages), stages)
+    return order.run(Clip(clip_path(config), protocol=config.stage.mask.protocol), list(config.stages), stages)
 
 
 def main() -> None:

@@ -134,16 +134,19 @@ class SegmentationDataModule(SteppedDataModule):
         rows, columns = (
             mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
         )
-        # A pixel's four bytes are moved as one number.
-        words = self.pixels.view(torch.int32)[..., 0]
-        gathered = words[frame[:, None, None], rows[:, :, None], columns[:, None, :]]
-        pixels = gathered[..., None].view(torch.uint8)
+        pixels = self.gathered(frame, rows, columns)
         crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
         if self.evidence is not None:
             version = (torch.rand(self.batch_size, generator=generator) * self.versions[frame]).long()
             version += (self.versions.cumsum(0) - self.versions)[frame]
             crops["evidence"] = self.evidence[version[:, None, None], rows[:, :, None], columns[:, None, :]]
         return crops
+
+    def gathered(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Pixels (B, S, S, 4) of the named frames (B,), rows and columns (B, S)."""
+        # A pixel's four bytes are moved as one number.
+        words = self.pixels.view(torch.int32)[..., 0]
+        return words[frame[:, None, None], rows[:, :, None], columns[:, None, :]][..., None].view(torch.uint8)
 
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
@@ -178,11 +181,17 @@ class SegmentationDataModule(SteppedDataModule):
             return self.augmented(cast(RawCrops, batch))
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
-        image = pixels.movedim(3, 1).float() / 255
         places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
-        sample = MaskSample(image=image[:, :3], mask=(image[:, 3:] > 0.5).float(), places=places)
+        sample = self.sample(pixels.movedim(3, 1).float() / 255, places)
         if "evidence" in batch:
             sample["evidence"] = batch["evidence"].movedim(3, 1).float()
+        return sample
+
+    def sample(self, pixels: Tensor, places: Tensor) -> MaskSample:
+        """What a batch of pixels (B, 4, H, W) in 0..1 holds, or (B, 4 + E, H, W) with evidence."""
+        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), places=places)
+        if pixels.shape[1] > 4:
+            sample["evidence"] = pixels[:, 4:]
         return sample
 
     def augmented(self, crops: RawCrops) -> MaskSample:
@@ -196,17 +205,13 @@ class SegmentationDataModule(SteppedDataModule):
         offsets = geometry.places(count, self.crop, pixels, generator)
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
-        image, mask = pixels[:, :3], (pixels[:, 3:4] > 0.5).float()
-        if self.lighting is not None:
-            to = pixels.device
-            image = self.lighting(image, self.components.to(to), self.variances.to(to), generator)
         frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
         # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
-        places = ((offsets + first) / frame - 0.5).movedim(3, 1)
-        sample = MaskSample(image=image, mask=mask, places=places)
-        if "evidence" in crops:
-            sample["evidence"] = pixels[:, 4:]
+        sample = self.sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
+        if self.lighting is not None:
+            to = pixels.device
+            sample["image"] = self.lighting(sample["image"], self.components.to(to), self.variances.to(to), generator)
         return sample
 
 

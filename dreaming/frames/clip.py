@@ -16,7 +16,7 @@ from dreaming.frames.clip_settings import ClipSettings, Layer
 from dreaming.frames.folder import FrameFolder, natural_key
 from dreaming.frames.manifest import Manifest, fingerprint, fingerprint_files
 from dreaming.frames.references import SUBJECT, Keyframes, References
-from dreaming.frames.split import MaskLayout, Split, write_split
+from dreaming.frames.split import MaskLayout, Protocol, Split, write_split
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,11 @@ class Clip:
 
     Attributes:
         path: The folder.
+        protocol: Whether some hand masks are held back.
     """
 
     path: Path
+    protocol: Protocol = "auto"
 
     @cached_property
     def settings(self) -> ClipSettings:
@@ -108,7 +110,7 @@ class Clip:
 
     def split(self, part: str) -> Split:
         """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
-        splits = {name: self._layout(name).split() for name in self.parts}
+        splits = {name: self._layout(name).split(self.protocol) for name in self.parts}
         write_split(self.path / "split.json", splits)
         return splits[part]
 

@@ -5,14 +5,21 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from dreaming.errors import ClipError, MaskError
-from dreaming.frames.folder import FrameFolder, write_atomically
+from dreaming.frames.folder import FrameFolder, natural_key, write_atomically
 
 log = logging.getLogger(__name__)
 
 HOLD_OUT_FROM = 12
 """Hand masks from which on some are held back; with fewer, every one is worth more in training."""
+
+FEWEST_TO_SPLIT = 6
+"""Hand masks with which each half has two: three train the maskers, one validates them, two are the ensemble's."""
+
+Protocol: TypeAlias = Literal["auto", "split", "folds"]
+"""Whether some masks are held back; ``auto``: as the folders say, else from ``HOLD_OUT_FROM`` masks on."""
 
 SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
 HALVES = ("nn", "ensemble")
@@ -48,13 +55,27 @@ class Split:
         return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.backsub)
 
 
-def split_by_count(stems: Sequence[str]) -> Split:
+def split_by_count(stems: Sequence[str], protocol: Protocol = "auto") -> Split:
     """The deterministic split of ``hand_masks/``, each use spread evenly over time.
 
     The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
+
+    Args:
+        stems: Names of the hand-masked frames, in order.
+        protocol: Whether some are held back: ``split`` or ``folds``, or ``auto`` to tell by their number.
+
+    Raises:
+        MaskError: If some are to be held back and there are too few.
     """
-    if len(stems) < HOLD_OUT_FROM:
+    if protocol == "folds" or (protocol == "auto" and len(stems) < HOLD_OUT_FROM):
         return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
+    if len(stems) < FEWEST_TO_SPLIT:
+        raise MaskError(
+            "stage.mask.protocol",
+            found=f"split, and {len(stems)} hand masks",
+            expected=f"at least {FEWEST_TO_SPLIT} to hold some back",
+            mend="paint more, or say stage.mask.protocol=folds",
+        )
     chosen: dict[str, list[str]] = {use: [] for use in SHARES}
     chosen["nn_train"] = [stems[0], stems[-1]]
     for place, stem in enumerate(stems[1:-1], start=3):
@@ -124,11 +145,16 @@ class MaskLayout:
                 # The first program put the maskers' outputs into sub-folders here, in place of the frames.
                 yield from _pair(masks, frames if len(frames) else self.frames)
 
-    def split(self) -> Split:
-        """The split as the folders say, or by count."""
+    def split(self, protocol: Protocol = "auto") -> Split:
+        """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back."""
         if not self.explicit:
-            return split_by_count(self.hand_masks.stems)
+            return split_by_count(self.hand_masks.stems, protocol)
         named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
+        if protocol == "folds":
+            learnt = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
+            tests = {name: stems for name, stems in named.items() if name.endswith("_test")}
+            everything = tuple(sorted(learnt, key=natural_key))
+            return Split("folds", nn_train=everything, backsub=everything, **tests)
         return Split("explicit", **named, backsub=tuple(FrameFolder(self.root / "backsub").stems) or named["nn_train"])
 
     def _stems(self, half: str, use: str) -> tuple[str, ...]:

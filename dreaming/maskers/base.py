@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Self
@@ -16,6 +16,7 @@ from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.references import References
 from dreaming.frames.runs import Run, runs_between
+from dreaming.frames.split import Split
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,22 @@ class Masker(ABC):
     def learnt(self, clip: Clip, references: References) -> str:
         """Fingerprint of what ``fit`` would load from disk rather than learn anew; empty if it loads nothing."""
         return ""
+
+    def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
+        """Learn from all references but those left out, so that what is predicted there is honest.
+
+        For a masker that already learnt so on the way to its fit on all of them, to use that instead.
+        """
+        return self.fit(clip, references.without(left_out.stems))
+
+    def learns_from(self, split: Split) -> frozenset[str]:
+        """Names of the hand-masked frames whose masks ``fit`` may reach, by itself or by way of the clip."""
+        return frozenset(split.nn)
+
+    @property
+    def built_on(self) -> Mapping[str, "Masker"]:
+        """The maskers, by name, whose probabilities it keeps on disk to build on."""
+        return {}
 
 
 @dataclass

@@ -69,6 +69,11 @@ class GrabCutMasker(Masker):
         self.seed.fit(clip, references)
         return self
 
+    def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
+        """Fit the other masker without some of the references."""
+        self.seed.fit_without(clip, references, left_out)
+        return self
+
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's mask as 0 and 1, in order."""
 

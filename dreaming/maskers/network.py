@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -41,10 +42,25 @@ class NetworkMasker(Masker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the best weights of exactly this recipe and these references, training them first if there are none."""
         best = self.recipe.find_or_train(clip, references, self.workbench)
-        module = load(self.recipe.build(NEUTRAL), best.weights)
+        return self._load(best.weights, references)
+
+    def _load(self, weights: Path, references: References) -> Self:
+        module = load(self.recipe.build(NEUTRAL), weights)
         assert isinstance(module, SegmentationModule)
         self._module, self._references = module, references
         return self
+
+    def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
+        """Load what the fold that left out exactly these, on the way to the fit on all, ended with.
+
+        Not the best ones, for it is the left-out masks that tell which are best.
+        """
+        learn = references.without(left_out.stems)
+        best = self.recipe.find_or_train(clip, references, self.workbench)
+        weights = self.recipe.fold_weights(best, learn)
+        if weights is None:
+            return self.fit(clip, learn)
+        return self._load(weights, learn)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""

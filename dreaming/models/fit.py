@@ -28,6 +28,10 @@ from dreaming.models.runs import Best, begin
 
 log = logging.getLogger(__name__)
 
+END = "checkpoints/end.ckpt"
+"""Where the weights lie that a finished fit ended with, whatever validation says of them: Lightning writes its
+``last.ckpt`` only when there is a new best one."""
+
 ROLLING = "rolling"
 """Name of the checkpoint that is written by the clock, between validations."""
 
@@ -234,6 +238,7 @@ def fit(
         trainer.fit(model, data, ckpt_path=newest, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    trainer.save_checkpoint(folder / END, weights_only=True)
     for logger in trainer.loggers:
         finish(logger)
     (folder / "checkpoints" / f"{ROLLING}.ckpt").unlink(missing_ok=True)

@@ -1,8 +1,10 @@
 """Loggers of a fit: CSV files that a continued run never overwrites, and Weights & Biases, never in the way."""
 
 import os
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -36,6 +38,12 @@ def _begin(save_dir: str, project: str, entity: str | None, tags: list[str]) -> 
         reinit="create_new",
         settings=wandb.Settings(silent=True, console="off"),
     )
+
+
+def log_table(logger: Logger, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Log a table, where the logger takes any."""
+    if isinstance(logger, WandbLogger):
+        logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
 
 
 def finish(logger: Logger) -> None:

@@ -62,8 +62,8 @@ class Pictures(Callback):
             send(logger, [self.path])
 
 
-def send(logger: Logger, paths: Sequence[Path]) -> None:
-    """Log pictures, where the logger takes any."""
+def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:
+    """Log pictures under a name, where the logger takes any."""
     there = [str(path) for path in paths if path.exists()]
     if there and isinstance(logger, WandbLogger):
-        logger.log_image("validation", there)
+        logger.log_image(name, there)

@@ -1,5 +1,6 @@
 """How a segmenter is trained on a clip's hand masks: with held-out masks, or by folds where masks are few."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from dreaming.frames.manifest import describe, fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.statistics import ColourStatistics, measure
 from dreaming.models import runs
-from dreaming.models.fit import Outcome, Recipe, Workbench, fit
+from dreaming.models.fit import END, Outcome, Recipe, Workbench, fit
 from dreaming.models.pictures import PICTURES
 from dreaming.models.runs import Best
 
@@ -108,6 +109,17 @@ class SegmentationRecipe(Recipe):
                 begun = runs.unfinished(folder, identity)
                 best = self._train_on(clip, references, workbench, begun or runs.new_folder(folder))
         return best
+
+    def fold_weights(self, best: Best, learn: References) -> Path | None:
+        """What a run's fold that learnt from exactly these masks ended with; None if there was no such fold.
+
+        Where ``patience`` ended a fold early, the left-out masks had a say in when; they have none in the weights.
+        """
+        for path in sorted(best.folder.glob(f"fold-*/{runs.IDENTITY}")):
+            end = path.parent / END
+            if json.loads(path.read_text()).get("learn") == list(learn.stems) and end.exists():
+                return end
+        return None
 
     def _train_on(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Best:
         """Train in ``folder``: once where masks are held out, else by folds and then on all.

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -42,6 +43,7 @@ class Stage(ABC):
     Attributes:
         shard: The share of the frames that this process makes.
         writers: Threads that encode and write frames.
+        run_folder: Where this run's own records go; None for a new one in the clip.
     """
 
     name: ClassVar[str]
@@ -50,6 +52,7 @@ class Stage(ABC):
 
     shard: Shard = field(default_factory=Shard, kw_only=True, metadata=NO_EFFECT)
     writers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    run_folder: Path | None = field(default=None, kw_only=True, metadata=NO_EFFECT)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -61,8 +64,8 @@ class Stage(ABC):
         """Why there is nothing to do for this clip, in a few words; None if there is."""
 
     @abstractmethod
-    def run(self, clip: Clip) -> None:
-        """Read the declared inputs and write the declared outputs."""
+    def run(self, clip: Clip) -> float | None:
+        """Read the declared inputs, write the declared outputs; a stage that scores returns what a sweep maximises."""
 
     def manifest(self, **inputs: str) -> Manifest:
         """What a folder made by this stage depends on."""

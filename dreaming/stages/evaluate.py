@@ -1,65 +1,128 @@
-"""The ``evaluate`` stage: masks and stylised frames against the truth, where somebody has it."""
+"""The ``evaluate`` stage: masks where they learnt from no hand mask, or masks and frames against a folder of truth."""
 
 import csv
 import io
 import json
 import logging
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.loggers import Logger
 from rich import get_console
 from rich.table import Table
-from torchmetrics.functional.classification import binary_jaccard_index
 
 from dreaming.errors import ClipError
-from dreaming.frames.arrays import Mask
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import FrameFolder, ahead, write_atomically
-from dreaming.metrics.boundary import boundary_f
+from dreaming.frames.clip import MANIFEST, Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.folder import FrameFolder, ahead, encode_png, write_atomically
+from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.maskers.base import Masker
 from dreaming.metrics.likeness import psnr, ssim
+from dreaming.models import runs
+from dreaming.models.loggers import finish, log_table
+from dreaming.models.pictures import send
 from dreaming.stages.base import Stage
+from dreaming.stages.stability import mask_stability, styled_flicker
+from dreaming.stages.unseen import rows_of, scores, unseen, with_built_on, worst_frames
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+SCORES = ("J", "F", "accuracy", "SSIM", "PSNR")
+OVER_TIME = ("flicker", "source flicker")
+
 
 @dataclass
 class EvaluateStage(Stage):
-    """Score what was made and write ``evaluation.json`` and ``evaluation.csv``.
+    """Score what was made, show a table, and write ``evaluation.json`` and ``evaluation.csv``.
 
-    Frames that have a hand mask (but for the test ones), or are a keyframe, are left out: their truth was given away.
+    Against a folder of truth they lie in the clip; frames that have a hand mask (but for the test ones), or are a
+    keyframe, are left out, for their truth was given away. Without one every masker is scored at hand masks that it
+    has not learnt from, in the run's folder, with nothing written to ``masks/``.
 
     Attributes:
-        maskers: Names of the selected maskers.
+        maskers: The selected maskers by name.
+        masker: Whose mean Jaccard index a sweep maximises; None for the last selected one.
         truth: Folder of true masks, named like the frames; with parts, a folder of each part's name in it.
         styled_truth: Folder of truly stylised frames; with several layers, a folder of each layer's name in it.
+        flow: How the flow is computed along which flicker is told; None: flicker is not told.
+        worst: Frames shown of those where a masker does worst.
+        loggers: Build the loggers by name.
     """
 
     name: ClassVar[str] = "evaluate"
     reads: ClassVar[tuple[str, ...]] = ("mask", "stylise")
 
-    maskers: Sequence[str]
+    maskers: Mapping[str, Masker]
+    masker: str | None = None
     truth: Path | None = None
     styled_truth: Path | None = None
+    flow: DisFlow | None = None
+    worst: int = 3
+    loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Without truth it looks at no frame but hand-masked ones, which it makes by itself."""
+        return self.reads if self._has_truth else ("extract",)
+
+    @property
+    def _has_truth(self) -> bool:
+        return bool(self.truth or self.styled_truth)
 
     def skips(self, clip: Clip) -> str | None:
-        """Without truth there is nothing to compare with."""
-        return None if self.truth or self.styled_truth else "no truth is named (stage.evaluate.truth)"
+        """Without truth or hand masks there is nothing to compare with."""
+        if self._has_truth or clip.parts:
+            return None
+        return "no truth is named (stage.evaluate.truth), and the clip has no hand masks"
 
-    def run(self, clip: Clip) -> None:
-        """Score, show a table, write the files."""
-        rows = [*self._mask_rows(clip), *self._styled_rows(clip)]
+    def run(self, clip: Clip) -> float | None:
+        """Score, show a table, write the files; the mean Jaccard index of the chosen masker over all parts."""
+        folder = clip.path if self._has_truth else self.run_folder or runs.new_folder(clip.runs("evaluate"))
+        pictures: list[Path] = []
+        rows = (
+            [*self._mask_rows(clip), *self._styled_rows(clip)]
+            if self._has_truth
+            else self._unseen(clip, folder, pictures)
+        )
         what = sorted({(row["kind"], row["of"]) for row in rows})
         summary = [_mean([row for row in rows if (row["kind"], row["of"]) == key]) for key in what]
-        data = json.dumps({"summary": summary, "frames": rows}, indent=1) + "\n"
-        write_atomically(clip.path / "evaluation.json", data.encode())
-        write_atomically(clip.path / "evaluation.csv", _as_csv(rows).encode())
-        get_console().print(_as_table(summary))
+        areas = self._add_stability(clip, summary)
+        data = json.dumps({"summary": summary, "frames": rows, "areas": areas}, indent=1) + "\n"
+        write_atomically(folder / "evaluation.json", data.encode())
+        write_atomically(folder / "evaluation.csv", _as_csv(rows).encode())
+        get_console().print(_as_table(summary, "against the truth" if self._has_truth else "at masks not learnt from"))
+        self._log(folder, summary, pictures)
+        chosen = [row["J"] for row in summary if "J" in row and row["of"].split("/")[-1] == self._chosen]
+        return fmean(chosen) if chosen else None
+
+    @property
+    def _chosen(self) -> str | None:
+        return self.masker or next(reversed(list(self.maskers)), None)
+
+    # -- at hand masks that were not learnt from
+
+    def _unseen(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
+        rows: list[Row] = []
+        for part in clip.parts:
+            evidence = unseen(clip, part, with_built_on(self.maskers))
+            prefix = "" if len(clip.parts) == 1 else f"{part}/"
+            found = list(rows_of(evidence, prefix))
+            log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)
+            for name in self.maskers if len(evidence.truth) and self.worst else ():
+                own = [row for row in found if row["of"] == prefix + name]
+                path = folder / f"worst-{part}-{name}.png"
+                write_atomically(path, encode_png(worst_frames(evidence, name, own, self.worst)))
+                pictures.append(path)
+            rows += found
+        return rows
+
+    # -- against the truth
 
     def _mask_rows(self, clip: Clip) -> Iterator[Row]:
         for part in clip.parts if self.truth else []:
@@ -70,11 +133,11 @@ class EvaluateStage(Stage):
                 if not len(masks):
                     log.warning("evaluate: %s holds no masks, and is left out", masks.path)
                     continue
-                stems = _unseen(truth, masks, seen)
+                stems = _not_given_away(truth, masks, seen)
 
                 def score(stem: str, masks: FrameFolder = masks, truth: FrameFolder = truth) -> Row:
                     found, true = masks.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)
-                    return {"frame": stem, "J": _jaccard(found, true), "F": boundary_f(found, true)}
+                    return {"frame": stem, **scores(found, true)}
 
                 name = masker if len(clip.parts) == 1 else f"{part}/{masker}"
                 for row in ahead(score, stems, 2):
@@ -86,7 +149,7 @@ class EvaluateStage(Stage):
             names = [layer.name for layer in layers]
             truth = _folder(Path(str(self.styled_truth)), layer.name, names, "stage.evaluate.styled_truth")
             styled = clip.styled(layer)
-            for stem in _unseen(truth, styled, clip.keyframe_folder(layer).stems):
+            for stem in _not_given_away(truth, styled, clip.keyframe_folder(layer).stems):
                 found, true = (
                     torch.from_numpy(folder.read(stem, clip.size)).permute(2, 0, 1)[None] / 255
                     for folder in (styled, truth)
@@ -99,16 +162,46 @@ class EvaluateStage(Stage):
                     "PSNR": float(psnr(found, true)),
                 }
 
+    # -- over time
 
-def _unseen(truth: FrameFolder, made: FrameFolder, seen: Container[str]) -> list[str]:
+    def _add_stability(self, clip: Clip, summary: list[Row]) -> dict[str, dict[str, float]]:
+        """Put flicker beside the scores of whatever lies in the clip as it is set now; areas of masks by frame."""
+        areas: dict[str, dict[str, float]] = {}
+        if self.flow is None:
+            return areas
+        rows = {(row["kind"].split(",")[0], row["of"]): row for row in summary}
+        for part in clip.parts:
+            for name, masker in self.maskers.items():
+                row = rows.get(("masks", name if len(clip.parts) == 1 else f"{part}/{name}"))
+                masks = clip.masks(part, name)
+                if row is not None and _is_of(masks, masker):
+                    row["flicker"], areas[row["of"]] = mask_stability(clip, masks, self.flow)
+        for layer in clip.layers if self.styled_truth else []:
+            row = rows.get(("styled", layer.name))
+            if row is not None:
+                row["flicker"], row["source flicker"] = styled_flicker(clip, clip.styled(layer), self.flow)
+        return areas
+
+    def _log(self, folder: Path, summary: list[Row], pictures: Sequence[Path]) -> None:
+        columns = ["kind", "of", "frames", *SCORES, *OVER_TIME]
+        for build in (build for name, build in self.loggers.items() if name != "csv"):
+            logger = build(save_dir=str(folder))
+            log_table(logger, "evaluation", columns, [[row.get(column) for column in columns] for row in summary])
+            send(logger, pictures, "worst frames")
+            finish(logger)
+
+
+def _is_of(masks: FrameFolder, masker: Masker) -> bool:
+    """Whether a folder holds masks of this masker as it is set now."""
+    made = Manifest.read(masks.path / MANIFEST)
+    return made is not None and made.config.get("masker") == json.loads(json.dumps(describe(masker)))
+
+
+def _not_given_away(truth: FrameFolder, made: FrameFolder, seen: Container[str]) -> list[str]:
     stems = [stem for stem in truth.stems if stem in made and stem not in seen]
     if not stems:
         log.warning("evaluate: %s has no frame of %s whose truth was not given away", truth.path, made.path)
     return stems
-
-
-def _jaccard(found: Mask, truth: Mask) -> float:
-    return float(binary_jaccard_index(torch.from_numpy(found), torch.from_numpy(truth), zero_division=1.0))
 
 
 def _folder(path: Path, name: str, names: Sequence[str], key: str) -> FrameFolder:
@@ -119,23 +212,22 @@ def _folder(path: Path, name: str, names: Sequence[str], key: str) -> FrameFolde
 
 
 def _mean(rows: list[Row]) -> Row:
-    values = {key: fmean(row[key] for row in rows) for key in rows[0] if key in ("J", "F", "SSIM", "PSNR")}
+    values = {key: fmean(row[key] for row in rows) for key in rows[0] if key in SCORES}
     return {"kind": rows[0]["kind"], "of": rows[0]["of"], "frames": len(rows), **values}
 
 
 def _as_csv(rows: list[Row]) -> str:
     out = io.StringIO()
-    names = ["kind", "of", "frame", "J", "F", "SSIM", "PSNR"]
-    writer = csv.DictWriter(out, names, restval="")
+    writer = csv.DictWriter(out, ["kind", "of", "frame", *SCORES], restval="")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
-def _as_table(summary: list[Row]) -> Table:
-    names = ["J", "F", "SSIM", "PSNR"]
-    table = Table("what", "frames", *names, title="against the truth")
-    for row in summary:
+def _as_table(summary: list[Row], title: str) -> Table:
+    names = [name for name in (*SCORES, *OVER_TIME) if any(name in row for row in summary)]
+    table = Table("what", "frames", *names, title=title)
+    for row in sorted(summary, key=lambda row: -row.get("J", 0.0)):
         values = [f"{row[name]:.4f}" if name in row else "" for name in names]
         table.add_row(f"{row['kind']} {row['of']}", str(row["frames"]), *values)
     return table

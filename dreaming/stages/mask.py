@@ -13,8 +13,10 @@ from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.split import Protocol
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker
+from dreaming.maskers.remembered import Remembering
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ class MaskStage(Stage):
 
     Attributes:
         maskers: The selected maskers by name.
+        protocol: Whether some hand masks are held back from the maskers; the program hands it to the clip, so that
+            every stage goes by it.
         smooth: How the masks are averaged over time; None: not.
     """
 
@@ -33,6 +37,7 @@ class MaskStage(Stage):
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
+    protocol: Protocol = field(default="auto", metadata=NO_EFFECT)
     smooth: Smoothing | None = None
 
     def __post_init__(self) -> None:
@@ -63,6 +68,9 @@ class MaskStage(Stage):
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
         frames = clip.frames_identity
         marks = fingerprint(references.stems, references.images, references.masks)
+        # What another masker builds on is made once for both.
+        shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
+        maker = Remembering(masker, name) if describe(masker) in shared else masker
 
         def manifest() -> Manifest:
             learnt = masker.learnt(clip, references)
@@ -70,7 +78,7 @@ class MaskStage(Stage):
             return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            return _as_pictures(self._predict(masker.fit(clip, references), clip, stems))
+            return _as_pictures(self._predict(maker.fit(clip, references), clip, stems))
 
         self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
 

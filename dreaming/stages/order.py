@@ -8,8 +8,11 @@ from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
-ORDER = ("draw", "extract", "flow", "mask", "filter", "guide", "stylise", "composite", "preview", "evaluate", "report")
-"""All stages, in the order in which they run; ``draw`` and ``preview`` only where they are named."""
+ORDER = (
+    *("draw", "extract", "flow", "mask", "filter", "guide", "stylise", "composite"),
+    *("preview", "evaluate", "suggest", "report"),
+)
+"""All stages, in the order in which they run; ``draw``, ``preview`` and ``suggest`` only where they are named."""
 
 
 def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
@@ -23,8 +26,13 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
     return [name for name in ORDER if name in wanted]
 
 
-def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> None:
-    """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why."""
+def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:
+    """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why.
+
+    Returns:
+        The last score that a stage came to; None without one.
+    """
+    score: float | None = None
     for name in with_inputs(named, stages):
         stage = stages[name]
         reason = stage.skips(clip)
@@ -34,5 +42,7 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> None:
         if name not in named:
             readers = [reader for reader in named if name in with_inputs([reader], stages)]
             log.info("%s: for %s, which needs it", name, ", ".join(readers))
-        stage.run(clip)
+        found = stage.run(clip)
+        score = score if found is None else found
         clip.frames.refresh()
+    return score

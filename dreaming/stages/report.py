@@ -62,7 +62,9 @@ class ReportStage(Stage):
             stages=list(self._times(clip)),
             trained=list(self._trained(clip)),
             scores=scores,
-            score_names=[n for n in ("J", "F", "SSIM", "PSNR") if any(n in score for score in scores)],
+            score_names=[
+                n for n in ("J", "F", "accuracy", "flicker", "SSIM", "PSNR") if any(n in score for score in scores)
+            ],
         )
         write_atomically(clip.path / "report.html", page.encode())
         log.info("report: %s", clip.path / "report.html")
@@ -150,5 +152,7 @@ class ReportStage(Stage):
         return None if path is None else self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
 
     def _scores(self, clip: Clip) -> list[dict[str, Any]]:
-        path = clip.path / "evaluation.json"
-        return json.loads(path.read_text())["summary"] if path.exists() else []
+        """Those against the truth, or else the latest of masks that were not learnt from."""
+        found = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
+        path = next((path for path in found if path.exists()), None)
+        return [] if path is None else json.loads(path.read_text())["summary"]

@@ -1,15 +1,19 @@
 import csv
 import json
 import logging
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
 
 from dreaming.errors import ClipError
+from dreaming.frames.flow import DisFlow
+from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.likeness import psnr, ssim
 from dreaming.stages.evaluate import EvaluateStage
+from dreaming.stages.mask import MaskStage
 
 
 @pytest.fixture
@@ -27,15 +31,74 @@ def drawing(disc_clip):
 
 
 def evaluate(drawing, **config):
-    stage = EvaluateStage(**{"maskers": ["exact", "left"], **config})
+    stage = EvaluateStage(**{"maskers": dict.fromkeys(["exact", "left"]), **config})
     assert stage.skips(drawing.clip) is None
     stage.run(drawing.clip)
     found = json.loads((drawing.path / "evaluation.json").read_text())
     return {row["of"]: row for row in found["summary"]}, found["frames"]
 
 
-def test_without_truth_it_is_skipped(drawing):
-    assert EvaluateStage(maskers=[]).skips(drawing.clip) == "no truth is named (stage.evaluate.truth)"
+def test_without_truth_and_hand_masks_it_is_skipped(disc_clip):
+    reason = EvaluateStage(maskers={}).skips(disc_clip("bare", masks=()).clip)
+    assert reason == "no truth is named (stage.evaluate.truth), and the clip has no hand masks"
+
+
+@dataclass
+class Flat(Masker):
+    """The mean of the masks it learnt from, in every frame; what it learnt from is told."""
+
+    tag: list = field(default_factory=list)
+
+    def fit(self, clip, references):
+        self.told = [*getattr(self, "told", []), references.stems]
+        self._mean = references.masks.mean(axis=0).astype(np.float32)
+        return self
+
+    def predict(self, clip, stems):
+        yield from ((stem, self._mean) for stem in stems)
+
+
+def test_without_truth_each_mask_is_scored_by_a_masker_that_had_not_seen_it(disc_clip, tmp_path):
+    drawing, masker = disc_clip(masks=(3, 4, 5)), Flat()
+    stage = EvaluateStage(maskers={"flat": masker}, run_folder=tmp_path / "run")
+    assert stage.inputs == ("extract",)
+    score = stage.run(drawing.clip)
+    assert masker.told == [("0004", "0005"), ("0003", "0005"), ("0003", "0004")]
+    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    expected = {}
+    for stem in ("0003", "0004", "0005"):
+        others = np.mean([drawing.truth[other] for other in ("0003", "0004", "0005") if other != stem], axis=0)
+        guess, true = np.rint(others * 255) > 127.5, drawing.truth[stem]
+        expected[stem] = (guess & true).sum() / (guess | true).sum()
+    rows = {row["frame"]: row for row in found["frames"]}
+    assert {stem: row["J"] for stem, row in rows.items()} == pytest.approx(expected)
+    assert found["summary"][0]["kind"] == "masks, out of fold"
+    assert score == pytest.approx(np.mean(list(expected.values())))
+    assert (tmp_path / "run" / "worst-subject-flat.png").exists()
+    assert not (drawing.path / "masks").exists()
+    assert not (drawing.path / "evaluation.json").exists()
+
+
+def test_test_masks_come_first_and_nothing_is_left_out_for_them(disc_clip, tmp_path):
+    drawing, masker = disc_clip(masks=()), Flat()
+    for place, stem in {"nn/train": "0003", "nn/valid": "0004", "ensemble/test": "0005"}.items():
+        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    EvaluateStage(maskers={"flat": masker}, run_folder=tmp_path / "run").run(drawing.clip)
+    assert masker.told == [("0003", "0004")]
+    rows = json.loads((tmp_path / "run" / "evaluation.json").read_text())["frames"]
+    assert [(row["frame"], row["kind"]) for row in rows] == [("0005", "masks, test")]
+
+
+def test_flicker_is_told_of_masks_that_are_as_set(disc_clip, tmp_path):
+    drawing, masker = disc_clip(masks=(3, 4, 5)), Flat()
+    MaskStage({"flat": masker}).run(drawing.clip)
+    for other, there in ((masker, True), (Flat(["otherwise"]), False)):
+        stage = EvaluateStage(maskers={"flat": other}, flow=DisFlow(), run_folder=tmp_path / "run")
+        stage.run(drawing.clip)
+        found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+        assert ("flicker" in found["summary"][0]) == there
+        assert (sorted(found["areas"].get("flat", {})) == drawing.stems) == there
 
 
 def test_masks_are_scored_by_area_and_outline(drawing):
@@ -83,7 +146,7 @@ def test_explicit_halves_that_anything_learns_from_are_left_out_but_not_the_test
     for place, stem in {"nn/train": "0001", "nn/valid": "0002", "nn/test": "0003", "ensemble/train": "0004"}.items():
         drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
         drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
-    _, frames = evaluate(drawing, maskers=["exact"], truth=drawing.true / "masks")
+    _, frames = evaluate(drawing, maskers={"exact": None}, truth=drawing.true / "masks")
     assert [row["frame"] for row in frames] == ["0003", "0005", "0006", "0007", "0008"]
 
 
@@ -94,7 +157,7 @@ def test_parts_have_truth_of_their_own(drawing):
         drawing.save(f"../true/parts/{part}/0002.png", drawing.truth["0002" if part == "head" else "0008"])
     for path in (drawing.path / "hand_masks").iterdir():
         path.unlink()
-    summary, _ = evaluate(drawing, maskers=["exact"], truth=drawing.true / "parts")
+    summary, _ = evaluate(drawing, maskers={"exact": None}, truth=drawing.true / "parts")
     assert summary["head/exact"]["J"] == 1
     assert summary["body/exact"]["J"] < 0.2
 
@@ -103,7 +166,7 @@ def test_what_cannot_be_compared_is_told(drawing, caplog):
     with pytest.raises(ClipError, match=r"stage\.evaluate\.truth: found no pictures in .*nowhere"):
         evaluate(drawing, truth=drawing.true / "nowhere")
     with caplog.at_level(logging.WARNING):
-        evaluate(drawing, maskers=["absent"], truth=drawing.true / "masks")
+        evaluate(drawing, maskers={"absent": None}, truth=drawing.true / "masks")
     assert "masks/absent holds no masks, and is left out" in caplog.text
     caplog.clear()
     for stem in drawing.stems:

@@ -1,0 +1,137 @@
+"""One mask out of those of several maskers, trusted as far as they proved right at masks they had not seen."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from dreaming.data.mask_stack import MaskStacks
+from dreaming.frames.arrays import Probability
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import FrameFolder, ahead
+from dreaming.frames.manifest import fingerprint
+from dreaming.frames.references import References
+from dreaming.frames.split import Split
+from dreaming.maskers.base import Masker
+from dreaming.maskers.out_of_fold import lesson, stacks
+from dreaming.maskers.remembered import Remembered, gap
+from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, StackSource, mixed
+from dreaming.models.fit import Workbench
+from dreaming.models.inference import on_device
+
+
+@dataclass(frozen=True)
+class MaskerStacks(StackSource):
+    """Stacks made by maskers that are given.
+
+    Attributes:
+        maskers: The maskers by name; one that is null is left out.
+        folds: Folds where no mask is held back.
+    """
+
+    maskers: Mapping[str, Masker | None]
+    folds: int = 5
+
+    @property
+    def given(self) -> dict[str, Masker]:
+        """The maskers that are there."""
+        return {name: masker for name, masker in self.maskers.items() if masker is not None}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The maskers."""
+        return tuple(self.given)
+
+    def stacks(self, clip: Clip, references: References) -> MaskStacks:
+        """What every masker found in frames whose masks it had not seen."""
+        return stacks(clip, self.given, references, lesson(clip, references, self.folds))
+
+    def learnt(self, clip: Clip, references: References) -> dict[str, str]:
+        """Fingerprints of frames, masks, and what the maskers would load."""
+        evidence = lesson(clip, references, self.folds)
+        known = {name: masker.learnt(clip, references) for name, masker in self.given.items()}
+        return {
+            "frames": clip.frames_identity,
+            "maskers": fingerprint(references.stems, references.masks),
+            "ensemble": fingerprint(evidence.protocol, evidence.references.stems, evidence.references.masks),
+            **known,
+        }
+
+
+@dataclass
+class EnsembleMasker(Masker):
+    """Mix the masks of other maskers, fitted on the same references.
+
+    Attributes:
+        recipe: The maskers, and how mixing them is learnt.
+        workbench: What it is trained and run on.
+        workers: Frames read ahead.
+    """
+
+    recipe: EnsembleRecipe
+    workbench: Workbench
+    workers: int = 2
+
+    @property
+    def built_on(self) -> Mapping[str, Masker]:
+        """The maskers that are mixed."""
+        source = self.recipe.source
+        return source.given if isinstance(source, MaskerStacks) else {}
+
+    def learns_from(self, split: Split) -> frozenset[str]:
+        """Names of the masks of both halves."""
+        return frozenset(split.nn + split.ensemble_train + split.ensemble_valid)
+
+    def learnt(self, clip: Clip, references: References) -> str:
+        """Fingerprint of the weights and the choice that ``fit`` would load."""
+        best = self.recipe.find(clip, references, self.workbench)
+        return "untrained" if best is None else fingerprint(best.fingerprint, Choice.read(best.folder).chosen)
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Load what was trained on exactly these references, or choose and train it."""
+        best = self.recipe.find_or_train(clip, references, self.workbench)
+        self._chosen = Choice.read(best.folder).chosen
+        self._weights = best.weights
+        self._learn(references, None)
+        return self
+
+    def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
+        """Take what was trained without these masks when the form was chosen, over maskers fitted without them."""
+        best = self.recipe.find_or_train(clip, references, self.workbench)
+        weights = self.recipe.fold_checkpoint(best, left_out.stems)
+        if weights is None:
+            return self.fit(clip, references.without(left_out.stems))
+        self._chosen, self._weights = Choice.read(best.folder).chosen, weights
+        self._learn(references, left_out)
+        return self
+
+    def _learn(self, references: References, left_out: References | None) -> None:
+        self._references, self._left_out = references, left_out
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's probability, in order."""
+        stems = list(stems)
+        alone = self._chosen not in self.recipe.forms
+        folders = {
+            name: Remembered(clip, name, masker, self._references, self._left_out).complete(stems)
+            for name, masker in self.built_on.items()
+            if not alone or name == self._chosen
+        }
+        if alone:
+            (folder,) = folders.values()
+            yield from ahead(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, self.workers)
+            return
+        yield from self._mix(clip, stems, list(folders.values()))
+
+    def _mix(self, clip: Clip, stems: list[str], folders: list[FrameFolder]) -> Iterator[tuple[str, Probability]]:
+        left_out = () if self._left_out is None else self._left_out.stems
+        marked = self._references.without(left_out).stems
+        module = self.recipe.load(self._chosen, self._weights)
+
+        def read(stem: str) -> tuple[str, list[Probability]]:
+            return stem, [folder.read_probability(stem, clip.size) for folder in folders]
+
+        with on_device(module, self.workbench):
+            for (stem, found), (_, image) in zip(
+                ahead(read, stems, self.workers), clip.frames.read_ahead(stems, depth=self.workers), strict=True
+            ):
+                yield stem, mixed(module, image, found, gap(clip, stem, marked))

@@ -1,0 +1,120 @@
+"""A masker's probabilities kept on disk, so that whoever builds on them need not have them made again."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from dreaming.frames.arrays import Probability
+from dreaming.frames.clip import MANIFEST, Clip
+from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
+from dreaming.frames.manifest import Manifest, describe, fingerprint
+from dreaming.frames.references import References
+from dreaming.maskers.base import Masker
+from dreaming.progress import bar
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What one masker finds after learning from some references, in ``predictions/``, 8 bits a pixel.
+
+    A folder of its own belongs to each config of the masker and each set of references learnt from; whatever else
+    changes, it holds true. All of ``predictions/`` may be deleted.
+
+    Attributes:
+        clip: The clip.
+        name: The masker's name.
+        masker: The masker; it is fitted only if something is missing.
+        references: The hand-masked frames.
+        left_out: Those of them that it must not learn from; None for a fit on all.
+    """
+
+    clip: Clip
+    name: str
+    masker: Masker
+    references: References
+    left_out: References | None = None
+
+    @property
+    def learnt_from(self) -> References:
+        """The references that the masker learns from."""
+        return self.references if self.left_out is None else self.references.without(self.left_out.stems)
+
+    def complete(self, stems: Iterable[str]) -> FrameFolder:
+        """See to it that these frames are there; the folder that holds them, and perhaps others."""
+        stems = list(dict.fromkeys(stems))
+        title = self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
+        lock = f"predictions-{self.references.part}-{self.name}"
+        with self.clip.lock(lock, f"{title}: waiting for another process that makes its masks"):
+            manifest, folder = self._place()
+            missing = [stem for stem in stems if stem not in folder]
+            if not missing:
+                return folder
+            if self.left_out is None:
+                masker = self.masker.fit(self.clip, self.references)
+            else:
+                masker = self.masker.fit_without(self.clip, self.references, self.left_out)
+            # A masker that loads what it has learnt knows only now what that is.
+            manifest, folder = self._place()
+            missing = [stem for stem in stems if stem not in folder]
+            discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
+            manifest.write(folder.path / MANIFEST)
+            with bar(title, len(missing)) as progress:
+                for stem, probability in masker.predict(self.clip, missing):
+                    folder.write_probability(stem, probability)
+                    progress.advance()
+            log.info("%s: %d frames in %.1f s", title, progress.done, progress.seconds)
+        folder.refresh()
+        return folder
+
+    def _place(self) -> tuple[Manifest, FrameFolder]:
+        learnt_from = self.learnt_from
+        inputs = {
+            "frames": self.clip.frames_identity,
+            "references": fingerprint(learnt_from.stems, learnt_from.images, learnt_from.masks),
+            "learnt": self.masker.learnt(self.clip, self.references),
+        }
+        if self.left_out is not None:
+            # What is left out may be a mask that only the maskers' ensemble learns from.
+            inputs["left out"] = fingerprint(self.left_out.stems)
+        manifest = Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
+        return manifest, FrameFolder(predictions(self.clip, self.references.part, self.name) / manifest.identity[:16])
+
+
+@dataclass
+class Remembering(Masker):
+    """Another masker, its predictions kept on disk and taken from there.
+
+    Attributes:
+        masker: The masker.
+        name: Its name.
+    """
+
+    masker: Masker
+    name: str
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Note the references; the masker is fitted when something has to be predicted."""
+        self._references = references
+        return self
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's probability, in order."""
+        stems = list(stems)
+        folder = Remembered(clip, self.name, self.masker, self._references).complete(stems)
+        yield from ahead(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, 2)
+
+
+def predictions(clip: Clip, part: str, name: str) -> Path:
+    """Where the folders of one masker lie."""
+    return clip.path / "predictions" / part / name
+
+
+def gap(clip: Clip, stem: str, marked: Sequence[str]) -> int:
+    """Frames from a frame to the nearest of those marked; 0 for a picture that is no frame of the clip."""
+    places = {name: place for place, name in enumerate(clip.stems)}
+    known = [places[name] for name in marked if name in places]
+    return min((abs(places[stem] - place) for place in known), default=0) if stem in places else 0

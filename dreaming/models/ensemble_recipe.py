@@ -1,0 +1,304 @@
+"""How the ensemble is chosen and trained: each form and each masker alone is tried on masks it did not learn from."""
+
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import nn
+
+from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Image, Probability
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.manifest import describe
+from dreaming.frames.references import References
+from dreaming.frames.statistics import NEUTRAL
+from dreaming.metrics.region import FrameJaccard
+from dreaming.models import runs
+from dreaming.models.base import SegmentationModule
+from dreaming.models.choice import choose, table
+from dreaming.models.fit import END, Budget, Recipe, Workbench, fit, load
+from dreaming.models.inference import on_device
+from dreaming.models.runs import Best
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+CHOICE = "choice.json"
+UNTRAINED = "untrained.ckpt"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to make one mask of several.
+
+    Attributes:
+        network: Makes the network: ``network(in_channels=...)``.
+        lr: Learning rate.
+        max_steps: Training steps; 0 where there is nothing to learn.
+    """
+
+    network: Callable[..., nn.Module]
+    lr: float = 0.01
+    max_steps: int = 0
+
+
+class StackSource(ABC):
+    """Where the stacks that an ensemble learns from come from; a dataclass, so that it can be described."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The maskers."""
+
+    @abstractmethod
+    def stacks(self, clip: Clip, references: References) -> MaskStacks:
+        """What every masker found in frames whose masks it had not seen."""
+
+    @abstractmethod
+    def learnt(self, clip: Clip, references: References) -> dict[str, str]:
+        """Fingerprints of everything beside the config that decides what the stacks hold."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and on which evidence.
+
+    Attributes:
+        chosen: A form, or a masker that does better alone.
+        scores: Jaccard index of each candidate at each left-out mask.
+        stems: Names of those frames.
+        parts: Names of the frames that were left out together.
+    """
+
+    chosen: str
+    scores: Mapping[str, Sequence[float]]
+    stems: Sequence[str]
+    parts: Sequence[Sequence[str]]
+
+    @property
+    def score(self) -> float:
+        """Mean Jaccard index of what was chosen."""
+        return fmean(self.scores[self.chosen])
+
+    def write(self, folder: Path) -> None:
+        """Write into a run folder, atomically."""
+        write_atomically(folder / CHOICE, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Choice":
+        """What ``write`` wrote."""
+        return cls(**json.loads((folder / CHOICE).read_text()))
+
+
+@dataclass(frozen=True)
+class EnsembleRecipe(Recipe):
+    """Recipe of the ensemble.
+
+    Attributes:
+        source: What it learns from.
+        forms: The forms by name.
+        form: The form or masker to use; ``auto`` for the best of ``candidates`` and of all maskers alone.
+        candidates: Forms that are tried, the most trusted first.
+        tolerance: A candidate is given up for one more trusted that is behind by less than this many standard errors
+            of their difference.
+    """
+
+    source: StackSource = field(kw_only=True)
+    forms: Mapping[str, Form] = field(kw_only=True)
+    form: str = field(default=AUTO, kw_only=True)
+    candidates: Sequence[str] = field(default=(), kw_only=True)
+    tolerance: float = field(default=0.5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        known = [*self.forms, *self.source.names]
+        for key, name in [("form", self.form), *(("candidates", name) for name in self.candidates)]:
+            if name not in known and (key, name) != ("form", AUTO):
+                raise ConfigError(
+                    f"model.{self.name}.{key}",
+                    found=f"no form {name!r}",
+                    expected=f"{AUTO} or one of {', '.join(known)}",
+                    mend="correct it",
+                )
+        if not self.source.names:
+            raise ConfigError(f"model.{self.name}.source", found="no masker", expected="at least one", mend="name some")
+
+    def subjects(self, clip: Clip) -> list[str]:
+        """The clip's parts."""
+        return clip.parts
+
+    def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
+        """Learn one part's ensemble in a run folder."""
+        references = clip.references(subject, clip.split(subject).nn)
+        stacks = self.source.stacks(clip, references)
+        with self._lock(clip):
+            return self._train_on(clip, references, stacks, workbench, folder)
+
+    def _lock(self, clip: Clip) -> AbstractContextManager[None]:
+        return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
+
+    def identity(self, clip: Clip, references: References, workbench: Workbench) -> dict[str, Any]:
+        """What tells this training from any other."""
+        return {
+            "recipe": describe(self),
+            "references": self.source.learnt(clip, references),
+            "seed": workbench.seed,
+        }
+
+    def find(self, clip: Clip, references: References, workbench: Workbench) -> Best | None:
+        """The finished run of exactly this recipe and these references, if there is one."""
+        return runs.find(clip.runs(self.name), self.identity(clip, references, workbench))
+
+    def find_or_train(self, clip: Clip, references: References, workbench: Workbench) -> Best:
+        """The finished run of exactly this recipe and these references; trained first where there is none."""
+        best = self.find(clip, references, workbench)
+        if best is not None:
+            return best
+        stacks = self.source.stacks(clip, references)
+        folder, identity = clip.runs(self.name), self.identity(clip, references, workbench)
+        with self._lock(clip):
+            best = runs.find(folder, identity)
+            if best is None:
+                begun = runs.unfinished(folder, identity)
+                place = begun or runs.new_folder(folder)
+                best = self._train_on(clip, references, stacks, workbench, place)
+        return best
+
+    def _train_on(
+        self, clip: Clip, references: References, stacks: MaskStacks, workbench: Workbench, folder: Path
+    ) -> Best:
+        identity = self.identity(clip, references, workbench)
+        runs.begin(folder, identity)
+        names = list(dict.fromkeys([*self.candidates, *stacks.names] if self.form == AUTO else [self.form]))
+        log.info("%s: %d masks that the maskers did not see, protocol %s", self.name, len(stacks), stacks.protocol)
+        scores, seconds = dict[str, list[float]](), 0.0
+        for name in dict.fromkeys([*names, *stacks.names]):
+            scores[name] = []
+            for number, part in enumerate(stacks.parts, start=1):
+                place = folder / name / f"fold-{number}"
+                mixer, spent = self._mixer(name, place, stacks.without(part), workbench, identity, alone=False)
+                scores[name] += _jaccards(mixer, name, stacks.select(part), workbench)
+                seconds += spent
+        chosen = choose(scores, names, self.tolerance)
+        choice = Choice(chosen, scores, [stem for part in stacks.parts for stem in part], stacks.parts)
+        log.info("%s: %s", self.name, table(scores, chosen))
+        choice.write(folder)
+        _, spent = self._mixer(chosen, folder / chosen, stacks, workbench, identity, alone=True)
+        best = Best(
+            folder=folder,
+            checkpoint=str(self._checkpoint(folder / chosen).relative_to(folder)),
+            score=choice.score,
+            monitor=self.monitor,
+            mode=self.mode,
+            steps=self._steps(chosen),
+            protocol=stacks.protocol,
+            subject=references.part,
+            identity=identity,
+            seconds=seconds + spent,
+        )
+        runs.record(best, clip.runs(self.name))
+        log.info("%s: %s, %s %.4f (%s)", self.name, chosen, self.monitor, best.score, best.protocol)
+        return best
+
+    def _steps(self, name: str) -> int:
+        return self.forms[name].max_steps if name in self.forms else 0
+
+    def _checkpoint(self, place: Path) -> Path:
+        trained = place / END
+        return trained if trained.exists() else place / UNTRAINED
+
+    def _mixer(
+        self,
+        name: str,
+        place: Path,
+        stacks: MaskStacks,
+        workbench: Workbench,
+        identity: Mapping[str, Any],
+        *,
+        alone: bool,
+    ) -> tuple[SegmentationModule | None, float]:
+        """One candidate's module, fitted in its own folder, and the seconds it took; None for a masker alone."""
+        form = self.forms.get(name)
+        if form is None or form.max_steps == 0:
+            module = None if form is None else self.build(name)
+            place.mkdir(parents=True, exist_ok=True)
+            torch.save({"state_dict": {} if module is None else module.state_dict()}, place / UNTRAINED)
+            return module, 0.0
+        budget = Budget(form.max_steps, self.budget.max_time)
+        fitted = replace(self, budget=budget, validate_every=form.max_steps, patience=None)
+        outcome = fit(
+            fitted,
+            workbench,
+            place,
+            module=lambda: self.build(name),
+            data=self._batches(stacks, form.max_steps, workbench.seed),
+            validate=False,
+            identity={**identity, "form": name, "learn": list(stacks.references.stems)},
+            title=f"{self.name}: {name}",
+            alone=alone,
+        )
+        return self.load(name, place / outcome.checkpoint), outcome.seconds
+
+    def _batches(self, stacks: MaskStacks, steps: int, seed: int) -> lightning.LightningDataModule:
+        return self.data(train=stacks, valid=None, statistics=NEUTRAL, steps_per_epoch=steps, seed=seed)
+
+    def build(self, name: str) -> SegmentationModule:
+        """A form's module, as it is before any training."""
+        form = self.forms[name]
+        channels = 3 + len(self.source.names) + 1
+        module = self.module(network=form.network, lr=form.lr, statistics=NEUTRAL, evidence=channels - 3)
+        assert isinstance(module, SegmentationModule)
+        return module
+
+    def load(self, name: str, checkpoint: Path) -> SegmentationModule:
+        """A form's module with the weights of a checkpoint."""
+        module = load(self.build(name), checkpoint)
+        assert isinstance(module, SegmentationModule)
+        return module
+
+    def fold_checkpoint(self, best: Best, left_out: Collection[str]) -> Path | None:
+        """The weights of what was chosen that did not learn from these frames' masks, if they were left out once."""
+        choice = Choice.read(best.folder)
+        for number, part in enumerate(choice.parts, start=1):
+            if part and set(part) <= set(left_out):
+                return self._checkpoint(best.folder / choice.chosen / f"fold-{number}")
+        return None
+
+
+def mixed(module: SegmentationModule, image: Image, found: Sequence[Probability] | Any, gap: int) -> Probability:
+    """One frame's probability (H, W), mixed on the device that the module is on."""
+    pixels = torch.from_numpy(np.dstack([image, layers(found, gap)])).to(module.device)
+    return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
+
+
+def _jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, workbench: Workbench) -> list[float]:
+    """Jaccard index of a candidate at each frame."""
+    if module is None:
+        column = stacks.names.index(name)
+        return [
+            _jaccard(found[column] / 255, mask)
+            for found, mask in zip(stacks.found, stacks.references.masks, strict=True)
+        ]
+    with on_device(module.eval(), workbench):
+        return [
+            _jaccard(mixed(module, image, found, gap), mask)
+            for image, found, gap, mask in zip(
+                stacks.references.images, stacks.found, stacks.gaps, stacks.references.masks, strict=True
+            )
+        ]
+
+
+def _jaccard(probability: Any, mask: Any) -> float:
+    metric = FrameJaccard()
+    metric.update(torch.from_numpy(np.asarray(probability))[None, None], torch.from_numpy(mask)[None, None])
+    return float(metric.compute())

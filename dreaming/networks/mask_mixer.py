@@ -1,0 +1,186 @@
+"""Networks that make one mask of several: from the mean of them to one that weighs each, pixel by pixel.
+
+All take pictures whose channels are a normalised frame (3), one probability for each masker (M), and the distance to
+the nearest hand mask (1, see ``data.mask_stack``), and return logits; a picture of any size will do.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from dreaming.networks.unet import UNet
+
+SURE = 0.01
+"""Probabilities are taken for at least this and at most the rest; what is kept in 8 bits is no surer."""
+FRAME, GAP = 3, 1  # channels
+CELL = 4  # pixels: local features are made at this fraction of the resolution
+
+
+def probabilities(image: Tensor) -> Tensor:
+    """The maskers' channels (B, M, H, W) of a mixer's picture."""
+    return image[:, FRAME:-GAP]
+
+
+def logits_of(probability: Tensor) -> Tensor:
+    """Logits of probabilities in 0..1, finite for 0 and 1 too."""
+    return probability.clamp(SURE, 1 - SURE).logit()
+
+
+class Mixer(nn.Module):
+    """What all have in common: each pixel of the picture gets a logit, whatever the picture's size.
+
+    Args:
+        in_channels: Channels of the picture.
+    """
+
+    margin, multiple, residue = 0, 1, 0
+
+    def __init__(self, *, in_channels: int) -> None:
+        super().__init__()
+        self.maskers = in_channels - FRAME - GAP
+        assert self.maskers >= 1, "a mixer needs something to mix"
+
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W); its ``places`` are of no use here."""
+        return self.mix(image)
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        raise NotImplementedError
+
+
+class Mean(Mixer):
+    """The mean of the probabilities; nothing is learnt."""
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        return logits_of(probabilities(image).mean(dim=1, keepdim=True))
+
+
+class Vote(Mixer):
+    """As many maskers as say so; where they are divided evenly, the mean decides; nothing is learnt."""
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        probability = probabilities(image)
+        share = (probability > 0.5).float().mean(dim=1, keepdim=True)
+        mean = probability.mean(dim=1, keepdim=True)
+        # Less than one vote in any number of maskers that fits into 8 bits.
+        return logits_of(share + (mean - 0.5) / 256)
+
+
+class Convolution(Mixer):
+    """One k x k convolution of the maskers' logits; with 1 x 1 it is logistic regression. It begins as their mean.
+
+    Args:
+        in_channels: Channels of the picture.
+        kernel_size: Its side in pixels, odd.
+    """
+
+    def __init__(self, *, in_channels: int, kernel_size: int = 1) -> None:
+        super().__init__(in_channels=in_channels)
+        self.layer = nn.Conv2d(
+            self.maskers,
+            1,
+            kernel_size,
+            padding=kernel_size // 2,
+            padding_mode="zeros" if kernel_size == 1 else "reflect",
+        )
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.layer.weight[:, :, kernel_size // 2, kernel_size // 2] = 1 / self.maskers
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        logits: Tensor = self.layer(logits_of(probabilities(image)))
+        return logits
+
+
+class UNetMixer(Mixer):
+    """A UNet that sees the probabilities alone, as in 2021.
+
+    Args:
+        in_channels: Channels of the picture.
+        depth: How often the map is halved.
+        width: Channels of the first level.
+    """
+
+    def __init__(self, *, in_channels: int, depth: int = 3, width: int = 4) -> None:
+        super().__init__(in_channels=in_channels)
+        self.network = UNet(in_channels=self.maskers, depth=depth, width=width, positional_encoding="none")
+        self.multiple = self.network.multiple
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        logits: Tensor = self.network(probabilities(image) - 0.5)
+        return logits
+
+
+class Gated(Mixer):
+    """Each pixel trusts each masker as far as it looks reliable there: a softmax gate over the maskers' logits.
+
+    For masker m with logit l_m and features f_m the gate is g = softmax_m(b_m + w . f_m + v_m . f), the result
+    scale sum_m g_m l_m + shift: a convex combination, sharpened. Features of a masker: how sure it is, how far it is
+    from the others here and around, how rough its own map is around, how steep the frame is where its map is steep.
+    Features of all: how much the maskers disagree around, the distance to the nearest hand mask. A dozen weights, all 0
+    at the start, so that it begins as the mean and a little weight decay keeps it near where few masks say little.
+
+    Args:
+        in_channels: Channels of the picture.
+        reach: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
+    """
+
+    def __init__(self, *, in_channels: int, reach: int = 5) -> None:
+        super().__init__(in_channels=in_channels)
+        self.reach = reach
+        self.trust = nn.Parameter(torch.zeros(self.maskers))
+        self.shared = nn.Parameter(torch.zeros(5))
+        self.own = nn.Parameter(torch.zeros(self.maskers, 2))
+        self.scale = nn.Parameter(torch.zeros(()))
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def mix(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        probability = probabilities(image)
+        logits = logits_of(probability)
+        score = self.trust[:, None, None] + self._of_each(image, probability, logits) + self._of_all(image, probability)
+        gate = score.softmax(dim=1)
+        return self.scale.exp() * (gate * logits).sum(dim=1, keepdim=True) + self.shift
+
+    def _of_each(self, image: Tensor, probability: Tensor, logits: Tensor) -> Tensor:
+        """What each masker's own features add to its score, (B, M, H, W)."""
+        apart = (probability - probability.mean(dim=1, keepdim=True)).abs()
+        rough = steepness(probability)
+        edge = steepness(image[:, :FRAME]).mean(dim=1, keepdim=True)
+        features = (
+            logits.abs() / math.log(1 / SURE - 1),
+            2 * apart,
+            4 * self._around(apart),
+            4 * self._around(rough),
+            4 * self._around(rough * (edge.clamp(max=2) - 1)),
+        )
+        return torch.stack([weight * feature for weight, feature in zip(self.shared, features, strict=True)]).sum(0)
+
+    def _of_all(self, image: Tensor, probability: Tensor) -> Tensor:
+        """What the shared features add to each masker's score, (B, M, H, W)."""
+        dissent = 4 * self._around(probability.std(dim=1, keepdim=True, correction=0))
+        shared = torch.cat([dissent, image[:, -GAP:]], dim=1)  # (B, 2, H, W)
+        return torch.einsum("mf,bfhw->bmhw", self.own, shared)
+
+    def _around(self, feature: Tensor) -> Tensor:
+        """Mean of a feature (B, C, H, W) over the window around each pixel."""
+        if min(feature.shape[-2:]) < CELL:
+            return feature
+        cells = F.avg_pool2d(feature, CELL, ceil_mode=True, count_include_pad=False)
+        mean = F.avg_pool2d(cells, self.reach, stride=1, padding=self.reach // 2, count_include_pad=False)
+        return F.interpolate(mean, feature.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def steepness(picture: Tensor) -> Tensor:
+    """Sum of absolute differences to the neighbours on the right and below, (B, C, H, W); 0 beyond the border."""
+    right = F.pad((picture[..., :, 1:] - picture[..., :, :-1]).abs(), (0, 1))
+    below = F.pad((picture[..., 1:, :] - picture[..., :-1, :]).abs(), (0, 0, 0, 1))
+    return right + below

@@ -1,0 +1,96 @@
+"""How good maskers are at hand masks that they have not learnt from, of which ``evaluate`` makes its table."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.functional.classification import binary_jaccard_index
+
+from dreaming.frames.arrays import Image, Mask
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import FrameFolder
+from dreaming.frames.overlay import overlay
+from dreaming.frames.references import References
+from dreaming.maskers.base import Masker
+from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.maskers.remembered import Remembered
+from dreaming.metrics.boundary import boundary_f
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What every masker found in frames whose hand masks it has not seen.
+
+    Attributes:
+        how: ``test`` (test folders), ``held out`` (explicit, split) or ``out of fold``.
+        truth: The frames and their hand masks.
+        found: For each masker, the folder that holds its probability at each frame.
+    """
+
+    how: str
+    truth: References
+    found: Mapping[str, Mapping[str, FrameFolder]]
+
+
+def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker]) -> Evidence:
+    """Have each masker predict at hand-masked frames of a part that it does not learn from.
+
+    The masks in test folders, if there are any; else those held back from the maskers; else each is left out in turn.
+    """
+    split = clip.split(part)
+    references = clip.references(part, split.nn)
+    tests = clip.references(part, split.nn_test + split.ensemble_test)
+    if len(tests):
+        shown = tests.select(clip.stems)
+        if len(shown) < len(tests):
+            log.warning("%d test masks belong to no frame of the clip and are left out", len(tests) - len(shown))
+        folders = {
+            name: dict.fromkeys(shown.stems, Remembered(clip, name, masker, references).complete(shown.stems))
+            for name, masker in maskers.items()
+        }
+        return Evidence("test", shown, folders)
+    given = lesson(clip, references)
+    found = {name: out_of_fold(clip, name, masker, references, given) for name, masker in maskers.items()}
+    return Evidence("out of fold" if given.protocol == "folds" else "held out", given.references, found)
+
+
+def with_built_on(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
+    """The maskers, after those that they build on."""
+    built_on = {name: built for masker in maskers.values() for name, built in masker.built_on.items()}
+    return {**{name: built for name, built in built_on.items() if name not in maskers}, **maskers}
+
+
+def rows_of(evidence: Evidence, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """One row of scores for each masker and frame."""
+    size = evidence.truth.size
+    for name, folders in evidence.found.items():
+        for stem, true in zip(evidence.truth.stems, evidence.truth.masks, strict=True):
+            found = folders[stem].read_mask(stem, size)
+            yield {"kind": f"masks, {evidence.how}", "of": prefix + name, "frame": stem, **scores(found, true)}
+
+
+def scores(found: Mask, true: Mask) -> dict[str, float]:
+    """Jaccard index, boundary F and share of right pixels of one mask (H, W)."""
+    jaccard = binary_jaccard_index(torch.from_numpy(found), torch.from_numpy(true), zero_division=1.0)
+    return {"J": float(jaccard), "F": boundary_f(found, true), "accuracy": float((found == true).mean())}
+
+
+def worst_frames(evidence: Evidence, name: str, rows: Sequence[Mapping[str, Any]], count: int) -> Image:
+    """The frames where a masker scores worst, one below the other, with what is wrong in red."""
+    ranked = sorted(rows, key=lambda row: row["J"])[:count]
+    drawn: list[NDArray[np.uint8]] = []
+    for row in ranked:
+        place = evidence.truth.stems.index(row["frame"])
+        found = evidence.found[name][row["frame"]].read_mask(row["frame"], evidence.truth.size)
+        picture = overlay(evidence.truth.images[place], found, evidence.truth.masks[place])
+        label = f"{row['frame']}  J {row['J']:.3f}  F {row['F']:.3f}"
+        cv2.putText(picture, label, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2, cv2.LINE_AA)
+        drawn.append(picture)
+    return np.vstack(drawn)

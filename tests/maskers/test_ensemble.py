@@ -1,0 +1,142 @@
+"""The ensemble: it learns whom to trust from masks that nobody had seen, and falls back on the best masker alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from dreaming.data.mask_stack import MaskStackDataModule
+from dreaming.errors import ConfigError
+from dreaming.frames.folder import FrameFolder
+from dreaming.maskers.base import Masker
+from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
+from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.models.ensemble import EnsembleModule
+from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, Form
+from dreaming.models.fit import Budget, Workbench
+from dreaming.networks.mask_mixer import Convolution, Gated, Mean
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+
+
+@dataclass
+class Half(Masker):
+    """Knows the truth on one side of the frame, and says the same all over the other; ``noise`` spoils both."""
+
+    truth: str
+    left: bool = True
+    elsewhere: float = 0.6
+    noise: float = 0.0
+
+    def fit(self, clip, references):
+        return self
+
+    def predict(self, clip, stems: Iterable[str]):
+        for stem in stems:
+            mask = FrameFolder(clip.path / self.truth).read_mask(stem).astype(np.float32)
+            known = (np.arange(mask.shape[1]) < mask.shape[1] // 2) == self.left
+            found = np.where(known, mask * 0.9 + 0.05, self.elsewhere)
+            random = np.random.default_rng(int(stem)).random(mask.shape) < self.noise
+            yield stem, np.where(random, 1 - found, found).astype(np.float32)
+
+
+def recipe(maskers, **config):
+    module = partial(EnsembleModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0, "dice": 1.0})
+    forms = {
+        "gated": Form(Gated, 0.2, 20),
+        "logistic": Form(Convolution, 0.1, 20),
+        "mean": Form(Mean),
+    }
+    config = {"candidates": ["gated", "mean"], "forms": forms, **config}
+    data = partial(MaskStackDataModule, crop=32, batch_size=4)
+    return EnsembleRecipe(
+        "ensemble", module, data, "val/jaccard", "max", 60, Budget(60), source=MaskerStacks(maskers), **config
+    )
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    drawn = disc_clip(count=9, masks=(1, 3, 5, 7, 9))
+    for stem, mask in drawn.truth.items():
+        drawn.save(f"truth/{stem}.png", mask)
+    return drawn
+
+
+def ensemble(maskers, **config):
+    return EnsembleMasker(recipe(maskers, **config), WORKBENCH)
+
+
+def fitted(clip, masker):
+    refs = clip.references("subject", clip.split("subject").nn)
+    return masker.fit(clip, refs), refs
+
+
+def jaccard(found, truth):
+    return ((found > 0.5) & truth).sum() / ((found > 0.5) | truth).sum()
+
+
+def test_two_halves_make_a_whole(drawing):
+    """Where a masker is unsure the other knows; a mean of probabilities would side with the one that says 0.6."""
+    masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}))
+    for stem, probability in masker.predict(drawing.clip, drawing.stems):
+        assert probability.dtype == np.float32
+        assert jaccard(probability, drawing.truth[stem]) > 0.95, stem
+    choice = Choice.read(masker._weights.parents[2])
+    assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
+
+
+def test_a_masker_that_is_better_alone_is_taken_alone(drawing, caplog):
+    good, bad = Half("truth", elsewhere=0.0), Half("truth", noise=0.5)
+    with caplog.at_level("INFO"):
+        masker, _ = fitted(drawing.clip, ensemble({"good": good, "bad": bad}, candidates=["mean"], tolerance=0.0))
+    assert "good is chosen; J of masks left out: good " in caplog.text
+    assert "protocol folds" in caplog.text
+    found = dict(masker.predict(drawing.clip, ["0002"]))
+    expected = dict(good.predict(drawing.clip, ["0002"]))
+    assert np.abs(found["0002"] - expected["0002"]).max() <= 0.5 / 255
+
+
+def test_the_choice_can_be_overruled(drawing):
+    masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "bad": Half("truth", noise=0.5)}, form="mean"))
+    found = dict(masker.predict(drawing.clip, ["0004"]))["0004"]
+    maps = [
+        np.rint(dict(each.predict(drawing.clip, ["0004"]))["0004"] * 255) / 255 for each in masker.built_on.values()
+    ]
+    assert np.abs(found - np.clip(np.mean(maps, axis=0), 0.01, 0.99)).max() < 1e-3
+
+
+def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
+    """The mixer that predicts there is the one of the fold, over maskers of the fold."""
+    masker, refs = fitted(
+        drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, form="gated")
+    )
+    given = lesson(drawing.clip, refs)
+    folders = out_of_fold(drawing.clip, "ensemble", masker, refs, given)
+    assert len({folder.path for folder in folders.values()}) == 3
+    masker.fit_without(drawing.clip, refs, refs.select(["0005"]))
+    assert "fold-2" in str(masker._weights)
+    assert masker._left_out.stems == ("0005",)
+
+
+def test_it_is_trained_once_and_loaded_after(drawing):
+    maskers = {"left": Half("truth"), "right": Half("truth", left=False)}
+    first = ensemble(maskers, form="gated")
+    refs = drawing.clip.references("subject", drawing.clip.split("subject").nn)
+    assert first.learnt(drawing.clip, refs) == "untrained"
+    masks = dict(first.fit(drawing.clip, refs).predict(drawing.clip, ["0002"]))
+    stamp = first._weights.stat().st_mtime_ns
+    again = ensemble(maskers, form="gated").fit(drawing.clip, refs)
+    assert again._weights.stat().st_mtime_ns == stamp
+    assert np.array_equal(dict(again.predict(drawing.clip, ["0002"]))["0002"], masks["0002"])
+    assert again.learnt(drawing.clip, refs) == first.learnt(drawing.clip, refs) != "untrained"
+
+
+def test_a_form_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.ensemble\.form: found no form 'unett'"):
+        recipe({"left": Half("truth")}, form="unett")
+    with pytest.raises(ConfigError, match="no masker"):
+        recipe({"left": None})

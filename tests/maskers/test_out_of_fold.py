@@ -1,0 +1,125 @@
+"""What maskers find at masks they have not seen: no mask reaches both sides, whatever the masker is made of."""
+
+import shutil
+from functools import partial
+
+import cv2
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
+from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.gmm import GmmMasker
+from dreaming.maskers.grabcut import GrabCutMasker
+from dreaming.maskers.network import NetworkMasker
+from dreaming.maskers.out_of_fold import lesson, stacks
+from dreaming.maskers.remembered import Remembered, gap
+from dreaming.models.base import SegmentationModule
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.segmentation_recipe import SegmentationRecipe
+from dreaming.networks.cnn import CNN
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+
+
+def network(patience=None):
+    net = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
+    loss = {"bce": 1.0, "dice": 1.0}
+    module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
+    data = partial(SegmentationDataModule, crop=24, batch_size=2)
+    return NetworkMasker(
+        SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(8), patience=patience), WORKBENCH
+    )
+
+
+MAKERS = {
+    "flow": lambda: FlowMasker(DisFlow()),
+    "gmm": lambda: GmmMasker(components=2, samples=500, fits=1),
+    "grabcut": lambda: GrabCutMasker(FlowMasker(DisFlow())),
+    "network": network,
+}
+
+
+def references(clip, part="subject"):
+    return clip.references(part, clip.split(part).nn)
+
+
+def found(clip, masker):
+    return stacks(clip, {"it": masker}, references(clip), lesson(clip, references(clip)))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_poisoned_mask_changes_nothing_where_it_is_left_out(disc_clip, tmp_path, name):
+    drawing = disc_clip(count=9, masks=(1, 3, 5, 7, 9))
+    honest = found(drawing.clip, MAKERS[name]())
+    shutil.copytree(drawing.path, tmp_path / "poisoned", ignore=shutil.ignore_patterns("predictions", "runs", "flow"))
+    path = tmp_path / "poisoned" / "hand_masks" / "0005.png"
+    wrong = np.zeros_like(cv2.imread(str(path), 0))
+    wrong[2:9, 2:30] = 255
+    assert cv2.imwrite(str(path), wrong)
+    poisoned = found(Clip(tmp_path / "poisoned"), MAKERS[name]())
+    assert honest.references.stems == poisoned.references.stems == ("0003", "0005", "0007")
+    assert np.array_equal(honest.found[1], poisoned.found[1]), "the mask of 0005 reached its own prediction"
+    assert not np.array_equal(honest.found[[0, 2]], poisoned.found[[0, 2]]), "it should reach the others"
+
+
+def test_a_network_uses_the_folds_it_has_and_trains_no_more(disc_clip):
+    clip, masker = disc_clip(masks=(1, 4, 8)).clip, network()
+    refs = references(clip)
+    masker.fit(clip, refs)
+    made = sorted(clip.runs("cnn").rglob("*.ckpt"))
+    masker.fit_without(clip, refs, refs.select(["0004"]))
+    assert sorted(clip.runs("cnn").rglob("*.ckpt")) == made
+    masker.fit_without(clip, refs, refs.select(["0004", "0008"]).without(["0004"]))
+    assert sorted(clip.runs("cnn").rglob("*.ckpt")) == made
+
+
+def test_masks_between_others_are_evidence_where_there_are_enough(disc_clip):
+    few, many = (disc_clip(f"of{len(masks)}", masks=masks).clip for masks in ((1, 3, 5, 8), (1, 3, 4, 6, 8)))
+    assert lesson(few, references(few)).references.stems == ("0001", "0003", "0005", "0008")
+    given = lesson(many, references(many))
+    assert given.protocol == "folds"
+    assert given.references.stems == ("0003", "0004", "0006")
+    assert [part.left_out.stems for part in given.parts] == [("0003",), ("0004",), ("0006",)]
+    assert found(many, MAKERS["gmm"]()).gaps == (1, 1, 2)
+
+
+def test_held_back_masks_are_evidence_without_refitting(disc_clip):
+    clip = Clip(disc_clip(count=12, masks=tuple(range(1, 13))).path)
+    refs, given = references(clip), lesson(clip, references(clip))
+    assert given.protocol == "split"
+    assert not set(given.references.stems) & set(refs.stems)
+    assert len(refs) + len(given.references) == 12
+    found(clip, MAKERS["gmm"]())
+    assert len(list((clip.path / "predictions" / "subject" / "it").iterdir())) == 1, "one fit serves all"
+
+
+def test_the_protocol_can_be_overruled(disc_clip):
+    drawing = disc_clip(count=12, masks=tuple(range(1, 13)))
+    clip = Clip(drawing.path, protocol="folds")
+    assert len(references(clip)) == 12
+    assert lesson(clip, references(clip)).protocol == "folds"
+    assert {stem for part in lesson(clip, references(clip)).parts for stem in part.stems} == set(clip.stems[1:-1])
+
+
+def test_what_is_remembered_is_not_made_again_unless_it_would_differ(disc_clip):
+    clip = disc_clip(masks=(1, 4, 8)).clip
+    refs, masker = references(clip), GmmMasker(components=2, samples=500, fits=1)
+    folder = Remembered(clip, "gmm", masker, refs).complete(["0002", "0003"])
+    stamp = folder.files["0002"].stat().st_mtime_ns
+    more = Remembered(clip, "gmm", masker, refs).complete(clip.stems)
+    assert more.path == folder.path
+    assert more.stems == clip.stems
+    assert more.files["0002"].stat().st_mtime_ns == stamp
+    assert Remembered(clip, "gmm", masker, refs, refs.select(["0004"])).complete(["0002"]).path != folder.path
+    assert Remembered(clip, "gmm", GmmMasker(components=3), refs).complete(["0002"]).path != folder.path
+
+
+def test_the_gap_is_counted_in_frames(disc_clip):
+    clip = disc_clip().clip
+    assert gap(clip, "0003", ["0001", "0008"]) == 2
+    assert gap(clip, "0003", ["0003"]) == 0

@@ -1,0 +1,73 @@
+"""What to paint next: where masks are in doubt, far from the masks there are, and spread out."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from dreaming.maskers.base import Masker
+from dreaming.stages.mask import MaskStage
+from dreaming.stages.suggest import SuggestStage, doubt, rank
+
+STEMS = [f"{number:02d}" for number in range(1, 12)]
+TIME = np.abs(np.subtract.outer(np.arange(11), np.arange(11))).astype(float)
+
+
+def test_with_equal_doubt_the_middle_of_the_widest_gap_comes_first():
+    ranked = rank(STEMS, ["01", "04", "11"], dict.fromkeys(STEMS, 1.0), TIME, 3)
+    assert ranked[0][0] in ("07", "08")
+    assert len({stem for stem, _ in ranked}) == 3
+    gains = [gain for _, gain in ranked]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_doubt_draws_the_choice_and_what_is_chosen_draws_no_more():
+    doubts = {stem: 1.0 if stem in ("03", "04", "05", "09") else 0.01 for stem in STEMS}
+    first, second = (stem for stem, _ in rank(STEMS, ["01", "11"], doubts, TIME, 2))
+    assert first in ("03", "04", "05")
+    assert second == "09"
+
+
+def test_marked_frames_are_never_suggested():
+    assert rank(STEMS, STEMS[:-1], dict.fromkeys(STEMS, 1.0), TIME, 5)[0][0] == "11"
+    assert rank(STEMS, STEMS, dict.fromkeys(STEMS, 1.0), TIME, 5) == []
+
+
+def test_doubt_is_none_where_all_agree_and_counts_disagreement_by_area():
+    sure, other = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)
+    sure[0], other[0, :2] = 1, 1
+    assert doubt([sure, sure]) == 0
+    assert doubt([sure, other]) == pytest.approx(2 * 2 * 0.25 / 3)
+    assert doubt([0 * sure]) == 1
+
+
+@dataclass
+class Sides(Masker):
+    """Right up to one frame, and lost behind it."""
+
+    last: str
+
+    def fit(self, clip, references):
+        self._size = references.size
+        return self
+
+    def predict(self, clip, stems):
+        for stem in stems:
+            yield stem, np.full(self._size, 0.0 if stem <= self.last else 0.5, np.float32)
+
+
+def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
+    drawing = disc_clip(masks=(1, 8))
+    maskers = {"lost": Sides("0004"), "other": Sides("0005")}
+    MaskStage(maskers).run(drawing.clip)
+    with caplog.at_level("INFO"):
+        SuggestStage(maskers, count=2).run(drawing.clip)
+    found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
+    assert [row["frame"] in drawing.stems[1:-1] for row in found] == [True, True]
+    assert f"paint {found[0]['frame']}, {found[1]['frame']} next" in caplog.text
+    assert (drawing.path / "suggestions.png").exists()
+
+
+def test_without_masks_there_is_nothing_to_suggest(disc_clip):
+    assert "no hand masks" in SuggestStage({}).skips(disc_clip("bare", masks=()).clip)
