@@ -19,7 +19,7 @@ from dreaming.data.evidence_channels import CHANNELS, Blend, Look, Stack, stack
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
-from dreaming.frames.colour_model import ColourBins, lab_of
+from dreaming.frames.colour_model import ColourBins, Counts, lab_of
 from dreaming.frames.flow import DisFlow, resize_flow, resize_image
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.references import References
@@ -91,11 +91,13 @@ class Simulation:
     Attributes:
         stem: The hand-masked frame.
         origins: The two masks that are carried to it; the same one twice where there is only one.
+        palette: All masks that colours are learnt from.
         stems: The frame and its neighbours in the clip, in order.
     """
 
     stem: str
     origins: tuple[Source, Source]
+    palette: tuple[Source, ...]
     stems: tuple[str, ...]
 
 
@@ -128,11 +130,12 @@ class ClipEvidence:
                 mend="name the masks like their frames",
             )
         self._looks: dict[str, Look] = {}
+        self._counted: dict[str, Counts] = {}
 
     def with_references(self, references: References) -> "ClipEvidence":
         """As this one from other hand masks of the same clip; what was carried before is not carried again."""
         other = ClipEvidence(self.settings, self._carried, references)
-        other.__dict__["_bins"] = self._bins
+        other.__dict__["_bins"], other._counted = self._bins, self._counted
         return other
 
     @property
@@ -146,18 +149,19 @@ class ClipEvidence:
         A hand-masked frame has its own mask on both sides, at no distance.
         """
         for stem in stems:
-            yield stem, self.stack(stem, self.origins(stem))
+            yield stem, self.stack(stem, self.origins(stem), tuple(self.sources.values()))
 
     def origins(self, stem: str) -> tuple[Source, Source]:
         """The nearest hand masks before and behind a frame; one of them twice where the other side has none."""
         return (own, own) if (own := self.sources.get(stem)) else self._nearest(stem)
 
-    def stack(self, stem: str, origins: tuple[Source, Source]) -> Stack:
-        """A frame's evidence (E, h, w) from two masks."""
+    def stack(self, stem: str, origins: tuple[Source, Source], palette: tuple[Source, ...]) -> Stack:
+        """A frame's evidence (E, h, w) from the two masks carried to it and those that colours are learnt from."""
         sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
         look = self.look(stem)
-        ratio = self._log_ratio(origins)[self._bins.cells(look.lab)]
-        return stack(look, sides, ratio, self.settings.blend, self.settings.reach)
+        cells = self._bins.cells(look.lab)
+        ratios = self._log_ratio(origins)[cells], self._log_ratio(palette)[cells]
+        return stack(look, sides, ratios, self.settings.blend, self.settings.reach)
 
     def carry(self, origin: Source, end: str) -> None:
         """See to it that a mask has been carried to a frame and to all on the way."""
@@ -176,11 +180,12 @@ class ClipEvidence:
             found += [self._there_and_back(stem, number) for number in range(self.settings.there_and_back)]
         place, names = self._places[stem], self.clip.stems
         stems = tuple(names[max(place - 1, 0) : place + 2])
-        return [Simulation(stem, origins, stems) for origins in found]
+        others = tuple(source for name, source in self.sources.items() if name != stem)
+        return [Simulation(stem, origins, (*origins, *others), stems) for origins in found]
 
     def simulated(self, simulation: Simulation, stem: str | None = None) -> Stack:
         """The evidence (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
-        return self.stack(simulation.stem if stem is None else stem, simulation.origins)
+        return self.stack(simulation.stem if stem is None else stem, simulation.origins, simulation.palette)
 
     def neighbour_flow(self, stem: str, other: str) -> NDArray[np.float32]:
         """Where each pixel of a frame lies in its neighbour, (h, w, 2) in working pixels."""
@@ -260,16 +265,20 @@ class ClipEvidence:
     def _ratios(self) -> dict[tuple[str, ...], NDArray[np.float32]]:
         return {}
 
-    def _log_ratio(self, origins: tuple[Source, Source]) -> NDArray[np.float32]:
-        """Of each cell of colours, from the frames that two masks come from."""
-        key = tuple(sorted({origin.name for origin in origins}))
+    def _log_ratio(self, sources: tuple[Source, ...]) -> NDArray[np.float32]:
+        """Of each cell of colours, from the frames that some masks come from, each counted once."""
+        different = {source.name: source for source in sources}
+        key = tuple(sorted(different))
         if key not in self._ratios:
-            different = {origin.name: origin for origin in origins}.values()
-            counts = [
-                self._bins.counts(self._lab(origin.stem), origin.mask * np.float32(1 / 255)) for origin in different
-            ]
-            self._ratios[key] = self._bins.log_ratio(np.sum(counts, axis=0))
+            counts = np.sum([self._counts(source) for source in different.values()], axis=0)
+            self._ratios[key] = self._bins.log_ratio(counts)
         return self._ratios[key]
+
+    def _counts(self, source: Source) -> Counts:
+        if source.name not in self._counted:
+            mask = source.mask * np.float32(1 / 255)
+            self._counted[source.name] = self._bins.counts(self._lab(source.stem), mask)
+        return self._counted[source.name]
 
 
 def _rung(distance: float) -> int:
