@@ -8,7 +8,6 @@ and from its own, carried to a frame some way off and back (there and back).
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,13 @@ from numpy.typing import NDArray
 from dreaming.data.base import working_size
 from dreaming.data.carried_masks import CarriedMasks, Source
 from dreaming.data.evidence_channels import CHANNELS, Blend, Look, Stack, stack
+from dreaming.data.palette import Palette
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
-from dreaming.frames.colour_model import ColourBins, Counts, lab_of
-from dreaming.frames.flow import DisFlow, resize_flow, resize_image
+from dreaming.frames.flow import DisFlow, resize_flow
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.references import References
-
-RANGE_FRAMES = 8  # from as many frames, spread over the clip, the range of its colours is taken
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ class Evidence:
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
         carrier = Carrier(clip, flows, self.drift, self.error_sigma)
-        carried = CarriedMasks(clip, carrier, working_size(clip.size, self.short_side))
-        return ClipEvidence(self, carried, references)
+        size = working_size(clip.size, self.short_side)
+        return ClipEvidence(self, CarriedMasks(clip, carrier, size), Palette(clip, size, self.bins), references)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +104,15 @@ class ClipEvidence:
     Args:
         settings: How it is gathered.
         carried: Carries masks, and keeps what it carried.
+        palette: Counts colours, and keeps what it counted.
         references: The hand masks.
 
     Raises:
         MaskError: If none of them belongs to a frame of the clip.
     """
 
-    def __init__(self, settings: Evidence, carried: CarriedMasks, references: References) -> None:
-        self.settings, self._carried = settings, carried
+    def __init__(self, settings: Evidence, carried: CarriedMasks, palette: Palette, references: References) -> None:
+        self.settings, self._carried, self._palette = settings, carried, palette
         self.clip, self.size = carried.clip, carried.size
         self._places = {stem: place for place, stem in enumerate(self.clip.stems)}
         self.sources = {
@@ -130,13 +128,10 @@ class ClipEvidence:
                 mend="name the masks like their frames",
             )
         self._looks: dict[str, Look] = {}
-        self._counted: dict[str, Counts] = {}
 
     def with_references(self, references: References) -> "ClipEvidence":
         """As this one from other hand masks of the same clip; what was carried before is not carried again."""
-        other = ClipEvidence(self.settings, self._carried, references)
-        other.__dict__["_bins"], other._counted = self._bins, self._counted
-        return other
+        return ClipEvidence(self.settings, self._carried, self._palette, references)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -159,8 +154,7 @@ class ClipEvidence:
         """A frame's evidence (E, h, w) from the two masks carried to it and those that colours are learnt from."""
         sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
         look = self.look(stem)
-        cells = self._bins.cells(look.lab)
-        ratios = self._log_ratio(origins)[cells], self._log_ratio(palette)[cells]
+        ratios = self._palette.log_ratio(look.lab, origins), self._palette.log_ratio(look.lab, palette)
         return stack(look, sides, ratios, self.settings.blend, self.settings.reach)
 
     def carry(self, origin: Source, end: str) -> None:
@@ -248,37 +242,9 @@ class ClipEvidence:
             motion = self.neighbour_flow(stem, names[place + 1])
         else:
             motion = -self.neighbour_flow(stem, names[place - 1])
-        look = Look.at(self._lab(stem), motion)
+        look = Look.at(self._palette.lab(stem), motion)
         self._looks = {**dict(list(self._looks.items())[-3:]), stem: look}
         return look
-
-    def _lab(self, stem: str) -> NDArray[np.uint8]:
-        return lab_of(resize_image(self.clip.frames.read(stem), self.size))
-
-    @cached_property
-    def _bins(self) -> ColourBins:
-        names = self.clip.stems
-        spread = sorted({round(place) for place in np.linspace(0, len(names) - 1, RANGE_FRAMES)})
-        return ColourBins.spanning([self._lab(names[place]) for place in spread], self.settings.bins)
-
-    @cached_property
-    def _ratios(self) -> dict[tuple[str, ...], NDArray[np.float32]]:
-        return {}
-
-    def _log_ratio(self, sources: tuple[Source, ...]) -> NDArray[np.float32]:
-        """Of each cell of colours, from the frames that some masks come from, each counted once."""
-        different = {source.name: source for source in sources}
-        key = tuple(sorted(different))
-        if key not in self._ratios:
-            counts = np.sum([self._counts(source) for source in different.values()], axis=0)
-            self._ratios[key] = self._bins.log_ratio(counts)
-        return self._ratios[key]
-
-    def _counts(self, source: Source) -> Counts:
-        if source.name not in self._counted:
-            mask = source.mask * np.float32(1 / 255)
-            self._counted[source.name] = self._bins.counts(self._lab(source.stem), mask)
-        return self._counted[source.name]
 
 
 def _rung(distance: float) -> int:

@@ -49,11 +49,11 @@ class PixelsMasker(SequenceMasker):
     evidence: Evidence
     boosting: Boosting = field(default_factory=Boosting)
     context: Context = field(default_factory=Context)
-    samples: int = 6000
+    samples: int = 4000
     outline_share: float = 0.67
     surroundings: float = 31.0
     frames: int = 12
-    folds: int = 5
+    folds: int = 3
     far_sigma: float = 25.0
     far_share: float = 0.003
     edge_radius: int = 4
