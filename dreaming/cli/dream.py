@@ -4,7 +4,7 @@ from pathlib import Path
 
 import lightning
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli import program
 from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
@@ -15,7 +15,9 @@ from dreaming.stages import order
 def dream(config: DictConfig) -> float | None:
     """Run the stages that the config names; the score of the last one that has one is a sweep's objective."""
     lightning.seed_everything(config.seed, verbose=False)
-    config = with_clip_settings(config, HydraConfig.get().overrides.task)
+    # Unresolved: an override may hand one key the value of another.
+    overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    config = with_clip_settings(config, overrides)
     given = {
         "shard": parse_shard(config),
         "writers": thread_count(config),

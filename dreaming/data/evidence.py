@@ -8,7 +8,6 @@ and from its own, carried to a frame some way off and back (there and back).
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,13 @@ from numpy.typing import NDArray
 from dreaming.data.base import working_size
 from dreaming.data.carried_masks import CarriedMasks, Source
 from dreaming.data.evidence_channels import CHANNELS, Blend, Look, Stack, stack
+from dreaming.data.palette import Palette
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
-from dreaming.frames.colour_model import ColourBins, lab_of
-from dreaming.frames.flow import DisFlow, resize_flow, resize_image
+from dreaming.frames.flow import DisFlow, resize_flow
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.references import References
-
-RANGE_FRAMES = 8  # from as many frames, spread over the clip, the range of its colours is taken
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ class Evidence:
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
         carrier = Carrier(clip, flows, self.drift, self.error_sigma)
-        carried = CarriedMasks(clip, carrier, working_size(clip.size, self.short_side))
-        return ClipEvidence(self, carried, references)
+        size = working_size(clip.size, self.short_side)
+        return ClipEvidence(self, CarriedMasks(clip, carrier, size), Palette(clip, size, self.bins), references)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +88,13 @@ class Simulation:
     Attributes:
         stem: The hand-masked frame.
         origins: The two masks that are carried to it; the same one twice where there is only one.
+        palette: All masks that colours are learnt from.
         stems: The frame and its neighbours in the clip, in order.
     """
 
     stem: str
     origins: tuple[Source, Source]
+    palette: tuple[Source, ...]
     stems: tuple[str, ...]
 
 
@@ -105,14 +104,15 @@ class ClipEvidence:
     Args:
         settings: How it is gathered.
         carried: Carries masks, and keeps what it carried.
+        palette: Counts colours, and keeps what it counted.
         references: The hand masks.
 
     Raises:
         MaskError: If none of them belongs to a frame of the clip.
     """
 
-    def __init__(self, settings: Evidence, carried: CarriedMasks, references: References) -> None:
-        self.settings, self._carried = settings, carried
+    def __init__(self, settings: Evidence, carried: CarriedMasks, palette: Palette, references: References) -> None:
+        self.settings, self._carried, self._palette = settings, carried, palette
         self.clip, self.size = carried.clip, carried.size
         self._places = {stem: place for place, stem in enumerate(self.clip.stems)}
         self.sources = {
@@ -131,9 +131,7 @@ class ClipEvidence:
 
     def with_references(self, references: References) -> "ClipEvidence":
         """As this one from other hand masks of the same clip; what was carried before is not carried again."""
-        other = ClipEvidence(self.settings, self._carried, references)
-        other.__dict__["_bins"] = self._bins
-        return other
+        return ClipEvidence(self.settings, self._carried, self._palette, references)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -146,18 +144,18 @@ class ClipEvidence:
         A hand-masked frame has its own mask on both sides, at no distance.
         """
         for stem in stems:
-            yield stem, self.stack(stem, self.origins(stem))
+            yield stem, self.stack(stem, self.origins(stem), tuple(self.sources.values()))
 
     def origins(self, stem: str) -> tuple[Source, Source]:
         """The nearest hand masks before and behind a frame; one of them twice where the other side has none."""
         return (own, own) if (own := self.sources.get(stem)) else self._nearest(stem)
 
-    def stack(self, stem: str, origins: tuple[Source, Source]) -> Stack:
-        """A frame's evidence (E, h, w) from two masks."""
+    def stack(self, stem: str, origins: tuple[Source, Source], palette: tuple[Source, ...]) -> Stack:
+        """A frame's evidence (E, h, w) from the two masks carried to it and those that colours are learnt from."""
         sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
         look = self.look(stem)
-        ratio = self._log_ratios(origins)[self._bins.cells(look.lab)]
-        return stack(look, sides, ratio, self.settings.blend, self.settings.reach)
+        ratios = self._palette.log_ratio(look.lab, origins), self._palette.log_ratio(look.lab, palette)
+        return stack(look, sides, ratios, self.settings.blend, self.settings.reach)
 
     def carry(self, origin: Source, end: str) -> None:
         """See to it that a mask has been carried to a frame and to all on the way."""
@@ -176,15 +174,17 @@ class ClipEvidence:
             found += [self._there_and_back(stem, number) for number in range(self.settings.there_and_back)]
         place, names = self._places[stem], self.clip.stems
         stems = tuple(names[max(place - 1, 0) : place + 2])
-        return [Simulation(stem, origins, stems) for origins in found]
+        others = tuple(source for name, source in self.sources.items() if name != stem)
+        return [Simulation(stem, origins, (*origins, *others), stems) for origins in found]
 
     def simulated(self, simulation: Simulation, stem: str | None = None) -> Stack:
         """The evidence (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
-        return self.stack(simulation.stem if stem is None else stem, simulation.origins)
+        return self.stack(simulation.stem if stem is None else stem, simulation.origins, simulation.palette)
 
-    def log_ratio(self, lab: NDArray[np.uint8], stems: Iterable[str]) -> NDArray[np.float32]:
-        """How much likelier each colour of a picture (h, w, 3) is the subject's, going by these hand-masked frames."""
-        return self._log_ratios(tuple(self.sources[stem] for stem in stems))[self._bins.cells(lab)]
+    def log_ratios(self, lab: NDArray[np.uint8], stem: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """How much likelier colours (h, w, 3) are the subject's, going by one hand-masked frame, and going by all."""
+        near, every = (self.sources[stem],), tuple(self.sources.values())
+        return self._palette.log_ratio(lab, near), self._palette.log_ratio(lab, every)
 
     def neighbour_flow(self, stem: str, other: str) -> NDArray[np.float32]:
         """Where each pixel of a frame lies in its neighbour, (h, w, 2) in working pixels."""
@@ -247,33 +247,9 @@ class ClipEvidence:
             motion = self.neighbour_flow(stem, names[place + 1])
         else:
             motion = -self.neighbour_flow(stem, names[place - 1])
-        look = Look.at(self._lab(stem), motion)
+        look = Look.at(self._palette.lab(stem), motion)
         self._looks = {**dict(list(self._looks.items())[-3:]), stem: look}
         return look
-
-    def _lab(self, stem: str) -> NDArray[np.uint8]:
-        return lab_of(resize_image(self.clip.frames.read(stem), self.size))
-
-    @cached_property
-    def _bins(self) -> ColourBins:
-        names = self.clip.stems
-        spread = sorted({round(place) for place in np.linspace(0, len(names) - 1, RANGE_FRAMES)})
-        return ColourBins.spanning([self._lab(names[place]) for place in spread], self.settings.bins)
-
-    @cached_property
-    def _ratios(self) -> dict[tuple[str, ...], NDArray[np.float32]]:
-        return {}
-
-    def _log_ratios(self, origins: tuple[Source, ...]) -> NDArray[np.float32]:
-        """Of each cell of colours, from the frames that two masks come from."""
-        key = tuple(sorted({origin.name for origin in origins}))
-        if key not in self._ratios:
-            different = {origin.name: origin for origin in origins}.values()
-            counts = [
-                self._bins.counts(self._lab(origin.stem), origin.mask * np.float32(1 / 255)) for origin in different
-            ]
-            self._ratios[key] = self._bins.log_ratio(np.sum(counts, axis=0))
-        return self._ratios[key]
 
 
 def _rung(distance: float) -> int:

@@ -28,6 +28,8 @@ CHANNELS: tuple[str, ...] = (
     "distance",
     "log_ratio",
     *(f"log_ratio_blurred_{sigma}" for sigma in RATIO_SIGMAS),
+    "palette_ratio",
+    *(f"palette_ratio_blurred_{sigma}" for sigma in RATIO_SIGMAS),
     "motion_x",
     "motion_y",
     "motion",
@@ -47,9 +49,9 @@ CHANNELS: tuple[str, ...] = (
 Of the nearer and the farther mask: the mask carried here (0..1), photometric error (/ 50), visibility (0..1), frames in
 between (g / (g + 10)). Both blended by time alone, and by time and error; the latter blurred; signed distance to its
 outline (inside positive, clipped and divided by ``reach``). How much likelier the colour is the subject's (natural log
-/ 5), blurred. Motion left over without the camera's (pixels / 5), blurred. Place relative to the blend's centre (in
-square roots of its area, / 3), and in the frame (0..1). Lab (8-bit / 255), blurred. Gradient of lightness (/ 100), its
-local standard deviation (/ 50).
+/ 5), going by the two masks, and by all; blurred. Motion left over without the camera's (pixels / 5), blurred. Place
+relative to the blend's centre (in square roots of its area, / 3), and in the frame (0..1). Lab (8-bit / 255), blurred.
+Gradient of lightness (/ 100), its local standard deviation (/ 50).
 """
 
 
@@ -106,20 +108,21 @@ class Blend:
         return (one * near.mask + other * far.mask) / np.maximum(one + other, 1e-12)
 
 
-def stack(look: Look, sides: tuple[Side, Side], log_ratio: NDArray[np.float32], blend: Blend, reach: float) -> Stack:
+def stack(
+    look: Look, sides: tuple[Side, Side], ratios: tuple[NDArray[np.float32], ...], blend: Blend, reach: float
+) -> Stack:
     """All channels of a frame, (E, h, w) in the order of ``CHANNELS``.
 
     Args:
         look: The frame.
         sides: What is carried to it; the same one twice where there is only one.
-        log_ratio: (h, w), of its colours.
+        ratios: How much likelier its colours are the subject's (h, w), by the two masks and by all.
         blend: How the sides are blended.
         reach: Where distances from the outline are clipped, in working pixels.
     """
     near, far = sorted(sides, key=lambda side: side.gap)
     blended = blend(near, far)
     share = np.float32(max(far.gap, 0.1) / (max(near.gap, 0.1) + max(far.gap, 0.1)))
-    log_ratio = log_ratio / np.float32(5)
     planes = [
         *_of_side(near),
         *_of_side(far),
@@ -127,8 +130,7 @@ def stack(look: Look, sides: tuple[Side, Side], log_ratio: NDArray[np.float32], 
         blended,
         *(blurred(blended, sigma) for sigma in BLEND_SIGMAS),
         signed_distance(blended > 0.5, reach),
-        log_ratio,
-        *(blurred(log_ratio, sigma) for sigma in RATIO_SIGMAS),
+        *(plane for ratio in ratios for plane in _of_ratio(ratio / np.float32(5))),
         *_motion(look.motion, blended < 0.3),
         *_places(blended),
         *look.appearance,
@@ -159,6 +161,10 @@ def signed_distance(mask: Mask, reach: float) -> NDArray[np.float32]:
 def _of_side(side: Side) -> list[NDArray[np.float32]]:
     gap = np.full(side.mask.shape, side.gap / (side.gap + 10), np.float32)
     return [side.mask, side.error / np.float32(50), side.visible, gap]
+
+
+def _of_ratio(ratio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [ratio, *(blurred(ratio, sigma) for sigma in RATIO_SIGMAS)]
 
 
 def _motion(flow: Flow, backdrop: Mask) -> list[NDArray[np.float32]]:

@@ -111,5 +111,5 @@ class EvidenceInput:
                 )
             )
             motions.append(arrived)
-        ratio = known.log_ratio(lab, [stem])
-        return stack(Look.at(lab, motions[0]), (sides[0], sides[1]), ratio, settings.blend, settings.reach)
+        look, ratios = Look.at(lab, motions[0]), known.log_ratios(lab, stem)
+        return stack(look, (sides[0], sides[1]), ratios, settings.blend, settings.reach)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dreaming.data.evidence import ClipEvidence, Evidence, Simulation
 from dreaming.data.evidence_channels import CHANNELS, Stack, blurred, signed_distance
-from dreaming.errors import ConfigError
+from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.arrays import Mask, Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import resize_image
@@ -49,11 +49,11 @@ class PixelsMasker(SequenceMasker):
     evidence: Evidence
     boosting: Boosting = field(default_factory=Boosting)
     context: Context = field(default_factory=Context)
-    samples: int = 6000
+    samples: int = 4000
     outline_share: float = 0.67
     surroundings: float = 31.0
     frames: int = 12
-    folds: int = 5
+    folds: int = 3
     far_sigma: float = 25.0
     far_share: float = 0.003
     edge_radius: int = 4
@@ -74,27 +74,13 @@ class PixelsMasker(SequenceMasker):
         Fitted again on other hand masks of the clip it uses again what was carried.
 
         Raises:
-            MaskError: If none of them belongs to a frame of the clip.
+            MaskError: If none of them belongs to a frame of the clip, or nothing can be simulated.
         """
         super().fit(clip, references)
         seen = self._seen = self._gathered(clip, references)
-        chosen = sorted({round(place) for place in np.linspace(0, len(seen.sources) - 1, self.frames)})
-        stems = [list(seen.sources)[place] for place in chosen]
-        lessons = [
-            _Lesson(simulation, place % self.folds, *self._drawn(seen, simulation, number))
-            for place, stem in enumerate(stems)
-            for number, simulation in enumerate(seen.simulations(stem))
-        ]
-        if len({lesson.fold for lesson in lessons}) < 2:  # one hand mask: its simulations are left out instead
-            lessons = [replace(lesson, fold=number % self.folds) for number, lesson in enumerate(lessons)]
-        first = list(
-            ahead(
-                lambda lesson: seen.simulated(lesson.simulation).reshape(len(CHANNELS), -1)[:, lesson.places].T,
-                lessons,
-                self.workers,
-            )
-        )
+        lessons = self._lessons(seen)
         labels = [lesson.labels for lesson in lessons]
+        first = list(ahead(lambda lesson: lesson.of(seen.simulated(lesson.simulation)), lessons, self.workers))
 
         def learn(left_out: int | None) -> Trees:
             kept = [place for place, lesson in enumerate(lessons) if lesson.fold != left_out]
@@ -104,7 +90,7 @@ class PixelsMasker(SequenceMasker):
         folds = sorted({lesson.fold for lesson in lessons})
         *unseen, self._first = ahead(learn, [*folds, None], self.workers)
         by_fold = dict(zip(folds, unseen, strict=True))
-        second = list(ahead(lambda lesson: self._second_samples(lesson, by_fold[lesson.fold]), lessons, self.workers))
+        second = list(ahead(lambda lesson: self._in_context(lesson, by_fold[lesson.fold]), lessons, self.workers))
         self._second = self.boosting.fit(np.concatenate(second), np.concatenate(labels), self.seed)
         return self
 
@@ -118,19 +104,38 @@ class PixelsMasker(SequenceMasker):
 
     # -- what is learnt from
 
-    def _drawn(self, seen: ClipEvidence, simulation: Simulation, number: int) -> tuple[NDArray[np.intp], Mask]:
-        """Where to learn from a simulated frame, as places (P,) in it, and the answers (P,)."""
+    def _lessons(self, seen: ClipEvidence) -> list["_Lesson"]:
+        """All simulations of the hand-masked frames that are learnt from, in folds of whole frames."""
+        stems = list(seen.sources)
+        chosen = sorted({round(place) for place in np.linspace(0, len(stems) - 1, self.frames)})
+        lessons = [
+            self._lesson(seen, simulation, number, fold % self.folds)
+            for fold, place in enumerate(chosen)
+            for number, simulation in enumerate(seen.simulations(stems[place]))
+        ]
+        if len(lessons) < 2:
+            raise MaskError(
+                seen.clip.path,
+                found="no simulated evidence to learn from",
+                expected="two hand masks, or one and a mask carried there and back",
+                mend="paint another mask or raise data.evidence.there_and_back",
+            )
+        if len(chosen) > 1:
+            return lessons
+        # Of a lone hand mask its simulations are left out in turn.
+        return [replace(lesson, fold=number % self.folds) for number, lesson in enumerate(lessons)]
+
+    def _lesson(self, seen: ClipEvidence, simulation: Simulation, number: int, fold: int) -> "_Lesson":
         mask = seen.mask(simulation.stem)
         digest = hashlib.blake2b(f"{self.seed} {simulation.stem} {number}".encode(), digest_size=8).digest()
         rng = np.random.default_rng(int.from_bytes(digest))
         near = (np.abs(signed_distance(mask, self.surroundings)) < 1).ravel()
-        wanted = round(self.samples * self.outline_share), self.samples
-        chosen = rng.permutation(np.flatnonzero(near))[: wanted[0]]
-        elsewhere = rng.permutation(np.flatnonzero(~near))[: wanted[1] - len(chosen)]
+        chosen = rng.permutation(np.flatnonzero(near))[: round(self.samples * self.outline_share)]
+        elsewhere = rng.permutation(np.flatnonzero(~near))[: self.samples - len(chosen)]
         places = np.concatenate([chosen, elsewhere])
-        return places, mask.ravel()[places]
+        return _Lesson(simulation, fold, places, mask.ravel()[places])
 
-    def _second_samples(self, lesson: "_Lesson", unseen: Trees) -> Samples:
+    def _in_context(self, lesson: "_Lesson", unseen: Trees) -> Samples:
         """What the second classifier would see of a simulated frame, which the first one never saw."""
         assert self._seen is not None
         simulation = lesson.simulation
@@ -139,8 +144,7 @@ class PixelsMasker(SequenceMasker):
         for origin in simulation.origins:
             if origin.stem in maps:  # a neighbour that counts as painted is known
                 maps[origin.stem] = origin.mask * np.float32(1 / 255)
-        channels = self._with_context(simulation.stem, stacks[simulation.stem], maps)
-        return channels.reshape(len(channels), -1)[:, lesson.places].T
+        return lesson.of(self._with_context(simulation.stem, stacks[simulation.stem], maps))
 
     def _with_context(self, stem: str, channels: Stack, maps: Mapping[str, Probability]) -> Stack:
         """All that the second classifier sees of a frame, (C, h, w)."""
@@ -180,7 +184,7 @@ class PixelsMasker(SequenceMasker):
         assert self._seen is not None
         if (own := self._seen.sources.get(stem)) is not None:
             return _View(stem, None, own.mask * np.float32(1 / 255))
-        channels = self._seen.stack(stem, self._seen.origins(stem))
+        ((_, channels),) = self._seen.at([stem])
         return _View(stem, channels, self._first.map(channels, self._where(channels)))
 
     def _masked(self, clip: Clip, stem: str, views: Mapping[str, "_View"]) -> Probability:
@@ -207,6 +211,10 @@ class _Lesson:
     fold: int
     places: NDArray[np.intp]
     labels: NDArray[np.bool_]
+
+    def of(self, channels: Stack) -> Samples:
+        """The channels (C, h, w) at those places, (P, C)."""
+        return channels.reshape(len(channels), -1)[:, self.places].T
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,54 @@
+"""The two parts of auto-context: trees that learn, and what is seen of a map's surroundings, by hand."""
+
+import numpy as np
+import pytest
+
+from dreaming.maskers.auto_context import Boosting, Context
+
+
+def test_trees_learn_a_rule_and_leave_the_rest_of_a_frame_out():
+    rng = np.random.default_rng(0)
+    samples = rng.random((2000, 3), np.float32)
+    trees = Boosting(trees=20, leaf_samples=20, features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
+    again = Boosting(trees=20, leaf_samples=20, features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
+    channels = rng.random((3, 80, 90), np.float32)
+    where = np.ones((80, 90), bool)
+    where[:, :9] = False
+    found = trees.map(channels, where)
+    assert found.dtype == np.float32
+    assert np.mean((found > 0.5)[:, 9:] == (channels[1] > 0.5)[:, 9:]) > 0.98
+    assert found[:, :9].max() == 0
+    np.testing.assert_array_equal(found, again.map(channels, where))
+    assert trees.map(channels, np.zeros_like(where)).max() == 0
+
+
+def test_few_samples_still_make_leaves():
+    samples = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
+    trees = Boosting(trees=20, leaf_samples=200, features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
+    assert trees(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
+
+
+def test_surroundings_are_seen_where_they_are():
+    own = np.zeros((30, 40), np.float32)
+    own[12, 20] = 1
+    moved = np.full((30, 40, 2), (3, 0), np.float32)
+    found = Context(sigmas=(2.0,), offsets=(5,)).channels(own, [(own, moved)])
+    assert len(found) == 1 + 2 + 2 + 1 + 8
+    assert found[0][12, 20] == 1
+    assert found[1][12, 17] == 1, "three pixels to the right it lies in the neighbour"
+    np.testing.assert_array_equal(found[2], own)
+    assert found[3].max() == 0, "nowhere do both neighbours agree"
+    assert found[4].sum() == 2
+    assert found[5][12, 20] == pytest.approx(1 / (2 * np.pi * 4), rel=0.05)
+    assert sorted(map(tuple, np.argwhere(found[6:].max(axis=0)))) == sorted(
+        (12 + dy, 20 + dx) for dy in (-5, 0, 5) for dx in (-5, 0, 5) if (dy, dx) != (0, 0)
+    )
+
+
+def test_beyond_the_border_is_what_lies_at_it():
+    own = np.zeros((10, 10), np.float32)
+    own[:, 0] = 1
+    found = Context(sigmas=(), offsets=(4,)).channels(own, [])
+    left = found[5 + 3]  # (0, -4)
+    assert left[:, :5].min() == 1
+    assert left[:, 5:].max() == 0

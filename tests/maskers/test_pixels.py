@@ -1,0 +1,105 @@
+"""The pixel classifier on a drawn clip: better than carrying alone, in any order, with one hand mask as with more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dreaming.data.evidence import Evidence
+from dreaming.errors import ConfigError, MaskError
+from dreaming.frames.clip import Clip
+from dreaming.frames.draw import Scene
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.folder import FrameFolder
+from dreaming.maskers.auto_context import Boosting
+from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.pixels import PixelsMasker
+
+FLOW = DisFlow(scale=1.0)
+EVIDENCE = Evidence(FLOW, short_side=None, there_and_back=2)
+SMALL = {"boosting": Boosting(trees=20, leaf_samples=50), "samples": 1000, "edge_radius": 0, "workers": 1}
+
+
+def jaccard(found, truth):
+    return (found & truth).sum() / (found | truth).sum()
+
+
+@pytest.fixture
+def clip(disc_clip):
+    return disc_clip(count=9, size=(48, 72), masks=(1, 5, 9)).clip
+
+
+@pytest.fixture
+def references(clip):
+    return clip.references("subject", clip.stems)
+
+
+@pytest.fixture
+def dancer(tmp_path):
+    """The demo's dancer, whose limbs turn and hide one another: a clip, and where she is in truth."""
+    scene, folder, truth = Scene(frames=25, height=96, width=160, samples=2), tmp_path / "dancer", {}
+    frames, masks = FrameFolder(folder / "frames"), FrameFolder(folder / "hand_masks")
+    for index in range(scene.frames):
+        stem = f"{index + 1:04d}"
+        image, truth[stem] = scene.frame(index)
+        frames.write(stem, image)
+        if index in (0, 12, 24):
+            masks.write(stem, truth[stem].astype(np.uint8) * 255)
+    return Clip(folder), truth
+
+
+def test_the_dancer_is_found_better_than_by_carrying_alone(dancer):
+    clip, truth = dancer
+    references = clip.references("subject", clip.stems)
+    scores = []
+    for masker in (PixelsMasker(EVIDENCE, **SMALL), FlowMasker(FLOW, workers=1)):
+        found = dict(masker.fit(clip, references).predict(clip, clip.stems))
+        scores.append(np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems]))
+    assert scores[0] > scores[1] + 0.01, scores
+
+
+def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
+    masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references)
+    whole = dict(masker.predict(clip, clip.stems))
+    assert list(whole) == clip.stems
+    for probability in whole.values():
+        assert probability.dtype == np.float32
+        assert probability.shape == clip.size
+        assert 0 <= probability.min() <= probability.max() <= 1
+    for stem, mask in zip(references.stems, references.masks, strict=True):
+        np.testing.assert_array_equal(whole[stem], mask)
+    again = PixelsMasker(EVIDENCE, **SMALL | {"workers": 3}).fit(clip, references)
+    for asked in (clip.stems[::-1], ["0007", "0002"]):
+        found = list(again.predict(clip, asked))
+        assert [stem for stem, _ in found] == asked
+        for stem, probability in found:
+            np.testing.assert_allclose(probability, whole[stem], atol=2 / 255)
+
+
+def test_fitted_again_it_knows_the_new_hand_masks_alone(clip, references):
+    fewer = references.without(["0005"])
+    masker = PixelsMasker(EVIDENCE, **SMALL)
+    masker.fit(clip, references)
+    masker.fit(clip, fewer)
+    fresh = PixelsMasker(EVIDENCE, **SMALL).fit(Clip(clip.path), fewer)
+    for (stem, one), (_, other) in zip(*(m.predict(clip, ["0004", "0005"]) for m in (masker, fresh)), strict=True):
+        np.testing.assert_allclose(one, other, atol=2 / 255, err_msg=stem)
+
+
+def test_one_hand_mask_is_learnt_from_by_there_and_back(clip, references):
+    masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references.select(["0005"]))
+    found = dict(masker.predict(clip, clip.stems))
+    assert len(found) == 9
+    assert jaccard(found["0006"] > 0.5, found["0006"] > 0.1) > 0.5
+
+
+def test_few_hand_masks_are_learnt_from_where_there_are_many(clip, references):
+    masker = PixelsMasker(EVIDENCE, **SMALL | {"frames": 2}).fit(clip, references)
+    assert len(dict(masker.predict(clip, clip.stems))) == 9
+
+
+def test_nothing_to_learn_from_and_odd_values_are_refused(clip, references):
+    with pytest.raises(MaskError, match="no simulated evidence"):
+        PixelsMasker(replace(EVIDENCE, there_and_back=0), **SMALL).fit(clip, references.select(["0005"]))
+    with pytest.raises(ConfigError, match=r"masker\.pixels\.folds"):
+        PixelsMasker(EVIDENCE, folds=1)
