@@ -1,6 +1,7 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
 from pathlib import Path
+from typing import cast
 
 import lightning
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +17,7 @@ def dream(config: DictConfig) -> float | None:
     """Run the stages that the config names; the score of the last one that has one is a sweep's objective."""
     lightning.seed_everything(config.seed, verbose=False)
     # Unresolved: an override may hand one key the value of another.
-    overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
     config = with_clip_settings(config, overrides)
     given = {
         "shard": parse_shard(config),
