@@ -6,6 +6,7 @@ Prints one line for each figure: what it is, the ratio or rate found, and what i
 """
 
 import argparse
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from sklearn.mixture import GaussianMixture
 
 from dreaming.frames.arrays import Image, Mask
 from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
 from dreaming.frames.morphology import drop_lonely
 from dreaming.frames.references import References
 from dreaming.maskers.background import BackgroundMasker
+from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.gmm import GmmMasker
 
 
@@ -112,6 +115,22 @@ def background(clip: Clip, references: References) -> None:
     print(f"background subtraction, reading and cleaning included: {rate:.0f} frames/s a direction (25 asked)")
 
 
+def carrying(clip: Clip, references: References) -> None:
+    masker = FlowMasker(DisFlow())
+
+    def whole() -> None:
+        shutil.rmtree(clip.path / "flow", ignore_errors=True)
+        for _ in masker.fit(clip, references).predict(clip, clip.stems):
+            pass
+
+    start, count = time.process_time(), len(clip.stems)
+    took = seconds(whole, 1)
+    cpu = (time.process_time() - start) / count
+    print(
+        f"hand masks carried along the flow, flow included: {count / took:.1f} frames/s (8 asked), {cpu:.2f} CPU-s each"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="854x480", help="WIDTHxHEIGHT in pixels")
@@ -124,6 +143,7 @@ def main() -> None:
         neighbour_rule((height, width))
         mixtures(clip, references)
         background(clip, references)
+        carrying(clip, references)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,7 +103,7 @@ class FlowCache:
         step = self._places[end] - self._places[start]
         assert abs(step) == 1, "only neighbours have a flow"
         pair = self._read(start if step == 1 else end)
-        forward, backward = (np.ascontiguousarray(part.transpose(1, 2, 0), dtype=np.float32) for part in pair)
+        forward, backward = (cv2.merge([*part.astype(np.float32)]) for part in pair)
         return (forward, backward) if step == 1 else (backward, forward)
 
     def _file(self, stem: str) -> Path:

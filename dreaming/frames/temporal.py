@@ -38,8 +38,8 @@ class Bilateral:
     workers: int = field(default=2, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        check_window("stage.filter.bilateral", self.radius, self.time_sigma)
-        check_window("stage.filter.bilateral", self.radius, self.colour_sigma)
+        sigmas = {"time_sigma": self.time_sigma, "colour_sigma": self.colour_sigma}
+        check_window("stage.filter.bilateral", self.radius, **sigmas)
 
     def filter(self, clip: Clip, flows: FlowCache, stems: Sequence[str]) -> Iterator[tuple[str, Image]]:
         """Yield each named frame filtered, in order, the same whatever else is asked for; holds one window of frames.
@@ -89,7 +89,7 @@ class Smoothing:
 
     def __post_init__(self) -> None:
         if self.sigma is not None:
-            check_window("stage.mask.smooth", self.radius, self.sigma)
+            check_window("stage.mask.smooth", self.radius, sigma=self.sigma)
 
     def smooth(self, clip: Clip, predict: Read[Probability], stems: Sequence[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's mask averaged, in order, the same whatever else is asked for; holds one window.

@@ -92,13 +92,19 @@ def followed(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
         yield resize_flow(chained, size)
 
 
-def check_window(where: str, radius: int, sigma: float) -> None:
+def check_window(where: str, radius: int, **sigmas: float) -> None:
     """Refuse a window over time that is none.
 
+    Args:
+        where: Config key of what looks through the window.
+        radius: How far it reaches, in frames.
+        **sigmas: Of its Gaussians, by the names of their keys.
+
     Raises:
-        ConfigError: If the radius is below 1 frame or sigma is not above 0.
+        ConfigError: If the radius is below 1 frame or a sigma is not above 0.
     """
     if radius < 1:
         raise ConfigError(f"{where}.radius", found=str(radius), expected="1 frame or more", mend="correct it")
-    if not 0 < sigma < math.inf:
-        raise ConfigError(where, found=f"a sigma of {sigma}", expected="above 0", mend="correct it")
+    for name, sigma in sigmas.items():
+        if not 0 < sigma < math.inf:
+            raise ConfigError(f"{where}.{name}", found=str(sigma), expected="above 0", mend="correct it")

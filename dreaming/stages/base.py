@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.errors import ClipError
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
@@ -157,3 +158,20 @@ class Stage(ABC):
             path.unlink(missing_ok=True)
         folder.refresh()
         wanted.write(folder.path / MANIFEST)
+
+
+def identity_of(folder: FrameFolder) -> str:
+    """Fingerprint of how a folder was made by an earlier stage, for the manifest of what is made from it.
+
+    Raises:
+        ClipError: If no stage made it.
+    """
+    found = Manifest.read(folder.path / MANIFEST)
+    if found is None:
+        raise ClipError(
+            folder.path,
+            found="no finished folder of frames",
+            expected="the output of an earlier stage",
+            mend="run `dreaming clip=...` without stages=, which makes what is missing",
+        )
+    return found.identity

@@ -9,16 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.errors import ClipError
 from dreaming.frames.arrays import Image, Probability
-from dreaming.frames.clip import MANIFEST, Clip
+from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.morphology import feather
 from dreaming.frames.video_writer import write_video
 from dreaming.progress import bar
-from dreaming.stages.base import Stage
+from dreaming.stages.base import Stage, identity_of
 from dreaming.stages.extract import find_video, read_source
 
 log = logging.getLogger(__name__)
@@ -95,9 +94,9 @@ class CompositeStage(Stage):
         inputs = {"frames": clip.frames_identity}
         for place, opened in enumerate(layers):
             inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(opened.layer))
-            inputs[f"styled {opened.layer.name}"] = _identity(opened.styled)
+            inputs[f"styled {opened.layer.name}"] = identity_of(opened.styled)
             if opened.masks is not None:
-                inputs[f"masks {opened.layer.part}"] = _identity(opened.masks)
+                inputs[f"masks {opened.layer.part}"] = identity_of(opened.masks)
         return inputs
 
     def _opacity(self, clip: Clip, opened: _OpenLayer, stem: str) -> Probability:
@@ -162,15 +161,3 @@ class CompositeStage(Stage):
             return {"fps": self.fps or UNKNOWN_RATE}
         times, begin, end = source.stretch([int(stem) for stem in stems])
         return {"times": times, "begin": begin, "end": end}
-
-
-def _identity(folder: FrameFolder) -> str:
-    found = Manifest.read(folder.path / MANIFEST)
-    if found is None:
-        raise ClipError(
-            folder.path,
-            found="no finished folder of frames",
-            expected="the output of an earlier stage",
-            mend="run `dreaming clip=...` without stages=, which makes what is missing",
-        )
-    return found.identity

@@ -84,8 +84,8 @@ def test_a_pixel_is_followed_from_where_it_has_come_to():
 
 
 def test_a_window_of_nothing_is_refused():
-    check_window("stage.x", 1, 0.1)
+    check_window("stage.x", 1, sigma=0.1)
     with pytest.raises(ConfigError, match=r"stage\.x\.radius"):
-        check_window("stage.x", 0, 1.0)
-    with pytest.raises(ConfigError, match="sigma"):
-        check_window("stage.x", 3, 0.0)
+        check_window("stage.x", 0, sigma=1.0)
+    with pytest.raises(ConfigError, match=r"stage\.x\.time_sigma"):
+        check_window("stage.x", 3, sigma=1.0, time_sigma=0.0)

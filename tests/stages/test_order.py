@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dreaming.stages import composite, draw, evaluate, extract, mask, report, stylise
+from dreaming.stages import composite, draw, evaluate, extract, filter, flow, guide, mask, preview, report, stylise
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER, run, with_inputs
 
@@ -70,6 +70,10 @@ def test_every_stage_stands_in_the_order_after_what_it_reads():
     kinds = [
         draw.DrawStage,
         extract.ExtractStage,
+        flow.FlowStage,
+        filter.FilterStage,
+        guide.GuideStage,
+        preview.PreviewStage,
         mask.MaskStage,
         stylise.StyliseStage,
         composite.CompositeStage,
