@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 AUTO = "auto"
 CHOICE = "choice.json"
+FORMS = "forms"  # a folder for each candidate, out of the way of what looks for runs
 UNTRAINED = "untrained.ckpt"
 
 
@@ -185,7 +186,7 @@ class EnsembleRecipe(Recipe):
         for name in dict.fromkeys([*names, *stacks.names]):
             scores[name] = []
             for number, part in enumerate(stacks.parts, start=1):
-                place = folder / name / f"fold-{number}"
+                place = folder / FORMS / name / f"fold-{number}"
                 mixer, spent = self._mixer(name, place, stacks.without(part), workbench, identity, alone=False)
                 scores[name] += _jaccards(mixer, name, stacks.select(part), workbench)
                 seconds += spent
@@ -193,10 +194,10 @@ class EnsembleRecipe(Recipe):
         choice = Choice(chosen, scores, [stem for part in stacks.parts for stem in part], stacks.parts)
         log.info("%s: %s", self.name, table(scores, chosen))
         choice.write(folder)
-        _, spent = self._mixer(chosen, folder / chosen, stacks, workbench, identity, alone=True)
+        _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, workbench, identity, alone=True)
         best = Best(
             folder=folder,
-            checkpoint=str(self._checkpoint(folder / chosen).relative_to(folder)),
+            checkpoint=str(self._checkpoint(folder / FORMS / chosen).relative_to(folder)),
             score=choice.score,
             monitor=self.monitor,
             mode=self.mode,
@@ -271,7 +272,7 @@ class EnsembleRecipe(Recipe):
         choice = Choice.read(best.folder)
         for number, part in enumerate(choice.parts, start=1):
             if part and set(part) <= set(left_out):
-                return self._checkpoint(best.folder / choice.chosen / f"fold-{number}")
+                return self._checkpoint(best.folder / FORMS / choice.chosen / f"fold-{number}")
         return None
 
 

@@ -85,7 +85,7 @@ def test_two_halves_make_a_whole(drawing):
     for stem, probability in masker.predict(drawing.clip, drawing.stems):
         assert probability.dtype == np.float32
         assert jaccard(probability, drawing.truth[stem]) > 0.95, stem
-    choice = Choice.read(masker._weights.parents[2])
+    choice = Choice.read(masker._weights.parents[3])
     assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
 
 
