@@ -15,8 +15,9 @@ from dreaming.frames.folder import FrameFolder
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.models.choice import Choice
 from dreaming.models.ensemble import EnsembleModule
-from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, Form
+from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
 from dreaming.models.fit import Budget, Workbench
 from dreaming.networks.mask_mixer import Convolution, Gated, Mean
 

@@ -11,8 +11,9 @@ import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
 from dreaming.errors import ConfigError
+from dreaming.models.choice import Choice
 from dreaming.models.ensemble import EnsembleModule
-from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, Form, StackSource
+from dreaming.models.ensemble_recipe import EnsembleRecipe, Form, StackSource
 from dreaming.models.fit import Budget, Workbench
 from dreaming.networks.mask_mixer import Convolution, Mean
 
