@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dreaming.errors import MaskError
-from dreaming.maskers.base import FrameMasker
+from dreaming.maskers.base import FrameMasker, Masker
+from dreaming.maskers.remembered import Remembered
 from dreaming.stages.mask import MaskStage
 
 
@@ -71,3 +72,33 @@ def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
     assert "no hand masks" in (MaskStage({}).skips(disc_clip("bare", masks=()).clip) or "")
     with pytest.raises(MaskError, match="at least 2"):
         MaskStage({"colour": NearestColour()}).run(disc_clip("one", masks=(4,)).clip)
+
+
+@dataclass
+class Copy(Masker):
+    """Builds on another masker, whose probabilities it keeps on disk."""
+
+    other: Masker
+
+    @property
+    def built_on(self):
+        return {"colour": self.other}
+
+    def fit(self, clip, references) -> Self:
+        self._references = references
+        return self
+
+    def predict(self, clip, stems):
+        folder = Remembered(clip, "colour", self.other, self._references).complete(clip.stems)
+        yield from ((stem, folder.read_probability(stem)) for stem in stems)
+
+
+def test_what_another_masker_builds_on_is_made_once_for_both(disc_clip):
+    drawing = disc_clip()
+    first, second = NearestColour(softness=0.8), NearestColour(softness=0.8)
+    MaskStage({"colour": first, "copy": Copy(second)}).run(drawing.clip)
+    assert hasattr(first, "fitted")
+    assert not hasattr(second, "fitted")
+    for stem in drawing.stems:
+        mine, copied = (drawing.path / "masks" / name / f"{stem}.png" for name in ("colour", "copy"))
+        assert mine.read_bytes() == copied.read_bytes()
