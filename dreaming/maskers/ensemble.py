@@ -14,9 +14,11 @@ from dreaming.frames.split import Split
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import lesson, stacks
 from dreaming.maskers.remembered import Remembered, gap
-from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, StackSource, mixed
+from dreaming.models.choice import Choice
+from dreaming.models.ensemble_recipe import EnsembleRecipe, StackSource
 from dreaming.models.fit import Workbench
 from dreaming.models.inference import on_device
+from dreaming.models.mixing import mixed
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def lesson(clip: Clip, references: References, folds: int = 5) -> Lesson:
     """
     split = clip.split(references.part)
     held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
-    held_back = held_back.without(references.stems)
+    held_back = held_back.without(references.stems).select(clip.stems)
     if len(held_back) >= FEWEST:
         return Lesson(split.protocol, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds)))
     if len(held_back):

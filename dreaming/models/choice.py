@@ -1,8 +1,46 @@
 """Choosing one of several candidates by a few paired scores, without falling for chance."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import sqrt
+from pathlib import Path
 from statistics import fmean, stdev
+
+from dreaming.frames.folder import write_atomically
+
+CHOICE = "choice.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and on which evidence.
+
+    Attributes:
+        chosen: A form, or a masker that does better alone.
+        scores: Jaccard index of each candidate at each left-out mask.
+        stems: Names of those frames.
+        parts: Names of the frames that were left out together.
+    """
+
+    chosen: str
+    scores: Mapping[str, Sequence[float]]
+    stems: Sequence[str]
+    parts: Sequence[Sequence[str]]
+
+    @property
+    def score(self) -> float:
+        """Mean Jaccard index of what was chosen."""
+        return fmean(self.scores[self.chosen])
+
+    def write(self, folder: Path) -> None:
+        """Write into a run folder, atomically."""
+        write_atomically(folder / CHOICE, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Choice":
+        """What ``write`` wrote."""
+        return cls(**json.loads((folder / CHOICE).read_text()))
 
 
 def choose(scores: Mapping[str, Sequence[float]], order: Sequence[str], tolerance: float) -> str:

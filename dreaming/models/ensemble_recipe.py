@@ -1,40 +1,34 @@
 """How the ensemble is chosen and trained: each form and each masker alone is tried on masks it did not learn from."""
 
-import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from torch import nn
 
-from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.data.mask_stack import MaskStacks
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image, Probability
 from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import describe
 from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL
-from dreaming.metrics.region import FrameJaccard
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
-from dreaming.models.choice import choose, table
+from dreaming.models.choice import Choice, choose, table
 from dreaming.models.fit import END, Budget, Recipe, Workbench, fit, load
-from dreaming.models.inference import on_device
+from dreaming.models.mixing import jaccards
 from dreaming.models.runs import Best
 
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-CHOICE = "choice.json"
+FORMS = "forms"  # a folder for each candidate, out of the way of what looks for runs
 UNTRAINED = "untrained.ckpt"
 
 
@@ -68,37 +62,6 @@ class StackSource(ABC):
     @abstractmethod
     def learnt(self, clip: Clip, references: References) -> dict[str, str]:
         """Fingerprints of everything beside the config that decides what the stacks hold."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What was chosen, and on which evidence.
-
-    Attributes:
-        chosen: A form, or a masker that does better alone.
-        scores: Jaccard index of each candidate at each left-out mask.
-        stems: Names of those frames.
-        parts: Names of the frames that were left out together.
-    """
-
-    chosen: str
-    scores: Mapping[str, Sequence[float]]
-    stems: Sequence[str]
-    parts: Sequence[Sequence[str]]
-
-    @property
-    def score(self) -> float:
-        """Mean Jaccard index of what was chosen."""
-        return fmean(self.scores[self.chosen])
-
-    def write(self, folder: Path) -> None:
-        """Write into a run folder, atomically."""
-        write_atomically(folder / CHOICE, (json.dumps(asdict(self), indent=2) + "\n").encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> "Choice":
-        """What ``write`` wrote."""
-        return cls(**json.loads((folder / CHOICE).read_text()))
 
 
 @dataclass(frozen=True)
@@ -185,18 +148,18 @@ class EnsembleRecipe(Recipe):
         for name in dict.fromkeys([*names, *stacks.names]):
             scores[name] = []
             for number, part in enumerate(stacks.parts, start=1):
-                place = folder / name / f"fold-{number}"
+                place = folder / FORMS / name / f"fold-{number}"
                 mixer, spent = self._mixer(name, place, stacks.without(part), workbench, identity, alone=False)
-                scores[name] += _jaccards(mixer, name, stacks.select(part), workbench)
+                scores[name] += jaccards(mixer, name, stacks.select(part), workbench)
                 seconds += spent
         chosen = choose(scores, names, self.tolerance)
         choice = Choice(chosen, scores, [stem for part in stacks.parts for stem in part], stacks.parts)
         log.info("%s: %s", self.name, table(scores, chosen))
         choice.write(folder)
-        _, spent = self._mixer(chosen, folder / chosen, stacks, workbench, identity, alone=True)
+        _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, workbench, identity, alone=True)
         best = Best(
             folder=folder,
-            checkpoint=str(self._checkpoint(folder / chosen).relative_to(folder)),
+            checkpoint=str(self._checkpoint(folder / FORMS / chosen).relative_to(folder)),
             score=choice.score,
             monitor=self.monitor,
             mode=self.mode,
@@ -271,34 +234,5 @@ class EnsembleRecipe(Recipe):
         choice = Choice.read(best.folder)
         for number, part in enumerate(choice.parts, start=1):
             if part and set(part) <= set(left_out):
-                return self._checkpoint(best.folder / choice.chosen / f"fold-{number}")
+                return self._checkpoint(best.folder / FORMS / choice.chosen / f"fold-{number}")
         return None
-
-
-def mixed(module: SegmentationModule, image: Image, found: Sequence[Probability] | Any, gap: int) -> Probability:
-    """One frame's probability (H, W), mixed on the device that the module is on."""
-    pixels = torch.from_numpy(np.dstack([image, layers(found, gap)])).to(module.device)
-    return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
-
-
-def _jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, workbench: Workbench) -> list[float]:
-    """Jaccard index of a candidate at each frame."""
-    if module is None:
-        column = stacks.names.index(name)
-        return [
-            _jaccard(found[column] / 255, mask)
-            for found, mask in zip(stacks.found, stacks.references.masks, strict=True)
-        ]
-    with on_device(module.eval(), workbench):
-        return [
-            _jaccard(mixed(module, image, found, gap), mask)
-            for image, found, gap, mask in zip(
-                stacks.references.images, stacks.found, stacks.gaps, stacks.references.masks, strict=True
-            )
-        ]
-
-
-def _jaccard(probability: Any, mask: Any) -> float:
-    metric = FrameJaccard()
-    metric.update(torch.from_numpy(np.asarray(probability))[None, None], torch.from_numpy(mask)[None, None])
-    return float(metric.compute())

@@ -202,3 +202,26 @@ def test_the_record_names_every_use():
         "backsub",
         *(f"{half}_{use}" for half in ("nn", "ensemble") for use in ("train", "valid", "test")),
     }
+
+
+def test_the_protocol_can_be_set_whatever_the_count():
+    few, many = [str(n) for n in range(6)], [str(n) for n in range(12)]
+    assert split_by_count(many, "folds").nn == tuple(many)
+    held = split_by_count(few, "split")
+    assert held.protocol == "split"
+    assert len(held.ensemble_train) == 2
+    assert set(held.nn) | set(held.ensemble_train) == set(few)
+    with pytest.raises(MaskError, match="at least 6"):
+        split_by_count(few[:5], "split")
+
+
+def test_folds_hold_back_nothing_of_explicit_folders_but_the_test_masks(disc_clip):
+    drawing = disc_clip(masks=())
+    for place, stem in {"nn/train": "0003", "ensemble/train": "0002", "ensemble/test": "0005"}.items():
+        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    split = Clip(drawing.path, protocol="folds").split("subject")
+    assert split.protocol == "folds"
+    assert split.nn == ("0002", "0003")
+    assert split.ensemble_train == ()
+    assert split.ensemble_test == ("0005",)

@@ -15,8 +15,9 @@ from dreaming.frames.folder import FrameFolder
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.models.choice import Choice
 from dreaming.models.ensemble import EnsembleModule
-from dreaming.models.ensemble_recipe import Choice, EnsembleRecipe, Form
+from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
 from dreaming.models.fit import Budget, Workbench
 from dreaming.networks.mask_mixer import Convolution, Gated, Mean
 
@@ -85,7 +86,7 @@ def test_two_halves_make_a_whole(drawing):
     for stem, probability in masker.predict(drawing.clip, drawing.stems):
         assert probability.dtype == np.float32
         assert jaccard(probability, drawing.truth[stem]) > 0.95, stem
-    choice = Choice.read(masker._weights.parents[2])
+    choice = Choice.read(masker._weights.parents[3])
     assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
 
 

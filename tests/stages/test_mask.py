@@ -10,7 +10,8 @@ import pytest
 from dreaming.errors import MaskError
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.temporal import Smoothing
-from dreaming.maskers.base import FrameMasker
+from dreaming.maskers.base import FrameMasker, Masker
+from dreaming.maskers.remembered import Remembered
 from dreaming.stages.base import Shard
 from dreaming.stages.mask import MaskStage
 
@@ -79,10 +80,10 @@ def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
 def test_masks_are_smoothed_over_time_where_asked_and_shards_agree(disc_clip):
     whole, shared, plain = (disc_clip(name) for name in ("whole", "shared", "plain"))
     smooth = Smoothing(DisFlow(), sigma=2.0, radius=2, along_flow=False)
-    MaskStage({"colour": NearestColour()}, smooth).run(whole.clip)
+    MaskStage({"colour": NearestColour()}, smooth=smooth).run(whole.clip)
     for index in (2, 1):
-        MaskStage({"colour": NearestColour()}, smooth, shard=Shard(index, 2)).run(shared.clip)
-    MaskStage({"colour": NearestColour()}, Smoothing(DisFlow(), sigma=None)).run(plain.clip)
+        MaskStage({"colour": NearestColour()}, smooth=smooth, shard=Shard(index, 2)).run(shared.clip)
+    MaskStage({"colour": NearestColour()}, smooth=Smoothing(DisFlow(), sigma=None)).run(plain.clip)
     masks = [drawing.clip.masks("subject", "colour") for drawing in (whole, shared, plain)]
     weights = np.exp(-(np.arange(-2, 3) ** 2) / 8)
     near = [masks[2].read_probability(f"{number:04d}") for number in range(2, 7)]
@@ -90,3 +91,33 @@ def test_masks_are_smoothed_over_time_where_asked_and_shards_agree(disc_clip):
     np.testing.assert_allclose(masks[0].read_probability("0004"), expected, atol=1 / 255)
     for stem in whole.stems:
         assert np.array_equal(masks[0].read_probability(stem), masks[1].read_probability(stem))
+
+
+@dataclass
+class Copy(Masker):
+    """Builds on another masker, whose probabilities it keeps on disk."""
+
+    other: Masker
+
+    @property
+    def built_on(self):
+        return {"colour": self.other}
+
+    def fit(self, clip, references) -> Self:
+        self._references = references
+        return self
+
+    def predict(self, clip, stems):
+        folder = Remembered(clip, "colour", self.other, self._references).complete(clip.stems)
+        yield from ((stem, folder.read_probability(stem)) for stem in stems)
+
+
+def test_what_another_masker_builds_on_is_made_once_for_both(disc_clip):
+    drawing = disc_clip()
+    first, second = NearestColour(softness=0.8), NearestColour(softness=0.8)
+    MaskStage({"colour": first, "copy": Copy(second)}).run(drawing.clip)
+    assert hasattr(first, "fitted")
+    assert not hasattr(second, "fitted")
+    for stem in drawing.stems:
+        mine, copied = (drawing.path / "masks" / name / f"{stem}.png" for name in ("colour", "copy"))
+        assert mine.read_bytes() == copied.read_bytes()

@@ -1,0 +1,43 @@
+"""One frame mixed by a fitted form, and how good a form is at frames whose truth is known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.frames.arrays import Image, Probability
+from dreaming.metrics.region import FrameJaccard
+from dreaming.models.base import SegmentationModule
+from dreaming.models.fit import Workbench
+from dreaming.models.inference import on_device
+
+
+def mixed(module: SegmentationModule, image: Image, found: Sequence[Probability] | Any, gap: int) -> Probability:
+    """One frame's probability (H, W), mixed on the device that the module is on."""
+    pixels = torch.from_numpy(np.dstack([image, layers(found, gap)])).to(module.device)
+    return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
+
+
+def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, workbench: Workbench) -> list[float]:
+    """Jaccard index of a candidate at each frame."""
+    if module is None:
+        column = stacks.names.index(name)
+        return [
+            _jaccard(found[column] / 255, mask)
+            for found, mask in zip(stacks.found, stacks.references.masks, strict=True)
+        ]
+    with on_device(module.eval(), workbench):
+        return [
+            _jaccard(mixed(module, image, found, gap), mask)
+            for image, found, gap, mask in zip(
+                stacks.references.images, stacks.found, stacks.gaps, stacks.references.masks, strict=True
+            )
+        ]
+
+
+def _jaccard(probability: Any, mask: Any) -> float:
+    metric = FrameJaccard()
+    metric.update(torch.from_numpy(np.asarray(probability))[None, None], torch.from_numpy(mask)[None, None])
+    return float(metric.compute())

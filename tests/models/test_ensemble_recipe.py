@@ -1,0 +1,88 @@
+"""The recipe by itself, on stacks that are given: what is compared, chosen and kept."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
+from dreaming.errors import ConfigError
+from dreaming.models.choice import Choice
+from dreaming.models.ensemble import EnsembleModule
+from dreaming.models.ensemble_recipe import EnsembleRecipe, Form, StackSource
+from dreaming.models.fit import Budget, Workbench
+from dreaming.networks.mask_mixer import Convolution, Mean
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+
+
+@dataclass(frozen=True)
+class Given(StackSource):
+    """One masker that is always right, and one that says the opposite."""
+
+    reverse: bool = False
+
+    @property
+    def names(self):
+        return ("right", "wrong")
+
+    def stacks(self, clip, references):
+        right = references.masks.astype(np.uint8) * np.uint8(200) + np.uint8(20)
+        found = np.stack([right, 240 - right], axis=1)
+        parts = tuple((stem,) for stem in references.stems)
+        return MaskStacks(references, self.names, found, (1,) * len(references), parts)
+
+    def learnt(self, clip, references):
+        return {"stems": " ".join(references.stems)}
+
+
+def recipe(**config):
+    module = partial(EnsembleModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    forms = {"logistic": Form(Convolution, 0.2, 25), "mean": Form(Mean)}
+    config = {"candidates": ["logistic", "mean"], **config}
+    data = partial(MaskStackDataModule, crop=24, batch_size=2)
+    return EnsembleRecipe(
+        "ensemble", module, data, "val/jaccard", "max", 25, Budget(25), source=Given(), forms=forms, **config
+    )
+
+
+def test_a_form_that_learns_finds_out_whom_to_trust(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = recipe().train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    choice = Choice.read(best.folder)
+    assert choice.chosen == "logistic"
+    assert choice.scores["right"] == [1.0, 1.0, 1.0]
+    assert choice.scores["wrong"] == [0.0, 0.0, 0.0]
+    assert best.score == choice.score == pytest.approx(1.0)
+    assert best.steps == 25
+    assert list(choice.stems) == ["0003", "0004", "0006"]
+    assert recipe().find(clip, clip.references("subject", choice.stems), WORKBENCH) == best
+
+
+def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = recipe(form="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    for number, stem in enumerate(("0003", "0004", "0006"), start=1):
+        fold = best.folder / "forms" / "logistic" / f"fold-{number}"
+        learnt = json.loads((fold / "identity.json").read_text())["learn"]
+        assert learnt == [other for other in ("0003", "0004", "0006") if other != stem]
+        assert recipe(form="logistic").fold_checkpoint(best, [stem]).is_relative_to(fold)
+    assert recipe(form="logistic").fold_checkpoint(best, ["0008"]) is None
+
+
+def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = recipe(candidates=["mean"]).train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    assert Choice.read(best.folder).chosen == "right"
+    assert best.steps == 0
+    assert best.weights.exists()
+
+
+def test_what_is_no_form_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.ensemble\.candidates: found no form 'gatd'"):
+        recipe(candidates=["gatd"])
+    assert recipe(form="right").form == "right"
