@@ -1,22 +1,45 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
+from pathlib import Path
+
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
 from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
+from dreaming.cli.tuned import with_best_trials
+from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.stages import order
+from dreaming.sweep.job import masker_trial
 
 
-def dream(config: DictConfig) -> None:
-    """Run the stages that the config names."""
+def dream(config: DictConfig) -> float | None:
+    """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
     lightning.seed_everything(config.seed, verbose=False)
-    config = with_clip_settings(config, HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task)
+    config = with_clip_settings(config, overrides)
+    config = with_best_trials(config, overrides)
     given = {"shard": parse_shard(config), "writers": thread_count(config)}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    order.run(Clip(clip_path(config)), list(config.stages), stages)
+    clip = Clip(clip_path(config))
+    if "sweep" not in config:
+        return order.run(clip, list(config.stages), stages)
+
+    def score() -> float:
+        objective = order.run(clip, list(config.stages), stages)
+        if objective is None:
+            raise ConfigError(
+                "stages",
+                found="nothing that a sweep could optimise",
+                expected="the stage evaluate with stage.evaluate.out_of_fold, on a clip with hand masks",
+                mend="leave stages to the sweep",
+            )
+        return objective
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, score)
 
 
 def main() -> None:

@@ -57,11 +57,14 @@ class Workbench:
         trainer: Builds the Trainer: device, precision, strategy.
         loggers: Build the loggers by name.
         seed: Seed of everything random.
+        callbacks: Build further callbacks of each fit from its place among those of one training (from 0), their
+            number, and its steps; they watch, and may raise.
     """
 
     trainer: Callable[..., lightning.Trainer] = field(metadata=NO_EFFECT)
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
     seed: int = 0
+    callbacks: Sequence[Callable[[int, int, int], Callback]] = field(default=(), metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,10 @@ class Recipe(ABC):
     @abstractmethod
     def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
         """Learn one of the subjects in a run folder, continuing what was begun there; record it if it is the best."""
+
+    def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
+        """How well one of the subjects is learnt, on unseen data; nothing is recorded, and others do not wait."""
+        return self.train(clip, subject, workbench, folder).score
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,7 @@ def fit(
     title: str,
     max_steps: int | None = None,
     alone: bool = True,
+    turn: tuple[int, int] = (0, 1),
     unseen_curve: Mapping[int, float] | None = None,
     unseen_pictures: Sequence[Path] = (),
 ) -> Outcome:
@@ -168,6 +176,7 @@ def fit(
         title: Shown on the progress bar.
         max_steps: Instead of the budget's.
         alone: Whether it speaks for its run; a fold does not, and logs to its CSV file only.
+        turn: Place among the fits of one training, from 0, and their number.
         unseen_curve: Monitored value by step that folds measured for this fit; logged as its own.
         unseen_pictures: Pictures that folds made for this fit; logged as its own.
 
@@ -206,6 +215,7 @@ def fit(
         keep,
         rolling,
         Pictures(folder / PICTURES),
+        *(build(*turn, steps) for build in workbench.callbacks),
     ]
     if validate and recipe.patience is not None:
         stop = EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience, check_on_train_epoch_end=False)

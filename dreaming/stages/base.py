@@ -56,8 +56,8 @@ class Stage(ABC):
         """Why there is nothing to do for this clip, in a few words; None if there is."""
 
     @abstractmethod
-    def run(self, clip: Clip) -> None:
-        """Read the declared inputs and write the declared outputs."""
+    def run(self, clip: Clip) -> float | None:
+        """Read the declared inputs and write the declared outputs; return what a sweep could optimise, if anything."""
 
     def manifest(self, **inputs: str) -> Manifest:
         """What a folder made by this stage depends on."""

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +19,8 @@ from dreaming.errors import ClipError
 from dreaming.frames.arrays import Mask
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import FrameFolder, ahead, write_atomically
+from dreaming.maskers.base import Masker
+from dreaming.maskers.out_of_fold_score import jaccard_of
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.likeness import psnr, ssim
 from dreaming.stages.base import Stage
@@ -38,6 +40,7 @@ class EvaluateStage(Stage):
         maskers: Names of the selected maskers.
         truth: Folder of true masks, named like the frames; with parts, a folder of each part's name in it.
         styled_truth: Folder of truly stylised frames; with several layers, a folder of each layer's name in it.
+        out_of_fold: Maskers to score on hand masks that they have not seen instead, writing nothing; None for none.
     """
 
     name: ClassVar[str] = "evaluate"
@@ -46,13 +49,24 @@ class EvaluateStage(Stage):
     maskers: Sequence[str]
     truth: Path | None = None
     styled_truth: Path | None = None
+    out_of_fold: Mapping[str, Masker] | None = None
+
+    def __post_init__(self) -> None:
+        if self.out_of_fold:
+            self.reads = ("extract",)  # type: ignore[misc]
 
     def skips(self, clip: Clip) -> str | None:
         """Without truth there is nothing to compare with."""
+        if self.out_of_fold:
+            return None if clip.parts else "the clip has no hand masks"
         return None if self.truth or self.styled_truth else "no truth is named (stage.evaluate.truth)"
 
-    def run(self, clip: Clip) -> None:
+    def run(self, clip: Clip) -> float | None:
         """Score, show a table, write the files."""
+        if self.out_of_fold:
+            scores = [jaccard_of(masker, clip) for masker in self.out_of_fold.values()]
+            log.info("evaluate: %s", ", ".join(f"{n} {s:.4f}" for n, s in zip(self.out_of_fold, scores, strict=True)))
+            return fmean(scores)
         rows = [*self._mask_rows(clip), *self._styled_rows(clip)]
         what = sorted({(row["kind"], row["of"]) for row in rows})
         summary = [_mean([row for row in rows if (row["kind"], row["of"]) == key]) for key in what]
@@ -60,6 +74,7 @@ class EvaluateStage(Stage):
         write_atomically(clip.path / "evaluation.json", data.encode())
         write_atomically(clip.path / "evaluation.csv", _as_csv(rows).encode())
         get_console().print(_as_table(summary))
+        return None
 
     def _mask_rows(self, clip: Clip) -> Iterator[Row]:
         for part in clip.parts if self.truth else []:

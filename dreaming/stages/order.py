@@ -23,8 +23,13 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
     return [name for name in ORDER if name in wanted]
 
 
-def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> None:
-    """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why."""
+def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:
+    """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why.
+
+    Returns:
+        The last stage's objective for a sweep, of those that have one.
+    """
+    objective = None
     for name in with_inputs(named, stages):
         stage = stages[name]
         reason = stage.skips(clip)
@@ -34,5 +39,7 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> None:
         if name not in named:
             readers = [reader for reader in named if name in with_inputs([reader], stages)]
             log.info("%s: for %s, which needs it", name, ", ".join(readers))
-        stage.run(clip)
+        returned = stage.run(clip)
+        objective = objective if returned is None else returned
         clip.frames.refresh()
+    return objective
