@@ -29,16 +29,24 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig
     own = config.sweep.of if "sweep" in config else None
     for of, best in best_trials(Clip(clip_path(config))).items():
         for group in ("model", "masker"):
-            if of != own and of in config.get(group, {}) and any(t.startswith(f"{group}.") for t in best.overrides):
+            set_here = any(text.startswith(f"{group}.") for text in best.overrides)
+            if of != own and set_here and of in config.get(group, {}) and (group == "masker" or _is_used(of, config)):
                 _tune(config, group, best, said)
     return config
+
+
+def _is_used(model: str, config: DictConfig) -> bool:
+    """Whether a selected masker or a stage that runs is given this model."""
+    running = [config.stage[stage] for stage in config.stages if stage in config.stage]
+    return any(f"${{model.{model}}}" in OmegaConf.to_yaml(node) for node in (config.masker, *running))
 
 
 def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str]) -> None:
     tuned, used = copy.deepcopy(config), []
     for override in parse(best.overrides):
         key = str(override.key_or_group)
-        if any(key == other or key.startswith(f"{other}.") for other in said):
+        # A key without dots is a choice, such as masker=threshold, which sets no value.
+        if any(key == other or ("." in other and key.startswith(f"{other}.")) for other in said):
             continue
         if "_target_" in key or OmegaConf.select(tuned, key.rpartition(".")[0]) is None:
             raise ConfigError(

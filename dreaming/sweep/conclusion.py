@@ -81,7 +81,8 @@ def best_of(study: Study) -> FrozenTrial | None:
 def _as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
     texts = _overrides(sweep, trial)
     settings = tuple(text for text in texts if text.startswith(SETTINGS))
-    selecting = [text for text in texts if text.startswith(("model=", "masker=", "clip="))]
+    group = "model" if program == "train" else "masker"
+    selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith("clip="))]
     stages = ["stages=[mask]"] if program == "dream" else []
     command = [*COMMANDS[program].split(), *selecting, *stages, *settings]
     return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, shlex.join(command))

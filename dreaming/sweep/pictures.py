@@ -24,6 +24,8 @@ def draw(study: Study, folder: Path) -> list[Path]:
     logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        # What Optuna and matplotlib say of few or equal values can be seen in the pictures.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"optuna\.|matplotlib\.")
         return _draw(study, folder)
 
 

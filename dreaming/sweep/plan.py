@@ -1,5 +1,6 @@
 """What a sweep is, beyond the search space and the sampler that Hydra's own sweeper holds."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,9 +40,9 @@ class Plan:
         object.__setattr__(self, "folder", Path(self.folder))
         object.__setattr__(self, "refit", None if self.refit is None else Path(self.refit))
         object.__setattr__(self, "objectives", tuple(self.objectives))
-        if not self.name or Path(self.name).name != self.name:
+        if not re.fullmatch(r"\w[\w.+-]*", self.name):
             raise ConfigError(
-                "sweep.name", found=repr(self.name), expected="a plain name", mend="leave out slashes and dots"
+                "sweep.name", found=repr(self.name), expected="a plain name", mend="use letters, digits and - only"
             )
         if self.heartbeat < 1:
             raise ConfigError(
