@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -235,13 +236,19 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
+            use_distributed_sampler=False,  # each device takes its share of every batch by itself
             log_every_n_steps=1,
         )
         for logger in trainer.loggers:
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
+        if trainer.num_devices > 1 and isinstance(model.optimizer, partial):
+            # Hydra's own kind of partial cannot be handed to other processes.
+            model.optimizer = partial(model.optimizer.func, *model.optimizer.args, **model.optimizer.keywords)
         trainer.fit(model, data, ckpt_path=newest, weights_only=True)
+    if trainer.num_devices > 1:
+        _recall([curve, keep, timer], last)
     if trainer.interrupted:
         raise KeyboardInterrupt
     for logger in trainer.loggers:
@@ -285,6 +292,13 @@ def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.Light
         expected=f"a checkpoint of {type(module).__name__} with the same network",
         mend="delete its run folder to train again, or set the model's config as it was trained",
     )
+
+
+def _recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
+    """Bring back what callbacks noted in processes of their own, from the checkpoint that they wrote."""
+    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
+    for callback in callbacks:
+        callback.load_state_dict(kept[callback.state_key])
 
 
 def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *, alone: bool) -> list[Logger]:

@@ -19,7 +19,7 @@ from dreaming.sweep.dashboard import WANDB, trial_run
 from dreaming.sweep.plan import Plan
 from dreaming.sweep.pruning import Course, Pruning
 from dreaming.sweep.speed import seconds_a_frame
-from dreaming.sweep.trial import find_trial
+from dreaming.sweep.trial import find_trial, timed
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def train_trial(
         return (fmean(best.score for best in bests),)
     trial = find_trial(plan, overrides, clip, folder)
     write_atomically(folder / TRIAL, f'{{"sweep": "{plan.name}", "trial": {trial.number}}}\n'.encode())
-    with trial_run(workbench.loggers, plan, trial, folder) as log_values:
+    with timed(trial), trial_run(workbench.loggers, plan, trial, folder) as log_values:
         prunes = len(plan.objectives) == 1
         course = Course(
             trial, recipe.monitor, recipe.sign, prunes=prunes,
@@ -93,7 +93,7 @@ def masker_trial(
         score: Measures it.
     """
     trial = find_trial(plan, overrides, clip, folder)
-    with trial_run(loggers, plan, trial, folder) as log_values:
+    with timed(trial), trial_run(loggers, plan, trial, folder) as log_values:
         value = score()
         log_values({"score": value}, 100)
     return value

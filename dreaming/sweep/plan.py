@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 
 from dreaming.errors import ConfigError
 
@@ -55,7 +55,7 @@ class Plan:
                 expected="score, seconds or both, each once",
                 mend="say sweep.objectives=[score,seconds]",
             )
-        if self.pruner is not None and len(self.objectives) > 1:
+        if not isinstance(self.pruner, NopPruner | None) and len(self.objectives) > 1:
             raise ConfigError(
                 "sweep.pruner",
                 found="a pruner and two objectives",

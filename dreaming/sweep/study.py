@@ -121,11 +121,20 @@ def finished(study: Study) -> int:
 
 
 def ask(study: Study, count: int) -> list[Trial]:
-    """New trials, those first that are queued."""
+    """New trials, those first that are queued; each gives its first sign of life."""
+    trials, storage = [], _storage(study)
     with warnings.catch_warnings():
         # Optuna gives signs of life itself only where it runs the trials itself.
         warnings.filterwarnings("ignore", message="Heartbeat of storage")
-        return [study.ask() for _ in range(count)]
+        for _ in range(count):
+            trials.append(study.ask())
+            storage.record_heartbeat(trials[-1]._trial_id)
+    return trials
+
+
+def _storage(study: Study) -> Any:
+    """The cache around the RDBStorage that was opened; it has what that has."""
+    return study._storage
 
 
 def retry_lost(study: Study) -> None:
@@ -155,8 +164,7 @@ def beating(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[No
     Whoever tells the result lives as long as the trial is worth waiting for; so it is the sweep that gives the signs,
     and a job that waits in a cluster's queue counts as alive.
     """
-    storage: Any = study._storage  # a cache around the RDBStorage that was opened
-    ended = threading.Event()
+    storage, ended = _storage(study), threading.Event()
 
     def beat() -> None:
         while True:

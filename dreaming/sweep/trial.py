@@ -1,6 +1,8 @@
 """A job finds out which trial of the study it is."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.study import Study
@@ -13,6 +15,9 @@ from dreaming.sweep.study import open_study
 
 FOLDER = "folder"
 """User attribute: the run folder of the job that claimed the trial, relative to the clip where it lies in it."""
+
+SECONDS = "seconds"
+"""User attribute: wall time of the job; the study's own times count until the whole batch is told."""
 
 PRUNED = "pruned"
 """User attribute: true for a trial that the pruner stopped."""
@@ -48,6 +53,16 @@ def find_trial(plan: Plan, overrides: Sequence[str], clip: Clip, folder: Path) -
         inside = place.is_relative_to(clip.path.resolve())
         trial.set_user_attr(FOLDER, str(place.relative_to(clip.path.resolve()) if inside else place))
     return trial
+
+
+@contextmanager
+def timed(trial: Trial) -> Iterator[None]:
+    """Note how long a block takes as the trial's wall time, however it ends."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        trial.set_user_attr(SECONDS, time.perf_counter() - begun)
 
 
 def _matching(study: Study, overrides: set[str]) -> int | None:

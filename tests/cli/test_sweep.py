@@ -159,8 +159,8 @@ def test_every_sweep_of_a_masker_runs_two_trials_and_touches_no_masks(disc_clip,
 @pytest.mark.slow
 def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep):
     clip = disc_clip(masks=(1, 4, 8)).path
-    hopeless = "sweep.pruner={_target_:optuna.pruners.ThresholdPruner,lower:1.1}"
-    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep/pruner=none", hopeless)
+    hopeless = ("sweep/pruner=threshold", "sweep.pruner.lower=1.1", "sweep.pruner.n_warmup_steps=0")
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *hopeless)
     ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *joblib, trials=4)
     assert ran.code == 0, ran.err
     study = study_of(clip, "cnn")

@@ -68,6 +68,6 @@ def test_a_killed_sweep_goes_on_and_loses_the_running_trials_at_most(disc_clip):
     assert len(lost) <= KILLS * JOBS
     repeated = {trial.user_attrs["retry_of"]: trial.params for trial in study.trials if "retry_of" in trial.user_attrs}
     for trial in lost:
-        assert repeated[trial.number] == trial.params
+        assert repeated[trial.number].items() >= trial.params.items(), "it may have been killed while it was drawn"
     assert TrialState.RUNNING not in states
     assert (clip / "runs" / "cnn" / "best.json").exists()

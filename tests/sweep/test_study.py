@@ -80,7 +80,7 @@ def test_lost_trials_are_tried_again_and_live_ones_left_alone(plan, study):
 
 def test_signs_of_life_are_given_while_a_block_runs(plan, study):
     sweep = study(heartbeat=1)
-    trials = ask(sweep, 2)
+    trials = [sweep.ask(), sweep.ask()]
     with beating(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
         threading.Event().wait(0.3)
         assert database.execute("SELECT count(*) FROM trial_heartbeats").fetchone() == (2,)

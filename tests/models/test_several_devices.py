@@ -1,0 +1,41 @@
+"""Training in two processes does what training in one does, within rounding."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dreaming.models.runs import read_best
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = (
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "trainer.devices=2",
+    "trainer.precision=32-true",
+    "trainer.benchmark=null",
+)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_predict_as_one(disc_clip):
+    weights, masks = {}, {}
+    for name, trainer in {"one": ("trainer=cpu",), "two": TWO}.items():
+        clip = disc_clip(name, masks=(1, 8)).path
+        small = (
+            "threads=1", "logger=csv", "data.segmentation.crop=32", "model.unet.budget.max_steps=6",
+            "model.unet.validate_every=3", "model.unet.module.network.width=2", "model.unet.module.network.depth=2",
+            # The other loss is no mean over samples, so that halves of a batch have another one than the whole.
+            "model.unet.module.loss_weights={bce:1.0}",
+        )  # fmt: skip
+        command = [sys.executable, "-m", "dreaming", f"clip={clip}", "stages=[mask]", *trainer, *small]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=500)
+        best = read_best(clip / "runs" / "unet" / "best.json")
+        weights[name] = torch.load(best.weights, weights_only=True)["state_dict"]
+        masks[name] = {path.name: path.read_bytes() for path in (clip / "masks" / "unet").glob("*.png")}
+    for key, value in weights["one"].items():
+        np.testing.assert_allclose(weights["two"][key], value, rtol=1e-3, atol=1e-4, err_msg=key)
+    assert len(masks["two"]) == 8
