@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
 from dreaming.models.loggers import finish
 from dreaming.models.pictures import PICTURES, Pictures, send
 from dreaming.models.runs import Best, begin
+from dreaming.models.several_devices import make_portable, recall
 
 log = logging.getLogger(__name__)
 
@@ -243,16 +243,15 @@ def fit(
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
-        if trainer.num_devices > 1 and isinstance(model.optimizer, partial):
-            # Hydra's own kind of partial cannot be handed to other processes.
-            model.optimizer = partial(model.optimizer.func, *model.optimizer.args, **model.optimizer.keywords)
+        if trainer.num_devices > 1:
+            make_portable(model)
         trainer.fit(model, data, ckpt_path=newest, weights_only=True)
     if trainer.num_devices > 1:
-        _recall([curve, keep, timer], last)
+        recall([curve, keep, timer], last)
     if trainer.interrupted:
         raise KeyboardInterrupt
     for logger in trainer.loggers:
-        finish(logger)
+        finish(logger, written_here=trainer.num_devices == 1)
     (folder / "checkpoints" / f"{ROLLING}.ckpt").unlink(missing_ok=True)
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(
@@ -292,13 +291,6 @@ def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.Light
         expected=f"a checkpoint of {type(module).__name__} with the same network",
         mend="delete its run folder to train again, or set the model's config as it was trained",
     )
-
-
-def _recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
-    """Bring back what callbacks noted in processes of their own, from the checkpoint that they wrote."""
-    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
-    for callback in callbacks:
-        callback.load_state_dict(kept[callback.state_key])
 
 
 def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *, alone: bool) -> list[Logger]:

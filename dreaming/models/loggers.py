@@ -76,8 +76,14 @@ def _init(mode: str, timeout: float, about: Mapping[str, Any]) -> wandb.Run:
     return wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
 
 
-def finish(logger: Logger) -> None:
-    """Close a logger: what it holds is written, and another fit of this process gets a run of its own."""
-    logger.finalize("success")
+def finish(logger: Logger, *, written_here: bool = True) -> None:
+    """Close a logger: what it holds is written, and another fit of this process gets a run of its own.
+
+    Args:
+        logger: The logger.
+        written_here: Whether this process logged to it; another one has written and closed its files.
+    """
+    if written_here:
+        logger.finalize("success")
     if isinstance(logger, WandbLogger):  # its experiment does nothing on other ranks
         logger.experiment.finish()

@@ -28,6 +28,8 @@ def test_two_processes_train_and_predict_as_one(disc_clip):
         small = (
             "threads=1", "logger=csv", "data.segmentation.crop=32", "model.unet.budget.max_steps=6",
             "model.unet.validate_every=3", "model.unet.module.network.width=2", "model.unet.module.network.depth=2",
+            # Statistics of a whole batch can be had on GPUs only.
+            "model.unet.module.network.norm=group",
             # The other loss is no mean over samples, so that halves of a batch have another one than the whole.
             "model.unet.module.loss_weights={bce:1.0}",
         )  # fmt: skip
