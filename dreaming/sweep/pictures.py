@@ -11,6 +11,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
+from dreaming.sweep.study import FINISHED
+
 log = logging.getLogger(__name__)
 
 ONE = ("optimization_history", "param_importances", "parallel_coordinate", "slice")
@@ -26,7 +28,29 @@ def draw(study: Study, folder: Path) -> list[Path]:
         warnings.simplefilter("ignore", ExperimentalWarning)
         # What Optuna and matplotlib say of few or equal values can be seen in the pictures.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"optuna\.|matplotlib\.")
-        return _draw(study, folder)
+        return _draw(with_short_names(study), folder)
+
+
+def with_short_names(study: Study) -> Study:
+    """The same trials with each parameter called by the end of its key, as far as that tells it from the others.
+
+    Optuna cuts names from the right, and all keys begin alike.
+    """
+    trials = study.get_trials(states=FINISHED)
+    names = sorted({name for trial in trials for name in trial.params})
+    shown = {name: _short(name, names) for name in names}
+    copied = optuna.create_study(directions=study.directions)
+    for trial in trials:
+        trial.params = {shown[name]: value for name, value in trial.params.items()}
+        trial.distributions = {shown[name]: value for name, value in trial.distributions.items()}
+        copied.add_trial(trial)
+    return copied
+
+
+def _short(name: str, names: list[str]) -> str:
+    parts = name.split(".")
+    ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+    return next(end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1)
 
 
 def _draw(study: Study, folder: Path) -> list[Path]:
