@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -37,7 +38,11 @@ def test_two_processes_train_and_predict_as_one(disc_clip):
         subprocess.run(command, cwd=ROOT, check=True, timeout=500)
         best = read_best(clip / "runs" / "unet" / "best.json")
         weights[name] = torch.load(best.weights, weights_only=True)["state_dict"]
-        masks[name] = {path.name: path.read_bytes() for path in (clip / "masks" / "unet").glob("*.png")}
+        masks[name] = {path.name: cv2.imread(str(path), 0) for path in (clip / "masks" / "unet").glob("*.png")}
     for key, value in weights["one"].items():
-        np.testing.assert_allclose(weights["two"][key], value, rtol=1e-3, atol=1e-4, err_msg=key)
+        # Adam makes much of what rounding leaves; of another batch it would make steps of the learning rate, 0.004.
+        np.testing.assert_allclose(weights["two"][key], value, rtol=0, atol=1e-3, err_msg=key)
+    assert masks["two"].keys() == masks["one"].keys()
     assert len(masks["two"]) == 8
+    for name, picture in masks["one"].items():
+        np.testing.assert_allclose(masks["two"][name].astype(int), picture, atol=3, err_msg=name)
