@@ -17,7 +17,7 @@ COMMON = ("threads=1", "logger=csv", "trainer=cpu")
 JOBS = {
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
     "submitit_local": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"),
-    "ray": ("hydra/launcher=ray", "hydra.launcher.ray.init.num_cpus=2"),
+    "ray": ("hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"),
 }
 PACKAGES = {"joblib": "hydra_joblib_launcher", "submitit_local": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
 
