@@ -2,4 +2,5 @@
 
 from dreaming.cli.dream import main
 
-main()
+if __name__ == "__main__":
+    main()

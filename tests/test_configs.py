@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import optuna
 import pytest
 import torch
 import yaml
@@ -13,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from dreaming.cli.config import build, config_root, is_trusted, register_resolvers
+from dreaming.cli.search import check_search
 from dreaming.cli.values import check_values
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.guide import Guide
@@ -20,6 +22,7 @@ from dreaming.maskers.base import Masker
 from dreaming.models.fit import Budget, Recipe, Workbench
 from dreaming.stages.base import Shard, Stage
 from dreaming.stages.order import ORDER
+from dreaming.sweep.plan import Plan
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -75,8 +78,9 @@ def small(composed, *overrides):
 
 def test_every_group_is_one_that_a_program_selects_from(composed):
     selected = set(OmegaConf.to_container(composed("train"), resolve=False)) | set(composed("dream"))
-    groups = {path.parent.name for path in FILES if path.parent not in (CONF, CONF / "hydra" / "job_logging")}
-    assert groups <= selected
+    selected |= {"sweep"}  # nothing of it by default
+    groups = {path.relative_to(CONF).parts[0] for path in FILES if path.parent != CONF}
+    assert groups - {"hydra"} <= selected
 
 
 @pytest.mark.parametrize("name", choices("model"))
@@ -148,6 +152,27 @@ def test_every_logger_logs(composed, tmp_path, monkeypatch, name):
         logger.save()
         logger.finalize("success")
         assert any((tmp_path / kind).rglob("*.csv" if kind == "csv" else "*.wandb")), kind
+
+
+SWEEPS = [name for name in choices("sweep") if name not in ("base", "masker")]
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_searches_what_there_is(composed, name):
+    program = "train" if name in choices("model") else "dream"
+    with initialize_config_dir(str(config_root() / "conf")):
+        overrides = ["clip=x", f"sweep={name}", "hydra.mode=MULTIRUN"]
+        config = compose(program, overrides=overrides, return_hydra_config=True)
+    check_search(config)
+    assert config.sweep.of in config["model" if program == "train" else "masker"]
+    assert config.hydra.sweeper.study_name == config.sweep.name == name
+    assert isinstance(build(config.sweep), Plan)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent == CONF / "sweep" / "pruner"])
+def test_every_pruner_is_built(composed, name):
+    plan = build(composed("train", "sweep=unet", f"sweep/pruner={name}").sweep)
+    assert isinstance(plan.pruner, optuna.pruners.BasePruner)
 
 
 @pytest.mark.parametrize("name", choices("data"))

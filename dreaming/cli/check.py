@@ -20,6 +20,8 @@ from dreaming.cli.config import (
     with_clip_settings,
 )
 from dreaming.cli.explain import known_keys, unknown_key
+from dreaming.cli.search import check_search, searched_values
+from dreaming.cli.tuned import with_best_trials
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
 from dreaming.stages.order import ORDER
@@ -33,7 +35,8 @@ def check(program: str, arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: If a key, a choice or a value does not exist or fit.
     """
-    overrides = [override for override in parse(arguments) if not str(override.key_or_group).startswith("hydra")]
+    parsed = parse(arguments)
+    overrides = [override for override in parsed if not str(override.key_or_group).startswith("hydra")]
     multirun = bool({"-m", "--multirun"} & set(arguments))
     for override in overrides:
         if override.is_sweep_override() and not multirun:
@@ -50,13 +53,23 @@ def check(program: str, arguments: Sequence[str]) -> None:
         check_clip(config)
         _check_choices(program, config)
         _check_values(config)
+        config = with_best_trials(config, arguments)
         _check_buildable(config)
+    if "sweep" in config:
+        if not multirun:
+            raise ConfigError(
+                f"sweep={config.sweep.name}", found="a sweep in a single run", expected="-m", mend="add -m to sweep"
+            )
+        others = [str(override.input_line) for override in parsed if override not in overrides]
+        with initialize_config_dir(str(config_root() / "conf")):
+            config = compose(program, overrides=[*singles, *others], return_hydra_config=True)
+        check_search(config)
 
 
 def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
     """Overrides without sweeps in which each value of each sweep comes up, one sweep varied at a time."""
     values = [
-        [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
+        [f"{override.key_or_group}={value}" for value in searched_values(override)]
         if override.is_sweep_override()
         else [str(override.input_line)]
         for override in overrides

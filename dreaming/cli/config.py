@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -18,9 +20,10 @@ from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.models.runs import latest, new_folder
 from dreaming.stages.base import Shard
+from dreaming.sweep.sweeper import StudySweeper
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TRUSTED = ("dreaming.*", "lightning.*", "torch.optim.*", "rich.logging.RichHandler")
+TRUSTED = ("dreaming.*", "lightning.*", "torch.optim.*", "optuna.pruners.*", "rich.logging.RichHandler")
 """What a config may instantiate; a config from elsewhere must not choose code to run."""
 
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
@@ -122,10 +125,17 @@ def is_trusted(target: str) -> bool:
 
 
 def thread_count(config: DictConfig) -> int:
-    """Threads to use: the config's, or all that this process may run on."""
+    """Threads to use: the config's, or this job's share of all that this process may run on."""
     if config.threads is not None:
         return int(config.threads)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, count // jobs_at_once(count)) if HydraConfig.initialized() else count
+
+
+def jobs_at_once(cores: int) -> int:
+    """Jobs that the launcher runs on this machine at once."""
+    jobs = HydraConfig.get().launcher.get("n_jobs", 1)
+    return cores if jobs is None or jobs < 1 else int(jobs)
 
 
 def informs_only(arguments: Sequence[str]) -> bool:
@@ -137,6 +147,8 @@ def prepare() -> None:
     """Make Hydra let errors through instead of printing tracebacks and exiting 1."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
+    # Hydra finds plugins in a namespace package of theirs; ours is told.
+    Plugins.instance().register(StudySweeper)
 
 
 def arguments() -> list[str]:

@@ -9,23 +9,39 @@ from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli import program
 from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
+from dreaming.cli.tuned import with_best_trials
+from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.stages import order
+from dreaming.sweep.job import masker_trial
 
 
 def dream(config: DictConfig) -> float | None:
-    """Run the stages that the config names; the score of the last one that has one is a sweep's objective."""
+    """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
     lightning.seed_everything(config.seed, verbose=False)
     # Unresolved: an override may hand one key the value of another.
     overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
     config = with_clip_settings(config, overrides)
-    given = {
-        "shard": parse_shard(config),
-        "writers": thread_count(config),
-        "run_folder": Path(HydraConfig.get().runtime.output_dir),
-    }
+    config = with_best_trials(config, overrides)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    return order.run(Clip(clip_path(config), protocol=config.stage.mask.protocol), list(config.stages), stages)
+    clip = Clip(clip_path(config), protocol=config.stage.mask.protocol)
+    if "sweep" not in config:
+        return order.run(clip, list(config.stages), stages)
+
+    def score() -> float:
+        objective = order.run(clip, list(config.stages), stages)
+        if objective is None:
+            raise ConfigError(
+                "stages",
+                found="nothing that a sweep could optimise",
+                expected="the stage evaluate, on a clip with hand masks",
+                mend="leave stages to the sweep",
+            )
+        return objective
+
+    return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, score)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
@@ -70,11 +71,11 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
 
 
 def known_keys() -> list[str]:
-    """Every key of both programs' default configs."""
+    """Every key of both programs' default configs, and of a sweep."""
     found: list[str] = []
     for program in ("dream", "train"):
         with initialize_config_dir(str(config_root() / "conf")):
-            found += _flat(OmegaConf.to_container(compose(program), resolve=False))
+            found += _flat(OmegaConf.to_container(compose(program, overrides=["sweep=base"]), resolve=False))
     return sorted(set(found))
 
 
@@ -84,9 +85,17 @@ def _flat(node: Any, prefix: str = "") -> list[str]:
     return [name for key, value in node.items() for name in (f"{prefix}{key}", *_flat(value, f"{prefix}{key}."))]
 
 
+def _stored(group: str) -> list[str]:
+    """Choices that Hydra and its plugins bring along."""
+    try:
+        return [name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)]
+    except OSError:
+        return []
+
+
 def _unknown_choice(group: str, name: str) -> ConfigError:
     folder = config_root() / group if group == "experiments" else config_root() / "conf" / group
-    choices = sorted(path.stem for path in folder.glob("*.yaml"))
+    choices = sorted({path.stem for path in folder.glob("*.yaml")} | set(_stored(group)))
     near = difflib.get_close_matches(name, choices, n=1)
     return ConfigError(
         f"{group}={name}",

@@ -16,6 +16,7 @@ TOP = {
     "threads": int | None,
     "shard": str,
     "ckpt": str | None,
+    "tuned": bool,
 }
 """What the keys take that no class does. A folder may be called 2024."""
 

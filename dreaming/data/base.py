@@ -101,7 +101,8 @@ class SteppedDataModule(LightningDataModule):
     """Training batches that are a function of seed and step alone.
 
     So they depend neither on the number of workers nor on where a run was cut off: a resumed run goes on with the
-    batch it would have had. With DDP every device takes steps of its own out of the same stream.
+    batch it would have had. With DDP every device takes its share of each batch, so that together
+    they do what one would.
 
     Args:
         batch_size: Crops a batch.
@@ -119,8 +120,20 @@ class SteppedDataModule(LightningDataModule):
 
     @property
     def steps_taken(self) -> int:
-        """Batches drawn so far by all devices together; 0 without a Trainer."""
-        return self.trainer.global_step * self.trainer.world_size if self.trainer is not None else 0
+        """Batches drawn so far; 0 without a Trainer."""
+        return self.trainer.global_step if self.trainer is not None else 0
+
+    def share(self, batch: Any) -> Any:
+        """This device's samples of a training batch: every n-th of n devices."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return batch
+        rank, count = self.trainer.global_rank, self.trainer.world_size
+        return {name: value[rank::count] if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """What was drawn, or this device's share of it."""
+        training = self.trainer is not None and self.trainer.training
+        return self.share(batch) if training else batch
 
     def generator(
         self, step: int, stream: Literal["draw", "augment"], device: torch.device | str = "cpu"

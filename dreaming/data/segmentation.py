@@ -178,7 +178,7 @@ class SegmentationDataModule(SteppedDataModule):
     def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
         """Make a sample of what was drawn, on the device it is on now; crops are augmented."""
         if "step" in batch:
-            return self.augmented(cast(RawCrops, batch))
+            return cast(MaskSample, self.share(self.augmented(cast(RawCrops, batch))))
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
         places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)

@@ -25,6 +25,7 @@ from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
 from dreaming.models.loggers import finish
 from dreaming.models.pictures import PICTURES, Pictures, send
 from dreaming.models.runs import Best, begin
+from dreaming.models.several_devices import make_portable, recall
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,14 @@ class Workbench:
         trainer: Builds the Trainer: device, precision, strategy.
         loggers: Build the loggers by name.
         seed: Seed of everything random.
+        callbacks: Build further callbacks of each fit from its place among those of one training (from 0), their
+            number, and its steps; they watch, and may raise.
     """
 
     trainer: Callable[..., lightning.Trainer] = field(metadata=NO_EFFECT)
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
     seed: int = 0
+    callbacks: Sequence[Callable[[int, int, int], Callback]] = field(default=(), metadata=NO_EFFECT)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ class Recipe(ABC):
     @abstractmethod
     def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
         """Learn one of the subjects in a run folder, continuing what was begun there; record it if it is the best."""
+
+    def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
+        """How well one of the subjects is learnt, on unseen data; nothing is recorded, and others do not wait."""
+        return self.train(clip, subject, workbench, folder).score
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,7 @@ def fit(
     title: str,
     max_steps: int | None = None,
     alone: bool = True,
+    turn: tuple[int, int] = (0, 1),
     unseen_curve: Mapping[int, float] | None = None,
     unseen_pictures: Sequence[Path] = (),
 ) -> Outcome:
@@ -172,6 +181,7 @@ def fit(
         title: Shown on the progress bar.
         max_steps: Instead of the budget's.
         alone: Whether it speaks for its run; a fold does not, and logs to its CSV file only.
+        turn: Place among the fits of one training, from 0, and their number.
         unseen_curve: Monitored value by step that folds measured for this fit; logged as its own.
         unseen_pictures: Pictures that folds made for this fit; logged as its own.
 
@@ -210,6 +220,7 @@ def fit(
         keep,
         rolling,
         Pictures(folder / PICTURES),
+        *(build(*turn, steps) for build in workbench.callbacks),
     ]
     if validate and recipe.patience is not None:
         stop = EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience, check_on_train_epoch_end=False)
@@ -229,18 +240,23 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
+            use_distributed_sampler=False,  # each device takes its share of every batch by itself
             log_every_n_steps=1,
         )
         for logger in trainer.loggers:
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
+        if trainer.num_devices > 1:
+            make_portable(model)
         trainer.fit(model, data, ckpt_path=newest, weights_only=True)
+    if trainer.num_devices > 1:
+        recall([curve, keep, timer], last)
     if trainer.interrupted:
         raise KeyboardInterrupt
     trainer.save_checkpoint(folder / END, weights_only=True)
     for logger in trainer.loggers:
-        finish(logger)
+        finish(logger, written_here=trainer.num_devices == 1)
     (folder / "checkpoints" / f"{ROLLING}.ckpt").unlink(missing_ok=True)
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(

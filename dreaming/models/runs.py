@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 RESULT = "result.json"
 IDENTITY = "identity.json"
+TRIAL = "trial.json"
+"""Lies in the run folder of a sweep's trial, which nobody else goes on with."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,11 @@ def unfinished(runs: Path, identity: Mapping[str, Any]) -> Path | None:
     """The latest folder of a run of exactly this identity that was cut off."""
     wanted = json.loads(json.dumps(identity))
     for path in sorted(runs.glob(f"**/{IDENTITY}"), reverse=True):
-        if not (path.parent / RESULT).exists() and json.loads(path.read_text()) == wanted:
+        if (
+            not (path.parent / RESULT).exists()
+            and not is_trial(path.parent, runs)
+            and json.loads(path.read_text()) == wanted
+        ):
             return path.parent
     return None
 
@@ -148,6 +154,15 @@ def latest(runs: Path) -> Path | None:
         path.parent for path in runs.glob(f"*/*/{IDENTITY}")
     }
     names = sorted(
-        {path.relative_to(runs).parts[0] for path in begun if not (path / RESULT).exists() and "fold-" not in path.name}
+        {
+            path.relative_to(runs).parts[0]
+            for path in begun
+            if not (path / RESULT).exists() and "fold-" not in path.name and not is_trial(path, runs)
+        }
     )
     return runs / names[-1] if names else None
+
+
+def is_trial(folder: Path, runs: Path) -> bool:
+    """Whether a run folder belongs to a trial of a sweep."""
+    return any((place / TRIAL).exists() for place in (folder, *folder.parents) if place.is_relative_to(runs))

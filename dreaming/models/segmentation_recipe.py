@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,28 @@ log = logging.getLogger(__name__)
 
 MINIMUM = 2
 INPUTS = ("rgb", "position", "evidence")
+FOLDS = "folds"
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What was measured on masks that were not learnt from.
+
+    Attributes:
+        protocol: How they were come by; see ``runs.Best``.
+        score: Best monitored value.
+        steps: Training steps at which it was reached.
+        curve: Mean of the folds' monitored values by step; empty without folds.
+        outcomes: The fits behind it.
+        pictures: Folders of the folds' pictures.
+    """
+
+    protocol: str
+    score: float
+    steps: int
+    curve: Mapping[int, float]
+    outcomes: tuple[Outcome, ...]
+    pictures: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -121,14 +143,52 @@ class SegmentationRecipe(Recipe):
                 return end
         return None
 
+    def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
+        """The monitored value on left-out or held-out masks; no last fit on all."""
+        references = clip.references(subject, clip.split(subject).nn)
+        fits = self._fits(clip, references, workbench, folder)
+        return self._on_unseen(clip, references, fits, folder).score
+
     def _train_on(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Best:
         """Train in ``folder``: once where masks are held out, else by folds and then on all.
 
         Raises:
             MaskError: If there are fewer than two masks to train on.
         """
-        identity = self.identity(clip, references, workbench)
-        runs.begin(folder, identity)
+        fits = self._fits(clip, references, workbench, folder)
+        unseen = self._on_unseen(clip, references, fits, folder)
+        outcomes = list(unseen.outcomes)
+        if unseen.protocol == FOLDS:
+            title = f"{self.name} on all {len(references)}"
+            last = fits(
+                folder, references, None, title,
+                max_steps=unseen.steps, unseen_curve=unseen.curve, unseen_pictures=unseen.pictures,
+            )  # fmt: skip
+            outcomes.append(last)
+        best = Best(
+            folder=folder,
+            checkpoint=outcomes[-1].checkpoint,
+            score=unseen.score,
+            monitor=self.monitor,
+            mode=self.mode,
+            steps=unseen.steps,
+            protocol=unseen.protocol,
+            subject=references.part,
+            identity=self.identity(clip, references, workbench),
+            seconds=sum(outcome.seconds for outcome in outcomes),
+        )
+        runs.record(best, clip.runs(self.name))
+        log.info(
+            "%s: trained in %.0f s, %s %.4f (%s)", self.name, best.seconds, self.monitor, best.score, best.protocol
+        )
+        return best
+
+    def _on_unseen(self, clip: Clip, references: References, fits: Callable[..., Outcome], folder: Path) -> Unseen:
+        """Train once where masks are held out, else by folds, and measure on what was not learnt from.
+
+        Raises:
+            MaskError: If there are fewer than two masks to train on.
+        """
         held_out = self._held_out(clip, references)
         train, valid = references.without(held_out), references.select(held_out)
         if len(train) < MINIMUM:
@@ -138,8 +198,30 @@ class SegmentationRecipe(Recipe):
                 expected=f"at least {MINIMUM}",
                 mend="paint the masks of a few more frames",
             )
-        statistics = self._statistics(clip)
-        lessons = Lessons(clip, train, self.evidence_input, self.lucid)
+        if len(valid):
+            log.info("%s: %d masks to train, %d to validate; %s", self.name, len(train), len(valid), self.budget)
+            outcome = fits(folder, train, valid, self.name)
+            return Unseen(clip.split(references.part).protocol, outcome.score, outcome.step, {}, (outcome,), ())
+        parts = train.folds(self.folds)
+        log.info(
+            "%s: %d masks, %d folds and a last fit on all; each %s", self.name, len(train), len(parts), self.budget
+        )
+        places = [folder / f"fold-{k}" for k in range(1, len(parts) + 1)]
+        outcomes = [
+            fits(place, train.without(part.stems), part, f"{self.name} {place.name}", alone=False, turn=(k, len(parts)))
+            for k, (place, part) in enumerate(zip(places, parts, strict=True))
+        ]
+        curve = mean_curve([outcome.curve for outcome in outcomes])
+        steps = max(curve, key=lambda step: (self.sign * curve[step], -step))
+        log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, curve[steps], steps)
+        pictures = tuple(place / PICTURES for place in places)
+        return Unseen(FOLDS, curve[steps], steps, curve, tuple(outcomes), pictures)
+
+    def _fits(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Callable[..., Outcome]:
+        """Fits of one training, all with the same statistics and identity."""
+        identity, statistics = self.identity(clip, references, workbench), self._statistics(clip)
+        runs.begin(folder, identity)
+        lessons = Lessons(clip, references, self.evidence_input, self.lucid)
 
         def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
             return fit(
@@ -159,46 +241,7 @@ class SegmentationRecipe(Recipe):
                 **more,
             )
 
-        if len(valid):
-            protocol = clip.split(references.part).protocol
-            log.info("%s: %d masks to train, %d to validate; %s", self.name, len(train), len(valid), self.budget)
-            outcomes = [fit_one(folder, train, valid, self.name)]
-            score, steps = outcomes[0].score, outcomes[0].step
-        else:
-            protocol = "folds"
-            parts = train.folds(self.folds)
-            log.info(
-                "%s: %d masks, %d folds and a last fit on all; each %s", self.name, len(train), len(parts), self.budget
-            )
-            places = [folder / f"fold-{k}" for k in range(1, len(parts) + 1)]
-            outcomes = [
-                fit_one(place, train.without(part.stems), part, f"{self.name} {place.name}", alone=False)
-                for place, part in zip(places, parts, strict=True)
-            ]
-            curve = mean_curve([outcome.curve for outcome in outcomes])
-            steps = max(curve, key=lambda step: (self.sign * curve[step], -step))
-            score = curve[steps]
-            log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, score, steps)
-            title = f"{self.name} on all {len(train)}"
-            pictures = [place / PICTURES for place in places]
-            outcomes.append(
-                fit_one(folder, train, None, title, max_steps=steps, unseen_curve=curve, unseen_pictures=pictures)
-            )
-        best = Best(
-            folder=folder,
-            checkpoint=outcomes[-1].checkpoint,
-            score=score,
-            monitor=self.monitor,
-            mode=self.mode,
-            steps=steps,
-            protocol=protocol,
-            subject=references.part,
-            identity=identity,
-            seconds=sum(outcome.seconds for outcome in outcomes),
-        )
-        runs.record(best, clip.runs(self.name))
-        log.info("%s: trained in %.0f s, %s %.4f (%s)", self.name, best.seconds, self.monitor, score, protocol)
-        return best
+        return fit_one
 
     def _statistics(self, clip: Clip) -> ColourStatistics:
         stems = clip.stems

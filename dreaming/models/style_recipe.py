@@ -11,7 +11,7 @@ from dreaming.frames.clip_settings import Layer
 from dreaming.frames.manifest import describe, fingerprint
 from dreaming.frames.references import Keyframes
 from dreaming.models import runs
-from dreaming.models.fit import Recipe, Workbench, fit
+from dreaming.models.fit import Outcome, Recipe, Workbench, fit
 from dreaming.models.runs import Best
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,11 @@ class StyleRecipe(Recipe):
         layer = next(layer for layer in clip.layers if layer.name == subject)
         with self._lock(clip, layer):
             return self._train_on(clip, layer, workbench, folder)
+
+    def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
+        """The monitored value on held-out patches of one layer's keyframes."""
+        layer = next(layer for layer in clip.layers if layer.name == subject)
+        return self._fit(clip.keyframes(layer), f"{self.name} {layer.name}", workbench, folder).score
 
     def _lock(self, clip: Clip, layer: Layer) -> AbstractContextManager[None]:
         title = f"{self.name} of {layer.name}"
@@ -58,17 +63,7 @@ class StyleRecipe(Recipe):
         keyframes = clip.keyframes(layer)
         identity = self.identity(keyframes, workbench)
         title = f"{self.name} {layer.name}"
-        log.info("%s: %d keyframes; %s", title, len(keyframes), self.budget)
-        outcome = fit(
-            self,
-            workbench,
-            folder,
-            module=lambda: self.module(channels=keyframes.sources.shape[-1]),
-            data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
-            validate=True,
-            identity=identity,
-            title=title,
-        )
+        outcome = self._fit(keyframes, title, workbench, folder)
         best = Best(
             folder=folder,
             checkpoint=outcome.checkpoint,
@@ -87,3 +82,16 @@ class StyleRecipe(Recipe):
             title, outcome.seconds, outcome.steps, self.monitor, outcome.score, outcome.step,
         )  # fmt: skip
         return best
+
+    def _fit(self, keyframes: Keyframes, title: str, workbench: Workbench, folder: Path) -> Outcome:
+        log.info("%s: %d keyframes; %s", title, len(keyframes), self.budget)
+        return fit(
+            self,
+            workbench,
+            folder,
+            module=lambda: self.module(channels=keyframes.sources.shape[-1]),
+            data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
+            validate=True,
+            identity=self.identity(keyframes, workbench),
+            title=title,
+        )

@@ -26,14 +26,28 @@ def test_streams_of_one_step_differ():
 
 def test_an_epoch_goes_on_from_the_steps_taken():
     class Trainer:
-        global_step, world_size = 6, 2
+        global_step, world_size = 12, 2
 
     data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
     data.trainer = Trainer()
     loader = data.train_dataloader()
     assert [step for step, _ in loader] == [12, 13, 14]
     Trainer.global_step = 7
-    assert [step for step, _ in loader] == [14, 15, 16]
+    assert [step for step, _ in loader] == [7, 8, 9]
+
+
+def test_devices_share_out_each_batch():
+    class Trainer:
+        global_step, world_size, global_rank, training = 0, 3, 1, True
+
+    data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
+    batch = {"image": torch.arange(8), "step": 4}
+    data.trainer = Trainer()
+    assert data.on_after_batch_transfer(batch, 0)["image"].tolist() == [1, 4, 7]
+    Trainer.training = False
+    assert data.on_after_batch_transfer(batch, 0) is batch, "every device validates on all"
+    Trainer.training, Trainer.world_size = True, 1
+    assert data.on_after_batch_transfer(batch, 0) is batch
 
 
 @pytest.mark.parametrize(

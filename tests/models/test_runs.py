@@ -87,3 +87,15 @@ def test_a_folder_is_begun_once_for_one_identity(tmp_path):
     runs.begin(tmp_path, identity("a"))
     with pytest.raises(CheckpointError, match="different: recipe"):
         runs.begin(tmp_path, identity("b"))
+
+
+def test_a_trial_of_a_sweep_is_nobody_elses_to_go_on_with(tmp_path):
+    runs.begin(tmp_path / "2026" / "3", identity())
+    assert runs.unfinished(tmp_path, identity()) == tmp_path / "2026" / "3"
+    (tmp_path / "2026" / "3" / runs.TRIAL).write_text("{}")
+    assert runs.unfinished(tmp_path, identity()) is None
+    assert runs.latest(tmp_path) is None
+    runs.begin(tmp_path / "2026" / "3" / "fold-1", identity())
+    assert runs.latest(tmp_path) is None
+    assert runs.is_trial(tmp_path / "2026" / "3" / "fold-1", tmp_path)
+    assert not runs.is_trial(tmp_path / "2026", tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import lightning
@@ -111,3 +112,28 @@ def test_the_pictures_of_the_folds_are_kept(disc_clip):
     best = train(disc_clip().clip)
     assert (best.folder / "fold-1" / "validation.png").exists()
     assert runs.find(best.folder.parent, best.identity) is not None
+
+
+def test_measuring_fits_by_folds_only_and_training_there_adds_the_last_fit(disc_clip):
+    clip = disc_clip(masks=(1, 8)).clip
+    folder = clip.runs("cnn") / "trial"
+    score = recipe().measure(clip, "subject", WORKBENCH, folder)
+    kept = [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)]
+    assert not (folder / "result.json").exists()
+    assert not (clip.runs("cnn") / "best.json").exists()
+    best = recipe().train(clip, "subject", WORKBENCH, folder)
+    assert best.score == score
+    assert [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)] == kept
+    assert train(clip).weights == best.weights, "it is used from then on"
+
+
+def test_further_callbacks_learn_which_fit_of_how_many_they_watch(disc_clip):
+    clip, seen = disc_clip(masks=(1, 8)).clip, []
+
+    def build(index, count, steps):
+        seen.append((index, count, steps))
+        return lightning.Callback()
+
+    watched = replace(WORKBENCH, callbacks=(build,))
+    recipe().measure(clip, "subject", watched, clip.runs("cnn") / "trial")
+    assert seen == [(0, 2, 8), (1, 2, 8)]

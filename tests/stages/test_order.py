@@ -83,3 +83,11 @@ def test_every_stage_stands_in_the_order_after_what_it_reads():
     assert {kind.name for kind in kinds} <= set(ORDER)
     for kind in kinds:
         assert all(ORDER.index(needed) < ORDER.index(kind.name) for needed in kind.reads)
+
+
+def test_the_last_objective_is_returned(disc_clip):
+    known = stages([])
+    assert run(disc_clip().clip, ["composite"], known) is None
+    known["mask"].run = lambda clip: 0.25
+    known["report"].run = lambda clip: None
+    assert run(disc_clip("other").clip, ["composite", "report"], known) == 0.25

@@ -1,0 +1,65 @@
+"""What sweeps of a clip found best, used from then on: it stands between the config and the command line."""
+
+import copy
+import logging
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from dreaming.cli.config import clip_path, parse
+from dreaming.errors import ConfigError
+from dreaming.frames.clip import Clip
+from dreaming.sweep.best import BEST, BestTrial, best_trials
+
+log = logging.getLogger(__name__)
+
+
+def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config in which each selected model and masker has the values of its best trial, saying so.
+
+    A key that the command line sets is left as it is. What a sweep found for one model is set for that model only, even
+    where the key is shared, as those of ``data`` are.
+
+    Raises:
+        ConfigError: If a ``best.yaml`` sets what the config does not have.
+    """
+    if not config.get("tuned") or not clip_path(config).is_dir():
+        return config
+    said = {str(override.key_or_group) for override in parse(overrides)}
+    own = config.sweep.of if "sweep" in config else None
+    for of, best in best_trials(Clip(clip_path(config))).items():
+        for group in ("model", "masker"):
+            set_here = any(text.startswith(f"{group}.") for text in best.overrides)
+            if of != own and set_here and of in config.get(group, {}) and (group == "masker" or _is_used(of, config)):
+                _tune(config, group, best, said)
+    return config
+
+
+def _is_used(model: str, config: DictConfig) -> bool:
+    """Whether a selected masker or a stage that runs is given this model."""
+    running = [config.stage[stage] for stage in config.stages if stage in config.stage]
+    return any(f"${{model.{model}}}" in OmegaConf.to_yaml(node) for node in (config.masker, *running))
+
+
+def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str]) -> None:
+    tuned, used = copy.deepcopy(config), []
+    for override in parse(best.overrides):
+        key = str(override.key_or_group)
+        # A key without dots is a choice, such as masker=threshold, which sets no value.
+        if any(key == other or ("." in other and key.startswith(f"{other}.")) for other in said):
+            continue
+        if "_target_" in key or OmegaConf.select(tuned, key.rpartition(".")[0]) is None:
+            raise ConfigError(
+                f"sweeps/{best.sweep}/{BEST}",
+                found=key,
+                expected="keys that the config has",
+                mend="sweep anew, remove the file, or say tuned=false",
+            )
+        OmegaConf.update(tuned, key, override.value())
+        used.append(str(override.input_line))
+    node = OmegaConf.select(tuned, f"{group}.{best.of}")
+    config[group][best.of] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
+    log.info(
+        "%s: as sweep %s found best (trial %d, %.4f): %s; tuned=false leaves it as set in conf/",
+        best.of, best.sweep, best.trial, best.value, " ".join(used) or "nothing that the command line does not set",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What Hydra's Optuna sweeper lacks: pruning, continuing, and making use of what was found."""

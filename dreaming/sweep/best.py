@@ -1,0 +1,60 @@
+"""The best trial of a sweep as ``sweeps/<name>/best.yaml``: what it takes to train it again, or to use it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from dreaming.errors import ConfigError
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+
+BEST = "best.yaml"
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best trial of a sweep.
+
+    Attributes:
+        sweep: The sweep's name.
+        of: The model or masker whose values were searched.
+        trial: The trial's number.
+        value: Its score on unseen data.
+        overrides: The searched values, and what else was set of model, masker or data: ``key=value`` as in a command.
+        command: The command that runs it again.
+    """
+
+    sweep: str
+    of: str
+    trial: int
+    value: float
+    overrides: tuple[str, ...]
+    command: str
+
+    def write(self, folder: Path) -> None:
+        """Write into a sweep's folder, atomically."""
+        data = {**asdict(self), "overrides": list(self.overrides)}
+        write_atomically(folder / BEST, yaml.safe_dump(data, sort_keys=False, width=1000).encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "BestTrial":
+        """Read a ``best.yaml``.
+
+        Raises:
+            ConfigError: If it is none.
+        """
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return cls(**{**data, "overrides": tuple(str(text) for text in data["overrides"])})
+        except (yaml.YAMLError, TypeError, KeyError, ValueError):
+            raise ConfigError(
+                path, found="another content", expected="what a sweep writes", mend="remove it, or say tuned=false"
+            ) from None
+
+
+def best_trials(clip: Clip) -> dict[str, BestTrial]:
+    """What the clip's sweeps found, by model or masker; of several sweeps of one, what was found last."""
+    paths = sorted((clip.path / "sweeps").glob(f"*/{BEST}"), key=lambda path: path.stat().st_mtime_ns)
+    found = [BestTrial.read(path) for path in paths]
+    return {best.of: best for best in found}

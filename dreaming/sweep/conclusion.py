@@ -1,0 +1,101 @@
+"""After a sweep: the best trial is written down and fitted on all references, and the search is drawn."""
+
+import logging
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from dreaming.sweep.best import BEST, BestTrial
+from dreaming.sweep.dashboard import log_pictures, say_sync
+from dreaming.sweep.pictures import draw
+from dreaming.sweep.plan import Plan
+from dreaming.sweep.trial import FOLDER
+
+log = logging.getLogger(__name__)
+
+COMMANDS = {"train": "python train.py", "dream": "dreaming"}
+
+SETTINGS = ("model.", "masker.", "data.")
+"""Beginnings of the overrides that decide what a model or masker is; the others say where and on what it runs."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep at its end.
+
+    Attributes:
+        plan: What it was.
+        study: Its study.
+        searched: Names of the searched values.
+        fixed: Overrides that all trials share, by name.
+        others: Overrides of another form that all trials share.
+        config: The config of the sweep itself, Hydra's part among it.
+    """
+
+    plan: Plan
+    study: Study
+    searched: Sequence[str]
+    fixed: Mapping[str, Any]
+    others: Sequence[str]
+    config: DictConfig
+
+
+def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]]) -> None:
+    """Make use of what a sweep found.
+
+    Args:
+        sweep: The sweep.
+        launch: Runs one job for each list of overrides.
+    """
+    trial = best_of(sweep.study)
+    if trial is None:
+        log.warning("sweep %s: no trial came to its end", sweep.plan.name)
+        return
+    program = str(sweep.config.hydra.job.name)
+    best = _as_best(sweep, trial, program)
+    best.write(sweep.plan.folder)
+    log.info("sweep %s: best is trial %d, %.4f; %s", best.sweep, best.trial, best.value, sweep.plan.folder / BEST)
+    if program == "train":
+        (job,) = launch([[*_overrides(sweep, trial), *sweep.others, f"sweep.refit={_quoted(_folder(sweep, trial))}"]])
+        _ = job.return_value  # raises what the job raised
+    log.info("the same again: %s", best.command)
+    pictures = draw(sweep.study, sweep.plan.folder)
+    log_pictures(sweep.config, sweep.plan, best, pictures)
+    say_sync(Path(str(sweep.config.clip)), sweep.study)
+
+
+def best_of(study: Study) -> FrozenTrial | None:
+    """The best trial that was not pruned; of a Pareto front, the one that is best at the first objective."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
+    return max(trials, key=lambda trial: sign * trial.values[0], default=None)
+
+
+def _as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
+    texts = _overrides(sweep, trial)
+    settings = tuple(text for text in texts if text.startswith(SETTINGS))
+    group = "model" if program == "train" else "masker"
+    selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith("clip="))]
+    stages = ["stages=[mask]"] if program == "dream" else []
+    command = [*COMMANDS[program].split(), *selecting, *stages, *settings]
+    return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, shlex.join(command))
+
+
+def _overrides(sweep: Sweep, trial: FrozenTrial) -> list[str]:
+    values = {**sweep.fixed, **{name: trial.params[name] for name in sweep.searched if name in trial.params}}
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _folder(sweep: Sweep, trial: FrozenTrial) -> Path:
+    return Path(str(sweep.config.clip)) / str(trial.user_attrs[FOLDER])
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

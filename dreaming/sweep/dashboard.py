@@ -1,0 +1,65 @@
+"""A sweep in Weights & Biases: one group a sweep, one run a trial, and one with the pictures."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import wandb
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import Logger, WandbLogger
+from omegaconf import DictConfig
+from optuna.study import Study
+from optuna.trial import Trial
+
+from dreaming.models.loggers import finish
+from dreaming.sweep.best import BestTrial
+from dreaming.sweep.plan import Plan
+from dreaming.sweep.trial import FOLDER, PRUNED
+
+log = logging.getLogger(__name__)
+
+WANDB = "wandb"
+
+
+@contextmanager
+def trial_run(
+    loggers: Mapping[str, Callable[..., Logger]], plan: Plan, trial: Trial, folder: Path
+) -> Iterator[Callable[[Mapping[str, float], int], None]]:
+    """A run of the trial for as long as a block lasts; yields what logs values at a step."""
+    build = loggers.get(WANDB)
+    if build is None:
+        yield lambda values, step: None
+        return
+    logger = build(save_dir=str(folder), group=plan.name, name=f"{plan.name}-{trial.number}", job_type="trial")
+    logger.log_hyperparams({**trial.params, "sweep": plan.name, "of": plan.of, "trial": trial.number})
+    try:
+        yield lambda values, step: logger.log_metrics(dict(values), step=step)
+    finally:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary[PRUNED] = bool(trial.user_attrs.get(PRUNED, False))
+        finish(logger)
+
+
+def log_pictures(config: DictConfig, plan: Plan, best: BestTrial, pictures: Sequence[Path]) -> None:
+    """A run of the sweep as a whole, with what was found and the pictures."""
+    node = config.logger.get(WANDB)
+    if node is None:
+        return
+    build: Callable[..., WandbLogger] = instantiate(
+        node, _convert_="all", _execution_whitelist_=("dreaming.models.loggers.*",)
+    )
+    logger = build(save_dir=str(plan.folder), group=plan.name, name=plan.name, job_type="sweep")
+    logger.log_hyperparams({"sweep": plan.name, "of": plan.of, "best": list(best.overrides), "trial": best.trial})
+    shown: dict[str, Any] = {f"sweep/{path.stem}": wandb.Image(str(path)) for path in pictures}
+    logger.experiment.log({"score": best.value, **shown})
+    finish(logger)
+
+
+def say_sync(clip: Path, study: Study) -> None:
+    """Print the line that uploads a sweep's offline runs, if there are any."""
+    folders = [clip / str(trial.user_attrs[FOLDER]) for trial in study.trials if FOLDER in trial.user_attrs]
+    offline = sorted({folder.parent for folder in folders if any(folder.glob("wandb/offline-run-*"))})
+    if offline:
+        log.info("W&B: offline; to upload: wandb sync %s", " ".join(f"{f}/*/wandb/offline-run-*" for f in offline))

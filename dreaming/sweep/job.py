@@ -1,0 +1,119 @@
+"""One job of a sweep: a trial, or the last fit of the best one."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import optuna
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import write_atomically
+from dreaming.models.fit import Recipe, Workbench
+from dreaming.models.runs import TRIAL
+from dreaming.sweep.dashboard import WANDB, trial_run
+from dreaming.sweep.plan import Plan
+from dreaming.sweep.pruning import Course, Pruning
+from dreaming.sweep.speed import seconds_a_frame
+from dreaming.sweep.trial import find_trial, timed
+
+log = logging.getLogger(__name__)
+
+Objectives = tuple[float, ...]
+
+
+def train_trial(
+    plan: Plan,
+    recipe: Recipe,
+    clip: Clip,
+    subjects: Sequence[str],
+    workbench: Workbench,
+    folder: Path,
+    overrides: Sequence[str],
+) -> Objectives:
+    """Measure one trial of a model on unseen data, or train the best one on all references.
+
+    Args:
+        plan: The sweep.
+        recipe: What the trial is.
+        clip: What it learns on.
+        subjects: The parts or layers to learn.
+        workbench: What it is trained on.
+        folder: This job's run folder.
+        overrides: This job's, by which it finds its trial.
+
+    Returns:
+        The value of each objective; of a pruned trial, what it had reached.
+    """
+    if plan.refit is not None:
+        folder, alone = plan.refit, len(subjects) == 1
+        bests = [recipe.train(clip, name, workbench, folder if alone else folder / name) for name in subjects]
+        return (fmean(best.score for best in bests),)
+    trial = find_trial(plan, overrides, clip, folder)
+    write_atomically(folder / TRIAL, f'{{"sweep": "{plan.name}", "trial": {trial.number}}}\n'.encode())
+    with timed(trial), trial_run(workbench.loggers, plan, trial, folder) as log_values:
+        prunes = len(plan.objectives) == 1
+        course = Course(
+            trial, recipe.monitor, recipe.sign, prunes=prunes,
+            log=lambda value, percent: log_values({recipe.monitor: value}, percent),
+        )  # fmt: skip
+        try:
+            score = _measure(recipe, clip, subjects, _without_wandb(workbench), folder, course)
+        except optuna.TrialPruned:
+            log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.value)
+            log_values({"score": course.value}, 100)
+            return (course.value,)
+        values = [
+            score if wanted == "score" else seconds_a_frame(recipe, clip, workbench) for wanted in plan.objectives
+        ]
+        log_values(dict(zip(plan.objectives, values, strict=True)), 100)
+    return tuple(values)
+
+
+def masker_trial(
+    plan: Plan,
+    loggers: Mapping[str, Callable[..., Logger]],
+    clip: Clip,
+    folder: Path,
+    overrides: Sequence[str],
+    score: Callable[[], float],
+) -> float:
+    """Measure one trial of a masker.
+
+    Args:
+        plan: The sweep.
+        loggers: Build the loggers by name.
+        clip: What it is measured on.
+        folder: This job's run folder.
+        overrides: This job's, by which it finds its trial.
+        score: Measures it.
+    """
+    trial = find_trial(plan, overrides, clip, folder)
+    with timed(trial), trial_run(loggers, plan, trial, folder) as log_values:
+        value = score()
+        log_values({"score": value}, 100)
+    return value
+
+
+def _measure(
+    recipe: Recipe, clip: Clip, subjects: Sequence[str], workbench: Workbench, folder: Path, course: Course
+) -> float:
+    scores = []
+    for place, name in enumerate(subjects):
+        watched = replace(workbench, callbacks=(partial(_watch, course, place, len(subjects)),))
+        scores.append(recipe.measure(clip, name, watched, folder if len(subjects) == 1 else folder / name))
+    return fmean(scores)
+
+
+def _watch(course: Course, subject: int, subjects: int, turn: int, turns: int, steps: int) -> Callback:
+    # Folds may be fewer for a subject with fewer masks; each subject counts as much as any other.
+    return Pruning(course, subject * turns + turn, subjects * turns, steps)
+
+
+def _without_wandb(workbench: Workbench) -> Workbench:
+    """A trial is one run; its fits write to their files only."""
+    return replace(workbench, loggers={name: build for name, build in workbench.loggers.items() if name != WANDB})

@@ -1,0 +1,99 @@
+"""Reporting a trial's course to the study, and ending it when the pruner finds it hopeless.
+
+A trial may consist of several fits: one for each fold of each part. All trials go through the same fits in the same
+order, so what is reported after the same share of them is comparable: the mean of the best monitored values of the
+fits that ended and of the one that runs. The share is counted in percent of all fits' budgets, of steps or time,
+whichever is further; a fit that ended early counts as whole.
+"""
+
+from collections.abc import Callable
+from statistics import fmean
+
+import lightning
+import optuna
+from lightning.pytorch.callbacks import Callback, Timer
+from optuna.trial import Trial
+
+from dreaming.models.callbacks import steps_done
+from dreaming.sweep.trial import PRUNED
+
+
+class Course:
+    """How a trial does, over all its fits.
+
+    Args:
+        trial: The trial.
+        monitor: Name of the logged value.
+        sign: +1 where more of it is better, -1 where less is.
+        prunes: Whether the study can be asked; with several objectives it cannot.
+        log: Gets each reported value and its percent too.
+    """
+
+    def __init__(
+        self, trial: Trial, monitor: str, sign: int, *, prunes: bool = True, log: Callable[[float, int], None]
+    ) -> None:
+        self.trial, self.monitor, self.sign, self.prunes, self.log = trial, monitor, sign, prunes, log
+        self.bests: dict[int, float] = {}
+        self.percent = 0
+
+    @property
+    def value(self) -> float:
+        """Mean of the best values of all fits begun."""
+        return fmean(self.bests.values())
+
+    def report(self, fit: int, share: float, value: float) -> bool:
+        """Take note of a validation; return whether the trial should end.
+
+        Args:
+            fit: Which fit it is, from 0.
+            share: Share of all fits' budgets that is behind.
+            value: The monitored value.
+        """
+        before = self.bests.get(fit, value)
+        self.bests[fit] = max(before, value) if self.sign > 0 else min(before, value)
+        percent = min(100, int(100 * share))
+        if not self.prunes or percent <= self.percent:
+            return False
+        self.percent = percent
+        self.trial.report(self.value, percent)
+        self.log(self.value, percent)
+        # One that has come to its end is worth more finished than pruned.
+        return percent < 100 and self.trial.should_prune()
+
+
+class Pruning(Callback):
+    """Report each validation of one fit, and end the trial when the pruner says so.
+
+    Args:
+        course: The trial's course, shared by its fits.
+        index: Which of the trial's fits this is, from 0.
+        count: How many there are.
+        max_steps: Steps of the whole fit.
+    """
+
+    def __init__(self, course: Course, index: int, count: int, max_steps: int) -> None:
+        self.course, self.index, self.count, self.max_steps = course, index, count, max_steps
+
+    def on_validation_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Report.
+
+        Raises:
+            TrialPruned: If the trial should end; Lightning passes it on to whoever fits.
+        """
+        share = max(steps_done(trainer) / self.max_steps, _share_of_time(trainer))
+        hopeless = False
+        if trainer.is_global_zero:
+            value = float(trainer.callback_metrics[self.course.monitor])
+            hopeless = self.course.report(self.index, (self.index + min(1.0, share)) / self.count, value)
+            if hopeless:
+                self.course.trial.set_user_attr(PRUNED, value=True)
+        if trainer.strategy.broadcast(hopeless):
+            raise optuna.TrialPruned
+
+
+def _share_of_time(trainer: lightning.Trainer) -> float:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):
+            left = callback.time_remaining()
+            return 0.0 if left is None else 1 - left / max(left + callback.time_elapsed(), 1e-9)
+    return 0.0

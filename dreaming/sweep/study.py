@@ -1,0 +1,185 @@
+"""The study in its database: opened, kept alive, counted, and mended after a sweep that was killed."""
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from dreaming.errors import ConfigError
+from dreaming.sweep.plan import Plan
+
+log = logging.getLogger(__name__)
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+SQLITE_PATIENCE = 60
+"""Seconds to wait for another process that writes to the same file."""
+
+RETRY_OF = "retry_of"
+"""User attribute: number of the lost trial that this one repeats."""
+
+
+def open_storage(plan: Plan) -> RDBStorage:
+    """The database, made if it is a file that is not there yet.
+
+    Raises:
+        ConfigError: If it cannot be reached, or its driver is not installed.
+    """
+    try:
+        url = make_url(plan.storage)
+        options = {}
+        if url.get_backend_name() == "sqlite":
+            Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+            options = {"connect_args": {"timeout": SQLITE_PATIENCE}}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return RDBStorage(
+                plan.storage,
+                engine_kwargs=options,
+                heartbeat_interval=plan.heartbeat,
+                grace_period=3 * plan.heartbeat,
+                heartbeat_stale_trial_callback=_retry,
+            )
+    except (SQLAlchemyError, ImportError, RuntimeError) as error:
+        raise ConfigError(
+            "sweep.storage",
+            found=" ".join(str(error).split())[:200].rstrip("."),
+            expected="the URL of a database that can be reached, such as postgresql://user@host/name",
+            mend="correct it, start the server or install its driver (psycopg, mysqlclient)",
+        ) from error
+
+
+def open_study(plan: Plan, sampler: BaseSampler | None = None) -> Study:
+    """The sweep's study; with a sampler it is made if it is not there yet.
+
+    Raises:
+        ConfigError: If it was begun with other objectives.
+    """
+    storage = open_storage(plan)
+    # Optuna tells a new study and each trial by itself, in colours; the sweep has lines of its own.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = plan.pruner or optuna.pruners.NopPruner()
+    if sampler is None:
+        # Parameters are there already; any sampler that samples nothing will do.
+        return optuna.load_study(
+            study_name=plan.name, storage=storage, sampler=optuna.samplers.RandomSampler(), pruner=pruner
+        )
+    study = optuna.create_study(
+        study_name=plan.name,
+        storage=storage,
+        sampler=sampler,
+        pruner=pruner,
+        directions=plan.directions,
+        load_if_exists=True,
+    )
+    begun = [direction.name.lower() for direction in study.directions]
+    if begun != plan.directions:
+        raise ConfigError(
+            f"sweep {plan.name}",
+            found=f"a study that is to {' and '.join(begun)}",
+            expected=" and ".join(plan.directions),
+            mend="say sweep.name=ANOTHER to begin a new one",
+        )
+    return study
+
+
+def check_space(study: Study, space: dict[str, BaseDistribution]) -> None:
+    """Refuse to continue a study in another search space.
+
+    Raises:
+        ConfigError: If a value is searched otherwise than in the trials that are there.
+    """
+    for trial in study.get_trials(deepcopy=False):
+        for name, before in trial.distributions.items():
+            try:
+                check_distribution_compatibility(before, space[name])
+            except (ValueError, KeyError):
+                raise ConfigError(
+                    name,
+                    found=f"{space.get(name, 'no search')} in the search space",
+                    expected=f"{before}, as sweep {study.study_name} was begun with",
+                    mend="set it as it was, or say sweep.name=ANOTHER to begin a new one",
+                ) from None
+
+
+def finished(study: Study) -> int:
+    """Trials that came to their end, pruned ones among them."""
+    return len(study.get_trials(deepcopy=False, states=FINISHED))
+
+
+def ask(study: Study, count: int) -> list[Trial]:
+    """New trials, those first that are queued; each gives its first sign of life."""
+    trials, storage = [], _storage(study)
+    with warnings.catch_warnings():
+        # Optuna gives signs of life itself only where it runs the trials itself.
+        warnings.filterwarnings("ignore", message="Heartbeat of storage")
+        for _ in range(count):
+            trials.append(study.ask())
+            storage.record_heartbeat(trials[-1]._trial_id)
+    return trials
+
+
+def _storage(study: Study) -> Any:
+    """The cache around the RDBStorage that was opened; it has what that has."""
+    return study._storage
+
+
+def retry_lost(study: Study) -> None:
+    """Fail the trials that gave no sign of life for long, on this machine or another, and queue each once more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)
+
+
+def _retry(study: Study, trial: FrozenTrial) -> None:
+    log.warning("sweep %s: trial %d was lost; its values are tried again", study.study_name, trial.number)
+    study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+
+
+def give_up(study: Study, trials: Sequence[Trial]) -> None:
+    """Fail trials whose jobs were interrupted, and queue each once more."""
+    for trial in trials:
+        frozen = study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        if frozen.state is TrialState.FAIL:
+            study.enqueue_trial(frozen.params, user_attrs={RETRY_OF: frozen.number})
+
+
+@contextmanager
+def beating(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
+    """Give signs of life for running trials while a block runs.
+
+    Whoever tells the result lives as long as the trial is worth waiting for; so it is the sweep that gives the signs,
+    and a job that waits in a cluster's queue counts as alive.
+    """
+    storage, ended = _storage(study), threading.Event()
+
+    def beat() -> None:
+        while True:
+            for trial in trials:
+                try:
+                    storage.record_heartbeat(trial._trial_id)
+                except Exception as error:
+                    log.warning("no sign of life of trial %d could be given: %s", trial.number, error)
+            if ended.wait(interval):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

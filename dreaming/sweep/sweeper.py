@@ -1,0 +1,149 @@
+"""Hydra's Optuna sweeper, continued to ``n_trials`` finished trials in all, with pruned trials told as such.
+
+What is relied on in hydra-optuna-sweeper 1.4.0rc3 (``tests/sweep/test_sweeper.py`` fails where a version differs): the
+constructor's arguments, ``setup``, ``create_params_from_overrides``, ``_configure_trials``,
+``_parse_sweeper_params_config`` and ``_to_grid_sampler_choices`` of ``OptunaSweeperImpl``, and that a job gets a
+trial's parameters as overrides ``name=value``.
+"""
+
+import functools
+import logging
+from typing import Any
+
+import optuna
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
+from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from joblib import effective_n_jobs
+from omegaconf import DictConfig
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GridSampler
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from dreaming.errors import ConfigError, DreamingError
+from dreaming.sweep.conclusion import Sweep, conclude
+from dreaming.sweep.plan import Plan
+from dreaming.sweep.study import ask, beating, check_space, finished, give_up, open_study, retry_lost
+from dreaming.sweep.trial import PRUNED
+
+log = logging.getLogger(__name__)
+
+TRUSTED = ("dreaming.sweep.*", "optuna.pruners.*")
+
+
+class StudySweeper(OptunaSweeper):
+    """Hydra's plugin class; ``conf/hydra/sweeper/study.yaml`` names it."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self.sweeper: OptunaSweeperImpl = _Continuing(**{**config, "sampler": self.sweeper.sampler})
+
+
+class _Continuing(OptunaSweeperImpl):
+    """The sweep itself: batches of as many jobs as the launcher runs at once, until enough trials are finished."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take the launcher from the config, and the sweep's plan."""
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.n_jobs = effective_n_jobs(self.n_jobs)
+        self.plan: Plan = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is missing of the trials, then make use of the best one.
+
+        Raises:
+            ConfigError: If there is nothing to search, or the study was begun otherwise.
+            DreamingError: What the last of several jobs said that failed in a row.
+        """
+        self._process_searchspace_config()
+        space, fixed, others = create_params_from_overrides([*self._parse_sweeper_params_config(), *arguments])
+        space = {name: distribution for name, distribution in space.items() if name not in fixed}
+        if not space:
+            raise ConfigError(
+                "hydra.sweeper.params",
+                found="nothing to search",
+                expected="a range or several choices",
+                mend="name a sweep with sweep=NAME, or write model.unet.module.lr=interval(1e-4,1e-1)",
+            )
+        assert self.config is not None
+        study = open_study(self.plan, self._sampler(space))
+        check_space(study, space)
+        before = finished(study)
+        if study.get_trials(deepcopy=False):
+            log.info("sweep %s goes on: %d of %d trials are finished", self.plan.name, before, self.n_trials)
+            study.sampler.reseed_rng()  # else the first draws would be those of the beginning
+        self._run(study, space, fixed, others)
+        conclude(Sweep(self.plan, study, list(space), fixed, others, self.config), self._launch)
+
+    def _sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
+        if isinstance(self.sampler, functools.partial) and self.sampler.func is GridSampler:
+            return self.sampler({name: self._to_grid_sampler_choices(values) for name, values in space.items()})
+        return self.sampler
+
+    def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
+        failed = 0
+        while (left := self.n_trials - finished(study)) > 0 and not _exhausted(study):
+            retry_lost(study)
+            trials = ask(study, min(left, self.n_jobs))
+            try:
+                with beating(study, trials, self.plan.heartbeat):
+                    overrides = self._configure_trials(trials, space, fixed, others)
+                    returns = self._launch([list(of_trial) for of_trial in overrides])
+            except BaseException:
+                give_up(study, trials)
+                raise
+            for trial, job in zip(trials, returns, strict=True):
+                error = _tell(study, trial, job)
+                failed = 0 if error is None else failed + 1
+            if error is not None and failed >= self.plan.failures:
+                raise error
+            log.info("sweep %s: %s", self.plan.name, _standing(study, self.n_trials))
+
+    def _launch(self, overrides: list[list[str]]) -> list[JobReturn]:
+        assert self.launcher is not None
+        returns = list(self.launcher.launch(overrides, initial_job_idx=self.job_idx))
+        self.job_idx += len(returns)
+        return returns
+
+
+def _exhausted(study: Study) -> bool:
+    return isinstance(study.sampler, GridSampler) and bool(study.sampler.is_exhausted(study))
+
+
+def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
+    """Tell a job's result, or return why there is none."""
+    attributes = study.get_trials(deepcopy=False)[trial.number].user_attrs
+    try:
+        value = job.return_value
+        if attributes.get(PRUNED):
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, values=list(value) if isinstance(value, tuple | list) else [float(value)])
+    except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
+        return _failed(study, trial, error)
+    except Exception as error:
+        return _failed(study, trial, error)
+    return None
+
+
+def _failed(study: Study, trial: Trial, error: Exception) -> Exception:
+    study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+    log.warning("trial %d failed: %s", trial.number, error)
+    return error if isinstance(error, DreamingError) else ConfigError(
+        "sweep", found=f"several trials in a row that failed, the last with {type(error).__name__}: {error}",
+        expected="trials that come to an end", mend="see the log in the run folder of the last one",
+    )  # fmt: skip
+
+
+def _standing(study: Study, total: int) -> str:
+    """How far a sweep is, in a few words."""
+    trials = study.get_trials(deepcopy=False)
+    pruned = sum(trial.state is TrialState.PRUNED for trial in trials)
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    words = f"{len(complete) + pruned} of {total} trials, {pruned} pruned"
+    if complete and len(study.directions) == 1:
+        words += f"; best {study.best_value:.4f} (trial {study.best_trial.number})"
+    return words

@@ -1,0 +1,183 @@
+"""Sweeps from the command line: searched, pruned, continued, and what was found is used."""
+
+import json
+import logging
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from dreaming.models.runs import read_best
+
+TINY_SPACES = {
+    # With crops of 32 pixels deep networks without padding have nothing left.
+    "unet": ["+hydra.sweeper.params={model.unet.module.network.padding:'choice(zero,reflection)'}"],
+    "cnn": ["+hydra.sweeper.params={model.cnn.module.network.kernel_size:'choice(3,5)'}"],
+}
+
+
+def study_of(clip, name):
+    return optuna.load_study(study_name=name, storage=f"sqlite:///{clip}/sweeps/{name}/study.db")
+
+
+@pytest.fixture
+def sweep(run, tiny):
+    """Sweep on a clip; two trials, in this process, unless said otherwise."""
+
+    def call(clip, name, *overrides, program="train.py", trials=2):
+        model = name if program == "train.py" else None
+        arguments = ["-m", f"sweep={name}", f"clip={clip}", f"hydra.sweeper.n_trials={trials}"]
+        small = [text for text in tiny(model) if ".network." not in text and ".generator." not in text]
+        return run(program, *arguments, *small, *overrides)
+
+    return call
+
+
+@pytest.mark.slow
+def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_clip, sweep):
+    clip = disc_clip(masks=(1, 8)).path
+    small = (
+        "model.cnn.module.network.num_layers=2",
+        "model.cnn.module.network.intermediate_channels=2",
+        "sweep/pruner=none",
+    )
+    ran = sweep(clip, "cnn", *small, "model.cnn.validate_every=2", trials=2)
+    assert ran.code == 0, ran.err
+    study = study_of(clip, "cnn")
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    folder = clip / "sweeps" / "cnn"
+    assert (folder / "optimization_history.png").exists()
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best["value"] == study.best_value
+    assert best["trial"] == study.best_trial.number
+    for name, value in study.best_trial.params.items():
+        assert f"{name}={value}" in best["overrides"]
+    pointer = read_best(clip / "runs" / "cnn" / "best.json")
+    assert pointer.score == study.best_value
+    assert pointer.identity["recipe"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
+    assert best["command"] in ran.out + ran.err or "the same again" in ran.out
+    assert sweep(clip, "cnn", *small, "model.cnn.validate_every=2", trials=3).code == 0
+    assert len(study_of(clip, "cnn").trials) == 3
+    other = sweep(clip, "cnn", *small, "model.cnn.module.lr=interval(1e-4,1e-2)", trials=4)
+    assert other.code == 2
+    assert "sweep.name=ANOTHER" in other.err
+
+
+def test_the_best_trial_is_used_from_then_on(disc_clip, run, tiny, caplog):
+    drawing = disc_clip(masks=(1, 8))
+    folder = drawing.path / "sweeps" / "grey"
+    folder.mkdir(parents=True)
+    facts = {"sweep": "grey", "of": "threshold", "trial": 1, "value": 0.9, "command": "x"}
+    tuned = ["masker.threshold.space=lab", "masker.threshold.cleaning.closing=3"]
+    (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
+
+    def made(*overrides):
+        assert (
+            run("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=threshold", *tiny(), *overrides).code == 0
+        )
+        config = json.loads((drawing.path / "masks" / "threshold" / "manifest.json").read_text())["config"]["masker"]
+        return config["space"], config["cleaning"]["closing"]
+
+    with caplog.at_level(logging.INFO):
+        assert made() == ("lab", 3)
+    assert made("masker.threshold.space=hsv") == ("hsv", 3)
+    assert made("tuned=false") == ("hsv", None)
+
+
+def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    folder = drawing.path / "sweeps" / "cnn"
+    folder.mkdir(parents=True)
+    facts = {"sweep": "cnn", "of": "cnn", "trial": 1, "value": 0.9, "command": "x"}
+    tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
+    (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
+    small = [text for text in tiny() if "batch_size" not in text]
+    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=[unet,cnn]", *small).code == 0
+    batch = {}
+    for name in ("unet", "cnn"):
+        recipe = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]
+        batch[name] = recipe["data"]["batch_size"]
+    assert batch == {"cnn": 3, "unet": 4}
+
+
+def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
+    drawing = disc_clip(masks=(1, 8))
+    folder = drawing.path / "sweeps" / "t"
+    folder.mkdir(parents=True)
+    facts = {"sweep": "t", "of": "threshold", "trial": 1, "value": 0.9, "command": "x"}
+    (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": ["masker.threshold.gone.bins=8"]}))
+    refused("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=threshold", words=("best.yaml", "gone"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["sweep=unet"], "-m"),
+        (["-m", "sweep=unett"], "sweep=unet"),
+        (["-m", "sweep=unet", "sweep/pruner=mediann"], "sweep/pruner=median"),
+        (["-m", "sweep=unet", "sweep.heartbet=3"], ("sweep.heartbet", "sweep.heartbeat")),
+        (["-m", "sweep=unet", "sweep.heartbeat=soon"], "sweep.heartbeat"),
+        (["-m", "sweep=unet", "hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails"),
+        (["-m", "sweep=unet", "hydra/sweeper/sampler=tpee"], "hydra/sweeper/sampler=tpe"),
+        (
+            ["-m", "sweep=unet", "+hydra.sweeper.params={model.unet.module.lrr:'interval(0.1,0.2)'}"],
+            "model.unet.module.lr",
+        ),
+        (["-m", "sweep=unet", "+hydra.sweeper.params={model.unet.module.network.norm:'choice(bach)'}"], "'bach'"),
+        (["-m", "model=cnn", "sweep=unet"], "model.unet"),
+        (["-m", "sweep=unet", "sweep.objectives=[score,seconds]"], "sweep/pruner=none"),
+    ],
+)
+def test_a_misspelt_sweep_is_named_and_nothing_is_made(disc_clip, refused_untouched, texts, words):
+    refused_untouched("train.py", f"clip={disc_clip(count=2, masks=(1, 2)).path}", *texts, words=words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unet", "cnn", "style"])
+def test_every_sweep_of_a_model_runs_two_trials(disc_clip, sweep, name):
+    clip = disc_clip(masks=(1, 8)).path
+    ran = sweep(clip, name, *TINY_SPACES.get(name, []), "sweep/pruner=median")
+    assert ran.code == 0, ran.err
+    assert len(study_of(clip, name).trials) == 2
+    assert list((clip / "runs" / name).glob("best*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["threshold", "background", "gmm", "grabcut"])
+def test_every_sweep_of_a_masker_runs_two_trials_and_touches_no_masks(disc_clip, sweep, name):
+    clip = disc_clip(masks=(1, 8)).path
+    ran = sweep(clip, name, program="dreaming")
+    assert ran.code == 0, ran.err
+    study = study_of(clip, name)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert all(0 <= trial.value <= 1 for trial in study.trials)
+    assert not (clip / "masks").exists()
+    assert (clip / "sweeps" / name / "best.yaml").exists()
+
+
+@pytest.mark.slow
+def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep):
+    clip = disc_clip(masks=(1, 4, 8)).path
+    hopeless = ("sweep/pruner=threshold", "sweep.pruner.lower=1.1", "sweep.pruner.n_warmup_steps=0")
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *hopeless)
+    ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *joblib, trials=4)
+    assert ran.code == 0, ran.err
+    study = study_of(clip, "cnn")
+    assert [trial.state for trial in study.trials] == [TrialState.PRUNED] * 4
+    for trial in study.trials:
+        assert trial.user_attrs["pruned"]
+        assert trial.value == max(trial.intermediate_values.values())
+        assert (clip / trial.user_attrs["folder"] / "trial.json").exists()
+    assert not (clip / "sweeps" / "cnn" / "best.yaml").exists(), "a pruned trial is nobody's best"
+
+
+@pytest.mark.slow
+def test_two_objectives_leave_a_front(disc_clip, sweep):
+    clip = disc_clip(masks=(1, 8)).path
+    both = ("sweep.objectives=[score,seconds]", "hydra.sweeper.direction=[maximize,minimize]", "sweep/pruner=none")
+    ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *both, "hydra/sweeper/sampler=nsgaii")
+    assert ran.code == 0, ran.err
+    study = study_of(clip, "cnn")
+    assert all(0 <= trial.values[0] <= 1 and trial.values[1] > 0 for trial in study.trials)
+    assert (clip / "sweeps" / "cnn" / "pareto_front.png").exists()

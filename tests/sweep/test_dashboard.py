@@ -1,0 +1,107 @@
+"""A trial is one run of W&B, in the sweep's group; without a server it is kept, and one line says so."""
+
+import logging
+import struct
+import time
+from functools import partial
+
+import pytest
+from optuna.distributions import FloatDistribution
+from wandb.proto import wandb_internal_pb2
+
+from dreaming.models import loggers
+from dreaming.models.loggers import wandb_logger
+from dreaming.sweep.dashboard import say_sync, trial_run
+from dreaming.sweep.trial import FOLDER, PRUNED
+
+BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
+
+
+def records(folder):
+    """What an offline run wrote: protocol buffers in LevelDB's log format, after a header of seven bytes."""
+    (path,) = folder.rglob("*.wandb")
+    data, place, whole = path.read_bytes(), HEADER, b""
+    while place + HEADER <= len(data):
+        if BLOCK - place % BLOCK < HEADER:
+            place += BLOCK - place % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        whole += data[place + HEADER : place + HEADER + length]
+        place += HEADER + length
+        if kind in (FULL, LAST):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            yield record
+            whole = b""
+
+
+def ended(folder):
+    """All records of a run, once its end is on disk: W&B's own process writes them."""
+    for _ in range(100):
+        written = list(records(folder))
+        if any(record.HasField("exit") for record in written):
+            break
+        time.sleep(0.1)
+    return written
+
+
+BUILD = partial(wandb_logger, project="dreaming", entity=None, tags=["mine"], timeout=2.0)
+
+
+def test_a_trial_is_a_run_of_its_sweep_with_its_values_and_whether_it_was_pruned(study, plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    trial = study().ask({"lr": FloatDistribution(0.1, 1.0)})
+    trial.set_user_attr(PRUNED, value=True)
+    with trial_run({"wandb": BUILD}, plan(), trial, tmp_path / "0") as log_values:
+        log_values({"val/jaccard": 0.5}, 10)
+        log_values({"score": 0.25}, 100)
+    written = ended(tmp_path / "0")
+    (run,) = [record.run for record in written if record.HasField("run")]
+    assert (run.run_group, run.display_name, run.job_type) == ("unet", "unet-0", "trial")
+    assert set(run.tags) == {"mine", "unet"}
+    config = {u.key or u.nested_key[0]: u.value_json for r in written if r.HasField("config") for u in r.config.update}
+    config |= {item.key: item.value_json for item in run.config.update}
+    assert config["lr"] == str(trial.params["lr"])
+    history = [
+        {i.key or i.nested_key[0]: i.value_json for i in r.history.item} for r in written if r.HasField("history")
+    ]
+    assert [row["val/jaccard"] for row in history if "val/jaccard" in row] == ["0.5"]
+    assert [row["score"] for row in history if "score" in row] == ["0.25"]
+    summary = {
+        i.key or i.nested_key[0]: i.value_json for r in written if r.HasField("summary") for i in r.summary.update
+    }
+    assert summary[PRUNED] == "true"
+
+
+def test_without_the_logger_nothing_is_made(study, plan, tmp_path):
+    with trial_run({}, plan(), study().ask(), tmp_path / "0") as log_values:
+        log_values({"score": 0.5}, 100)
+    assert not (tmp_path / "0").exists()
+
+
+@pytest.mark.slow
+def test_without_a_network_one_line_says_so_and_runs_are_kept(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(loggers, "_unreachable", [])
+    begun = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        for name in ("a", "b"):
+            logger = BUILD(save_dir=str(tmp_path / name))
+            logger.log_metrics({"x": 1.0}, step=1)
+            loggers.finish(logger)
+    assert time.monotonic() - begun < 120, "it hangs"
+    assert len([record for record in caplog.records if "W&B" in record.message]) == 1
+    for name in ("a", "b"):
+        assert list((tmp_path / name).rglob("offline-run-*/*.wandb"))
+
+
+def test_the_line_that_uploads_a_sweep_is_printed(disc_clip, study, caplog):
+    clip, sweep = disc_clip(masks=(1,)).path, study()
+    for number in range(2):
+        sweep.ask().set_user_attr(FOLDER, f"runs/unet/now/{number}")
+        (clip / "runs" / "unet" / "now" / str(number) / "wandb" / "offline-run-1").mkdir(parents=True)
+    with caplog.at_level(logging.INFO):
+        say_sync(clip, sweep)
+    assert f"wandb sync {clip}/runs/unet/now/*/wandb/offline-run-*" in caplog.text

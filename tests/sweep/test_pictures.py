@@ -1,0 +1,48 @@
+"""Pictures of a search."""
+
+import cv2
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from dreaming.sweep.pictures import draw, with_short_names
+
+
+def searched(sweep, count, values):
+    for number in range(count):
+        trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0), "norm": CategoricalDistribution(["a", "b"])})
+        sweep.tell(trial, values(number))
+    return sweep
+
+
+def test_a_search_is_drawn(study, tmp_path):
+    made = draw(searched(study(), 5, lambda number: number / 10), tmp_path)
+    names = {"optimization_history", "param_importances", "parallel_coordinate", "slice"}
+    assert {path.stem for path in made} == names
+    for path in made:
+        assert cv2.imread(str(path)).std() > 5, "an empty picture"
+    if optuna.visualization.is_available():
+        assert {path.stem for path in tmp_path.glob("*.html")} == names
+
+
+def test_of_two_objectives_the_front_is_drawn(study, tmp_path):
+    sweep = study(objectives=["score", "seconds"])
+    (made,) = draw(searched(sweep, 4, lambda number: (number / 10, number)), tmp_path)
+    assert made.stem == "pareto_front"
+
+
+def test_names_are_cut_to_what_tells_them_apart(study):
+    sweep = study()
+    space = {name: FloatDistribution(0.0, 1.0) for name in ("model.unet.lr", "model.cnn.lr", "data.crop", "crop_size")}
+    for value in (0.1, 0.9):
+        sweep.tell(sweep.ask(space), value)
+    sweep.ask(space)
+    short = with_short_names(sweep)
+    assert [trial.value for trial in short.trials] == [0.1, 0.9], "a running trial has no value"
+    for trial, before in zip(short.trials, sweep.trials, strict=False):
+        assert trial.params == {
+            "unet.lr": before.params["model.unet.lr"],
+            "cnn.lr": before.params["model.cnn.lr"],
+            "crop": before.params["data.crop"],
+            "crop_size": before.params["crop_size"],
+        }
+    assert "model.unet.lr" in sweep.trials[0].params

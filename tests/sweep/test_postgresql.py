@@ -1,0 +1,69 @@
+"""A study in PostgreSQL, for several machines; on a server of the test's own, where it is installed."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import IntDistribution
+
+from dreaming.sweep.study import ask, beating, finished, open_study, retry_lost
+from dreaming.sweep.trial import find_trial
+
+PORT = 54329
+
+
+def binary(name):
+    found = shutil.which(name) or next(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
+    if found is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    return str(Path(found).resolve())
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The URL of a database of a server that is stopped afterwards."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed (pip install 'dreaming[cluster]')")
+    initdb, control = binary("initdb"), binary("pg_ctl")
+    # The server refuses to run as root, and a socket's path may not be long.
+    owner = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    place = Path(tempfile.mkdtemp(prefix="pg"))
+    if owner:
+        shutil.chown(place, **owner)
+    data = place / "data"
+
+    def call(*command):
+        subprocess.run(command, check=True, cwd=place, stdout=subprocess.DEVNULL, **owner)
+
+    try:
+        call(initdb, "-D", data, "-U", "dreamer", "-A", "trust", "--no-sync")
+        options = f"-p {PORT} -k {place} -c listen_addresses=127.0.0.1 -c fsync=off"
+        call(control, "-D", data, "-w", "-l", place / "log", "-o", options, "start")
+        yield f"postgresql://dreamer@127.0.0.1:{PORT}/postgres"
+        call(control, "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.slow
+def test_two_machines_share_a_study(disc_clip, plan, server):
+    clip, shared = disc_clip(masks=(1,)).clip, plan(storage=server)
+    here = open_study(shared, optuna.samplers.RandomSampler(seed=0))
+    there = open_study(shared, optuna.samplers.RandomSampler(seed=1))
+    mine, theirs = (study.ask({"depth": IntDistribution(1, 1000)}) for study in (here, there))
+    with beating(here, [mine], 10), beating(there, [theirs], 10):
+        found = find_trial(shared, [f"depth={theirs.params['depth']}"], clip, clip.path / "runs" / "1")
+        assert found.number == theirs.number
+        found.report(0.5, 10)
+        retry_lost(here)
+    there.tell(theirs, 0.7)
+    here.tell(mine, 0.8)
+    assert finished(here) == finished(there) == 2
+    assert there.best_trial.number == mine.number
+    assert here.trials[theirs.number].intermediate_values == {10: 0.5}
+    assert len(ask(here, 1)) == 1

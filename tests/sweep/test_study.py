@@ -1,0 +1,104 @@
+"""A study is continued, its lost trials are failed and queued anew, and live ones are left alone."""
+
+import sqlite3
+import threading
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from dreaming.errors import ConfigError
+from dreaming.sweep.study import (
+    RETRY_OF,
+    ask,
+    beating,
+    check_space,
+    finished,
+    give_up,
+    open_storage,
+    open_study,
+    retry_lost,
+)
+
+
+def states(study):
+    return [trial.state.name for trial in study.get_trials()]
+
+
+def test_finished_trials_are_the_complete_and_the_pruned(study):
+    sweep = study()
+    complete, pruned, failed, _ = ask(sweep, 4)
+    sweep.tell(complete, 0.5)
+    sweep.tell(pruned, state=TrialState.PRUNED)
+    sweep.tell(failed, state=TrialState.FAIL)
+    assert finished(sweep) == 2
+
+
+def test_a_study_is_found_again_and_only_with_the_same_objectives(plan, study):
+    ask(study(), 1)
+    assert len(open_study(plan()).trials) == 1
+    with pytest.raises(ConfigError, match="maximize and minimize"):
+        study(objectives=["score", "seconds"])
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuch://host/x", "postgresql://nobody@127.0.0.1:1/none"])
+def test_a_database_that_cannot_be_reached_is_told_in_a_sentence(plan, url):
+    with pytest.raises(ConfigError, match=r"sweep\.storage"):
+        open_storage(plan(storage=url))
+
+
+def test_another_search_space_is_refused_and_a_wider_one_taken(study):
+    sweep = study()
+    trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0), "depth": IntDistribution(2, 5)})
+    sweep.tell(trial, 0.5)
+    check_space(sweep, {"lr": FloatDistribution(0.01, 2.0), "depth": IntDistribution(2, 5)})
+    for other in ({"lr": FloatDistribution(0.1, 1.0)}, {"lr": IntDistribution(0, 1), "depth": IntDistribution(2, 5)}):
+        with pytest.raises(ConfigError, match=r"sweep\.name"):
+            check_space(sweep, other)
+
+
+def test_lost_trials_are_tried_again_and_live_ones_left_alone(plan, study):
+    sweep = study(heartbeat=5)
+    lost, live = (sweep.ask({"depth": IntDistribution(1, 1000)}) for _ in range(2))
+    values = dict(lost.params)
+    with beating(sweep, [lost, live], 5):
+        pass
+    with sqlite3.connect(plan().folder / "study.db") as database:
+        database.execute(
+            "UPDATE trial_heartbeats SET heartbeat = datetime('now', '-16 seconds') WHERE trial_id = ?",
+            (lost._trial_id,),
+        )
+    retry_lost(sweep)
+    assert states(sweep) == ["FAIL", "RUNNING", "WAITING"]
+    (again,) = ask(sweep, 1)
+    assert again.suggest_int("depth", 1, 1000) == values["depth"]
+    assert again.user_attrs[RETRY_OF] == lost.number
+    retry_lost(sweep)
+    assert states(sweep) == ["FAIL", "RUNNING", "RUNNING"], "one that has given no sign yet may wait in a queue"
+
+
+def test_signs_of_life_are_given_while_a_block_runs(plan, study):
+    sweep = study(heartbeat=1)
+    trials = [sweep.ask(), sweep.ask()]
+    with beating(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
+        threading.Event().wait(0.3)
+        assert database.execute("SELECT count(*) FROM trial_heartbeats").fetchone() == (2,)
+    assert not [thread for thread in threading.enumerate() if "beat" in thread.name]
+
+
+def test_trials_of_an_interrupted_batch_are_queued_but_for_those_that_ended(study):
+    sweep = study()
+    ended, broken = (sweep.ask({"depth": IntDistribution(1, 9)}) for _ in range(2))
+    sweep.tell(ended, 0.5)
+    give_up(sweep, [ended, broken])
+    assert states(sweep) == ["COMPLETE", "FAIL", "WAITING"]
+    (again,) = ask(sweep, 1)
+    assert again.suggest_int("depth", 1, 9) == broken.params["depth"]
+
+
+def test_optuna_itself_keeps_quiet(study, capsys):
+    sweep = study()
+    sweep.tell(sweep.ask(), 0.5)
+    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,50 @@
+"""A job finds its own trial by its parameters, as the sweeper writes them into its overrides."""
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from dreaming.errors import ConfigError
+from dreaming.sweep.trial import FOLDER, find_trial
+
+SPACE = {
+    "lr": FloatDistribution(1e-4, 1e-1, log=True),
+    "padding": CategoricalDistribution(["none", "zero"]),
+    "thin": CategoricalDistribution([True, False]),
+    "holes": CategoricalDistribution(["null", 0.01]),
+}
+
+
+def overrides(params):
+    return [*(f"{name}={value}" for name, value in params.items()), "model=unet", "clip=c"]
+
+
+def test_each_job_finds_its_own_trial(disc_clip, plan, study):
+    clip, sweep = disc_clip(masks=(1,)).clip, study()
+    trials = [sweep.ask(SPACE) for _ in range(6)]
+    found = [
+        find_trial(plan(), overrides(trial.params), clip, clip.path / "runs" / str(trial.number))
+        for trial in reversed(trials)
+    ]
+    assert [trial.number for trial in found] == [5, 4, 3, 2, 1, 0]
+    assert sweep.trials[3].user_attrs[FOLDER] == "runs/3"
+
+
+def test_jobs_of_equal_parameters_claim_different_trials(disc_clip, plan, study):
+    clip, sweep = disc_clip(masks=(1,)).clip, study()
+    space = {"padding": CategoricalDistribution(["zero"])}
+    for _ in range(3):
+        sweep.ask(space)
+    numbers = [find_trial(plan(), ["padding=zero"], clip, clip.path / str(k)).number for k in range(3)]
+    assert sorted(numbers) == [0, 1, 2]
+    with pytest.raises(ConfigError, match="no running trial"):
+        find_trial(plan(), ["padding=zero"], clip, clip.path / "3")
+
+
+def test_a_job_without_a_trial_is_refused(disc_clip, plan, study):
+    clip, sweep = disc_clip(masks=(1,)).clip, study()
+    trial = sweep.ask(SPACE)
+    with pytest.raises(ConfigError, match="no running trial"):
+        find_trial(plan(), overrides({**trial.params, "lr": 7}), clip, clip.path)
+    sweep.tell(trial, 0.5)
+    with pytest.raises(ConfigError, match="no running trial"):
+        find_trial(plan(), overrides(trial.params), clip, clip.path)
