@@ -1,15 +1,19 @@
 """How a style is trained on a layer's keyframes."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning import LightningModule
+
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
+from dreaming.frames.guide import Guide
+from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
 from dreaming.frames.manifest import describe, fingerprint
-from dreaming.frames.references import Keyframes
 from dreaming.models import runs
 from dreaming.models.fit import Recipe, Workbench, fit
 from dreaming.models.runs import Best
@@ -19,7 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StyleRecipe(Recipe):
-    """Recipe of a style network; one is trained for each layer."""
+    """Recipe of a style network; one is trained for each layer.
+
+    Attributes:
+        guides: Further channels of the frames, by name.
+    """
+
+    guides: Mapping[str, Guide] = field(default_factory=dict)
 
     def subjects(self, clip: Clip) -> list[str]:
         """Names of the clip's layers."""
@@ -35,17 +45,21 @@ class StyleRecipe(Recipe):
         title = f"{self.name} of {layer.name}"
         return clip.lock(f"fit-{self.name}-{layer.name}", f"waiting for another process that trains {title}")
 
-    def identity(self, keyframes: Keyframes, workbench: Workbench) -> dict[str, Any]:
+    def identity(self, clip: Clip, layer: Layer, workbench: Workbench) -> dict[str, Any]:
         """What tells this training from any other."""
-        return {
-            "recipe": describe(self),
-            "references": fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks),
-            "seed": workbench.seed,
-        }
+        keyframes = clip.keyframes(layer)
+        references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
+        if self.guides:  # which are drawn from frames all over the clip
+            references = fingerprint(references, clip.frames_identity)
+        return {"recipe": describe(self), "references": references, "seed": workbench.seed}
+
+    def build(self) -> LightningModule:
+        """The module for frames with these guides, untrained."""
+        return self.module(channels=channel_count(self.guides), painted=painted_channels(self.guides))
 
     def find_or_train(self, clip: Clip, layer: Layer, workbench: Workbench) -> Best:
         """The finished run of exactly this recipe and these keyframes; trained first where there is none."""
-        folder, identity = clip.runs(self.name), self.identity(clip.keyframes(layer), workbench)
+        folder, identity = clip.runs(self.name), self.identity(clip, layer, workbench)
         with self._lock(clip, layer):
             best = runs.find(folder, identity)
             if best is None:
@@ -55,15 +69,15 @@ class StyleRecipe(Recipe):
 
     def _train_on(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Best:
         """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
-        keyframes = clip.keyframes(layer)
-        identity = self.identity(keyframes, workbench)
+        identity = self.identity(clip, layer, workbench)
+        keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed)
         title = f"{self.name} {layer.name}"
-        log.info("%s: %d keyframes; %s", title, len(keyframes), self.budget)
+        log.info("%s: %d keyframes; %s", title, len(set(keyframes.stems)), self.budget)
         outcome = fit(
             self,
             workbench,
             folder,
-            module=lambda: self.module(channels=keyframes.sources.shape[-1]),
+            module=self.build,
             data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
             validate=True,
             identity=identity,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
+from dreaming.frames.guided import guided_frames
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
 from dreaming.models import runs
 from dreaming.models.fit import Workbench, load
@@ -48,8 +49,7 @@ class StyliseStage(Stage):
 
     def _stylise(self, clip: Clip, layer: Layer) -> None:
         frames = clip.frames_identity
-        keyframes = clip.keyframes(layer)
-        identity = self.recipe.identity(keyframes, self.workbench)
+        identity = self.recipe.identity(clip, layer, self.workbench)
 
         def manifest() -> Manifest:
             best = runs.find(clip.runs(self.recipe.name), identity)
@@ -60,15 +60,17 @@ class StyliseStage(Stage):
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             best = self.recipe.find_or_train(clip, layer, self.workbench)
-            module = load(self.recipe.module(channels=keyframes.sources.shape[-1]), best.weights)
+            module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
-            return self._frames(clip, module, stems)
+            return self._frames(clip, layer, module, stems)
 
         self.complete(clip, clip.styled(layer), clip.stems, manifest, make)
 
-    def _frames(self, clip: Clip, module: StyleModule, stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    def _frames(
+        self, clip: Clip, layer: Layer, module: StyleModule, stems: list[str]
+    ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         with on_device(module, self.workbench) as device:
-            for stem, image in clip.frames.read_ahead(stems):
-                frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1  # (1, 3, H, W)
+            for stem, image in guided_frames(clip, layer, self.recipe.guides, stems):
+                frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1  # (1, C, H, W)
                 styled = module.stylise(frame)[0].float().add(1).mul(127.5).round().clamp(0, 255)
                 yield stem, styled.permute(1, 2, 0).to("cpu", torch.uint8).numpy()
