@@ -74,7 +74,7 @@ class KeyframesDataModule(SteppedDataModule):
             held, side, learnable = keyframes.masks, 2 * patch, centres
         self.held = held
         self.source = PatchSource(keyframes, held)
-        self.windows = HeldOutWindows(self.source, held, side, context=patch, budget=batch_size * patch**2)
+        self.windows = HeldOutWindows(self.source, held, side, context=patch // 2, budget=batch_size * patch**2)
         self.places = np.flatnonzero(learnable)
         self._own, self._others = (Shuffle(len(self.places), (seed, stream)) for stream in (0, 1))
 

@@ -1,56 +1,29 @@
 """Stylised keyframes carried along the flow, as a guide: where strokes may be copied, and what they look like there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Image, Size
-from dreaming.frames.carry import Carried, Carrier, Drift
+from dreaming.frames.arrays import Size
+from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.flow import DisFlow, resize_image
 from dreaming.frames.flow_cache import FlowCache
-from dreaming.frames.folder import FrameFolder
 from dreaming.frames.guide import Channels, Guide
+from dreaming.frames.keyframe_carrier import TENTHS, Gap, KeyframeCarrier, Side
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.spool import Spool
+from dreaming.frames.stroke import foretold
 
-TENTHS = 10
-"""Steps of an e-fold in which a side's weight is kept in a byte."""
+log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """A keyframe as it was carried to a frame.
-
-    Attributes:
-        picture: (H, W, 3) RGB, the carried painting.
-        doubt: (h, w) in tenths, by how many e-folds the photometric error and the flow's contradictions lower its
-            weight; at the flow's working size.
-        steps: Neighbours passed on the way.
-    """
-
-    picture: Image
-    doubt: NDArray[np.uint8]
-    steps: int
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Between two keyframes.
-
-    Attributes:
-        left: The nearest keyframe before; None before the first.
-        right: The nearest keyframe behind; None behind the last.
-    """
-
-    left: str | None
-    right: str | None
+DOUBTFUL = 1.5
+"""Doubt, in e-folds, from which on a carried pixel says nothing about its painter's habits."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +34,10 @@ class CarriedGuide(Guide):
     w = visible exp(-error / scale) / steps; trust, 255 w steps of that side; nearness in time, 255 halved every
     ``half_time`` steps; and agreement, 255 where both sides show the same, 0 where there is one side only.
 
-    Training never sees a keyframe carried to itself by no way. It sees the other keyframes carried to it, and itself
-    carried away and back, where the flow's errors and what is hidden on the way show as they will elsewhere.
+    Training never sees a keyframe as itself. It sees the other keyframes carried to it; and, where these show that
+    strokes travel with the picture, or there are none, the keyframe carried away and back: the flow's errors and what
+    is hidden on the way show there as they will elsewhere. A painter who lays strokes anew on each picture would make
+    liars of such journeys: whatever they bring back is in its place.
 
     Attributes:
         flow: How flow is computed.
@@ -74,6 +49,9 @@ class CarriedGuide(Guide):
         half_time: Steps after which nearness has halved.
         journeys: How often each keyframe is carried away and back for training.
         farthest: Most steps away on these journeys.
+        travel: How much better than frames carried keyframes have to foretell strokes, as a ratio of correlations, for
+            strokes to travel.
+        stroke: Sigma of the blur that leaves strokes out, in pixels.
         workers: Pairs of frames whose flow is computed at once.
     """
 
@@ -88,6 +66,8 @@ class CarriedGuide(Guide):
     half_time: float = 10.0
     journeys: int = 2
     farthest: int = 20
+    travel: float = 1.5
+    stroke: float = 4.0
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @property
@@ -109,7 +89,7 @@ class CarriedGuide(Guide):
             else:
                 yield from self._within(carrying, gap, wanted)
 
-    def _within(self, carrying: "_Carrying", gap: Gap, wanted: Sequence[str]) -> Iterator[tuple[str, Channels]]:
+    def _within(self, carrying: KeyframeCarrier, gap: Gap, wanted: Sequence[str]) -> Iterator[tuple[str, Channels]]:
         """Frames of one gap between keyframes, in the clip's order."""
         clip = carrying.clip
         with Spool(clip.path) as spool:
@@ -134,37 +114,58 @@ class CarriedGuide(Guide):
     def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
-        straight = replace(carrying, carrier=replace(carrying.carrier, drift=None))
-        for stem in stems:
-            gap = carrying.gap(stem)
-            others = [
-                side
-                for start in (gap.left, gap.right)
-                if start is not None
-                for _, side in carrying.carried(start, stem, [stem])
-            ]
-            if others:
-                yield stem, self._joined(others, clip.size)
-            rng = np.random.default_rng((seed, carrying.places[stem]))
-            for journey in range(self.journeys):
-                # Refined against itself it would come back unharmed.
-                back = straight.returned(stem, self._turn(carrying, stem, rng))
-                # Every other time beside a true neighbour, as frames between two keyframes have it.
-                sides = [back, *others[:1]] if journey % 2 else [back]
+        names = list(stems)
+        others = {stem: carrying.others(stem) for stem in names}
+        for stem, sides in others.items():
+            if sides:
                 yield stem, self._joined(sides, clip.size)
+        if any(others.values()) and not self._strokes_travel(carrying, others):
+            return
+        for stem in names:
+            yield from (
+                (stem, self._joined(sides, clip.size)) for sides in self._journeys(carrying, stem, others[stem], seed)
+            )
 
-    def _turn(self, carrying: "_Carrying", stem: str, rng: np.random.Generator) -> str:
+    def _journeys(self, carrying: KeyframeCarrier, stem: str, others: list[Side], seed: int) -> Iterator[list[Side]]:
+        if len(carrying.clip.stems) == 1:
+            yield [carrying.keyframe(stem)]
+            return
+        rng = np.random.default_rng((seed, carrying.places[stem]))
+        # Refined against itself it would come back unharmed.
+        straight = replace(carrying, carrier=replace(carrying.carrier, drift=None))
+        for journey in range(self.journeys):
+            back = straight.returned(stem, self._turn(carrying, stem, rng))
+            # Every other time beside a true neighbour, as frames between two keyframes have it.
+            yield [back, *others[:1]] if journey % 2 else [back]
+
+    def _strokes_travel(self, carrying: KeyframeCarrier, others: Mapping[str, list[Side]]) -> bool:
+        """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does."""
+        carried, plain = list[float](), list[float]()
+        for stem, sides in others.items():
+            painted, frame = carrying.painting(stem), carrying.clip.frames.read(stem)
+            for side in sides:
+                where = resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS
+                carried.append(foretold(painted, side.picture, where, self.stroke))
+                plain.append(foretold(painted, frame, where, self.stroke))
+        travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
+        log.info(
+            "strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)",
+            "travel with the picture" if travel else "are laid anew", np.mean(carried), np.mean(plain),
+        )  # fmt: skip
+        return travel
+
+    def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:
         """Where a journey turns back: nearer places more often, as many to a power of two as to the next."""
         names, place = carrying.clip.stems, carrying.places[stem]
         rooms = {way: min(self.farthest, room) for way, room in ((-1, place), (1, len(names) - 1 - place)) if room}
         way = int(rng.choice(list(rooms)))
         return names[place + way * int(np.exp(rng.uniform(0, np.log(rooms[way] + 1))))]
 
-    def _carrying(self, clip: Clip, layer: Layer) -> "_Carrying":
+    def _carrying(self, clip: Clip, layer: Layer) -> KeyframeCarrier:
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=self.workers)
         carrier = Carrier(clip, flows, self.drift, self.error_sigma)
-        return _Carrying(clip, clip.keyframe_folder(layer), carrier, self.error_scale, self.hidden)
+        return KeyframeCarrier(clip, clip.keyframe_folder(layer), carrier, self.error_scale, self.hidden)
 
     def _joined(self, sides: Sequence[Side], size: Size) -> Channels:
         """The six channels of one or two sides, (H, W, 6)."""
@@ -174,8 +175,9 @@ class CarriedGuide(Guide):
             picture, trust = sides[0].picture, trusts[0]
             near, agreement = np.full_like(trust, nears[0]), np.zeros(size, np.uint8)
         else:
-            one, other = (t / np.float32(max(s.steps, 1)) for t, s in zip(trusts, sides, strict=True))
-            share = 1 / (1 + (other / one) ** np.float32(self.hardness))
+            # A ratio of weights, as a difference of logarithms: it may be beyond what a float32 holds.
+            doubts = [side.doubt / np.float32(TENTHS) + np.log(np.float32(max(side.steps, 1))) for side in sides]
+            share = 1 / (1 + np.exp(np.clip(self.hardness * (doubts[0] - doubts[1]), -50, 50)))
             trust = share * trusts[0] + (1 - share) * trusts[1]
             near = share * nears[0] + (1 - share) * nears[1]
             first, second = (side.picture for side in sides)
@@ -183,86 +185,7 @@ class CarriedGuide(Guide):
             picture = np.rint(full * first + (1 - full) * second).astype(np.uint8)
             apart = cv2.absdiff(first, second).mean(axis=2)
             agreement = 255 - np.clip(2 * apart, 0, 255).astype(np.uint8)
-        maps = [np.rint(255 * resize_image(values.astype(np.float32), size)).astype(np.uint8) for values in (trust, near)]
+        maps = [
+            np.rint(255 * resize_image(values.astype(np.float32), size)).astype(np.uint8) for values in (trust, near)
+        ]
         return np.dstack([picture, *maps, agreement])
-
-
-@dataclass(frozen=True)
-class _Carrying:
-    """A layer's keyframes on their way through a clip.
-
-    Attributes:
-        clip: The clip.
-        painted: The stylised keyframes.
-        carrier: Carries.
-        error_scale: As the guide's.
-        hidden: As the guide's.
-    """
-
-    clip: Clip
-    painted: FrameFolder
-    carrier: Carrier
-    error_scale: float
-    hidden: float
-
-    @cached_property
-    def places(self) -> dict[str, int]:
-        """Where each frame stands in the clip."""
-        return {stem: place for place, stem in enumerate(self.clip.stems)}
-
-    def gap(self, stem: str) -> Gap:
-        """The nearest keyframes before and behind a frame, itself left out."""
-        here = self.places[stem]
-        keys = [key for key in self.painted.stems if key in self.places]
-        before = [key for key in keys if self.places[key] < here]
-        behind = [key for key in keys if self.places[key] > here]
-        return Gap(before[-1] if before else None, behind[0] if behind else None)
-
-    def grouped(self, stems: Iterable[str]) -> Iterator[tuple[Gap | None, list[str]]]:
-        """Frames in groups that lie in one gap in the clip's order; keyframes stand alone, without a gap."""
-        gap: Gap | None = None
-        group: list[str] = []
-        for stem in stems:
-            here = None if stem in self.painted else self.gap(stem)
-            if group and (here is None or here != gap or self.places[group[-1]] >= self.places[stem]):
-                yield gap, group
-                group = []
-            gap = here
-            group.append(stem)
-        if group:
-            yield gap, group
-
-    def keyframe(self, stem: str) -> Side:
-        """A keyframe where it was painted."""
-        return Side(self._painting(stem), np.zeros(self.carrier.flows.working_size, np.uint8), 0)
-
-    def carried(self, start: str, end: str, wanted: Sequence[str]) -> Iterator[tuple[str, Side]]:
-        """Yield the wanted frames on the way from a keyframe to a frame."""
-        first, last = self.places[start], self.places[end]
-        step = 1 if last > first else -1
-        path = [self.clip.stems[place] for place in range(first, last + step, step)]
-        picture, asked = self._painting(start), set(wanted)
-        for carried in self.carrier.along(path):
-            if carried.stem in asked:
-                yield carried.stem, self._side(carried, picture)
-
-    def returned(self, stem: str, turn: str) -> Side:
-        """A keyframe carried to a frame and back."""
-        first, last = self.places[stem], self.places[turn]
-        step = 1 if last > first else -1
-        there = [self.clip.stems[place] for place in range(first, last + step, step)]
-        arrived: Carried | None = None
-        for carried in self.carrier.along([*there, *there[-2::-1]]):
-            arrived = carried
-        assert arrived is not None
-        return self._side(arrived, self._painting(stem))
-
-    def _painting(self, stem: str) -> Image:
-        return self.painted.read(stem, self.clip.size)
-
-    def _side(self, carried: Carried, picture: Image) -> Side:
-        seen = self.hidden + (1 - self.hidden) * carried.visible
-        doubt = carried.error / self.error_scale - np.log(seen)
-        return Side(
-            carried.sample(picture), np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8), carried.steps
-        )

@@ -41,9 +41,7 @@ def guided_keyframes(clip: Clip, layer: Layer, guides: Mapping[str, Guide], seed
     keyframes = clip.keyframes(layer)
     if not guides:
         return keyframes
-    versions = {
-        name: _by_stem(guide.examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()
-    }
+    versions = {name: _by_stem(guide.examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()}
     places, sources = list[int](), list[NDArray[np.uint8]]()
     for place, stem in enumerate(keyframes.stems):
         known = [found[stem] for found in versions.values()]

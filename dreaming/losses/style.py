@@ -1,6 +1,6 @@
 """What a stylised patch is trained for, as named terms without weights, and the discriminator's loss."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch

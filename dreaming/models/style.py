@@ -11,7 +11,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import MeanMetric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from dreaming.data.keyframes import KeyframesDataModule, StyleSample
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.data.patches import StyleSample
 from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Image
 from dreaming.losses.style import (
@@ -26,6 +27,8 @@ from dreaming.losses.style import (
 from dreaming.models.style_inference import Reach, in_suited_precision, whole_or_tiled
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
+SHARPNESS_POWER = 0.1
+"""A tenth of the sharpness weighs as much as a hundredth of the likeness."""
 
 
 @runtime_checkable
@@ -95,7 +98,8 @@ class StyleModule(LightningModule):
         self.generator.to(memory_format=self.layout)  # type: ignore[call-overload]  # in the docs, not in the stubs
         self.averaged: AveragedModel | None = None
         if average is not None:
-            self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
+            averaging = get_ema_multi_avg_fn(average)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(self.generator, multi_avg_fn=averaging, use_buffers=True)
         self._make_vgg = vgg
         # In a list VGG is no submodule, so its 20 million weights stay out of checkpoints.
         self._vgg: list[nn.Module] = []
@@ -105,7 +109,7 @@ class StyleModule(LightningModule):
     @property
     def judged(self) -> nn.Module:
         """The generator that is validated and used: the averaged one where there is an average."""
-        return self.generator if self.averaged is None else cast(nn.Module, self.averaged.module)
+        return self.generator if self.averaged is None else self.averaged.module
 
     def _counts(self, term: str) -> bool:
         return self.loss_weights.get(term, 0.0) > 0
@@ -128,9 +132,8 @@ class StyleModule(LightningModule):
             self._vgg = [self._make_vgg().to(self.device)]
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(self.generator, WarmStart) and isinstance(data, KeyframesDataModule):
-            self.generator.warm_start(data.whole())
-            if self.averaged is not None:
-                self.averaged.module.warm_start(data.whole())
+            for generator in {self.generator, self.judged}:
+                cast(WarmStart, generator).warm_start(data.whole())
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""
@@ -197,14 +200,18 @@ class StyleModule(LightningModule):
         self.painted_strokes.update(gradient(styled), weight=mask)
 
     def on_validation_epoch_end(self) -> None:
-        """Log them, and the quality that tells the best checkpoint: likeness times the root of sharpness.
+        """Log them, and the quality that tells the best checkpoint: likeness times a low power of sharpness.
 
         Sharpness is the ratio of mean gradients, the smaller by the larger. Likeness alone prefers pictures that are
         blurred wherever strokes cannot be foretold.
         """
         likeness, strokes, painted = (m.compute() for m in (self.likeness, self.strokes, self.painted_strokes))
         sharpness = torch.minimum(strokes, painted) / torch.maximum(strokes, painted).clamp(min=1e-6)
-        values = {"likeness": likeness, "sharpness": sharpness, "quality": likeness.clamp(min=0) * sharpness.sqrt()}
+        values = {
+            "likeness": likeness,
+            "sharpness": sharpness,
+            "quality": likeness.clamp(min=0) * sharpness**SHARPNESS_POWER,
+        }
         self.log_dict({f"val/{name}": value for name, value in values.items()})
         self.log("val/loss", self.distance.compute())
         for metric in (self.likeness, self.distance, self.strokes, self.painted_strokes):

@@ -1,4 +1,4 @@
-"""A generator for few seconds and few cores: a colour map that needs no training, and a small network that changes it."""
+"""A generator that needs little time: a colour map, fitted at once, and a small network that changes it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -47,7 +47,8 @@ class FastGenerator(nn.Module):
         painted: First of each three input channels that are a painted picture of the frame.
         width: Channels of the network.
         dilations: Of its blocks, in pixels of half the resolution.
-        radii: Of the colour map's means, in pixels.
+        radii: Of the squares that the colour map smooths over, in pixels.
+        contrast: Variance of colours in -1..1 from which on that takes something for an edge.
 
     Attributes:
         multiple: Tiles that start at multiples of this many pixels see the same blocks as the whole frame.
@@ -62,12 +63,13 @@ class FastGenerator(nn.Module):
         painted: Sequence[int] = (),
         width: int = 48,
         dilations: Sequence[int] = (1, 2, 4, 8, 2, 1),
-        radii: Sequence[int] = (2, 8),
+        radii: Sequence[int] = (2, 4),
+        contrast: float = 0.02,
     ) -> None:
         super().__init__()
         self.painted = tuple(painted)
-        self.colours = ColourMap(radii=tuple(radii))
-        self.enter = nn.Conv2d(4 * (channels + 3), width, kernel_size=3, padding=1)
+        self.colours = ColourMap(radii=radii, contrast=contrast)
+        self.enter = nn.Conv2d(4 * (channels + 6), width, kernel_size=3, padding=1)
         self.blocks = nn.Sequential(*(DilatedBlock(width, dilation, len(dilations) ** -0.5) for dilation in dilations))
         self.leave = nn.Conv2d(width, 4 * (3 + len(self.painted)), kernel_size=3, padding=1)
         assert self.leave.bias is not None
@@ -89,9 +91,10 @@ class FastGenerator(nn.Module):
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, channels, H, W) in -1..1 to (B, 3, H, W), in -1..1 when not training."""
         height, width = frame.shape[-2:]
-        with torch.autocast(frame.device.type, enabled=False):
-            mapped = self.colours(frame[:, :3])
-        seen = torch.cat((frame, mapped.to(frame.dtype)), dim=1)
+        with torch.no_grad(), torch.autocast(frame.device.type, enabled=False):
+            smooth = self.colours.smoothed(frame[:, :3])
+            mapped = self.colours(frame[:, :3], smooth)
+        seen = torch.cat((frame, smooth, mapped), dim=1)
         seen = functional.pad(seen, (0, width % 2, 0, height % 2))
         features = self.blocks(functional.relu(self.enter(functional.pixel_unshuffle(seen, 2))))
         made = functional.pixel_shuffle(self.leave(features), 2)[..., :height, :width].float()

@@ -1,5 +1,6 @@
 """Training a style: one generator a layer, chosen on held-out patches, used again where it fits."""
 
+from dataclasses import replace
 from functools import partial
 
 import lightning
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.frames.carried_guide import CarriedGuide
+from dreaming.frames.flow import DisFlow
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
@@ -26,7 +29,7 @@ def recipe(max_steps: int = 4, lr: float = 4e-3) -> StyleRecipe:
         discriminator=PatchDiscriminator,
         optimizer=torch.optim.Adam,
         lr=lr,
-        loss_weights={"pixel": 4.0, "adversarial": 0.5, "perceptual": 1.0},
+        loss_weights={"pixel": 4.0, "adversarial": 0.5, "matching": 1.0},
     )
     data = partial(KeyframesDataModule, patch=16, batch_size=8, erosion=3)
     return StyleRecipe("style", module, data, "val/likeness", "max", 2, Budget(max_steps))
@@ -62,3 +65,15 @@ def test_every_subject_is_a_layer(disc_clip):
     assert recipe().subjects(clip) == [layer.name for layer in clip.layers]
     with pytest.raises(StopIteration):
         recipe().train(clip, "no such layer", WORKBENCH, clip.runs("style") / "x")
+
+
+def test_guides_are_trained_with_and_painted_with(disc_clip):
+    clip = disc_clip(keyframes=(2, 6)).clip
+    (layer,) = clip.layers
+    guided = replace(recipe(), guides={"carried": CarriedGuide(DisFlow(), journeys=1, workers=1)})
+    StyliseStage(guided, WORKBENCH).run(clip)
+    assert clip.styled(layer).stems == clip.stems
+    best = guided.find_or_train(clip, layer, WORKBENCH)
+    state = torch.load(best.weights, weights_only=True)["state_dict"]
+    assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
+    assert recipe().find_or_train(clip, layer, WORKBENCH).folder != best.folder
