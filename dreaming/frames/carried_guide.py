@@ -1,7 +1,7 @@
 """Stylised keyframes carried along the flow, as a guide: where strokes may be copied, and what they look like there."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -34,10 +34,10 @@ class CarriedGuide(Guide):
     w = visible exp(-error / scale) / steps; trust, 255 w steps of that side; nearness in time, 255 halved every
     ``half_time`` steps; and agreement, 255 where both sides show the same, 0 where there is one side only.
 
-    Training never sees a keyframe as itself. It sees the other keyframes carried to it; and, where these show that
-    strokes travel with the picture, or there are none, the keyframe carried away and back: the flow's errors and what
-    is hidden on the way show there as they will elsewhere. A painter who lays strokes anew on each picture would make
-    liars of such journeys: whatever they bring back is in its place.
+    Training never sees a keyframe as itself. It sees the other keyframes carried to it, and the keyframe carried away
+    and back: the flow's errors and what is hidden on the way show there as they will elsewhere. A painter who lays
+    strokes anew on each picture makes liars of such journeys: whatever they bring back is in its place. Then, as far as
+    the keyframes carried to each other tell, all channels are 0 in every frame.
 
     Attributes:
         flow: How flow is computed.
@@ -83,6 +83,9 @@ class CarriedGuide(Guide):
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order; frames asked in the clip's order cost least."""
         carrying = self._carrying(clip, layer)
+        if not self._strokes_travel(carrying):
+            yield from ((stem, self._silence(clip.size)) for stem in stems)
+            return
         for gap, wanted in carrying.grouped(stems):
             if gap is None:
                 yield from ((stem, self._joined([carrying.keyframe(stem)], clip.size)) for stem in wanted)
@@ -114,16 +117,16 @@ class CarriedGuide(Guide):
     def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
-        names = list(stems)
-        others = {stem: carrying.others(stem) for stem in names}
-        for stem, sides in others.items():
-            if sides:
-                yield stem, self._joined(sides, clip.size)
-        if any(others.values()) and not self._strokes_travel(carrying, others):
-            return
-        for stem in names:
+        travel = self._strokes_travel(carrying)
+        for stem in stems:
+            if not travel:
+                yield stem, self._silence(clip.size)
+                continue
+            others = carrying.others(stem)
+            if others:
+                yield stem, self._joined(others, clip.size)
             yield from (
-                (stem, self._joined(sides, clip.size)) for sides in self._journeys(carrying, stem, others[stem], seed)
+                (stem, self._joined(sides, clip.size)) for sides in self._journeys(carrying, stem, others, seed)
             )
 
     def _journeys(self, carrying: KeyframeCarrier, stem: str, others: list[Side], seed: int) -> Iterator[list[Side]]:
@@ -138,20 +141,27 @@ class CarriedGuide(Guide):
             # Every other time beside a true neighbour, as frames between two keyframes have it.
             yield [back, *others[:1]] if journey % 2 else [back]
 
-    def _strokes_travel(self, carrying: KeyframeCarrier, others: Mapping[str, list[Side]]) -> bool:
-        """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does."""
+    def _silence(self, size: Size) -> Channels:
+        return np.zeros((*size, self.channels), np.uint8)
+
+    def _strokes_travel(self, carrying: KeyframeCarrier) -> bool:
+        """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
+
+        A single keyframe is believed to.
+        """
         carried, plain = list[float](), list[float]()
-        for stem, sides in others.items():
+        for stem in carrying.keys:
             painted, frame = carrying.painting(stem), carrying.clip.frames.read(stem)
-            for side in sides:
+            for side in carrying.others(stem):
                 where = resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS
                 carried.append(foretold(painted, side.picture, where, self.stroke))
                 plain.append(foretold(painted, frame, where, self.stroke))
+        if not carried:
+            return True
         travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
-        log.info(
-            "strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)",
-            "travel with the picture" if travel else "are laid anew", np.mean(carried), np.mean(plain),
-        )  # fmt: skip
+        habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"
+        facts = np.mean(carried), np.mean(plain)
+        log.info("strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)", habit, *facts)
         return travel
 
     def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:

@@ -68,12 +68,16 @@ class KeyframeCarrier:
         """Where each frame stands in the clip."""
         return {stem: place for place, stem in enumerate(self.clip.stems)}
 
+    @property
+    def keys(self) -> list[str]:
+        """Names of the keyframes, in order."""
+        return [stem for stem in self.painted.stems if stem in self.places]
+
     def gap(self, stem: str) -> Gap:
         """The nearest keyframes before and behind a frame, itself left out."""
         here = self.places[stem]
-        keys = [key for key in self.painted.stems if key in self.places]
-        before = [key for key in keys if self.places[key] < here]
-        behind = [key for key in keys if self.places[key] > here]
+        before = [key for key in self.keys if self.places[key] < here]
+        behind = [key for key in self.keys if self.places[key] > here]
         return Gap(before[-1] if before else None, behind[0] if behind else None)
 
     def grouped(self, stems: Iterable[str]) -> Iterator[tuple[Gap | None, list[str]]]:

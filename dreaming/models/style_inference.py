@@ -5,10 +5,26 @@ from contextlib import nullcontext
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dreaming.frames.arrays import Size
 from dreaming.models.tiles import tiled
+
+
+def fold_normalisation(network: nn.Module) -> None:
+    """Draw every batch normalisation that follows a convolution into its weights, in place; for inference only.
+
+    The result is the same up to rounding. One that stands before a convolution stays: zero padding comes between them.
+    """
+    for part in network.modules():
+        if not isinstance(part, nn.Sequential):
+            continue
+        for place in range(len(part) - 1):
+            convolution, norm = part[place], part[place + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                part[place] = fuse_conv_bn_eval(convolution.eval(), norm.eval())
+                part[place + 1] = nn.Identity()
 
 
 class Reach(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule
+from lightning.pytorch.callbacks import Callback
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
@@ -16,6 +17,7 @@ from dreaming.frames.guided import channel_count, guided_keyframes, painted_chan
 from dreaming.frames.manifest import describe, fingerprint
 from dreaming.models import runs
 from dreaming.models.fit import Recipe, Workbench, fit
+from dreaming.models.pictures import STRIP, Strip
 from dreaming.models.runs import Best
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,10 @@ class StyleRecipe(Recipe):
         if self.guides:  # which are drawn from frames all over the clip
             references = fingerprint(references, clip.frames_identity)
         return {"recipe": describe(self), "references": references, "seed": workbench.seed}
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """A strip of pictures over training."""
+        return [Strip(folder / STRIP)]
 
     def build(self) -> LightningModule:
         """The module for frames with these guides, untrained."""

@@ -17,6 +17,7 @@ from dreaming.models import runs
 from dreaming.models.fit import Workbench, load
 from dreaming.models.inference import on_device
 from dreaming.models.style import StyleModule
+from dreaming.models.style_inference import fold_normalisation
 from dreaming.models.style_recipe import StyleRecipe
 from dreaming.stages.base import Stage
 
@@ -62,6 +63,7 @@ class StyliseStage(Stage):
             best = self.recipe.find_or_train(clip, layer, self.workbench)
             module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
+            fold_normalisation(module.judged)
             return self._frames(clip, layer, module, stems)
 
         self.complete(clip, clip.styled(layer), clip.stems, manifest, make)

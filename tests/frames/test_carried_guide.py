@@ -72,7 +72,7 @@ def test_examples_are_the_others_view_and_journeys(drawing):
     clip = made.clip
     (layer,) = clip.layers
     examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
-    assert [stem for stem, _ in examples] == ["0003", "0008"] + ["0003"] * 2 + ["0008"] * 2
+    assert [stem for stem, _ in examples] == ["0003"] * 3 + ["0008"] * 3
     for stem, channels in examples:
         assert np.abs(inner(channels[..., :3]) - inner(paint(made.images[stem]))).mean() < 6
         assert inner(channels[..., 4]).max() < 255, "no keyframe is shown as it is"
@@ -81,15 +81,19 @@ def test_examples_are_the_others_view_and_journeys(drawing):
         np.testing.assert_array_equal(again[1], channels)
 
 
-def test_without_travelling_strokes_there_are_no_journeys(drawing):
+def test_strokes_that_do_not_travel_are_not_carried(drawing):
     made = drawing()
     for seed, stem in enumerate(("0003", "0008")):
         strokes = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 150, (*SIZE, 1)), (0, 0), 1.5)
         made.save(
             f"keyframes/painted/{stem}.png", np.clip(made.images[stem] + strokes[..., None], 0, 255).astype(np.uint8)
         )
-    examples = GUIDE.examples(made.clip, made.clip.layers[0], ["0003", "0008"], seed=1)
-    assert [stem for stem, _ in examples] == ["0003", "0008"]
+    clip = made.clip
+    (layer,) = clip.layers
+    examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
+    drawn = list(GUIDE.draw(clip, layer, ["0004", "0003"]))
+    assert [stem for stem, _ in examples + drawn] == ["0003", "0008", "0004", "0003"]
+    assert not any(channels.any() for _, channels in examples + drawn)
 
 
 def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):

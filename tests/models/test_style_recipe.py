@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import cv2
 import lightning
 import numpy as np
 import pytest
@@ -42,6 +43,12 @@ def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     assert best.protocol == "holdout"
     assert (clip.runs("style") / f"best-{layer.name}.json").exists()
     assert (best.folder / "validation.png").exists()
+    strip = cv2.imread(str(best.folder / "training.png"))
+    # Validations at steps 2 and 4 between frame and aim, in windows of the same size.
+    assert strip.shape[1] % 4 == 0
+    columns = np.hsplit(strip, 4)
+    assert np.abs(columns[3].astype(int) - columns[0]).mean() > 5
+    assert not np.array_equal(columns[1], columns[2])
     assert recipe().find_or_train(clip, layer, WORKBENCH).folder == best.folder
     assert recipe(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
 
