@@ -59,6 +59,8 @@ class StyleModule(LightningModule):
         painted: First of each three channels that are a painted picture already.
         average: Decay of the moving average of the generator's weights, which then is what is judged and used; None:
             no average.
+        noise: Standard deviation of the noise added to training frames, in grey levels, so that the sensor's own is
+            not amplified into flicker.
         tile: Side in pixels of the tiles that a frame is cut into for inference; None: whole frames.
         overlap: Pixels around a tile that are computed with it and thrown away; None: the generator's margin, which
             makes tiles equal to whole frames.
@@ -80,6 +82,7 @@ class StyleModule(LightningModule):
         channels: int = 3,
         painted: Sequence[int] = (),
         average: float | None = None,
+        noise: float = 0.0,
         tile: int | None = None,
         overlap: int | None = None,
         channels_last: bool = True,
@@ -88,7 +91,7 @@ class StyleModule(LightningModule):
         self.automatic_optimization = False
         _check(loss_weights, average)
         self.optimizer, self.lr, self.tile, self.overlap = optimizer, lr, tile, overlap
-        self.loss_weights = dict(loss_weights)
+        self.loss_weights, self.noise = dict(loss_weights), noise
         self.generator = generator(channels=channels, painted=painted)
         self.discriminator = None
         if self._counts("adversarial") or self._counts("matching"):
@@ -146,7 +149,7 @@ class StyleModule(LightningModule):
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         # Where nothing may be learnt, the painter's own colours stand: no term has a gradient there.
-        generated = torch.where(batch["mask"], self(batch["frame"]), batch["styled"])
+        generated = torch.where(batch["mask"], self(self._noisy(batch["frame"])), batch["styled"])
         terms = self._generator_terms(generated, batch["styled"])
         loss = torch.stack([self.loss_weights[name] * term for name, term in terms.items()]).sum()
         self.log("train/loss", loss.detach(), prog_bar=True)
@@ -160,6 +163,13 @@ class StyleModule(LightningModule):
         optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
+
+    def _noisy(self, frame: Tensor) -> Tensor:
+        """The frame with noise on its colours, its guides as they are."""
+        if not self.noise:
+            return frame
+        grain = torch.randn_like(frame[:, :3]) * (self.noise / 127.5)
+        return torch.cat((frame[:, :3] + grain, frame[:, 3:]), dim=1)
 
     def _generator_terms(self, generated: Tensor, styled: Tensor) -> dict[str, Tensor]:
         """The terms that count, unweighted."""

@@ -31,6 +31,7 @@ class StyliseStage(Stage):
     Attributes:
         recipe: What is trained, and how.
         workbench: What it is trained and run on.
+        compiled: Whether the generator is compiled before it is run; pays on a GPU and on long clips.
     """
 
     name: ClassVar[str] = "stylise"
@@ -38,6 +39,7 @@ class StyliseStage(Stage):
 
     recipe: StyleRecipe = field(metadata=NO_EFFECT)
     workbench: Workbench = field(metadata=NO_EFFECT)
+    compiled: bool = field(default=False, metadata=NO_EFFECT)
 
     def skips(self, clip: Clip) -> str | None:
         """Without keyframes there is no style to learn."""
@@ -64,6 +66,11 @@ class StyliseStage(Stage):
             module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
             fold_normalisation(module.judged)
+            if self.compiled:
+                log.info(
+                    "%s: the generator is compiled while its first frame is made, which may take minutes", layer.name
+                )
+                module.judged.compile()
             return self._frames(clip, layer, module, stems)
 
         self.complete(clip, clip.styled(layer), clip.stems, manifest, make)

@@ -257,6 +257,15 @@ def test_a_warm_start_gives_the_colours_before_the_first_step(tmp_path):
     assert losses[1] < 0.1 * losses[0]
 
 
+def test_noise_is_added_to_colours_and_not_to_guides():
+    frame = torch.zeros(2, 5, 64, 64)
+    torch.manual_seed(0)
+    noisy = fast(channels=5, noise=5.0)._noisy(frame)
+    assert float(noisy[:, :3].std()) == pytest.approx(5 / 127.5, rel=0.05)
+    assert not noisy[:, 3:].any()
+    assert fast(channels=5)._noisy(frame) is frame
+
+
 def test_the_average_is_what_is_judged(tmp_path):
     model = fast(average=0.5)
     given, seen = data(), []
