@@ -36,8 +36,7 @@ SMALL = (
     "model.unet.module.network.width=2",
     "model.unet.module.network.depth=2",
     "model.cnn.module.network.intermediate_channels=2",
-    "model.style.module.generator.filters=[4,4,4,4,4,4]",
-    "model.style.module.generator.blocks=1",
+    "generator.network.width=4",
     "model.ensemble.form=gated",
     *(f"model.ensemble.source.maskers.{name}=null" for name in ("gmm", "background", "grabcut")),
     "model.ensemble.data.crop=16",
@@ -98,6 +97,22 @@ def test_every_model_fits_two_steps(composed, disc_clip, name):
     assert 1 <= best.steps <= 2
     assert best.weights.exists()
     assert best.monitor == recipe.monitor
+
+
+@pytest.mark.parametrize("name", choices("generator"))
+def test_every_generator_paints_guided_frames(composed, name):
+    module = build(composed("dream", f"generator={name}").model.style.module)(channels=9, painted=(3,))
+    assert module.stylise(torch.zeros(1, 9, 13, 18)).shape == (1, 3, 13, 18)
+
+
+@pytest.mark.parametrize("name", choices("guide"))
+def test_every_guide_draws_its_channels(composed, disc_clip, name):
+    guide = build(composed("dream", f"guide=[{name}]").guide[name])
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    drawn = dict(guide.draw(clip, layer, clip.stems))
+    assert list(drawn) == clip.stems
+    assert {channels.shape for channels in drawn.values()} == {(*clip.size, guide.channels)}
 
 
 @pytest.mark.parametrize("name", choices("masker"))

@@ -34,6 +34,11 @@ class Guide(ABC):
     def channels(self) -> int:
         """How many channels it adds."""
 
+    @property
+    def painted(self) -> int | None:
+        """First of three channels that are a painted picture of the frame, from which strokes may be copied."""
+        return None
+
     @abstractmethod
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order, each the same whatever else is asked for, holding few at a time."""

@@ -57,7 +57,7 @@ class Curve(Callback):
         """The earliest step of the best value; ``sign`` +1 if more is better."""
         return max(self.values, key=lambda step: (sign * self.values[step], -step))
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+    def on_validation_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Note the value."""
         self.values[steps_done(trainer)] = float(trainer.callback_metrics[self.monitor])
 

@@ -105,6 +105,10 @@ class Recipe(ABC):
         """+1 where more of the monitored value is better, -1 where less is."""
         return 1 if self.mode == "max" else -1
 
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """What else is to happen during a fit in this folder."""
+        return []
+
     @abstractmethod
     def subjects(self, clip: Clip) -> list[str]:
         """What there is to learn in a clip: names of its parts, or of its layers."""
@@ -221,6 +225,7 @@ def fit(
         rolling,
         Pictures(folder / PICTURES),
         *(build(*turn, steps) for build in workbench.callbacks),
+        *recipe.callbacks(folder),
     ]
     if validate and recipe.patience is not None:
         stop = EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience, check_on_train_epoch_end=False)

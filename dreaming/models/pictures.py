@@ -18,6 +18,7 @@ from dreaming.frames.folder import encode_png, write_atomically
 log = logging.getLogger(__name__)
 
 PICTURES = "validation.png"
+STRIP = "training.png"
 
 
 @runtime_checkable
@@ -60,6 +61,53 @@ class Pictures(Callback):
         write_atomically(self.path, encode_png(sheet))
         for logger in trainer.loggers:
             send(logger, [self.path])
+
+
+class Strip(Callback):
+    """After each validation, add what the module makes of some fixed windows to a sheet: one column a validation.
+
+    The first column shows the frame, the last one the aim, so that a user sees when training was enough.
+
+    For modules that draw three panels side by side: the frame, what they make of it, and the aim.
+
+    Args:
+        path: The sheet.
+        count: Windows at most, one below the other.
+        columns: Validations at most, spread over the fit.
+        width: Of a window at most, in pixels.
+    """
+
+    def __init__(self, path: Path, count: int = 4, columns: int = 16, width: int = 96) -> None:
+        self.path, self.count, self.columns, self.width = path, count, columns, width
+        self._drawn: list[Image] = []
+        self._seen, self._every = 0, 1
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Draw, at every validation at first and at fewer once the sheet is full."""
+        loaders = trainer.val_dataloaders
+        if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
+            return
+        self._seen += 1
+        if (self._seen - 1) % self._every:
+            return
+        pictures = pl_module.draw(trainer.strategy.batch_to_device(next(iter(loaders))))[: self.count]
+        frame, made, aim = (self._column([np.hsplit(sheet, 3)[place] for sheet in pictures]) for place in range(3))
+        self._drawn.append(made)
+        if len(self._drawn) > self.columns:
+            self._drawn, self._every = self._drawn[::2], 2 * self._every
+        write_atomically(self.path, encode_png(np.hstack([frame, *self._drawn, aim])))
+
+    def on_train_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        """Log the sheet."""
+        for logger in trainer.loggers:
+            send(logger, [self.path], "training")
+
+    def _column(self, windows: list[Image]) -> Image:
+        column = np.vstack(windows)
+        scale = min(1.0, self.width / column.shape[1])
+        size = round(column.shape[1] * scale), round(column.shape[0] * scale)
+        return cv2.resize(column, size, interpolation=cv2.INTER_AREA)
 
 
 def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:

@@ -1,17 +1,24 @@
 """How a style is trained on a layer's keyframes."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning import LightningModule
+from lightning.pytorch.callbacks import Callback
+
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
+from dreaming.frames.folder import FrameFolder
+from dreaming.frames.guide import Guide
+from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
 from dreaming.frames.manifest import describe, fingerprint
-from dreaming.frames.references import Keyframes
 from dreaming.models import runs
 from dreaming.models.fit import Outcome, Recipe, Workbench, fit
+from dreaming.models.pictures import STRIP, Strip
 from dreaming.models.runs import Best
 
 log = logging.getLogger(__name__)
@@ -19,7 +26,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StyleRecipe(Recipe):
-    """Recipe of a style network; one is trained for each layer."""
+    """Recipe of a style network; one is trained for each layer.
+
+    Attributes:
+        guides: Further channels of the frames, by name.
+        filtered: Whether the style is learnt from ``filtered/`` frames, and applied to them.
+    """
+
+    guides: Mapping[str, Guide] = field(default_factory=dict)
+    filtered: bool = False
+
+    def frames(self, clip: Clip) -> FrameFolder:
+        """The frames that the style is learnt from and applied to."""
+        return clip.filtered if self.filtered else clip.frames
 
     def subjects(self, clip: Clip) -> list[str]:
         """Names of the clip's layers."""
@@ -34,23 +53,31 @@ class StyleRecipe(Recipe):
     def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
         """The monitored value on held-out patches of one layer's keyframes."""
         layer = next(layer for layer in clip.layers if layer.name == subject)
-        return self._fit(clip.keyframes(layer), f"{self.name} {layer.name}", workbench, folder).score
+        return self._fit(clip, layer, workbench, folder).score
 
     def _lock(self, clip: Clip, layer: Layer) -> AbstractContextManager[None]:
         title = f"{self.name} of {layer.name}"
         return clip.lock(f"fit-{self.name}-{layer.name}", f"waiting for another process that trains {title}")
 
-    def identity(self, keyframes: Keyframes, workbench: Workbench) -> dict[str, Any]:
+    def identity(self, clip: Clip, layer: Layer, workbench: Workbench) -> dict[str, Any]:
         """What tells this training from any other."""
-        return {
-            "recipe": describe(self),
-            "references": fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks),
-            "seed": workbench.seed,
-        }
+        keyframes = clip.keyframes(layer, self.frames(clip))
+        references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
+        if self.guides:  # which are drawn from frames all over the clip
+            references = fingerprint(references, clip.frames_identity)
+        return {"recipe": describe(self), "references": references, "seed": workbench.seed}
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """A strip of pictures over training."""
+        return [Strip(folder / STRIP)]
+
+    def build(self) -> LightningModule:
+        """The module for frames with these guides, untrained."""
+        return self.module(channels=channel_count(self.guides), painted=painted_channels(self.guides))
 
     def find_or_train(self, clip: Clip, layer: Layer, workbench: Workbench) -> Best:
         """The finished run of exactly this recipe and these keyframes; trained first where there is none."""
-        folder, identity = clip.runs(self.name), self.identity(clip.keyframes(layer), workbench)
+        folder, identity = clip.runs(self.name), self.identity(clip, layer, workbench)
         with self._lock(clip, layer):
             best = runs.find(folder, identity)
             if best is None:
@@ -60,10 +87,9 @@ class StyleRecipe(Recipe):
 
     def _train_on(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Best:
         """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
-        keyframes = clip.keyframes(layer)
-        identity = self.identity(keyframes, workbench)
+        identity = self.identity(clip, layer, workbench)
         title = f"{self.name} {layer.name}"
-        outcome = self._fit(keyframes, title, workbench, folder)
+        outcome = self._fit(clip, layer, workbench, folder)
         best = Best(
             folder=folder,
             checkpoint=outcome.checkpoint,
@@ -83,15 +109,17 @@ class StyleRecipe(Recipe):
         )  # fmt: skip
         return best
 
-    def _fit(self, keyframes: Keyframes, title: str, workbench: Workbench, folder: Path) -> Outcome:
-        log.info("%s: %d keyframes; %s", title, len(keyframes), self.budget)
+    def _fit(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Outcome:
+        title = f"{self.name} {layer.name}"
+        keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
+        log.info("%s: %d keyframes; %s", title, len(set(keyframes.stems)), self.budget)
         return fit(
             self,
             workbench,
             folder,
-            module=lambda: self.module(channels=keyframes.sources.shape[-1]),
+            module=self.build,
             data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
             validate=True,
-            identity=self.identity(keyframes, workbench),
+            identity=self.identity(clip, layer, workbench),
             title=title,
         )

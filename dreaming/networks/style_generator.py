@@ -61,6 +61,7 @@ class StyleGenerator(nn.Module):
 
     Args:
         channels: Of the input: 3 for RGB plus those of the guides.
+        painted: Which of them are a painted picture already; taken like the others.
         filters: Of the three encoder convolutions, the residual blocks (the same as the third's), both decoder steps
             and the last 7x7 convolution.
         blocks: Number of residual blocks.
@@ -80,6 +81,7 @@ class StyleGenerator(nn.Module):
         self,
         *,
         channels: int = 3,
+        painted: Sequence[int] = (),
         filters: Sequence[int] = (32, 64, 128, 128, 128, 64),
         blocks: int = 7,
         slope: float = 0.2,
@@ -88,7 +90,7 @@ class StyleGenerator(nn.Module):
         super().__init__()
         if len(filters) != 6 or filters[2] != filters[3]:
             raise ConfigError(
-                "model.style.module.generator.filters",
+                "generator.network.filters",
                 found=str(list(filters)),
                 expected="six numbers, the fourth like the third",
                 mend="use [32, 64, 128, 128, 128, 64] or a multiple of it",

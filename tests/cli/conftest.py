@@ -27,8 +27,7 @@ TINY = (
     "model.unet.module.network.depth=2",
     "model.cnn.module.network.num_layers=2",
     "model.cnn.module.network.intermediate_channels=2",
-    "model.style.module.generator.filters=[4,4,4,4,4,4]",
-    "model.style.module.generator.blocks=1",
+    "generator.network.width=4",
     "stage.composite.preset=ultrafast",
 )
 

@@ -127,7 +127,7 @@ def test_what_can_be_explained():
 
 
 def test_keys_are_known_down_to_the_leaves():
-    assert {"clip", "ckpt", "stage.composite.feather", "model.style.module.generator.blocks"} <= set(known_keys())
+    assert {"clip", "ckpt", "stage.composite.feather", "generator.network.width"} <= set(known_keys())
 
 
 @pytest.mark.parametrize("command", [["-m", "dreaming"], [str(ROOT / "train.py")]])

@@ -3,10 +3,9 @@ import logging
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dreaming.data.keyframes import KeyframesDataModule, PatchSource, Shuffle
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.data.patches import PatchSource
 from dreaming.errors import ConfigError, KeyframeError, MaskError
 from dreaming.frames.references import Keyframes
 
@@ -20,45 +19,23 @@ def keyframes(count=2, height=60, width=80, channels=3, seed=0):
     return Keyframes(stems, draw(count, height, width, channels), draw(count, height, width, 3), masks)
 
 
-def slow_patch(image, y, x, size):
-    """Zero-filled patch (C, size, size) in -1..1, pixel by pixel."""
-    patch = np.zeros((image.shape[-1], size, size), dtype=np.float32)
-    for row in range(size):
-        for column in range(size):
-            here = y + row - size // 2, x + column - size // 2
-            if 0 <= here[0] < image.shape[0] and 0 <= here[1] < image.shape[1]:
-                patch[:, row, column] = image[here] / 127.5 - 1
-    return patch
-
-
-@given(count=st.integers(1, 30), start=st.integers(0, 100), length=st.integers(1, 70), seed=st.integers(0, 9))
-def test_draws_are_without_replacement_and_depend_on_their_place_only(count, start, length, seed):
-    whole = Shuffle(count, (seed,)).take(0, start + length)
-    for first in range(0, len(whole) - count + 1, count):
-        assert sorted(whole[first : first + count]) == list(range(count))
-    np.testing.assert_array_equal(Shuffle(count, (seed,)).take(start, length), whole[start:])
-
-
-def test_passes_and_seeds_differ():
-    stream = Shuffle(50, (1, 0)).take(0, 100)
-    assert list(stream[:50]) != list(stream[50:])
-    assert list(stream[:50]) != list(Shuffle(50, (1, 1)).take(0, 50))
-
-
-@settings(max_examples=20, deadline=None)
-@given(size=st.integers(1, 9), seed=st.integers(0, 99), channels=st.integers(3, 6))
-def test_a_gather_equals_a_slow_loop(size, seed, channels):
-    given_ = keyframes(count=3, height=11, width=8, channels=channels, seed=seed)
-    rng = np.random.default_rng(seed)
-    held = rng.random((3, 11, 8)) < 0.5
-    centres = np.stack([rng.integers(0, length, 6) for length in (3, 11, 8)], axis=1)
-    frame, styled, marked, inside = PatchSource(given_, held).gather(torch.from_numpy(centres), size)
-    for place, (k, y, x) in enumerate(centres):
-        np.testing.assert_allclose(frame[place], slow_patch(given_.sources[k], y, x, size), atol=1e-6)
-        np.testing.assert_allclose(styled[place], slow_patch(given_.styled[k], y, x, size), atol=1e-6)
-        # 255 becomes 1 and what lies outside 0, so the slow patch tells masks too.
-        np.testing.assert_array_equal(marked[place], slow_patch(held[k, ..., None] * 255, y, x, size) > 0)
-        np.testing.assert_array_equal(inside[place], slow_patch(np.full((11, 8, 1), 255), y, x, size) > 0)
+def test_versions_of_a_keyframe_hold_out_the_same_pixels_and_are_whole_once():
+    one = keyframes(channels=4)
+    places = [0, 0, 1]
+    several = Keyframes(
+        tuple(one.stems[place] for place in places), one.sources[places], one.styled[places], one.masks[places]
+    )
+    data = KeyframesDataModule(several, patch=16, batch_size=5, holdout=0.2)
+    np.testing.assert_array_equal(data.held[0], data.held[1])
+    assert data.held[0].any()
+    whole = list(data.whole())
+    assert len(whole) == 2
+    for number, place in enumerate((0, 2)):
+        np.testing.assert_allclose(
+            whole[number][0], several.sources[place, ..., :3].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6
+        )
+        np.testing.assert_allclose(whole[number][1], several.styled[place].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(whole[number][2][0], several.masks[place] & ~data.held[place])
 
 
 def test_a_batch_has_frame_style_and_other_patches():
@@ -119,7 +96,7 @@ def test_a_whole_keyframe_can_be_held_out():
     np.testing.assert_array_equal(_held(data)[1], given_.masks[1])
     batches = list(data.val_dataloader())
     assert sum(int(batch["mask"].sum()) for batch in batches) == given_.masks[1].sum()
-    assert all(batch["frame"].shape[-2:] == (64, 64) for batch in batches)
+    assert all(batch["frame"].shape[-2:] == (48, 48) for batch in batches)
 
 
 def test_a_mask_too_small_to_hold_out_is_said_and_measured_itself(caplog):

@@ -25,8 +25,7 @@ TINY = (
     "model.unet.module.network.depth=2",
     "model.style.budget.max_steps=4",
     "model.style.validate_every=2",
-    "model.style.module.generator.filters=[4,4,4,4,4,4]",
-    "model.style.module.generator.blocks=1",
+    "generator.network.width=4",
     "stage.composite.preset=ultrafast",
     STAGES,
 )

@@ -1,12 +1,16 @@
+import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dreaming.losses.style import (
     adversarial_loss,
     discriminator_loss,
     feature_distance,
     feature_matching,
-    generator_terms,
+    gradient,
     pixel_loss,
+    similarity,
+    structure_loss,
 )
 
 
@@ -36,9 +40,24 @@ def test_feature_matching_counts_every_layer_alike():
     assert feature_matching(generated, styled) == (1 + 3) / 2
 
 
-def test_terms_are_named_and_only_those_asked_for():
-    image = torch.zeros(1, 3, 2, 2)
-    assert list(generator_terms(image, image)) == ["pixel"]
-    maps = ([image], [image + 1])
-    terms = generator_terms(image, image, verdicts=torch.zeros(2), features=maps, distance=feature_matching)
-    assert terms == {"pixel": 0, "adversarial": 1, "perceptual": 1}
+def test_similarity_is_that_of_torchmetrics_away_from_the_border():
+    one = torch.rand(2, 3, 20, 31, generator=torch.Generator().manual_seed(0))
+    other = (one + 0.2 * torch.rand(2, 3, 20, 31, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    wanted = structural_similarity_index_measure(one, other, data_range=1.0, return_full_image=True)[1][..., 5:-5, 5:-5]
+    found = similarity(2 * one - 1, 2 * other - 1)
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+    assert structure_loss(2 * one - 1, 2 * other - 1) == pytest.approx(1 - float(wanted.mean()), abs=1e-5)
+
+
+def test_similarity_is_measured_in_full_precision():
+    one = 0.9 + 0.01 * torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    other = one.flip(-1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = similarity(one, other)
+    torch.testing.assert_close(found, similarity(one, other))
+
+
+def test_the_gradient_is_the_length_of_the_differences():
+    image = torch.zeros(1, 2, 2, 2)
+    image[0, 0, 0, 1], image[0, 1, 1, 0] = 3.0, 4.0
+    torch.testing.assert_close(gradient(image)[0, 0], torch.tensor([[5.0, 3.0], [4.0, 0.0]]), atol=1e-5, rtol=0)

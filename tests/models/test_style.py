@@ -14,11 +14,12 @@ from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError, WeightsError
 from dreaming.frames.references import Keyframes
 from dreaming.models.style import StyleModule
+from dreaming.networks.fast_generator import FastGenerator
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
 from dreaming.networks.vgg import Vgg19Features
 
-WEIGHTS = {"pixel": 4.0, "adversarial": 0.5, "perceptual": 6.0}
+WEIGHTS = {"pixel": 4.0, "structure": 1.0, "adversarial": 0.5, "matching": 6.0}
 FILTERS = (8, 8, 8, 8, 8, 8)
 OPTIMIZER = partial(torch.optim.Adam, betas=(0.9, 0.999), weight_decay=1e-5)
 
@@ -76,7 +77,7 @@ def test_a_short_training_learns_to_swap_colours(tmp_path):
     assert last["train/loss/pixel"] < first["train/loss/pixel"] * 0.6
     assert last["val/loss"] < 0.2
     assert 0 < last["val/likeness"] <= 1
-    assert set(last) >= {f"train/loss/{name}" for name in ("pixel", "adversarial", "perceptual", "discriminator")}
+    assert set(last) >= {f"train/loss/{name}" for name in (*WEIGHTS, "discriminator")}
 
 
 def test_the_logged_loss_is_the_weighted_sum_of_the_generators_terms(tmp_path):
@@ -101,7 +102,9 @@ def test_one_step_equals_two_optimisers_and_two_backward_passes(tmp_path):
     wanted = [maps.detach() for maps in slow.discriminator(batch["styled"])[1]]
     matching = torch.stack([(a - b).abs().mean() for a, b in zip(features, wanted, strict=True)]).mean()
     pixel = (generated - batch["styled"]).abs().mean()
-    (4 * pixel + 0.5 * ((verdicts - 1) ** 2).mean() + 6 * matching).backward()
+    likeness = ssim((generated + 1) / 2, (batch["styled"] + 1) / 2, data_range=1.0, return_full_image=True)[1]
+    structure = 1 - likeness[..., 5:-5, 5:-5].mean()
+    (4 * pixel + structure + 0.5 * ((verdicts - 1) ** 2).mean() + 6 * matching).backward()
     discriminator_optimizer.zero_grad()
     fake, genuine = slow.discriminator(generated.detach())[0], slow.discriminator(batch["other"])[0]
     (((genuine - 1) ** 2).mean() / 2 + (fake**2).mean() / 2).backward()
@@ -121,7 +124,7 @@ def test_the_generator_runs_once_a_step(tmp_path):
 
 
 def test_what_is_masked_out_has_no_gradient():
-    model, batch = module(perceptual="none"), data().draw(0)
+    model, batch = module(loss_weights={"pixel": 4.0, "structure": 1.0}), data().draw(0)
     batch["mask"][:] = False
     generated = torch.where(batch["mask"], model(batch["frame"]), batch["styled"])
     sum(model._generator_terms(generated, batch["styled"]).values()).backward()
@@ -150,7 +153,7 @@ def test_likeness_is_measured_in_full_precision(tmp_path):
     given.source._pixels = given.source._pixels // 16 + 120  # little contrast, where half precision fails worst
     found = {}
     for precision in ("32-true", "bf16-mixed"):
-        model = module(perceptual="none", loss_weights={"pixel": 1.0})
+        model = module(loss_weights={"pixel": 1.0})
         model.generator.colour[0].weight.data *= 0.01  # nearly grey, so that only the measure can differ
         found[precision] = trainer(tmp_path, 1, precision=precision).validate(model, given, verbose=False)[0]
     assert found["bf16-mixed"]["val/likeness"] == pytest.approx(found["32-true"]["val/likeness"], abs=0.02)
@@ -184,39 +187,101 @@ def vgg(tmp_path):
 
 
 def test_vgg_trains_the_generator_and_stays_out_of_checkpoints(tmp_path, vgg):
-    record, model = Record(), module(perceptual="vgg19", vgg=vgg)
+    weights = WEIGHTS | {"perceptual": 6.0}
+    record, model = Record(), module(loss_weights=weights, vgg=vgg)
     begun = trainer(tmp_path, 2, record)
     begun.fit(model, data())
     begun.save_checkpoint(tmp_path / "model.ckpt")
     assert record.logged[0]["train/loss/perceptual"] > 0
+    assert record.logged[0]["train/loss/matching"] > 0
     state = torch.load(tmp_path / "model.ckpt", weights_only=True)["state_dict"]
     assert {name.split(".")[0] for name in state} == {"generator", "discriminator"}
-    module(perceptual="vgg19", vgg=vgg).load_state_dict(state)
+    module(loss_weights=weights, vgg=vgg).load_state_dict(state)
 
 
 def test_vgg_without_weights_is_refused_at_training_only(tmp_path):
     absent = partial(Vgg19Features, weights=tmp_path / "absent.pth")
-    model = module(perceptual="vgg19", vgg=absent)
+    model = module(loss_weights={"perceptual": 6.0}, vgg=absent)
     assert model.stylise(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
-    with pytest.raises(WeightsError, match="perceptual=discriminator"):
+    with pytest.raises(WeightsError, match=r"loss_weights\.perceptual=0"):
         trainer(tmp_path, 1).fit(model, data())
 
 
 @pytest.mark.parametrize(
-    ("perceptual", "weights", "built"),
+    ("weights", "built"),
     [
-        ("none", {"pixel": 4.0}, False),
-        ("none", {"pixel": 4.0, "adversarial": 0.0}, False),
-        ("discriminator", {"pixel": 4.0, "perceptual": 0.0}, False),
-        ("discriminator", {"pixel": 4.0, "perceptual": 1.0}, True),
-        ("none", {"pixel": 4.0, "adversarial": 0.5}, True),
+        ({"pixel": 4.0}, False),
+        ({"pixel": 4.0, "adversarial": 0.0, "matching": 0.0}, False),
+        ({"pixel": 4.0, "matching": 1.0}, True),
+        ({"pixel": 4.0, "adversarial": 0.5}, True),
     ],
 )
-def test_the_discriminator_is_built_only_where_a_term_needs_it(tmp_path, perceptual, weights, built):
-    model, record = module(perceptual=perceptual, loss_weights=weights), Record()
+def test_the_discriminator_is_built_only_where_a_term_needs_it(tmp_path, weights, built):
+    model, record = module(loss_weights=weights), Record()
     assert (model.discriminator is not None) == built
     trainer(tmp_path, 1, record, limit_val_batches=0).fit(model, data())
     assert ("train/loss/discriminator" in record.logged[0]) == built
+
+
+def test_quality_is_likeness_times_a_low_power_of_sharpness(tmp_path):
+    model, given = module(), data(batch_size=4)
+    found = trainer(tmp_path, 1).validate(model, given, verbose=False)[0]
+    model.eval()
+    strokes = torch.zeros(2)
+    for batch in given.val_dataloader():
+        with torch.no_grad():
+            pictures = [(picture + 1) / 2 for picture in (model(batch["frame"]), batch["styled"])]
+        for place, picture in enumerate(pictures):
+            across, down = torch.zeros_like(picture), torch.zeros_like(picture)
+            across[..., :-1] = picture[..., 1:] - picture[..., :-1]
+            down[..., :-1, :] = picture[..., 1:, :] - picture[..., :-1, :]
+            strokes[place] += (across**2 + down**2).sum(dim=1, keepdim=True).sqrt()[batch["mask"]].sum()
+    assert found["val/sharpness"] == pytest.approx(float(strokes.min() / strokes.max()), abs=1e-4)
+    assert found["val/quality"] == pytest.approx(found["val/likeness"] * found["val/sharpness"] ** 0.1, abs=1e-4)
+
+
+def fast(**options):
+    return StyleModule(
+        generator=partial(FastGenerator, width=8, dilations=(1, 2)),
+        optimizer=OPTIMIZER,
+        lr=4e-3,
+        loss_weights={"pixel": 4.0, "structure": 1.0},
+        **options,
+    )
+
+
+def test_a_warm_start_gives_the_colours_before_the_first_step(tmp_path):
+    cold, warm = fast(), fast(average=0.9)
+    trainer(tmp_path, 0).fit(warm, data())
+    losses = [trainer(tmp_path, 1).validate(model, data(), verbose=False)[0]["val/loss"] for model in (cold, warm)]
+    assert losses[1] < 0.1 * losses[0]
+
+
+def test_noise_is_added_to_colours_and_not_to_guides():
+    frame = torch.zeros(2, 5, 64, 64)
+    torch.manual_seed(0)
+    noisy = fast(channels=5, noise=5.0)._noisy(frame)
+    assert float(noisy[:, :3].std()) == pytest.approx(5 / 127.5, rel=0.05)
+    assert not noisy[:, 3:].any()
+    assert fast(channels=5)._noisy(frame) is frame
+
+
+def test_the_average_is_what_is_judged(tmp_path):
+    model = fast(average=0.5)
+    given, seen = data(), []
+
+    class Keep(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index):
+            seen.append(module.generator.leave.bias.detach().clone())
+
+    trainer(tmp_path, 3, Keep(), limit_val_batches=0).fit(model, given)
+    # The first update takes the weights as they are.
+    expected = 0.5 * (0.5 * seen[0] + 0.5 * seen[1]) + 0.5 * seen[2]
+    torch.testing.assert_close(model.judged.leave.bias, expected)
+    frame = given.draw(0)["frame"]
+    model.eval()
+    torch.testing.assert_close(model(frame), model.averaged.module.eval()(frame))
+    assert not torch.equal(model(frame), model.generator.eval()(frame))
 
 
 @pytest.mark.parametrize(("tile", "size"), [(24, (61, 75)), (30, (61, 75)), (16, (17, 90)), (100, (61, 75))])
@@ -244,33 +309,27 @@ def test_layout_in_memory_changes_nothing():
     torch.testing.assert_close(plain, last)
 
 
-def test_a_perceptual_term_of_no_such_name_is_refused():
-    with pytest.raises(ConfigError, match="found lpips, expected vgg19 or discriminator or none"):
-        module(perceptual="lpips")
-
-
 def test_a_loss_weight_of_no_such_name_is_refused():
     with pytest.raises(ConfigError, match=r"loss_weights\.pixels"):
         module(loss_weights={"pixels": 1.0})
 
 
-def test_a_loss_weight_without_a_number_is_refused():
-    with pytest.raises(ConfigError, match=r"loss_weights\.pixel: found no number"):
-        module(loss_weights={"pixel": None})
+@pytest.mark.parametrize("average", [-0.1, 1.0])
+def test_an_average_out_of_range_is_refused(average):
+    with pytest.raises(ConfigError, match="a share of 0 to 1"):
+        module(average=average)
 
 
-@pytest.mark.parametrize(("perceptual", "weight"), [("vgg19", 6.0), ("discriminator", 1.0)])
-def test_the_perceptual_weight_suits_its_kind(perceptual, weight):
-    found = module(perceptual=perceptual, loss_weights={"pixel": 4.0, "perceptual": None}).loss_weights
-    assert found == {"pixel": 4.0, "perceptual": weight}
-
-
-def test_the_configs_build_what_they_name():
+def test_the_original_is_configured_as_published():
     folder = Path(__file__).parents[2] / "conf"
-    files = {"model": "model/style.yaml", "data": "data/keyframes.yaml"}
-    config = OmegaConf.create({"seed": 0} | {name: OmegaConf.load(folder / file) for name, file in files.items()})
+    files = {"model": "model/style.yaml", "data": "data/keyframes.yaml", "generator": "generator/fspbt.yaml"}
+    config = OmegaConf.create(
+        {"seed": 0, "guide": {}} | {n: OmegaConf.load(folder / file) for n, file in files.items()}
+    )
     model = instantiate(config.model.module)(channels=4)
-    assert model.loss_weights == {"pixel": 4.0, "adversarial": 0.5, "perceptual": 1.0}
+    assert {name: weight for name, weight in model.loss_weights.items() if weight} == {
+        "pixel": 4.0, "adversarial": 0.5, "matching": 1.0
+    }  # fmt: skip
     assert sum(p.numel() for p in model.generator.parameters()) > 1e6
     optimizer = model.configure_optimizers()
     assert [group["name"] for group in optimizer.param_groups] == ["generator", "discriminator"]

@@ -1,13 +1,17 @@
 """Training a style: one generator a layer, chosen on held-out patches, used again where it fits."""
 
+from dataclasses import replace
 from functools import partial
 
+import cv2
 import lightning
 import numpy as np
 import pytest
 import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.frames.carried_guide import CarriedGuide
+from dreaming.frames.flow import DisFlow
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
@@ -26,7 +30,7 @@ def recipe(max_steps: int = 4, lr: float = 4e-3) -> StyleRecipe:
         discriminator=PatchDiscriminator,
         optimizer=torch.optim.Adam,
         lr=lr,
-        loss_weights={"pixel": 4.0, "adversarial": 0.5, "perceptual": 1.0},
+        loss_weights={"pixel": 4.0, "adversarial": 0.5, "matching": 1.0},
     )
     data = partial(KeyframesDataModule, patch=16, batch_size=8, erosion=3)
     return StyleRecipe("style", module, data, "val/likeness", "max", 2, Budget(max_steps))
@@ -39,6 +43,12 @@ def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     assert best.protocol == "holdout"
     assert (clip.runs("style") / f"best-{layer.name}.json").exists()
     assert (best.folder / "validation.png").exists()
+    strip = cv2.imread(str(best.folder / "training.png"))
+    # Validations at steps 2 and 4 between frame and aim, in windows of the same size.
+    assert strip.shape[1] % 4 == 0
+    columns = np.hsplit(strip, 4)
+    assert np.abs(columns[3].astype(int) - columns[0]).mean() > 5
+    assert not np.array_equal(columns[1], columns[2])
     assert recipe().find_or_train(clip, layer, WORKBENCH).folder == best.folder
     assert recipe(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
 
@@ -62,3 +72,15 @@ def test_every_subject_is_a_layer(disc_clip):
     assert recipe().subjects(clip) == [layer.name for layer in clip.layers]
     with pytest.raises(StopIteration):
         recipe().train(clip, "no such layer", WORKBENCH, clip.runs("style") / "x")
+
+
+def test_guides_are_trained_with_and_painted_with(disc_clip):
+    clip = disc_clip(keyframes=(2, 6)).clip
+    (layer,) = clip.layers
+    guided = replace(recipe(), guides={"carried": CarriedGuide(DisFlow(), journeys=1, workers=1)})
+    StyliseStage(guided, WORKBENCH).run(clip)
+    assert clip.styled(layer).stems == clip.stems
+    best = guided.find_or_train(clip, layer, WORKBENCH)
+    state = torch.load(best.weights, weights_only=True)["state_dict"]
+    assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
+    assert recipe().find_or_train(clip, layer, WORKBENCH).folder != best.folder

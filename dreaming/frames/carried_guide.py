@@ -1,0 +1,201 @@
+"""Stylised keyframes carried along the flow, as a guide: where strokes may be copied, and what they look like there."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from dreaming.frames.arrays import Size
+from dreaming.frames.carry import Carrier, Drift
+from dreaming.frames.clip import Clip
+from dreaming.frames.clip_settings import Layer
+from dreaming.frames.flow import DisFlow, resize_image
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.guide import Channels, Guide
+from dreaming.frames.keyframe_carrier import TENTHS, Gap, KeyframeCarrier, Side
+from dreaming.frames.manifest import NO_EFFECT
+from dreaming.frames.spool import Spool
+from dreaming.frames.stroke import foretold
+
+log = logging.getLogger(__name__)
+
+DOUBTFUL = 1.5
+"""Doubt, in e-folds, from which on a carried pixel says nothing about its painter's habits."""
+
+
+@dataclass(frozen=True)
+class CarriedGuide(Guide):
+    """The nearest stylised keyframes on both sides of a frame, carried along the flow.
+
+    Six channels: the carried painting's RGB, taken at each pixel from the side with the greater weight
+    w = visible exp(-error / scale) / steps; trust, 255 w steps of that side; nearness in time, 255 halved every
+    ``half_time`` steps; and agreement, 255 where both sides show the same, 0 where there is one side only.
+
+    Training never sees a keyframe as itself. It sees the other keyframes carried to it, and the keyframe carried away
+    and back: the flow's errors and what is hidden on the way show there as they will elsewhere. A painter who lays
+    strokes anew on each picture makes liars of such journeys: whatever they bring back is in its place. Then, as far as
+    the keyframes carried to each other tell, all channels are 0 in every frame.
+
+    Attributes:
+        flow: How flow is computed.
+        error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a side's weight to 1/e.
+        error_sigma: Blur of that error, in the flow's working pixels.
+        drift: How carrying over many frames is corrected; None: not.
+        hidden: Share of its weight that a side keeps where the forward-backward check found it hidden.
+        hardness: How abruptly one side gives way to the other: the power to which weights are raised.
+        half_time: Steps after which nearness has halved.
+        journeys: How often each keyframe is carried away and back for training.
+        farthest: Most steps away on these journeys.
+        travel: How much better than frames carried keyframes have to foretell strokes, as a ratio of correlations, for
+            strokes to travel.
+        stroke: Sigma of the blur that leaves strokes out, in pixels.
+        workers: Pairs of frames whose flow is computed at once.
+    """
+
+    layout: ClassVar[tuple[str, ...]] = ("red", "green", "blue", "trust", "nearness", "agreement")
+
+    flow: DisFlow
+    error_scale: float = 5.0
+    error_sigma: float = 2.0
+    drift: Drift | None = field(default_factory=Drift)
+    hidden: float = 0.1
+    hardness: float = 4.0
+    half_time: float = 10.0
+    journeys: int = 2
+    farthest: int = 20
+    travel: float = 1.5
+    stroke: float = 4.0
+    workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+
+    @property
+    def channels(self) -> int:
+        """Six."""
+        return len(self.layout)
+
+    @property
+    def painted(self) -> int | None:
+        """The first three are a painting."""
+        return 0
+
+    def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
+        """Yield each named frame's guide, in order; frames asked in the clip's order cost least."""
+        carrying = self._carrying(clip, layer)
+        if not self._strokes_travel(carrying):
+            yield from ((stem, self._silence(clip.size)) for stem in stems)
+            return
+        for gap, wanted in carrying.grouped(stems):
+            if gap is None:
+                yield from ((stem, self._joined([carrying.keyframe(stem)], clip.size)) for stem in wanted)
+            else:
+                yield from self._within(carrying, gap, wanted)
+
+    def _within(self, carrying: KeyframeCarrier, gap: Gap, wanted: Sequence[str]) -> Iterator[tuple[str, Channels]]:
+        """Frames of one gap between keyframes, in the clip's order."""
+        clip = carrying.clip
+        with Spool(clip.path) as spool:
+            if gap.right is not None:
+                # What comes from behind arrives last frame first: it waits in the spool.
+                for stem, side in carrying.carried(gap.right, wanted[0], wanted):
+                    spool.write(stem, [side.picture, side.doubt, np.array([side.steps], np.uint32).view(np.uint8)])
+
+            def behind(stem: str) -> list[Side]:
+                """The side from behind, if there is one."""
+                if gap.right is None:
+                    return []
+                picture, doubt, steps = spool.read(stem)
+                return [Side(picture, doubt, int(steps.view(np.uint32)[0]))]
+
+            if gap.left is None:
+                yield from ((stem, self._joined(behind(stem), clip.size)) for stem in wanted)
+            else:
+                for stem, side in carrying.carried(gap.left, wanted[-1], wanted):
+                    yield stem, self._joined([side, *behind(stem)], clip.size)
+
+    def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
+        """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
+        carrying = self._carrying(clip, layer)
+        travel = self._strokes_travel(carrying)
+        for stem in stems:
+            if not travel:
+                yield stem, self._silence(clip.size)
+                continue
+            others = carrying.others(stem)
+            if others:
+                yield stem, self._joined(others, clip.size)
+            yield from (
+                (stem, self._joined(sides, clip.size)) for sides in self._journeys(carrying, stem, others, seed)
+            )
+
+    def _journeys(self, carrying: KeyframeCarrier, stem: str, others: list[Side], seed: int) -> Iterator[list[Side]]:
+        if len(carrying.clip.stems) == 1:
+            yield [carrying.keyframe(stem)]
+            return
+        rng = np.random.default_rng((seed, carrying.places[stem]))
+        # Refined against itself it would come back unharmed.
+        straight = replace(carrying, carrier=replace(carrying.carrier, drift=None))
+        for journey in range(self.journeys):
+            back = straight.returned(stem, self._turn(carrying, stem, rng))
+            # Every other time beside a true neighbour, as frames between two keyframes have it.
+            yield [back, *others[:1]] if journey % 2 else [back]
+
+    def _silence(self, size: Size) -> Channels:
+        return np.zeros((*size, self.channels), np.uint8)
+
+    def _strokes_travel(self, carrying: KeyframeCarrier) -> bool:
+        """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
+
+        A single keyframe is believed to.
+        """
+        carried, plain = list[float](), list[float]()
+        for stem in carrying.keys:
+            painted, frame = carrying.painting(stem), carrying.clip.frames.read(stem)
+            for side in carrying.others(stem):
+                where = resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS
+                carried.append(foretold(painted, side.picture, where, self.stroke))
+                plain.append(foretold(painted, frame, where, self.stroke))
+        if not carried:
+            return True
+        travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
+        habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"
+        facts = np.mean(carried), np.mean(plain)
+        log.info("strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)", habit, *facts)
+        return travel
+
+    def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:
+        """Where a journey turns back: nearer places more often, as many to a power of two as to the next."""
+        names, place = carrying.clip.stems, carrying.places[stem]
+        rooms = {way: min(self.farthest, room) for way, room in ((-1, place), (1, len(names) - 1 - place)) if room}
+        way = int(rng.choice(list(rooms)))
+        return names[place + way * int(np.exp(rng.uniform(0, np.log(rooms[way] + 1))))]
+
+    def _carrying(self, clip: Clip, layer: Layer) -> KeyframeCarrier:
+        flows = FlowCache(clip, self.flow)
+        flows.complete(workers=self.workers)
+        carrier = Carrier(clip, flows, self.drift, self.error_sigma)
+        return KeyframeCarrier(clip, clip.keyframe_folder(layer), carrier, self.error_scale, self.hidden)
+
+    def _joined(self, sides: Sequence[Side], size: Size) -> Channels:
+        """The six channels of one or two sides, (H, W, 6)."""
+        trusts = [np.exp(side.doubt * np.float32(-1 / TENTHS)) for side in sides]  # (h, w) each
+        nears = [0.5 ** (side.steps / self.half_time) for side in sides]
+        if len(sides) == 1:
+            picture, trust = sides[0].picture, trusts[0]
+            near, agreement = np.full_like(trust, nears[0]), np.zeros(size, np.uint8)
+        else:
+            # A ratio of weights, as a difference of logarithms: it may be beyond what a float32 holds.
+            doubts = [side.doubt / np.float32(TENTHS) + np.log(np.float32(max(side.steps, 1))) for side in sides]
+            share = 1 / (1 + np.exp(np.clip(self.hardness * (doubts[0] - doubts[1]), -50, 50)))
+            trust = share * trusts[0] + (1 - share) * trusts[1]
+            near = share * nears[0] + (1 - share) * nears[1]
+            first, second = (side.picture for side in sides)
+            full = resize_image(share, size)[..., None]
+            picture = np.rint(full * first + (1 - full) * second).astype(np.uint8)
+            apart = cv2.absdiff(first, second).mean(axis=2)
+            agreement = 255 - np.clip(2 * apart, 0, 255).astype(np.uint8)
+        maps = [
+            np.rint(255 * resize_image(values.astype(np.float32), size)).astype(np.uint8) for values in (trust, near)
+        ]
+        return np.dstack([picture, *maps, agreement])

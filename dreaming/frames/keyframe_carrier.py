@@ -1,0 +1,135 @@
+"""The stylised keyframes of a layer on their way through a clip: what lies around a frame, and how it arrives there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.arrays import Image
+from dreaming.frames.carry import Carried, Carrier
+from dreaming.frames.clip import Clip
+from dreaming.frames.folder import FrameFolder
+
+TENTHS = 10
+"""Steps of an e-fold in which a side's weight is kept in a byte."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A keyframe as it was carried to a frame.
+
+    Attributes:
+        picture: (H, W, 3) RGB, the carried painting.
+        doubt: (h, w) in tenths, by how many e-folds the photometric error and the flow's contradictions lower its
+            weight; at the flow's working size.
+        steps: Neighbours passed on the way.
+    """
+
+    picture: Image
+    doubt: NDArray[np.uint8]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Between two keyframes.
+
+    Attributes:
+        left: The nearest keyframe before; None before the first.
+        right: The nearest keyframe behind; None behind the last.
+    """
+
+    left: str | None
+    right: str | None
+
+
+@dataclass(frozen=True)
+class KeyframeCarrier:
+    """A layer's keyframes on their way through a clip.
+
+    Attributes:
+        clip: The clip.
+        painted: The stylised keyframes.
+        carrier: Carries.
+        error_scale: As the guide's.
+        hidden: As the guide's.
+    """
+
+    clip: Clip
+    painted: FrameFolder
+    carrier: Carrier
+    error_scale: float
+    hidden: float
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each frame stands in the clip."""
+        return {stem: place for place, stem in enumerate(self.clip.stems)}
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of the keyframes, in order."""
+        return [stem for stem in self.painted.stems if stem in self.places]
+
+    def gap(self, stem: str) -> Gap:
+        """The nearest keyframes before and behind a frame, itself left out."""
+        here = self.places[stem]
+        before = [key for key in self.keys if self.places[key] < here]
+        behind = [key for key in self.keys if self.places[key] > here]
+        return Gap(before[-1] if before else None, behind[0] if behind else None)
+
+    def grouped(self, stems: Iterable[str]) -> Iterator[tuple[Gap | None, list[str]]]:
+        """Frames in groups that lie in one gap in the clip's order; keyframes stand alone, without a gap."""
+        gap: Gap | None = None
+        group: list[str] = []
+        for stem in stems:
+            here = None if stem in self.painted else self.gap(stem)
+            if group and (here is None or here != gap or self.places[group[-1]] >= self.places[stem]):
+                yield gap, group
+                group = []
+            gap = here
+            group.append(stem)
+        if group:
+            yield gap, group
+
+    def keyframe(self, stem: str) -> Side:
+        """A keyframe where it was painted."""
+        return Side(self.painting(stem), np.zeros(self.carrier.flows.working_size, np.uint8), 0)
+
+    def carried(self, start: str, end: str, wanted: Sequence[str]) -> Iterator[tuple[str, Side]]:
+        """Yield the wanted frames on the way from a keyframe to a frame."""
+        first, last = self.places[start], self.places[end]
+        step = 1 if last > first else -1
+        path = [self.clip.stems[place] for place in range(first, last + step, step)]
+        picture, asked = self.painting(start), set(wanted)
+        for carried in self.carrier.along(path):
+            if carried.stem in asked:
+                yield carried.stem, self._side(carried, picture)
+
+    def returned(self, stem: str, turn: str) -> Side:
+        """A keyframe carried to a frame and back."""
+        first, last = self.places[stem], self.places[turn]
+        step = 1 if last > first else -1
+        there = [self.clip.stems[place] for place in range(first, last + step, step)]
+        arrived: Carried | None = None
+        for carried in self.carrier.along([*there, *there[-2::-1]]):
+            arrived = carried
+        assert arrived is not None
+        return self._side(arrived, self.painting(stem))
+
+    def others(self, stem: str) -> list[Side]:
+        """The neighbouring keyframes carried to a keyframe, which is left out itself."""
+        gap = self.gap(stem)
+        starts = [start for start in (gap.left, gap.right) if start is not None]
+        return [side for start in starts for _, side in self.carried(start, stem, [stem])]
+
+    def painting(self, stem: str) -> Image:
+        """A stylised keyframe."""
+        return self.painted.read(stem, self.clip.size)
+
+    def _side(self, carried: Carried, picture: Image) -> Side:
+        seen = self.hidden + (1 - self.hidden) * carried.visible
+        doubt = carried.error / self.error_scale - np.log(seen)
+        return Side(carried.sample(picture), np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8), carried.steps)

@@ -1,0 +1,30 @@
+"""Whether a painter's strokes travel with what they are painted on, or are laid anew on each picture."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.arrays import Image
+
+
+def detail(image: Image, sigma: float) -> NDArray[np.float32]:
+    """Grey (H, W) less its Gaussian blur: what is finer than about ``sigma`` pixels."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return grey - cv2.GaussianBlur(grey, (0, 0), sigma)
+
+
+def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float:
+    """Correlation of a painting's detail with another picture's, over some pixels; 0 where there are too few.
+
+    Args:
+        painted: (H, W, 3).
+        by: (H, W, 3), a frame or another painting carried to it.
+        where: (H, W), the pixels compared.
+        sigma: Of the blur that is not detail, in pixels.
+    """
+    if where.sum() < 2:
+        return 0.0
+    one, other = (detail(picture, sigma)[where] for picture in (painted, by))
+    if one.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])

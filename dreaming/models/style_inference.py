@@ -1,0 +1,77 @@
+"""Running a style generator over frames of any size: whole or in tiles, in the precision that suits the device."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from dreaming.frames.arrays import Size
+from dreaming.models.tiles import tiled
+
+
+def fold_normalisation(network: nn.Module) -> None:
+    """Draw every batch normalisation that follows a convolution into its weights, in place; for inference only.
+
+    The result is the same up to rounding. One that stands before a convolution stays: zero padding comes between them.
+    """
+    for part in network.modules():
+        if not isinstance(part, nn.Sequential):
+            continue
+        for place in range(len(part) - 1):
+            convolution, norm = part[place], part[place + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                part[place] = fuse_conv_bn_eval(convolution.eval(), norm.eval())
+                part[place + 1] = nn.Identity()
+
+
+class Reach(Protocol):
+    """What a generator says about itself: how far it sees, and the grid it samples on, in pixels."""
+
+    @property
+    def margin(self) -> int:
+        """Radius of the receptive field."""
+
+    @property
+    def multiple(self) -> int:
+        """Tiles that start at multiples of this see the same grid as the whole frame."""
+
+
+def in_suited_precision(run: Callable[[Tensor], Tensor], frame: Tensor) -> Tensor:
+    """Run in half precision on a GPU; a precision that the trainer has set for this block goes first."""
+    kind = frame.device.type
+    half = kind == "cuda" and not torch.is_autocast_enabled(kind)
+    with torch.autocast(kind, dtype=torch.float16) if half else nullcontext():
+        return run(frame)
+
+
+def whole_or_tiled(
+    run: Callable[[Tensor], Tensor], reach: Reach, frame: Tensor, *, tile: int | None, overlap: int | None
+) -> Tensor:
+    """Stylise frames (B, 3 + c, H, W), in tiles where they are larger than one.
+
+    Args:
+        run: The generator.
+        reach: What it says of itself.
+        frame: Frames and guides in -1..1.
+        tile: Side of a tile in pixels; None: whole frames.
+        overlap: Pixels around a tile that are computed with it and thrown away; None: the generator's margin, which
+            makes tiles equal to whole frames.
+    """
+    size = (frame.shape[-2], frame.shape[-1])
+    if tile is None or tile >= max(size):
+        return run(frame)
+    grid = reach.multiple
+    # Rounded up, so that a tile begins on the sampling grid of the whole frame.
+    around = -(-(reach.margin if overlap is None else overlap) // grid) * grid
+
+    def tile_of(origin: tuple[int, int], extent: Size) -> Tensor:
+        """A region of the stylised frame, computed with what lies around it."""
+        (top, left), (height, width) = origin, extent
+        up, before = min(around, top), min(around, left)
+        seen = frame[..., top - up : top + height + around, left - before : left + width + around]
+        return run(seen)[..., up : up + height, before : before + width]
+
+    return tiled(tile_of, size, tile, overlap=0, multiple=grid)

@@ -1,0 +1,126 @@
+"""Keyframes carried along the flow: where the texture moves rigidly, the painting arrives where it was painted."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.frames.carried_guide import CarriedGuide
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.keyframe_carrier import Side
+
+GUIDE = CarriedGuide(DisFlow(scale=1.0), workers=1)
+SIZE = 64, 96
+
+
+def paint(image):
+    """Other colours, and strokes that stick to the texture."""
+    return (255 - image[..., [2, 0, 1]] // 2).astype(np.uint8)
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    """A texture that moves by 2 pixels a frame, keyframes as asked."""
+
+    def draw(keyframes=(3, 8), count=9):
+        made = disc_clip(name=f"moving-{count}", count=count, size=SIZE, masks=(), keyframes=())
+        block = np.kron(np.random.default_rng(0).integers(0, 255, (30, 60, 3)), np.ones((4, 4, 1)))
+        texture = cv2.GaussianBlur(block, (0, 0), 1.5)
+        for number, stem in enumerate(made.stems):
+            made.images[stem] = texture[: SIZE[0], 60 - 2 * number :][:, : SIZE[1]].astype(np.uint8)
+            made.save(f"frames/{stem}.png", made.images[stem])
+            if number + 1 in keyframes:
+                made.save(f"keyframes/painted/{stem}.png", paint(made.images[stem]))
+        return made
+
+    return draw
+
+
+def inner(picture):
+    """Without the border, over which the texture comes in."""
+    return picture[8:-8, 24:-24].astype(int)
+
+
+def test_the_painting_arrives_in_every_frame(drawing):
+    made = drawing()
+    clip = made.clip
+    (layer,) = clip.layers
+    drawn = dict(GUIDE.draw(clip, layer, clip.stems))
+    assert list(drawn) == clip.stems
+    for stem, channels in drawn.items():
+        assert channels.shape == (*SIZE, GUIDE.channels)
+        assert channels.dtype == np.uint8
+        assert np.abs(inner(channels[..., :3]) - inner(paint(made.images[stem]))).mean() < 4, stem
+        assert inner(channels[..., 3]).mean() > 150, stem
+    np.testing.assert_array_equal(drawn["0003"][..., :3], paint(made.images["0003"]))
+    nearness = [round(inner(drawn[stem][..., 4]).mean()) for stem in ("0002", "0001", "0003")]
+    assert nearness == [round(255 * 0.5**0.1), round(255 * 0.5**0.2), 255]
+    assert not drawn["0001"][..., 5].any(), "one side agrees with none"
+    assert inner(drawn["0005"][..., 5]).mean() > 230
+
+
+def test_a_frame_is_the_same_whatever_else_is_asked_and_in_any_order(drawing):
+    clip = drawing().clip
+    (layer,) = clip.layers
+    whole = dict(GUIDE.draw(clip, layer, clip.stems))
+    for chosen in (["0006"], ["0007", "0005", "0001", "0003"], clip.stems[::-1]):
+        for stem, channels in GUIDE.draw(clip, layer, chosen):
+            np.testing.assert_array_equal(channels, whole[stem])
+
+
+def test_examples_are_the_others_view_and_journeys(drawing):
+    made = drawing()
+    clip = made.clip
+    (layer,) = clip.layers
+    examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
+    assert [stem for stem, _ in examples] == ["0003"] * 3 + ["0008"] * 3
+    for stem, channels in examples:
+        assert np.abs(inner(channels[..., :3]) - inner(paint(made.images[stem]))).mean() < 6
+        assert inner(channels[..., 4]).max() < 255, "no keyframe is shown as it is"
+    np.testing.assert_array_equal(inner(examples[0][1][..., 4]), round(255 * 0.5**0.5))
+    for again, (_, channels) in zip(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1), examples, strict=True):
+        np.testing.assert_array_equal(again[1], channels)
+
+
+def test_strokes_that_do_not_travel_are_not_carried(drawing):
+    made = drawing()
+    for seed, stem in enumerate(("0003", "0008")):
+        strokes = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 150, (*SIZE, 1)), (0, 0), 1.5)
+        made.save(
+            f"keyframes/painted/{stem}.png", np.clip(made.images[stem] + strokes[..., None], 0, 255).astype(np.uint8)
+        )
+    clip = made.clip
+    (layer,) = clip.layers
+    examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
+    drawn = list(GUIDE.draw(clip, layer, ["0004", "0003"]))
+    assert [stem for stem, _ in examples + drawn] == ["0003", "0008", "0004", "0003"]
+    assert not any(channels.any() for _, channels in examples + drawn)
+
+
+def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
+    made = drawing()
+    before = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
+    made.save("keyframes/painted/0003.png", np.zeros((*SIZE, 3), np.uint8))
+    after = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_lone_keyframe_has_journeys_and_a_lone_frame_itself(drawing):
+    clip = drawing(keyframes=(4,)).clip
+    assert len(list(GUIDE.examples(clip, clip.layers[0], ["0004"], seed=0))) == GUIDE.journeys
+    clip = drawing(keyframes=(1,), count=1).clip
+    ((_, channels),) = GUIDE.examples(clip, clip.layers[0], ["0001"], seed=0)
+    assert (channels[..., 3:5] == 255).all()
+
+
+def test_each_pixel_is_of_the_side_with_the_greater_weight():
+    black, white = (np.full((*SIZE, 3), value, np.uint8) for value in (0, 255))
+    sure, unsure = (np.full(SIZE, value, np.uint8) for value in (0, 40))
+    one, other = Side(black, sure.copy(), 4), Side(white, unsure, 1)
+    one.doubt[:, 48:] = 200
+    joined = GUIDE._joined([one, other], SIZE)
+    assert (joined[:, :40, :3] < 5).all()
+    assert (joined[:, 56:, :3] > 250).all()
+    assert (joined[:, :40, 3] > 250).all()
+    assert (joined[:, 56:, 3] == round(255 * np.exp(-4))).all()
+    assert (joined[:, 56:, 4] == round(255 * 0.5**0.1)).all()
+    assert not joined[..., 5].any(), "they show the contrary"

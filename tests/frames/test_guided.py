@@ -1,0 +1,54 @@
+from dataclasses import dataclass
+
+import numpy as np
+
+from dreaming.frames.guide import Guide
+from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
+
+
+@dataclass(frozen=True)
+class Flat(Guide):
+    """So many channels of one value; at keyframes so many versions, each one more."""
+
+    width: int
+    value: int
+    versions: int = 1
+    first: int | None = None
+
+    @property
+    def channels(self):
+        return self.width
+
+    @property
+    def painted(self):
+        return self.first
+
+    def draw(self, clip, layer, stems):
+        for stem in stems:
+            yield stem, np.full((*clip.size, self.width), self.value, np.uint8)
+
+    def examples(self, clip, layer, stems, seed):
+        for stem in stems:
+            for version in range(self.versions):
+                yield stem, np.full((*clip.size, self.width), self.value + version, np.uint8)
+
+
+GUIDES = {"one": Flat(2, 10), "other": Flat(4, 50, versions=3, first=1)}
+
+
+def test_channels_are_counted_and_paintings_found():
+    assert (channel_count({}), painted_channels({})) == (3, ())
+    assert (channel_count(GUIDES), painted_channels(GUIDES)) == (9, (6,))
+
+
+def test_a_keyframe_comes_once_for_each_version(disc_clip):
+    clip = disc_clip(keyframes=(2, 5)).clip
+    (layer,) = clip.layers
+    plain, guided = clip.keyframes(layer), guided_keyframes(clip, layer, GUIDES, seed=0)
+    assert guided.stems == ("0002",) * 3 + ("0005",) * 3
+    for place in range(6):
+        np.testing.assert_array_equal(guided.sources[place, ..., :3], plain.sources[place // 3])
+        np.testing.assert_array_equal(guided.styled[place], plain.styled[place // 3])
+        assert (guided.sources[place, ..., 3:5] == 10).all()
+        assert (guided.sources[place, ..., 5:] == 50 + place % 3).all()
+    np.testing.assert_array_equal(guided_keyframes(clip, layer, {}, 0).sources, plain.sources)

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from dreaming.frames.stroke import detail, foretold
+
+RNG = np.random.default_rng(0)
+ONE, OTHER = RNG.integers(0, 256, (2, 40, 50, 3), dtype=np.uint8)
+ALL = np.ones((40, 50), bool)
+
+
+def test_detail_is_what_a_blur_takes_away():
+    ramp = np.repeat(np.arange(50, dtype=np.uint8)[None, :, None] * 3, 40, axis=0).repeat(3, axis=2)
+    assert np.abs(detail(ramp, 2.0)[:, 8:-8]).max() < 1e-3
+    assert detail(ONE, 2.0).std() > 20
+
+
+def test_a_picture_foretells_itself_and_no_other():
+    assert foretold(ONE, ONE, ALL, 2.0) == pytest.approx(1.0)
+    assert foretold(ONE, 255 - ONE, ALL, 2.0) == pytest.approx(-1.0, abs=1e-3)
+    assert abs(foretold(ONE, OTHER, ALL, 2.0)) < 0.1
+
+
+def test_only_the_pixels_asked_for_count():
+    half = ALL.copy()
+    half[:, 25:] = False
+    mixed = np.where(half[..., None], ONE, OTHER)
+    assert foretold(ONE, mixed, half, 0.3) > 0.95 > foretold(ONE, mixed, ALL, 0.3)
+
+
+def test_flat_pictures_and_no_pixels_foretell_nothing():
+    assert foretold(ONE, np.zeros_like(ONE), ALL, 2.0) == 0
+    assert foretold(ONE, ONE, ~ALL, 2.0) == 0

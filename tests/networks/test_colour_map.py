@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, mean
+
+
+def noise(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def everywhere(image, painted):
+    return [(image, painted, torch.ones_like(image[:1], dtype=torch.bool))]
+
+
+def test_unfitted_it_is_the_identity():
+    image = noise(2, 3, 9, 14)
+    torch.testing.assert_close(ColourMap()(image), image)
+
+
+def test_a_cubic_recolouring_is_learnt_exactly():
+    image = noise(3, 30, 40)
+    painted = 0.2 + 0.5 * image.flip(0) - 0.3 * image**3 + 0.1 * image * image.roll(1, 0)
+    model = ColourMap(ridge=0.0)
+    model.fit(everywhere(image, painted))
+    torch.testing.assert_close(model(image[None])[0], painted.clamp(-1, 1), atol=1e-3, rtol=0)
+
+
+def test_the_fit_is_ridge_regression_towards_the_identity():
+    image, painted = noise(3, 12, 10), noise(3, 12, 10, seed=1)
+    model = ColourMap(ridge=0.01)
+    identity = model.coefficients.clone()
+    model.fit(everywhere(image, painted))
+    rows = model._monomials(model._seen(image[None])[0].flatten(1).T).double().numpy()
+    wanted = painted.flatten(1).T.double().numpy()
+    # The same as ordinary least squares with a further row for each coefficient.
+    weight = np.sqrt(0.01 * len(rows))
+    stacked = np.vstack([rows, weight * np.eye(rows.shape[1])])
+    solution = np.linalg.lstsq(stacked, np.vstack([wanted, weight * identity.double().numpy()]), rcond=None)[0]
+    np.testing.assert_allclose(model.coefficients.numpy(), solution, atol=1e-4)
+
+
+def test_only_marked_pixels_are_learnt_from():
+    image, painted = noise(3, 20, 20), -noise(3, 20, 20)
+    mask = torch.zeros(1, 20, 20, dtype=torch.bool)
+    mask[:, :10] = True
+    spoilt = painted.clone()
+    spoilt[:, 10:] = 1.0
+    models = ColourMap(), ColourMap()
+    for model, target in zip(models, (painted, spoilt), strict=True):
+        model.fit([(image, target, mask)])
+    torch.testing.assert_close(models[0].coefficients, models[1].coefficients)
+
+
+@pytest.mark.parametrize("radius", [1, 3])
+def test_a_mean_is_over_what_lies_inside(radius):
+    image = noise(1, 2, 7, 9)
+    slow = torch.empty_like(image)
+    for y in range(7):
+        for x in range(9):
+            window = image[..., max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
+            slow[..., y, x] = window.mean(dim=(2, 3))
+    torch.testing.assert_close(mean(image, radius), slow)
+
+
+def test_edges_stay_and_grain_goes():
+    image = torch.where(torch.arange(40) < 20, -0.8, 0.8).expand(1, 3, 30, 40) + 0.05 * noise(1, 3, 30, 40)
+    smooth = edge_preserving_mean(image, 3, 0.02)
+    assert smooth[..., 8:22, 4:12].std() < 0.4 * image[..., 8:22, 4:12].std()
+    assert (smooth[..., 20] - smooth[..., 19]).mean() > 1.5
+    assert (mean(image, 3)[..., 20] - mean(image, 3)[..., 19]).mean() < 0.5
+
+
+def test_nothing_beyond_its_margin_changes_a_pixel():
+    model, image = ColourMap(), noise(1, 3, 70, 70)
+    model.fit(everywhere(image[0], -image[0].roll(1, 0)))
+    other = image.clone()
+    reach = model.margin
+    other[..., 35 + reach + 1 :] = noise(1, 3, 70, 70, seed=2)[..., 35 + reach + 1 :]
+    changed = (model(other) - model(image)).abs().amax(dim=(0, 1, 2))
+    assert changed[:36].max() < 1e-5
+    assert changed[36:].max() > 1e-2

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from dreaming.networks.fast_generator import FastGenerator
+
+
+def noise(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def trained(**options):
+    """A generator whose last layer says something."""
+    torch.manual_seed(0)
+    model = FastGenerator(**{"width": 8, "dilations": (1, 2)} | options).eval()
+    torch.nn.init.normal_(model.leave.weight, std=0.05)
+    return model
+
+
+def test_untrained_it_gives_the_colour_map():
+    image = noise(3, 30, 40)
+    model = FastGenerator().eval()
+    model.warm_start([(image, -0.5 * image, torch.ones(1, 30, 40, dtype=torch.bool))])
+    torch.testing.assert_close(model(image[None]), model.colours(image[None]))
+    torch.testing.assert_close(model(image[None])[0], -0.5 * image, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (1, 2)])
+def test_any_size_is_kept(size):
+    assert trained()(noise(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_where_it_says_so_a_painted_guide_is_copied():
+    frame = noise(1, 7, 10, 12)
+    model = FastGenerator(channels=7, painted=(4,)).eval()
+    model.leave.bias.data[12:] = 50.0
+    torch.testing.assert_close(model(frame), frame[:, 4:7])
+    model.leave.bias.data[12:] = -50.0
+    torch.testing.assert_close(model(frame), model.colours(frame[:, :3]))
+    model.leave.bias.data[12:] = 0.0
+    torch.testing.assert_close(model(frame), (frame[:, 4:7] + model.colours(frame[:, :3])) / 2)
+
+
+def test_colours_are_clipped_only_where_nothing_is_learnt():
+    model = trained()
+    model.leave.bias.data[:12] = 3.0
+    assert model(noise(1, 3, 8, 8)).max() == 1
+    assert model.train()(noise(1, 3, 8, 8)).max() > 1
+
+
+def test_nothing_beyond_its_margin_changes_a_pixel():
+    model, frame = trained(), noise(1, 3, 90, 90)
+    reach = model.margin
+    for place in (44, 45):
+        other = frame.clone()
+        other[..., place + reach + 1 :] = 0.0
+        other[..., : place - reach] = 0.0
+        torch.testing.assert_close(model(other)[..., place], model(frame)[..., place], atol=1e-5, rtol=0)
+        near = frame.clone()
+        near[..., place + 4] = 0.0
+        assert (model(near)[..., place] - model(frame)[..., place]).abs().max() > 1e-4
+
+
+def test_tiles_on_its_grid_equal_the_whole():
+    model, frame = trained(), noise(1, 3, 41, 151)
+    start = 2 * (model.margin // 2 + 1)
+    part = model(frame[..., start - 2 * (model.margin // 2 + 1) : 120])
+    torch.testing.assert_close(
+        part[..., start : 120 - model.margin - 1], model(frame)[..., start : 120 - model.margin - 1]
+    )
