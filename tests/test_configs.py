@@ -105,16 +105,6 @@ def test_every_generator_paints_guided_frames(composed, name):
     assert module.stylise(torch.zeros(1, 9, 13, 18)).shape == (1, 3, 13, 18)
 
 
-@pytest.mark.parametrize("name", choices("guide"))
-def test_every_guide_draws_its_channels(composed, disc_clip, name):
-    guide = build(composed("dream", f"guide=[{name}]").guide[name])
-    clip = disc_clip().clip
-    (layer,) = clip.layers
-    drawn = dict(guide.draw(clip, layer, clip.stems))
-    assert list(drawn) == clip.stems
-    assert {channels.shape for channels in drawn.values()} == {(*clip.size, guide.channels)}
-
-
 @pytest.mark.parametrize("name", choices("masker"))
 def test_every_masker_writes_masks(composed, disc_clip, name):
     masker = build(small(composed, f"masker={name}").masker[name])

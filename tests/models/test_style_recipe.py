@@ -12,12 +12,15 @@ import torch
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.temporal import Bilateral
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
 from dreaming.models.style_recipe import StyleRecipe
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
+from dreaming.stages.filter import FilterStage
+from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
 
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -77,10 +80,25 @@ def test_every_subject_is_a_layer(disc_clip):
 def test_guides_are_trained_with_and_painted_with(disc_clip):
     clip = disc_clip(keyframes=(2, 6)).clip
     (layer,) = clip.layers
-    guided = replace(recipe(), guides={"carried": CarriedGuide(DisFlow(), journeys=1, workers=1)})
+    guides = {"carried": CarriedGuide(DisFlow(), journeys=1, workers=1)}
+    guided = replace(recipe(), guides=guides)
+    assert StyliseStage(guided, WORKBENCH).inputs == ("extract", "guide")
+    GuideStage(guides, ["carried"]).run(clip)
     StyliseStage(guided, WORKBENCH).run(clip)
     assert clip.styled(layer).stems == clip.stems
     best = guided.find_or_train(clip, layer, WORKBENCH)
     state = torch.load(best.weights, weights_only=True)["state_dict"]
     assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
     assert recipe().find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
+    clip = disc_clip(keyframes=(2,)).clip
+    (layer,) = clip.layers
+    filtered = replace(recipe(), filtered=True)
+    assert StyliseStage(filtered, WORKBENCH).inputs == ("extract", "filter")
+    FilterStage(DisFlow(), Bilateral(radius=2)).run(clip)
+    StyliseStage(filtered, WORKBENCH).run(clip)
+    StyliseStage(recipe(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
+    assert filtered.identity(clip, layer, WORKBENCH) != recipe().identity(clip, layer, WORKBENCH)
+    assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
