@@ -21,7 +21,10 @@ from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow, resize_flow
 from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
+
+_latest: dict[str, tuple[CarriedMasks, Palette]] = {}
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Evidence:
     def of(self, clip: Clip, references: References, *, workers: int = 2) -> "ClipEvidence":
         """The evidence for a clip from these hand masks; computes the clip's flow if it is not there.
 
+        What was carried for the last clip is kept, for its other maskers and for other hand masks of it.
+
         Args:
             clip: The clip.
             references: Hand-masked frames; those of other clips' frames are not used.
@@ -76,9 +81,14 @@ class Evidence:
         """
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
-        carrier = Carrier(clip, flows, self.drift, self.error_sigma)
         size = working_size(clip.size, self.short_side)
-        return ClipEvidence(self, CarriedMasks(clip, carrier, size), Palette(clip, size, self.bins), references)
+        place = str(clip.path.absolute()), clip.frames_identity
+        key = fingerprint(*place, self.flow, self.drift, self.error_sigma, self.bins, list(size))
+        if key not in _latest:
+            carrier = Carrier(clip, flows, self.drift, self.error_sigma)
+            _latest.clear()
+            _latest[key] = CarriedMasks(clip, carrier, size), Palette(clip, size, self.bins)
+        return ClipEvidence(self, *_latest[key], references)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,6 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.flow import resize_image
 from dreaming.frames.folder import ahead
 from dreaming.frames.guided_filter import guided_filter
-from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.runs import Run
 from dreaming.maskers.auto_context import Boosting, Context, Samples, Trees
@@ -65,7 +64,6 @@ class PixelsMasker(SequenceMasker):
             if getattr(self, key) < lowest:
                 found = str(getattr(self, key))
                 raise ConfigError(f"masker.pixels.{key}", found=found, expected=f"at least {lowest}", mend="correct it")
-        self._known: tuple[str, ClipEvidence] | None = None
         self._seen: ClipEvidence | None = None
 
     def fit(self, clip: Clip, references: References) -> Self:
@@ -77,7 +75,7 @@ class PixelsMasker(SequenceMasker):
             MaskError: If none of them belongs to a frame of the clip, or nothing can be simulated.
         """
         super().fit(clip, references)
-        seen = self._seen = self._gathered(clip, references)
+        seen = self._seen = self.evidence.of(clip, references, workers=self.workers)
         lessons = self._lessons(seen)
         labels = [lesson.labels for lesson in lessons]
         first = list(ahead(lambda lesson: lesson.of(seen.simulated(lesson.simulation)), lessons, self.workers))
@@ -93,14 +91,6 @@ class PixelsMasker(SequenceMasker):
         second = list(ahead(lambda lesson: self._in_context(lesson, by_fold[lesson.fold]), lessons, self.workers))
         self._second = self.boosting.fit(np.concatenate(second), np.concatenate(labels), self.seed)
         return self
-
-    def _gathered(self, clip: Clip, references: References) -> ClipEvidence:
-        """The evidence; of the same frames what was carried for an earlier fit is used again."""
-        key = fingerprint(self.evidence, str(clip.path), clip.frames_identity)
-        if self._known is None or self._known[0] != key:
-            self._known = key, self.evidence.of(clip, references, workers=self.workers)
-            return self._known[1]
-        return self._known[1].with_references(references)
 
     # -- what is learnt from
 

@@ -204,7 +204,7 @@ class EnsembleRecipe(Recipe):
             workbench,
             place,
             module=lambda: self.build(name),
-            data=self._batches(stacks, form.max_steps, workbench.seed),
+            data=lambda: self._batches(stacks, form.max_steps, workbench.seed),
             validate=False,
             identity={**identity, "form": name, "learn": list(stacks.references.stems)},
             title=f"{self.name}: {name}",

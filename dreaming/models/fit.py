@@ -162,7 +162,7 @@ def fit(
     folder: Path,
     *,
     module: Callable[[], lightning.LightningModule],
-    data: lightning.LightningDataModule,
+    data: Callable[[], lightning.LightningDataModule],
     validate: bool,
     identity: Mapping[str, Any],
     title: str,
@@ -179,8 +179,8 @@ def fit(
         workbench: Trainer and loggers.
         folder: Where checkpoints, metrics and the outcome go.
         module: Builds the module; called with the random generators seeded.
-        data: Its batches; an epoch is ``recipe.validate_every`` steps.
-        validate: Whether ``data`` has validation batches.
+        data: Builds its batches, where there is still something to fit; an epoch is ``recipe.validate_every`` steps.
+        validate: Whether they include validation batches.
         identity: Plain data that the checkpoint keeps and that must be the same to continue.
         title: Shown on the progress bar.
         max_steps: Instead of the budget's.
@@ -254,7 +254,7 @@ def fit(
             send(logger, unseen_pictures)
         if trainer.num_devices > 1:
             make_portable(model)
-        trainer.fit(model, data, ckpt_path=newest, weights_only=True)
+        trainer.fit(model, data(), ckpt_path=newest, weights_only=True)
     if trainer.num_devices > 1:
         recall([curve, keep, timer], last)
     if trainer.interrupted:

@@ -229,7 +229,7 @@ class SegmentationRecipe(Recipe):
                 workbench,
                 place,
                 module=lambda: self.build(statistics),
-                data=self.data(
+                data=lambda: self.data(
                     **lessons.of(learn, unseen),
                     statistics=statistics,
                     steps_per_epoch=self.validate_every,

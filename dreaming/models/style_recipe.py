@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning import LightningModule
+from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback
 
 from dreaming.frames.clip import Clip
@@ -111,14 +111,18 @@ class StyleRecipe(Recipe):
 
     def _fit(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Outcome:
         title = f"{self.name} {layer.name}"
-        keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
-        log.info("%s: %d keyframes; %s", title, len(set(keyframes.stems)), self.budget)
+
+        def data() -> LightningDataModule:
+            keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
+            return self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed)
+
+        log.info("%s: %d keyframes; %s", title, len(clip.keyframe_folder(layer)), self.budget)
         return fit(
             self,
             workbench,
             folder,
             module=self.build,
-            data=self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed),
+            data=data,
             validate=True,
             identity=self.identity(clip, layer, workbench),
             title=title,

@@ -77,7 +77,7 @@ def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0
         Workbench(TRAINER, {"csv": csv_logger}),
         folder,
         module=module,
-        data=Numbers(made.validate_every, delay),
+        data=lambda: Numbers(made.validate_every, delay),
         validate=validate,
         identity=identity or {"recipe": "a line"},
         title="line",
@@ -91,7 +91,7 @@ def test_a_fit_ends_after_its_steps_with_the_best_and_the_last_checkpoint(tmp_pa
     assert list(outcome.curve) == [10, 20, 30, 40]
     assert outcome.score == pytest.approx(min(outcome.curve.values()))
     assert outcome.curve[outcome.step] == pytest.approx(outcome.score)
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "end.ckpt", "last.ckpt"}
     assert (tmp_path / outcome.checkpoint).name == "best.ckpt"
     assert (tmp_path / "metrics" / "metrics.csv").exists()
 
