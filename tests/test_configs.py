@@ -38,7 +38,7 @@ SMALL = (
     "model.cnn.module.network.intermediate_channels=2",
     "generator.network.width=4",
     "model.ensemble.form=gated",
-    *(f"model.ensemble.source.maskers.{name}=null" for name in ("gmm", "background", "grabcut")),
+    "model.ensemble.source.maskers.pixels=null",
     "model.ensemble.data.crop=16",
     "model.ensemble.forms.gated.max_steps=2",
 )

@@ -52,7 +52,7 @@ def tiny():
 
     def choose(model=None):
         if model is None:
-            return list(TINY)
+            return ["masker=unet", *TINY]
         return [
             text for text in TINY if not text.startswith(("model.", "stage.")) or text.startswith(f"model.{model}.")
         ]

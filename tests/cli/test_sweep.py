@@ -74,7 +74,7 @@ def test_the_best_trial_is_used_from_then_on(disc_clip, run, tiny, caplog):
 
     def made(*overrides):
         assert (
-            run("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=threshold", *tiny(), *overrides).code == 0
+            run("dreaming", f"clip={drawing.path}", "stages=[mask]", *tiny(), "masker=threshold", *overrides).code == 0
         )
         config = json.loads((drawing.path / "masks" / "threshold" / "manifest.json").read_text())["config"]["masker"]
         return config["space"], config["cleaning"]["closing"]
@@ -93,7 +93,7 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
     tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
     small = [text for text in tiny() if "batch_size" not in text]
-    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=[unet,cnn]", *small).code == 0
+    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
     batch = {}
     for name in ("unet", "cnn"):
         recipe = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]

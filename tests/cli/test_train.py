@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-CHOICES = [("unet", "val/jaccard"), ("cnn", "val/jaccard"), ("style", "val/likeness")]
+CHOICES = [("unet", "val/jaccard"), ("cnn", "val/jaccard"), ("style", "val/quality")]
 
 
 @pytest.mark.parametrize(("model", "monitor"), CHOICES)

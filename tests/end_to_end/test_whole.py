@@ -13,6 +13,7 @@ import pytest
 
 STAGES = "stages=[extract,mask,stylise,composite,report]"
 TINY = (
+    "masker=unet",
     "threads=1",
     "logger=csv",
     "trainer=cpu",
