@@ -1,13 +1,10 @@
 """The one place that owns a Trainer: fitting a model within a budget, by folds, and continuing where it was."""
 
-import contextlib
-import json
 import logging
 import math
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +16,12 @@ from lightning.pytorch.loggers import Logger
 
 from dreaming.errors import CheckpointError
 from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
 from dreaming.models.loggers import finish
+from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
+from dreaming.models.quiet import quiet_lightning
 from dreaming.models.runs import Best, begin
 from dreaming.models.several_devices import make_portable, recall
 
@@ -120,40 +118,6 @@ class Recipe(ABC):
     def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
         """How well one of the subjects is learnt, on unseen data; nothing is recorded, and others do not wait."""
         return self.train(clip, subject, workbench, folder).score
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a fit ended.
-
-    Attributes:
-        checkpoint: The checkpoint to use: the best where there was a validation, else the last.
-        score: Best monitored value; NaN without validation.
-        step: Steps at which it was reached.
-        curve: Monitored value by step.
-        steps: Steps done in all.
-        seconds: Wall time of training.
-    """
-
-    checkpoint: str
-    score: float
-    step: int
-    curve: Mapping[int, float]
-    steps: int
-    seconds: float
-
-    def write(self, path: Path) -> None:
-        """Write as JSON, atomically."""
-        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
-
-    @classmethod
-    def read(cls, path: Path) -> "Outcome | None":
-        """The outcome of a finished fit, None if it has not finished."""
-        if not path.exists():
-            return None
-        data = json.loads(path.read_text())
-        data["curve"] = {int(step): value for step, value in data["curve"].items()}
-        return cls(**data)
 
 
 def fit(
@@ -309,23 +273,3 @@ def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *,
     for logger in loggers:
         logger.log_hyperparams({"seed": workbench.seed, "recipe": identity["recipe"]})
     return loggers
-
-
-@contextlib.contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's chatter about hardware and workers out of the user's log."""
-    chatty = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in chatty]
-    for logger in chatty:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            # Both are what a run that goes on does on purpose; the third is Lightning's own use of torch.
-            warnings.filterwarnings("ignore", message=".*exists and is not empty")
-            warnings.filterwarnings("ignore", message=".*does not have many workers")
-            warnings.filterwarnings("ignore", message=".*LeafSpec")
-            warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
-            yield
-    finally:
-        for logger, level in zip(chatty, levels, strict=True):
-            logger.setLevel(level)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import lightning
 import torch
 
-from dreaming.models.fit import Workbench, quiet_lightning
+from dreaming.models.fit import Workbench
+from dreaming.models.quiet import quiet_lightning
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from dreaming.frames.manifest import describe, fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.statistics import ColourStatistics, measure
 from dreaming.models import runs
-from dreaming.models.fit import END, Outcome, Recipe, Workbench, fit
+from dreaming.models.fit import END, Recipe, Workbench, fit
+from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES
 from dreaming.models.runs import Best
 

@@ -17,7 +17,8 @@ from dreaming.frames.guide import Guide
 from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
 from dreaming.frames.manifest import describe, fingerprint
 from dreaming.models import runs
-from dreaming.models.fit import Outcome, Recipe, Workbench, fit
+from dreaming.models.fit import Recipe, Workbench, fit
+from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import STRIP, Strip
 from dreaming.models.runs import Best
 
