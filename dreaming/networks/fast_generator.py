@@ -41,7 +41,7 @@ class DilatedBlock(nn.Module):
 
 
 class FastGenerator(nn.Module):
-    """Paints a frame as a blend of its colour map and of guides that are painted already, plus a learnt change.
+    """Paints a frame as a blend of its colour map with a learnt change and of guides that are painted already.
 
     Shapes are seen at half the resolution, on blocks of 2x2 pixels; colours are made at the full one, pixel by pixel,
     from what was seen there, the frame, and edge-preserving means of it, for painters smooth over tens of pixels. The
@@ -156,10 +156,10 @@ class FastGenerator(nn.Module):
         blocks = functional.pixel_unshuffle(functional.pad(known, (0, width % 2, 0, height % 2)), 2)
         features = self.blocks(functional.relu(self.enter(blocks)))
         made = functional.pixel_shuffle(self.leave(features), 2)[..., :height, :width]
-        image = mapped
+        known = torch.cat((frame[:, :3], *smooth, mapped, made[:, : self.seen]), dim=1)
+        image = mapped + self.head(known, torch.cat((mapped, smooth[-1]), dim=1)).float()
+        # What is copied is painted already; a change that suits the colour map would spoil it.
         for place, first in enumerate(self.painted):
             copied = made[:, self.seen + place, None].float().sigmoid()
             image = torch.lerp(image, frame[:, first : first + 3].float(), copied)
-        known = torch.cat((frame[:, :3], *smooth, mapped, made[:, : self.seen]), dim=1)
-        image = image + self.head(known, torch.cat((mapped, smooth[-1]), dim=1)).float()
         return image if self.training else image.clamp(-1, 1)

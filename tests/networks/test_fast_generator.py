@@ -40,6 +40,11 @@ def test_where_it_says_so_a_painted_guide_is_copied():
     torch.testing.assert_close(model(frame), model.colours(frame[:, :3]))
     model.leave.bias.data[gate] = 0.0
     torch.testing.assert_close(model(frame), (frame[:, 4:7] + model.colours(frame[:, :3])) / 2)
+    model.head.leave.bias.data[:] = 0.1
+    changed = model.train()(frame)
+    torch.testing.assert_close(changed, (frame[:, 4:7] + model.colours(frame[:, :3]) + 0.1) / 2)
+    model.leave.bias.data[gate] = 50.0
+    torch.testing.assert_close(model(frame), frame[:, 4:7])
 
 
 def test_colours_are_clipped_only_where_nothing_is_learnt():
