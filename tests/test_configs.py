@@ -37,6 +37,7 @@ SMALL = (
     "model.unet.module.network.depth=2",
     "model.cnn.module.network.intermediate_channels=2",
     "generator.network.width=4",
+    "generator.network.pixel_steps=2",
     "model.ensemble.form=gated",
     "model.ensemble.source.maskers.pixels=null",
     "model.ensemble.data.crop=16",

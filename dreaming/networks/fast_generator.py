@@ -1,4 +1,4 @@
-"""A generator that needs little time: a colour map, fitted at once, and a small network that changes it."""
+"""A generator that needs little time: a colour map, fitted at once, and small networks that change it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.networks.colour_map import ColourMap
+from dreaming.networks.colour_map import ColourMap, edge_preserving_mean
+from dreaming.networks.pixel_head import PixelHead
+
+PIXELS = 2**19
+"""Pixels of all keyframes together that a warm start learns from; 60 MB for each 2^18."""
 
 
 class DilatedBlock(nn.Module):
@@ -37,24 +41,32 @@ class DilatedBlock(nn.Module):
 
 
 class FastGenerator(nn.Module):
-    """Paints a frame as a blend of its colour map and of guides that are painted already, plus a learnt change.
+    """Paints a frame as a blend of its colour map with a learnt change and of guides that are painted already.
 
-    The network works at half the resolution on blocks of 2x2 pixels, so it sees and makes every pixel. It begins with
-    no change, and with little of the guides: untrained it gives the colour map.
+    Shapes are seen at half the resolution, on blocks of 2x2 pixels; colours are made at the full one, pixel by pixel,
+    from what was seen there, the frame, and edge-preserving means of it, for painters smooth over tens of pixels. The
+    change begins as none, with little of the guides: untrained it gives the colour map. What makes the colours is
+    trained on single pixels before, which takes seconds where patches take minutes.
 
     Args:
         channels: Of the input: 3 for RGB plus those of the guides.
         painted: First of each three input channels that are a painted picture of the frame.
-        width: Channels of the network.
+        width: Channels of the network at half the resolution.
         dilations: Of its blocks, in pixels of half the resolution.
         radii: Of the squares that the colour map smooths over, in pixels.
         contrast: Variance of colours in -1..1 from which on that takes something for an edge.
+        means: Radii in pixels of further such squares, one over the other, for the network alone.
+        seen: Channels that the network at half the resolution hands to the one at full resolution.
+        pixel_width: Channels of the network at full resolution.
+        frequencies: Of the waves of colours it sees, in half periods over half the range of colours.
+        pixel_steps: Training steps of that network alone, on single pixels, when the generator is warm-started.
 
     Attributes:
         multiple: Tiles that start at multiples of this many pixels see the same blocks as the whole frame.
     """
 
     multiple = 2
+    warm: Tensor
 
     def __init__(
         self,
@@ -65,42 +77,89 @@ class FastGenerator(nn.Module):
         dilations: Sequence[int] = (1, 2, 4, 8, 2, 1),
         radii: Sequence[int] = (2, 4),
         contrast: float = 0.02,
+        means: Sequence[int] = (8, 16),
+        seen: int = 8,
+        pixel_width: int = 48,
+        frequencies: Sequence[float] = (4, 8, 16),
+        pixel_steps: int = 1500,
     ) -> None:
         super().__init__()
         self.painted = tuple(painted)
         self.colours = ColourMap(radii=radii, contrast=contrast)
-        self.enter = nn.Conv2d(4 * (channels + 6), width, kernel_size=3, padding=1)
+        self.means, self.contrast, self.seen = tuple(means), contrast, seen
+        self.pixel_steps = pixel_steps
+        surroundings = 3 * (2 + len(self.means))  # the colour map and all means
+        self.enter = nn.Conv2d(4 * (channels + surroundings), width, kernel_size=3, padding=1)
         self.blocks = nn.Sequential(*(DilatedBlock(width, dilation, len(dilations) ** -0.5) for dilation in dilations))
-        self.leave = nn.Conv2d(width, 4 * (3 + len(self.painted)), kernel_size=3, padding=1)
+        self.leave = nn.Conv2d(width, 4 * (seen + len(self.painted)), kernel_size=3, padding=1)
         assert self.leave.bias is not None
+        # Pixel shuffling takes four neighbouring channels for one.
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
-        # Pixel shuffling takes four neighbouring channels for one.
-        self.leave.bias.data[12:] = -2.0
+        self.leave.bias.data[4 * seen :] = -2.0
+        self.head = PixelHead(channels=3 + surroundings + seen, colours=6, width=pixel_width, frequencies=frequencies)
+        self.register_buffer("warm", torch.zeros(()))
 
     @property
     def margin(self) -> int:
         """Radius of the receptive field in pixels: nothing farther away changes an output pixel."""
         blocks = sum(block.look.dilation[0] for block in self.blocks if isinstance(block, DilatedBlock))
-        return 2 * (2 + blocks) + 1 + self.colours.margin
+        return 2 * (2 + blocks) + 1 + self.colours.margin + 2 * sum(self.means)
 
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Fit the colour map to painted pictures, as ``ColourMap.fit`` takes them."""
-        self.colours.fit(pictures)
+        """Fit the colour map to painted pictures, as ``ColourMap.fit`` takes them, then the colours of single pixels.
+
+        Holds all pictures, and what is seen of some of their pixels. What has been warm-started already is left as it
+        is, so that training that goes on after a kill keeps what it had learnt.
+        """
+        if self.warm:
+            return
+        known = list(pictures)
+        self.colours.fit(known)
+        if self.pixel_steps:
+            self.head.fit(*self._pixels(known), steps=self.pixel_steps)
+        self.warm.fill_(1)
+
+    @torch.no_grad()
+    def _pixels(self, pictures: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (N, C), colours (N, 6) and wanted changes (N, 3) of pixels, evenly drawn from those to learn."""
+        draw = torch.Generator().manual_seed(0)
+        parts = []
+        for image, target, mask in pictures:
+            places = mask.flatten().nonzero()[:, 0]
+            places = places[torch.randperm(len(places), generator=draw)[: PIXELS // len(pictures)]]
+            frame = image[None].to(self.warm.device)
+            smooth, mapped = self._surroundings(frame)
+            unseen = frame.new_zeros(1, self.seen, *frame.shape[-2:])
+            known = torch.cat((frame, *smooth, mapped, unseen), dim=1)
+            wanted = target[None].to(frame.device) - mapped
+            colours = torch.cat((mapped, smooth[-1]), dim=1)
+            parts.append([rows[0].flatten(1)[:, places.to(frame.device)].T for rows in (known, colours, wanted)])
+        features, colours, changes = (torch.cat(kind) for kind in zip(*parts, strict=True))
+        return features, colours, changes
+
+    @torch.no_grad()
+    def _surroundings(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Means of (B, 3, H, W) over growing surroundings, and the colour map's picture, all (B, 3, H, W) float32."""
+        with torch.autocast(image.device.type, enabled=False):
+            smooth = [self.colours.smoothed(image)]
+            mapped = self.colours(image, smooth[0])
+            for radius in self.means:
+                smooth.append(edge_preserving_mean(smooth[-1], radius, self.contrast))
+        return smooth, mapped
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, channels, H, W) in -1..1 to (B, 3, H, W), in -1..1 when not training."""
         height, width = frame.shape[-2:]
-        with torch.no_grad(), torch.autocast(frame.device.type, enabled=False):
-            smooth = self.colours.smoothed(frame[:, :3])
-            mapped = self.colours(frame[:, :3], smooth)
-        seen = torch.cat((frame, smooth, mapped), dim=1)
-        seen = functional.pad(seen, (0, width % 2, 0, height % 2))
-        features = self.blocks(functional.relu(self.enter(functional.pixel_unshuffle(seen, 2))))
-        made = functional.pixel_shuffle(self.leave(features), 2)[..., :height, :width].float()
-        image = mapped
+        smooth, mapped = self._surroundings(frame[:, :3])
+        known = torch.cat((frame, *smooth, mapped), dim=1)
+        blocks = functional.pixel_unshuffle(functional.pad(known, (0, width % 2, 0, height % 2)), 2)
+        features = self.blocks(functional.relu(self.enter(blocks)))
+        made = functional.pixel_shuffle(self.leave(features), 2)[..., :height, :width]
+        known = torch.cat((frame[:, :3], *smooth, mapped, made[:, : self.seen]), dim=1)
+        image = mapped + self.head(known, torch.cat((mapped, smooth[-1]), dim=1)).float()
+        # What is copied is painted already; a change that suits the colour map would spoil it.
         for place, first in enumerate(self.painted):
-            copied = made[:, 3 + place, None].sigmoid()
+            copied = made[:, self.seen + place, None].float().sigmoid()
             image = torch.lerp(image, frame[:, first : first + 3].float(), copied)
-        image = image + made[:, :3]
         return image if self.training else image.clamp(-1, 1)

@@ -28,6 +28,7 @@ TINY = (
     "model.cnn.module.network.num_layers=2",
     "model.cnn.module.network.intermediate_channels=2",
     "generator.network.width=4",
+    "generator.network.pixel_steps=2",
     "stage.composite.preset=ultrafast",
 )
 

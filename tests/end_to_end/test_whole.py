@@ -27,6 +27,7 @@ TINY = (
     "model.style.budget.max_steps=4",
     "model.style.validate_every=2",
     "generator.network.width=4",
+    "generator.network.pixel_steps=2",
     "stage.composite.preset=ultrafast",
     STAGES,
 )

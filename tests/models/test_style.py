@@ -242,7 +242,7 @@ def test_quality_is_likeness_times_a_low_power_of_sharpness(tmp_path):
 
 def fast(**options):
     return StyleModule(
-        generator=partial(FastGenerator, width=8, dilations=(1, 2)),
+        generator=partial(FastGenerator, width=8, dilations=(1, 2), pixel_steps=20),
         optimizer=OPTIMIZER,
         lr=4e-3,
         loss_weights={"pixel": 4.0, "structure": 1.0},

@@ -13,12 +13,13 @@ def trained(**options):
     torch.manual_seed(0)
     model = FastGenerator(**{"width": 8, "dilations": (1, 2)} | options).eval()
     torch.nn.init.normal_(model.leave.weight, std=0.05)
+    torch.nn.init.normal_(model.head.leave.weight, std=0.05)
     return model
 
 
 def test_untrained_it_gives_the_colour_map():
     image = noise(3, 30, 40)
-    model = FastGenerator().eval()
+    model = FastGenerator(pixel_steps=0).eval()
     model.warm_start([(image, -0.5 * image, torch.ones(1, 30, 40, dtype=torch.bool))])
     torch.testing.assert_close(model(image[None]), model.colours(image[None]))
     torch.testing.assert_close(model(image[None])[0], -0.5 * image, atol=0.02, rtol=0)
@@ -32,25 +33,57 @@ def test_any_size_is_kept(size):
 def test_where_it_says_so_a_painted_guide_is_copied():
     frame = noise(1, 7, 10, 12)
     model = FastGenerator(channels=7, painted=(4,)).eval()
-    model.leave.bias.data[12:] = 50.0
+    gate = slice(4 * model.seen, None)
+    model.leave.bias.data[gate] = 50.0
     torch.testing.assert_close(model(frame), frame[:, 4:7])
-    model.leave.bias.data[12:] = -50.0
+    model.leave.bias.data[gate] = -50.0
     torch.testing.assert_close(model(frame), model.colours(frame[:, :3]))
-    model.leave.bias.data[12:] = 0.0
+    model.leave.bias.data[gate] = 0.0
     torch.testing.assert_close(model(frame), (frame[:, 4:7] + model.colours(frame[:, :3])) / 2)
+    model.head.leave.bias.data[:] = 0.1
+    changed = model.train()(frame)
+    torch.testing.assert_close(changed, (frame[:, 4:7] + model.colours(frame[:, :3]) + 0.1) / 2)
+    model.leave.bias.data[gate] = 50.0
+    torch.testing.assert_close(model(frame), frame[:, 4:7])
 
 
 def test_colours_are_clipped_only_where_nothing_is_learnt():
     model = trained()
-    model.leave.bias.data[:12] = 3.0
+    model.head.leave.bias.data[:] = 3.0
     assert model(noise(1, 3, 8, 8)).max() == 1
     assert model.train()(noise(1, 3, 8, 8)).max() > 1
 
 
+def painted_flat(image):
+    """Steps of lightness, as no polynomial draws them."""
+    return torch.where(image.mean(0, keepdim=True) > 0.1, 0.6, -0.4).expand(3, -1, -1)
+
+
+def test_a_warm_start_learns_steps_of_colour():
+    ramp = torch.linspace(-1, 1, 64).expand(3, 48, 64)
+    wanted, mask = painted_flat(ramp), torch.ones(1, 48, 64, dtype=torch.bool)
+    mask[:, :, :4] = False
+    model = FastGenerator(pixel_steps=150).eval()
+    model.warm_start([(ramp, torch.where(mask, wanted, 0.9), mask)])
+    far = [(made - wanted).abs()[..., 4:].mean() for made in (model(ramp[None])[0], model.colours(ramp[None])[0])]
+    assert far[0] < 0.3 * far[1]
+
+
+def test_what_is_warm_already_is_left_as_it_is():
+    image, mask = noise(3, 20, 20), torch.ones(1, 20, 20, dtype=torch.bool)
+    model = FastGenerator(pixel_steps=2)
+    model.warm_start([(image, -image, mask)])
+    learnt = {name: value.clone() for name, value in model.state_dict().items()}
+    again = FastGenerator(pixel_steps=2)
+    again.load_state_dict(learnt)
+    again.warm_start([(image, image, mask)])
+    torch.testing.assert_close(dict(again.state_dict()), learnt, atol=0, rtol=0)
+
+
 def test_nothing_beyond_its_margin_changes_a_pixel():
-    model, frame = trained(), noise(1, 3, 90, 90)
+    model, frame = trained(means=(3,)), noise(1, 3, 110, 110)
     reach = model.margin
-    for place in (44, 45):
+    for place in (54, 55):
         other = frame.clone()
         other[..., place + reach + 1 :] = 0.0
         other[..., : place - reach] = 0.0
@@ -61,9 +94,9 @@ def test_nothing_beyond_its_margin_changes_a_pixel():
 
 
 def test_tiles_on_its_grid_equal_the_whole():
-    model, frame = trained(), noise(1, 3, 41, 151)
+    model, frame = trained(means=(3,)), noise(1, 3, 41, 181)
     start = 2 * (model.margin // 2 + 1)
-    part = model(frame[..., start - 2 * (model.margin // 2 + 1) : 120])
+    part = model(frame[..., start - 2 * (model.margin // 2 + 1) : 150])
     torch.testing.assert_close(
-        part[..., start : 120 - model.margin - 1], model(frame)[..., start : 120 - model.margin - 1]
+        part[..., start : 150 - model.margin - 1], model(frame)[..., start : 150 - model.margin - 1]
     )

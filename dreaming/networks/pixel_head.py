@@ -1,0 +1,67 @@
+"""Colours made pixel by pixel at full resolution, with steps as sharp as the painter's."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+RATE = 3e-3
+"""Learning rate of a fit to single pixels at its start."""
+
+
+class PixelHead(nn.Module):
+    """A small network that sees one pixel: its features, and some of its colours as waves too.
+
+    Flat patches with sharp borders, as posterisation makes them, are steep functions of colour; a network finds those
+    only if its inputs change fast with colour: Tancik et al., "Fourier Features Let Networks Learn High Frequency
+    Functions" (2020), equation 5 with one frequency an octave. Its output begins as zero.
+
+    Args:
+        channels: Of the features.
+        colours: Of those that become waves.
+        width: Channels of its two hidden layers.
+        frequencies: Waves, in half periods over half the range of colours.
+    """
+
+    def __init__(self, *, channels: int, colours: int, width: int, frequencies: Sequence[float]) -> None:
+        super().__init__()
+        self.frequencies = tuple(frequencies)
+        self.enter = nn.Conv2d(channels + 2 * len(self.frequencies) * colours, width, kernel_size=1)
+        self.mix = nn.Conv2d(width, width, kernel_size=1)
+        self.leave = nn.Conv2d(width, 3, kernel_size=1)
+        assert self.leave.bias is not None
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, features: Tensor, colours: Tensor) -> Tensor:
+        """Map features (B, C, H, W) and colours (B, c, H, W) in -1..1 to changes of RGB (B, 3, H, W)."""
+        waves = [wave(math.pi * often * colours) for often in self.frequencies for wave in (torch.sin, torch.cos)]
+        hidden = functional.relu(self.enter(torch.cat((features, *waves), dim=1)))
+        changes: Tensor = self.leave(functional.relu(self.mix(hidden)))
+        return changes
+
+    def fit(self, features: Tensor, colours: Tensor, changes: Tensor, *, steps: int, batch: int = 8192) -> None:
+        """Learn changes of single pixels by Adam on mean absolute differences, the rate falling to zero.
+
+        Args:
+            features: (N, C).
+            colours: (N, c) in -1..1.
+            changes: (N, 3), what is wanted.
+            steps: How many.
+            batch: Pixels a step, drawn with replacement, the same in every run.
+        """
+        draw = torch.Generator().manual_seed(0)
+        optimizer = torch.optim.Adam(self.parameters(), lr=RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        with torch.enable_grad():
+            for _ in range(steps):
+                chosen = torch.randint(len(features), (batch,), generator=draw).to(features.device)
+                seen = (rows[chosen].T[None, :, :, None] for rows in (features, colours))  # (1, channels, batch, 1)
+                loss = functional.l1_loss(self(*seen), changes[chosen].T[None, :, :, None])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        optimizer.zero_grad()

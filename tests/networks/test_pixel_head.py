@@ -1,0 +1,45 @@
+import torch
+
+from dreaming.networks.pixel_head import PixelHead
+
+
+def head(**options):
+    torch.manual_seed(0)
+    return PixelHead(**{"channels": 4, "colours": 1, "width": 16, "frequencies": (4, 8)} | options)
+
+
+def rows(count=500):
+    draw = torch.Generator().manual_seed(1)
+    return torch.rand(count, 4, generator=draw) * 2 - 1, torch.rand(count, 1, generator=draw) * 2 - 1
+
+
+def test_it_begins_with_no_change():
+    assert (head()(torch.rand(2, 4, 5, 6), torch.rand(2, 1, 5, 6)) == 0).all()
+
+
+def test_a_pixel_depends_on_itself_alone():
+    model, (features, colours) = head(), rows(12)
+    torch.nn.init.normal_(model.leave.weight)
+    whole = model(features.T.reshape(1, 4, 3, 4), colours.T.reshape(1, 1, 3, 4))
+    alone = model(features[5].view(1, 4, 1, 1), colours[5].view(1, 1, 1, 1))
+    torch.testing.assert_close(whole[..., 1, 1], alone[..., 0, 0])
+
+
+def test_waves_let_it_learn_stripes_of_colour():
+    features, colours = rows()
+    stripes = torch.sign(torch.sin(8 * torch.pi * colours)).expand(-1, 3)
+    left = []
+    for frequencies in ((4, 8), ()):
+        model = head(frequencies=frequencies)
+        model.fit(features, colours, stripes, steps=150, batch=500)
+        made = model(features.T[None, :, :, None], colours.T[None, :, :, None])[0, :, :, 0].T
+        left.append((made - stripes).abs().mean())
+    assert left[0] < 0.3 * left[1]
+
+
+def test_a_fit_is_the_same_every_time_and_leaves_no_gradient():
+    models = [head(), head()]
+    for model in models:
+        model.fit(*rows(), torch.ones(500, 3), steps=3, batch=100)
+        assert all(parameter.grad is None for parameter in model.parameters())
+    torch.testing.assert_close(dict(models[0].state_dict()), dict(models[1].state_dict()), atol=0, rtol=0)
