@@ -116,7 +116,7 @@ def modules() -> tuple[Original, Ours, Ours]:
     made = []
     for generator, weights, lr in (
         (StyleGenerator, WEIGHTS, 4e-4),
-        (FastGenerator, {"pixel": 4.0, "structure": 1.0}, 2e-3),
+        (FastGenerator, {"pixel": 4.0, "structure": 1.0}, 1e-3),
     ):
         torch.manual_seed(0)
         module = StyleModule(

@@ -257,3 +257,17 @@ def test_a_disk_that_is_full(disc_clip, tmp_path, tiny):
             if subprocess.run(["umount", str(disk)], capture_output=True).returncode == 0:
                 break
             time.sleep(0.2)
+
+
+def test_a_key_may_take_the_value_of_another(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    arguments = [
+        f"clip={drawing.path}",
+        *tiny(),
+        "stages=[mask]",
+        "model.unet.folds=2",
+        "model.unet.lucid=${data.lucid}",
+    ]
+    assert run("dreaming", *arguments, "data.lucid.count=1").code == 0
+    best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
+    assert best["identity"]["recipe"]["lucid"]["count"] == 1
