@@ -62,6 +62,11 @@ class GaussGuide(Guide):
                 raise ConfigError(f"guide.gauss.{name}", found=found, expected=expected, mend="correct it")
 
     @property
+    def of_masks(self) -> bool:
+        """Points lie on the layer, which its masks cut out."""
+        return True
+
+    @property
     def channels(self) -> int:
         """Red, green and blue."""
         return 3

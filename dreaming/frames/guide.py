@@ -39,6 +39,11 @@ class Guide(ABC):
         """First of three channels that are a painted picture of the frame, from which strokes may be copied."""
         return None
 
+    @property
+    def of_masks(self) -> bool:
+        """Whether it is drawn from the layer's masks, which then are made first."""
+        return False
+
     @abstractmethod
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order, each the same whatever else is asked for, holding few at a time."""

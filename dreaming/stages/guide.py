@@ -29,13 +29,18 @@ class GuideStage(Stage):
     """
 
     name: ClassVar[str] = "guide"
-    reads: ClassVar[tuple[str, ...]] = ("extract", "mask")
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     available: Mapping[str, Guide] = field(metadata=NO_EFFECT)
     guides: Sequence[str] = field(default=(), metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         self.chosen = choose(self.available, self.guides)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Masks are made first where a chosen guide is drawn from them."""
+        return (*self.reads, "mask") if any(guide.of_masks for guide in self.chosen.values()) else self.reads
 
     def skips(self, clip: Clip) -> str | None:
         """Guides are drawn for layers, and only those that were chosen."""

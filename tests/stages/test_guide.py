@@ -5,8 +5,11 @@ import pytest
 
 from dreaming.errors import ConfigError
 from dreaming.frames.edge_guide import EdgeGuide
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.gauss_guide import GaussGuide
 from dreaming.frames.guide import Guide
 from dreaming.frames.guide_folder import GuideFolder, GuideStack
+from dreaming.frames.layer_masks import LayerMasks
 from dreaming.frames.position_guide import PositionGuide
 from dreaming.stages.base import Shard
 from dreaming.stages.guide import GuideStage
@@ -70,3 +73,10 @@ def test_it_is_skipped_where_nothing_is_to_be_drawn_and_refuses_what_is_no_guide
     assert GuideStage(GUIDES, ["five"]).skips(disc_clip("clip").clip) is None
     with pytest.raises(ConfigError, match=r"stage\.guide\.guides"):
         GuideStage(GUIDES, ["gaus"])
+
+
+def test_masks_are_made_first_only_for_guides_drawn_from_them():
+    gauss = GaussGuide(DisFlow(), LayerMasks(["a"]))
+    known = {"gauss": gauss, "position": PositionGuide()}
+    assert GuideStage(known, ["position"]).inputs == ("extract",)
+    assert GuideStage(known, ["position", "gauss"]).inputs == ("extract", "mask")
