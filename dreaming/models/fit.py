@@ -147,7 +147,7 @@ def fit(
         validate: Whether they include validation batches.
         identity: Plain data that the checkpoint keeps and that must be the same to continue.
         title: Shown on the progress bar.
-        max_steps: Instead of the budget's.
+        max_steps: Instead of the budget's, and without its limit of time.
         alone: Whether it speaks for its run; a fold does not, and logs to its CSV file only.
         turn: Place among the fits of one training, from 0, and their number.
         unseen_curve: Monitored value by step that folds measured for this fit; logged as its own.
@@ -163,7 +163,9 @@ def fit(
     lightning.seed_everything(workbench.seed, verbose=False)
     steps = max_steps or recipe.budget.max_steps
     model = module()
-    timer = Timer(None if recipe.budget.max_time is None else timedelta(seconds=recipe.budget.max_time), verbose=False)
+    # Steps that folds found best are all done: on a machine that is busy just then they take longer than they did.
+    limit = recipe.budget.max_time if max_steps is None else None
+    timer = Timer(None if limit is None else timedelta(seconds=limit), verbose=False)
     curve = Curve(recipe.monitor)
     keep = ModelCheckpoint(
         folder / "checkpoints",

@@ -101,6 +101,10 @@ def test_a_fit_ends_when_its_time_is_over(tmp_path):
     assert 0 < outcome.steps < 100_000
 
 
+def test_steps_that_folds_found_are_done_however_long_they_take(tmp_path):
+    assert run(tmp_path, recipe(max_time=0.1), validate=False, max_steps=30, delay=0.02).steps == 30
+
+
 def test_the_learning_rate_falls_to_its_floor_by_the_last_step(tmp_path):
     rates = []
 
