@@ -37,9 +37,9 @@ def frames(clip, masker="background"):
     return {path.name: path.read_bytes() for path in (clip / "masks" / masker).glob("*.png")}
 
 
-def mask(clip, *more):
+def mask(clip, *more, **options):
     """Mask a clip; a masker that computes whole runs, so that shares have to agree on them."""
-    return program("-m", "dreaming", f"clip={clip}", "stages=[mask]", "masker=background", *COMMON, *more)
+    return program("-m", "dreaming", f"clip={clip}", "stages=[mask]", "masker=background", *COMMON, *more, **options)
 
 
 @pytest.mark.slow
