@@ -34,7 +34,7 @@ def test_two_processes_train_and_predict_as_one(disc_clip):
             # The other loss is no mean over samples, so that halves of a batch have another one than the whole.
             "model.unet.module.loss_weights={bce:1.0}",
         )  # fmt: skip
-        command = [sys.executable, "-m", "dreaming", f"clip={clip}", "stages=[mask]", *trainer, *small]
+        command = [sys.executable, "-m", "dreaming", f"clip={clip}", "stages=[mask]", "masker=unet", *trainer, *small]
         subprocess.run(command, cwd=ROOT, check=True, timeout=500)
         best = read_best(clip / "runs" / "unet" / "best.json")
         weights[name] = torch.load(best.weights, weights_only=True)["state_dict"]
