@@ -41,7 +41,7 @@ def test_two_processes_train_and_predict_as_one(disc_clip):
         masks[name] = {path.name: cv2.imread(str(path), 0) for path in (clip / "masks" / "unet").glob("*.png")}
     for key, value in weights["one"].items():
         # Adam makes much of what rounding leaves; of another batch it would make steps of the learning rate, 0.004.
-        np.testing.assert_allclose(weights["two"][key], value, rtol=0, atol=1e-3, err_msg=key)
+        np.testing.assert_allclose(weights["two"][key], value, rtol=0, atol=2e-3, err_msg=key)
     assert masks["two"].keys() == masks["one"].keys()
     assert len(masks["two"]) == 8
     for name, picture in masks["one"].items():
