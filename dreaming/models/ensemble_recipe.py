@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Form:
     """One way to make one mask of several.
 
     Attributes:
-        network: Makes the network: ``network(in_channels=...)``.
+        network: Makes the network: ``network(in_channels=..., trust=...)``.
         lr: Learning rate.
         max_steps: Training steps; 0 where there is nothing to learn.
     """
@@ -71,6 +72,7 @@ class EnsembleRecipe(Recipe):
     Attributes:
         source: What it learns from.
         forms: The forms by name.
+        trust: Weights of the maskers that the forms begin with, by name; 1 for those not named.
         form: The form or masker to use; ``auto`` for the best of ``candidates`` and of all maskers alone.
         candidates: Forms that are tried, the most trusted first.
         tolerance: A candidate is given up for one more trusted that is behind by less than this many standard errors
@@ -79,6 +81,7 @@ class EnsembleRecipe(Recipe):
 
     source: StackSource = field(kw_only=True)
     forms: Mapping[str, Form] = field(kw_only=True)
+    trust: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     form: str = field(default=AUTO, kw_only=True)
     candidates: Sequence[str] = field(default=(), kw_only=True)
     tolerance: float = field(default=0.5, kw_only=True)
@@ -93,6 +96,10 @@ class EnsembleRecipe(Recipe):
                     expected=f"{AUTO} or one of {', '.join(known)}",
                     mend="correct it",
                 )
+        for name, weight in self.trust.items():
+            if weight <= 0:
+                key = f"model.{self.name}.trust.{name}"
+                raise ConfigError(key, found=str(weight), expected="a weight above 0", mend="or leave the masker out")
         if not self.source.names:
             raise ConfigError(f"model.{self.name}.source", found="no masker", expected="at least one", mend="name some")
 
@@ -219,7 +226,8 @@ class EnsembleRecipe(Recipe):
         """A form's module, as it is before any training."""
         form = self.forms[name]
         channels = 3 + len(self.source.names) + 1
-        module = self.module(network=form.network, lr=form.lr, statistics=NEUTRAL, evidence=channels - 3)
+        network = partial(form.network, trust=[self.trust.get(name, 1.0) for name in self.source.names])
+        module = self.module(network=network, lr=form.lr, statistics=NEUTRAL, evidence=channels - 3)
         assert isinstance(module, SegmentationModule)
         return module
 

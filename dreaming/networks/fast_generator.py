@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.networks.colour_map import ColourMap, edge_preserving_mean
+from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, reach, sampling_step
 from dreaming.networks.pixel_head import PixelHead
 
 PIXELS = 2**19
@@ -60,12 +60,8 @@ class FastGenerator(nn.Module):
         pixel_width: Channels of the network at full resolution.
         frequencies: Of the waves of colours it sees, in half periods over half the range of colours.
         pixel_steps: Training steps of that network alone, on single pixels, when the generator is warm-started.
-
-    Attributes:
-        multiple: Tiles that start at multiples of this many pixels see the same blocks as the whole frame.
     """
 
-    multiple = 2
     warm: Tensor
 
     def __init__(
@@ -101,10 +97,15 @@ class FastGenerator(nn.Module):
         self.register_buffer("warm", torch.zeros(()))
 
     @property
+    def multiple(self) -> int:
+        """Tiles that start at multiples of this many pixels see the same blocks as the whole frame."""
+        return max(2, self.colours.multiple, *map(sampling_step, self.means))
+
+    @property
     def margin(self) -> int:
         """Radius of the receptive field in pixels: nothing farther away changes an output pixel."""
         blocks = sum(block.look.dilation[0] for block in self.blocks if isinstance(block, DilatedBlock))
-        return 2 * (2 + blocks) + 1 + self.colours.margin + 2 * sum(self.means)
+        return 2 * (2 + blocks) + 1 + self.colours.margin + sum(map(reach, self.means))
 
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
         """Fit the colour map to painted pictures, as ``ColourMap.fit`` takes them, then the colours of single pixels.

@@ -5,6 +5,7 @@ the nearest hand mask (1, see ``data.mask_stack``), and return logits; a picture
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -33,14 +34,21 @@ class Mixer(nn.Module):
 
     Args:
         in_channels: Channels of the picture.
+        trust: Weight that each masker begins with; None: all alike. Where nothing is learnt it stays so.
     """
 
     margin, multiple, residue = 0, 1, 0
+    share: Tensor
 
-    def __init__(self, *, in_channels: int) -> None:
+    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None) -> None:
         super().__init__()
         self.maskers = in_channels - FRAME - GAP
         assert self.maskers >= 1, "a mixer needs something to mix"
+        weights = torch.ones(self.maskers) if trust is None else torch.as_tensor(trust, dtype=torch.float32)
+        assert weights.shape == (self.maskers,), "each masker has its weight"
+        assert (weights > 0).all(), "a masker of no weight is better left out"
+        # Known from the config, so no part of what is learnt.
+        self.register_buffer("share", (weights / weights.sum())[:, None, None], persistent=False)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W); its ``places`` are of no use here."""
@@ -52,15 +60,15 @@ class Mixer(nn.Module):
 
 
 class Mean(Mixer):
-    """The mean of the probabilities; nothing is learnt."""
+    """The weighted mean of the probabilities; nothing is learnt."""
 
     def mix(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
-        return logits_of(probabilities(image).mean(dim=1, keepdim=True))
+        return logits_of((self.share * probabilities(image)).sum(dim=1, keepdim=True))
 
 
 class Vote(Mixer):
-    """As many maskers as say so; where they are divided evenly, the mean decides; nothing is learnt."""
+    """As many maskers as say so, whatever their weight; where they are divided evenly, the plain mean decides."""
 
     def mix(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
@@ -72,15 +80,16 @@ class Vote(Mixer):
 
 
 class Convolution(Mixer):
-    """One k x k convolution of the maskers' logits; with 1 x 1 it is logistic regression. It begins as their mean.
+    """One k x k convolution of the maskers' logits, at first their weighted mean; with 1 x 1 logistic regression.
 
     Args:
         in_channels: Channels of the picture.
+        trust: Weight that each masker begins with; None: all alike.
         kernel_size: Its side in pixels, odd.
     """
 
-    def __init__(self, *, in_channels: int, kernel_size: int = 1) -> None:
-        super().__init__(in_channels=in_channels)
+    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None, kernel_size: int = 1) -> None:
+        super().__init__(in_channels=in_channels, trust=trust)
         self.layer = nn.Conv2d(
             self.maskers,
             1,
@@ -91,7 +100,7 @@ class Convolution(Mixer):
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]
         with torch.no_grad():
-            self.layer.weight[:, :, kernel_size // 2, kernel_size // 2] = 1 / self.maskers
+            self.layer.weight[0, :, kernel_size // 2, kernel_size // 2] = self.share[:, 0, 0]
 
     def mix(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
@@ -104,12 +113,15 @@ class UNetMixer(Mixer):
 
     Args:
         in_channels: Channels of the picture.
+        trust: Of no use to it: it begins with random weights.
         depth: How often the map is halved.
         width: Channels of the first level.
     """
 
-    def __init__(self, *, in_channels: int, depth: int = 3, width: int = 4) -> None:
-        super().__init__(in_channels=in_channels)
+    def __init__(
+        self, *, in_channels: int, trust: Sequence[float] | None = None, depth: int = 3, width: int = 4
+    ) -> None:
+        super().__init__(in_channels=in_channels, trust=trust)
         self.network = UNet(in_channels=self.maskers, depth=depth, width=width, positional_encoding="none")
         self.multiple = self.network.multiple
 
@@ -122,19 +134,21 @@ class UNetMixer(Mixer):
 class Gated(Mixer):
     """Each pixel trusts each masker as far as it looks reliable there: a softmax gate over the maskers' logits.
 
-    For masker m with logit l_m and features f_m the gate is g = softmax_m(b_m + w . f_m + v_m . f), the result
-    scale sum_m g_m l_m + shift: a convex combination, sharpened. Features of a masker: how sure it is, how far it is
-    from the others here and around, how rough its own map is around, how steep the frame is where its map is steep.
-    Features of all: how much the maskers disagree around, the distance to the nearest hand mask. A dozen weights, all 0
-    at the start, so that it begins as the mean and a little weight decay keeps it near where few masks say little.
+    For masker m with logit l_m, weight t_m and features f_m the gate is
+    g = softmax_m(log t_m + b_m + w . f_m + v_m . f), the result scale sum_m g_m l_m + shift: a convex combination,
+    sharpened. Features of a masker: how sure it is, how far it is from the others here and around, how rough its own
+    map is around, how steep the frame is where its map is steep. Features of all: how much the maskers disagree around,
+    the distance to the nearest hand mask. A dozen parameters, all 0 at the start, so that it begins as the weighted
+    mean, and a little weight decay keeps it near where few masks say little.
 
     Args:
         in_channels: Channels of the picture.
+        trust: Weight that each masker begins with; None: all alike.
         reach: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
     """
 
-    def __init__(self, *, in_channels: int, reach: int = 5) -> None:
-        super().__init__(in_channels=in_channels)
+    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None, reach: int = 5) -> None:
+        super().__init__(in_channels=in_channels, trust=trust)
         self.reach = reach
         self.trust = nn.Parameter(torch.zeros(self.maskers))
         self.shared = nn.Parameter(torch.zeros(5))
@@ -146,8 +160,8 @@ class Gated(Mixer):
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
         probability = probabilities(image)
         logits = logits_of(probability)
-        score = self.trust[:, None, None] + self._of_each(image, probability, logits) + self._of_all(image, probability)
-        gate = score.softmax(dim=1)
+        prior = self.share.log() + self.trust[:, None, None]
+        gate = (prior + self._of_each(image, probability, logits) + self._of_all(image, probability)).softmax(dim=1)
         return self.scale.exp() * (gate * logits).sum(dim=1, keepdim=True) + self.shift
 
     def _of_each(self, image: Tensor, probability: Tensor, logits: Tensor) -> Tensor:

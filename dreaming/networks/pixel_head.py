@@ -37,10 +37,20 @@ class PixelHead(nn.Module):
 
     def forward(self, features: Tensor, colours: Tensor) -> Tensor:
         """Map features (B, C, H, W) and colours (B, c, H, W) in -1..1 to changes of RGB (B, 3, H, W)."""
-        waves = [wave(math.pi * often * colours) for often in self.frequencies for wave in (torch.sin, torch.cos)]
-        hidden = functional.relu(self.enter(torch.cat((features, *waves), dim=1)))
+        hidden = functional.relu(self.enter(torch.cat((features, *self._waves(colours)), dim=1)))
         changes: Tensor = self.leave(functional.relu(self.mix(hidden)))
         return changes
+
+    def _waves(self, colours: Tensor) -> list[Tensor]:
+        """Sine and cosine of each frequency, (B, c, H, W) each; of twice the last one by doubling angles."""
+        waves: list[Tensor] = []
+        for last, often in zip((0.0, *self.frequencies), self.frequencies, strict=False):
+            if often == 2 * last:
+                sine, cosine = waves[-2:]
+                waves += [2 * sine * cosine, 1 - 2 * sine * sine]
+            else:
+                waves += [torch.sin(math.pi * often * colours), torch.cos(math.pi * often * colours)]
+        return waves
 
     def fit(self, features: Tensor, colours: Tensor, changes: Tensor, *, steps: int, batch: int = 8192) -> None:
         """Learn changes of single pixels by Adam on mean absolute differences, the rate falling to zero.

@@ -82,6 +82,16 @@ def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
     assert best.weights.exists()
 
 
+def test_a_masker_without_weight_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.ensemble\.trust\.wrong: found 0"):
+        recipe(trust={"wrong": 0})
+
+
+def test_forms_begin_with_the_weights_given():
+    made = recipe(trust={"right": 3.0}).build("mean")
+    torch.testing.assert_close(made.network.share.flatten(), torch.tensor([0.75, 0.25]))
+
+
 def test_what_is_no_form_is_refused():
     with pytest.raises(ConfigError, match=r"model\.ensemble\.candidates: found no form 'gatd'"):
         recipe(candidates=["gatd"])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, mean
+from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, mean, reach, sampling_step
 
 
 def noise(*shape, seed=0):
@@ -69,6 +69,36 @@ def test_edges_stay_and_grain_goes():
     assert smooth[..., 8:22, 4:12].std() < 0.4 * image[..., 8:22, 4:12].std()
     assert (smooth[..., 20] - smooth[..., 19]).mean() > 1.5
     assert (mean(image, 3)[..., 20] - mean(image, 3)[..., 19]).mean() < 0.5
+
+
+def test_cells_grow_with_the_squares():
+    assert [sampling_step(radius) for radius in (0, 1, 4, 7, 8, 15, 16, 40)] == [1, 1, 1, 1, 2, 2, 4, 8]
+
+
+@pytest.mark.parametrize("radius", [8, 16, 19])
+def test_coarse_coefficients_change_next_to_nothing(radius):
+    image = torch.where(torch.arange(91) < 40, -0.6, 0.7).expand(1, 3, 75, 91) + 0.1 * noise(1, 3, 75, 91)
+    around = mean(image, radius)
+    variance = (mean(image**2, radius) - around**2).mean(dim=1, keepdim=True)
+    kept = variance / (variance + 0.02)
+    plain = mean(kept, radius) * image + mean((1 - kept) * around, radius)
+    # Where the last cell is not full its pixels count more.
+    inner = (..., slice(0, 75 - radius), slice(0, 91 - radius))
+    error = (edge_preserving_mean(image, radius, 0.02) - plain)[inner].abs()
+    assert error.max() < 0.06
+    assert error.mean() < 0.005
+
+
+@pytest.mark.parametrize("radius", [3, 8, 19])
+def test_an_edge_preserving_mean_sees_no_farther_than_it_says(radius):
+    far = 4 * reach(radius)
+    image = noise(1, 1, 8, far)
+    for place in range(far // 2, far // 2 + 8):
+        other = image.clone()
+        other[..., place + reach(radius) + 1 :] = 0
+        other[..., : place - reach(radius)] = 0
+        seen = [edge_preserving_mean(picture, radius, 0.02)[..., place] for picture in (image, other)]
+        torch.testing.assert_close(seen[0], seen[1], atol=1e-5, rtol=0)
 
 
 def test_nothing_beyond_its_margin_changes_a_pixel():

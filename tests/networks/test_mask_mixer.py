@@ -44,6 +44,16 @@ def test_what_learns_begins_as_the_mean_of_logits(mixer):
     assert torch.allclose(mixer(picture(*maps))[0, 0], expected, atol=1e-5)
 
 
+def test_weights_given_are_what_it_begins_with():
+    maps = torch.rand(2, 9, 13, generator=torch.Generator().manual_seed(0))
+    expected = (3 * logits_of(maps)[0] + logits_of(maps)[1]) / 4
+    for mixer in (Convolution(in_channels=6, trust=[6, 2]), Gated(in_channels=6, trust=[3, 1])):
+        assert torch.allclose(mixer(picture(*maps))[0, 0], expected, atol=1e-5)
+        assert "share" not in mixer.state_dict()
+    weighted = Mean(in_channels=6, trust=[3, 1])(picture(*maps)).sigmoid()[0, 0]
+    assert torch.allclose(weighted, ((3 * maps[0] + maps[1]) / 4).clamp(0.01, 0.99), atol=1e-5)
+
+
 def test_the_gate_is_a_convex_combination_before_it_is_sharpened():
     mixer = Gated(in_channels=6)
     with torch.no_grad():

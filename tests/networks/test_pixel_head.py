@@ -37,6 +37,13 @@ def test_waves_let_it_learn_stripes_of_colour():
     assert left[0] < 0.3 * left[1]
 
 
+def test_waves_are_sines_and_cosines_of_each_frequency():
+    colours = rows()[1].T[None, :, :, None]
+    found = torch.stack(head(frequencies=(3, 6, 12, 4))._waves(colours))
+    wanted = [wave(torch.pi * often * colours) for often in (3, 6, 12, 4) for wave in (torch.sin, torch.cos)]
+    torch.testing.assert_close(found, torch.stack(wanted), atol=2e-5, rtol=0)
+
+
 def test_a_fit_is_the_same_every_time_and_leaves_no_gradient():
     models = [head(), head()]
     for model in models:
