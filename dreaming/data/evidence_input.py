@@ -17,6 +17,9 @@ from dreaming.frames.colour_model import lab_of
 from dreaming.frames.flow import consistent, resize_flow, warp
 from dreaming.frames.references import References
 
+MASKS = ("near_mask", "far_mask", "even_blend", "blend")
+"""Channels that are masks in 0..1."""
+
 Versions = NDArray[np.float16]
 """(V, h, w, E), what may be known of one frame, in V versions."""
 
@@ -28,10 +31,12 @@ class EvidenceInput:
     Attributes:
         evidence: How it is gathered.
         channels: Names of the channels; colours are left out, since the network sees the frame.
+        prior: That of them, a mask, which the network corrects instead of finding one from nothing; None: none.
     """
 
     evidence: Evidence
     channels: Sequence[str]
+    prior: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.channels:
@@ -39,6 +44,14 @@ class EvidenceInput:
                 raise ConfigError(
                     "evidence channels", found=name, expected=f"names among {', '.join(CHANNELS)}", mend="correct it"
                 )
+        masks = [name for name in self.channels if name in MASKS]
+        if self.prior is not None and self.prior not in masks:
+            raise ConfigError("evidence prior", found=self.prior, expected=f"one of {masks}", mend="correct it")
+
+    @property
+    def prior_place(self) -> int | None:
+        """Which of the channels is the prior."""
+        return None if self.prior is None else list(self.channels).index(self.prior)
 
     def __len__(self) -> int:
         return len(self.channels)

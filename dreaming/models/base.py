@@ -25,6 +25,9 @@ from dreaming.networks.position import centre, coordinates
 
 Stage: TypeAlias = Literal["train", "val", "test"]
 
+SURE = 0.01
+"""A mask among the evidence is taken for no surer than this far from 0 and 1."""
+
 
 class SegmentationModule(LightningModule):
     """Learns one video's masks from a few of its frames.
@@ -45,6 +48,8 @@ class SegmentationModule(LightningModule):
         channels_last: Lay features out channel by channel in memory; faster on most devices.
         evidence: Channels of evidence that the network is given beside the picture.
         position: Whether it is given each pixel's place, in the way that its ``positional_encoding`` says.
+        prior: Channel of the evidence that is a mask already, in 0..1: the network learns what to add to its logit,
+            and how much that counts; None: none is.
 
     Raises:
         ConfigError: If a loss term has no such name.
@@ -69,8 +74,12 @@ class SegmentationModule(LightningModule):
         channels_last: bool = True,
         evidence: int = 0,
         position: bool = True,
+        prior: int | None = None,
     ) -> None:
         super().__init__()
+        self.prior = prior
+        if prior is not None:
+            self.trust = nn.Parameter(torch.tensor(0.5))
         without_place = {} if position else {"positional_encoding": "none"}
         self.network = network(in_channels=3 + evidence, **without_place)
         self.optimizer, self.lr, self.loss_weights = optimizer, lr, dict(loss_weights)
@@ -110,6 +119,17 @@ class SegmentationModule(LightningModule):
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, 1, H - 2 margin, W - 2 margin) of pictures (B, 3 + E, H, W), RGB in 0..1 and evidence."""
+        logits = self._network_logits(image, places)
+        return logits + self._prior_logits(centre(image[:, 3:], logits))
+
+    def _prior_logits(self, evidence: Tensor) -> Tensor | float:
+        """What the mask in the evidence (B, E, H, W) says, (B, 1, H, W); 0 where there is none."""
+        if self.prior is None:
+            return 0.0
+        return self.trust * evidence[:, self.prior, None].float().clamp(SURE, 1 - SURE).logit()
+
+    def _network_logits(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """What the network says by itself, or adds to the prior."""
         image = torch.cat([(image[:, :3] - self.mean[:, None, None]) / self.deviation[:, None, None], image[:, 3:]], 1)
         logits: Tensor = self.network(image.contiguous(memory_format=self.layout), places)
         return logits.float()
@@ -183,13 +203,15 @@ class SegmentationModule(LightningModule):
             # Training crops come from frames that were averaged over areas; an antialiased resize is that.
             image = F.interpolate(image, size, mode="bilinear", antialias=True)
         if evidence is not None:
+            # The prior is finer than what the network works at, and keeps its outline so.
+            prior = F.interpolate(evidence, (height, width), mode="bilinear", antialias=True)
             image = torch.cat([image, F.interpolate(evidence, size, mode="bilinear", antialias=True)], dim=1)
         logits = self._frame_logits(image)
         if self.flip:
             logits = (logits + self._frame_logits(image.flip(-1), mirror=True).flip(-1)) / 2
         if size != (height, width):
             logits = F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
-        return logits
+        return logits if evidence is None else logits + self._prior_logits(prior)
 
     def _frame_logits(self, image: Tensor, mirror: bool = False) -> Tensor:
         """Logits of whole frames at the network's resolution, in one piece or in tiles."""
@@ -201,7 +223,7 @@ class SegmentationModule(LightningModule):
             places = coordinates(full, frame, start, image.device)
             if mirror:
                 places = places * places.new_tensor([-1.0, 1.0])[:, None, None]
-            logits = self(region(image, start, full), places)
+            logits = self._network_logits(region(image, start, full), places)
             return logits[..., : size[0], : size[1]]
 
         if self.tile is None:

@@ -94,6 +94,7 @@ class SegmentationRecipe(Recipe):
             statistics=statistics,
             evidence=len(self.evidence_input) if self.evidence_input else 0,
             position="position" in self.inputs,
+            prior=self.evidence_input.prior_place if self.evidence_input else None,
         )
 
     def subjects(self, clip: Clip) -> list[str]:

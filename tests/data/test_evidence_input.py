@@ -38,6 +38,14 @@ def test_channels_are_those_that_were_named(clip, references):
         EvidenceInput(INPUT.evidence, ["near_maks"])
 
 
+def test_the_prior_is_a_mask_among_them():
+    assert replace(INPUT, prior="blend").prior_place == 1
+    assert INPUT.prior_place is None
+    for name in ("distance", "far_mask"):
+        with pytest.raises(ConfigError, match=rf"found {name}, expected one of \['near_mask', 'blend'\]"):
+            replace(INPUT, prior=name)
+
+
 def test_hand_masked_frames_get_as_many_versions_as_there_are_simulations(clip, references):
     versions = INPUT.simulated(INPUT.of(clip, references), references.stems)
     assert [each.shape for each in versions] == [(3, 32, 48, 4)] * 3

@@ -193,3 +193,32 @@ def test_evidence_reaches_the_network_beside_the_picture_at_its_resolution():
     logits = make(Where, evidence=2).predict_logits(torch.rand(1, 3, 4, 6), evidence)
     expected = torch.nn.functional.interpolate(evidence[:, 1:], (4, 6), mode="bilinear", antialias=True)
     torch.testing.assert_close(logits, expected)
+
+
+class Silent(torch.nn.Module):
+    """A network without padding that says nothing."""
+
+    margin, multiple, residue = 1, 1, 0
+
+    def __init__(self, in_channels):
+        super().__init__()
+
+    def forward(self, image, places):
+        return 0 * image[:, :1, 1:-1, 1:-1]
+
+
+def test_a_network_corrects_the_mask_that_it_is_given_at_that_masks_resolution():
+    module, evidence = make(Silent, evidence=2, prior=1, short_side=4), torch.rand(1, 2, 24, 36)
+    logits = module.predict_logits(torch.rand(1, 3, 12, 18), evidence)
+    mask = torch.nn.functional.interpolate(evidence[:, 1:], (12, 18), mode="bilinear", antialias=True)
+    torch.testing.assert_close(logits, 0.5 * mask.clamp(0.01, 0.99).logit())
+    crops = module(torch.cat([torch.rand(1, 3, 24, 36), evidence], dim=1))
+    torch.testing.assert_close(crops, 0.5 * evidence[:, 1:, 1:-1, 1:-1].clamp(0.01, 0.99).logit())
+
+
+def test_how_much_that_mask_counts_is_learnt():
+    module, evidence = make(Silent, evidence=1, prior=0), (torch.rand(1, 1, 8, 8) > 0.5).float()
+    batch = {"image": torch.rand(1, 3, 8, 8), "evidence": evidence, "mask": evidence, "places": torch.zeros(1, 2, 8, 8)}
+    module.training_step(batch, 0).backward()
+    assert module.trust.grad < 0
+    assert not hasattr(make(Silent, evidence=1), "trust")
