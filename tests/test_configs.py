@@ -8,6 +8,7 @@ import lightning
 import numpy as np
 import optuna
 import pytest
+import tiny
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
@@ -29,15 +30,8 @@ FILES = sorted(CONF.rglob("*.yaml"))
 EXPERIMENTS = sorted((CONF.parent / "experiments").glob("*.yaml"))
 
 SMALL = (
-    "data.segmentation.crop=32",
-    "data.segmentation.batch_size=2",
-    "data.keyframes.batch_size=4",
-    "data.keyframes.patch=16",
-    "model.unet.module.network.width=2",
-    "model.unet.module.network.depth=2",
-    "model.cnn.module.network.intermediate_channels=2",
-    "generator.network.width=4",
-    "generator.network.pixel_steps=2",
+    *tiny.DATA,
+    *tiny.NETWORKS,
     "model.ensemble.form=gated",
     "model.ensemble.source.maskers.pixels=null",
     "model.ensemble.data.crop=16",

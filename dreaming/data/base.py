@@ -9,6 +9,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Size
 
 
@@ -146,5 +147,16 @@ class SteppedDataModule(LightningDataModule):
         return torch.Generator(device).manual_seed(int(words[0] >> np.uint64(1)))
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """One whole batch an item; drawing one costs less than handing it over from a worker."""
+        """One whole batch an item; drawing one costs less than handing it over from a worker.
+
+        Raises:
+            ConfigError: If there are more devices than samples in a batch.
+        """
+        if self.trainer is not None and self.trainer.world_size > self.batch_size:
+            raise ConfigError(
+                "batch_size",
+                found=f"{self.batch_size} on {self.trainer.world_size} devices",
+                expected="at least one sample for each device",
+                mend="raise data.<name>.batch_size, or set trainer.devices=1",
+            )
         return DataLoader(Draws(self), batch_size=None, sampler=Steps(self, self.steps_per_epoch))

@@ -11,26 +11,34 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dreaming.data.base import SteppedDataModule
-from dreaming.data.patches import HeldOutWindows, PatchSource, Shuffle, StyleSample
+from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource, StyleSample
+from dreaming.data.scales import ScaledDraws, shrink_keyframes, shrink_marks
 from dreaming.errors import ConfigError, KeyframeError, MaskError
 from dreaming.frames.references import Keyframes
 
 log = logging.getLogger(__name__)
 
 SMALLEST_BLOCK = 8  # pixels; a held-out block smaller than SSIM's window would measure its neighbours
+LARGEST_BLOCK = 32  # pixels, where whole frames are learnt from
 
 
 class KeyframesDataModule(SteppedDataModule):
     """Training patches around every masked pixel of the keyframes, and held-out windows.
 
-    Held-out pixels lie inside training patches too, but their stylised colours are masked out of the loss; so nothing
-    is lost around them, and none of them is ever a target.
+    Held-out pixels lie inside training patches too, but their stylised colours are masked out of the loss, and so are
+    those outside the mask; nothing is lost around them, and none of them is ever a target.
 
     Args:
         keyframes: One or more, each with the mask of where the style is to be learnt. A name may come several times,
             each time with other guides; all its versions hold out the same pixels.
-        patch: Height and width of a training patch in pixels.
-        batch_size: Patches a step.
+        patch: Height and width of a training patch in pixels; None for whole keyframes, each once before any comes
+            again, and validation on whole keyframes.
+        batch_size: Patches, or whole keyframes, a step.
+        scales: Shares of the keyframes' height and width at which patches are drawn, by area averaging; taken in turn,
+            a step each, so that one that is named twice has twice the steps.
+        edge_share: Share of the patches that are centred near the edge of a keyframe's mask, beside those that fall
+            there anyway.
+        edge_width: Distance from the mask's outside, in pixels, up to which a pixel is near its edge.
         erosion: Side in pixels of the square by which masks are eroded before centres are drawn; 0 for none.
         holdout: Share of the masked pixels that is held out for validation, in square blocks over all keyframes.
         held_keyframes: Names of keyframes held out as a whole, instead of blocks.
@@ -38,7 +46,7 @@ class KeyframesDataModule(SteppedDataModule):
         seed: Of the order of patches and the choice of blocks.
 
     Raises:
-        ConfigError: If ``holdout`` is not in 0..0.5.
+        ConfigError: If a value is out of its range, or a scale leaves no room for a patch's centre.
         KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
         MaskError: If the eroded mask of a keyframe is empty.
     """
@@ -47,8 +55,11 @@ class KeyframesDataModule(SteppedDataModule):
         self,
         keyframes: Keyframes,
         *,
-        patch: int = 32,
+        patch: int | None = 32,
         batch_size: int = 40,
+        scales: Sequence[float] = (1.0,),
+        edge_share: float = 0.0,
+        edge_width: float = 24.0,
         erosion: int = 7,
         holdout: float = 0.1,
         held_keyframes: Sequence[str] = (),
@@ -58,10 +69,16 @@ class KeyframesDataModule(SteppedDataModule):
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
         self.holdout, self.held_keyframes = holdout, tuple(held_keyframes)
-        if not 0 <= holdout <= 0.5:
-            raise ConfigError(
-                "data.keyframes.holdout", found=str(holdout), expected="a share of 0 to 0.5", mend="change it"
-            )
+        self.scales, self.edge_share, self.edge_width = tuple(scales), edge_share, edge_width
+        for name, value, fits, expected in (
+            ("patch", patch, patch is None or patch >= 1, "1 pixel or more, or null for whole keyframes"),
+            ("scales", list(scales), scales and all(0 < scale <= 1 for scale in scales), "shares above 0, up to 1"),
+            ("edge_share", edge_share, 0 <= edge_share <= 1, "a share of 0 to 1"),
+            ("edge_width", edge_width, edge_width > 0, "a distance above 0 pixels"),
+            ("holdout", holdout, 0 <= holdout <= 0.5, "a share of 0 to 0.5"),
+        ):
+            if not fits:
+                raise ConfigError(f"data.keyframes.{name}", found=str(value), expected=expected, mend="change it")
         centres = self._centres()
         held, side = self._held_out()
         learnable = centres & ~held
@@ -71,12 +88,43 @@ class KeyframesDataModule(SteppedDataModule):
         self.withheld = bool(held.any() and learnable.any())
         if not self.withheld:
             log.warning("No pixels are held out: val/likeness is measured on what is learnt from.")
-            held, side, learnable = keyframes.masks, 2 * patch, centres
+            held, side, learnable = keyframes.masks, 2 * (patch or LARGEST_BLOCK), centres
         self.held = held
-        self.source = PatchSource(keyframes, held)
-        self.windows = HeldOutWindows(self.source, held, side, context=patch // 2, budget=batch_size * patch**2)
-        self.places = np.flatnonzero(learnable)
-        self._own, self._others = (Shuffle(len(self.places), (seed, stream)) for stream in (0, 1))
+        learnt = keyframes.masks & ~held if self.withheld else keyframes.masks
+        self.source = PatchSource(keyframes, learnt, held)
+        self.windows: HeldOutWindows | HeldOutFrames = (
+            HeldOutFrames(self.source, held)
+            if patch is None
+            else HeldOutWindows(self.source, held, side, context=patch // 2, budget=batch_size * patch**2)
+        )
+        edge = self._near_edge() & learnable
+        if edge_share and not edge.any():
+            log.warning("data.keyframes.edge_share has no effect: no keyframe's mask has an edge.")
+        self.draws = {scale: self._draws(scale, learnt, learnable, edge) for scale in dict.fromkeys(self.scales)}
+
+    def _draws(
+        self, scale: float, learnt: NDArray[np.bool_], centres: NDArray[np.bool_], edge: NDArray[np.bool_]
+    ) -> ScaledDraws:
+        source, own = self.source, tuple[int, ...]()
+        if scale != 1:
+            source = PatchSource(shrink_keyframes(self.keyframes, scale), shrink_marks(learnt, scale))
+            centres, edge, own = shrink_marks(centres, scale), shrink_marks(edge, scale), (round(1e6 * scale),)
+        if not centres.any():
+            raise ConfigError(
+                "data.keyframes.scales",
+                found=f"{scale}, at which no pixel lies wholly inside a keyframe's mask",
+                expected="scales at which there is room for one patch centre",
+                mend="leave it out, or paint a larger region",
+            )
+        return ScaledDraws(
+            source,
+            centres,
+            edge,
+            patch=self.patch,
+            batch_size=self.batch_size,
+            edge_share=self.edge_share,
+            seed=(self.seed, *own),
+        )
 
     def _centres(self) -> NDArray[np.bool_]:
         """(K, H, W): where the centre of a training patch may lie."""
@@ -94,6 +142,12 @@ class KeyframesDataModule(SteppedDataModule):
                 )
         return masks.astype(np.bool_)
 
+    def _near_edge(self) -> NDArray[np.bool_]:
+        """(K, H, W): masked pixels near their mask's outside; the frame's border is no edge."""
+        masks = self.keyframes.masks.astype(np.uint8)
+        far = [cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for mask in masks]
+        return self.keyframes.masks & (np.stack(far) <= self.edge_width)
+
     def _held_out(self) -> tuple[NDArray[np.bool_], int]:
         """(K, H, W) pixels that are held out, and the side of the cells they are measured in."""
         masks = self.keyframes.masks
@@ -107,13 +161,14 @@ class KeyframesDataModule(SteppedDataModule):
                     mend="correct the names, or leave it empty to hold out a share of each keyframe",
                 )
             chosen = np.isin(self.keyframes.stems, self.held_keyframes)
-            return masks & chosen[:, None, None], 2 * self.patch
+            return masks & chosen[:, None, None], 2 * (self.patch or LARGEST_BLOCK)
         names = list(dict.fromkeys(self.keyframes.stems))
         version = [names.index(stem) for stem in self.keyframes.stems]
         masks = masks[[version.index(place) for place in range(len(names))]]
         budget = self.holdout * masks.sum()
         # Several small blocks tell more than one large one; larger than a patch they would be hard to fill in.
-        side = int(np.clip(np.sqrt(budget / 4), SMALLEST_BLOCK, max(SMALLEST_BLOCK, self.patch)))
+        largest = max(SMALLEST_BLOCK, self.patch or LARGEST_BLOCK)
+        side = int(np.clip(np.sqrt(budget / 4), SMALLEST_BLOCK, largest))
         return _blocks(masks, side, int(budget // side**2), self.seed)[version], side
 
     def whole(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -131,14 +186,10 @@ class KeyframesDataModule(SteppedDataModule):
             yield pictures[0], pictures[1], torch.from_numpy(mask)[None]
 
     def draw(self, step: int) -> StyleSample:
-        """The batch of one step: every centre once before any comes again."""
-        start = step * self.batch_size
-        drawn = np.concatenate([stream.take(start, self.batch_size) for stream in (self._own, self._others)])
-        centres = np.stack(np.unravel_index(self.places[drawn], self.keyframes.masks.shape), axis=1)
-        frame, styled, held, inside = self.source.gather(torch.from_numpy(centres), self.patch)
-        own = slice(self.batch_size)
-        mask = inside[own] & ~held[own] if self.withheld else inside[own]
-        return {"frame": frame[own], "styled": styled[own], "other": styled[self.batch_size :], "mask": mask}
+        """The batch of one step, at the scale whose turn it is."""
+        rounds, place = divmod(step, len(self.scales))
+        scale = self.scales[place]
+        return self.draws[scale].draw(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
 
     def val_dataloader(self) -> DataLoader[StyleSample]:
         """All held-out windows, in the same order every time."""

@@ -1,4 +1,4 @@
-"""Square patches of keyframes: all their pixels held once, drawn without replacement, cut out in one operation."""
+"""Pieces of keyframes: all their pixels held once, cut out in one operation, drawn without replacement."""
 
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
@@ -13,7 +13,7 @@ from dreaming.frames.references import Keyframes
 
 
 class StyleSample(TypedDict):
-    """A batch of patches.
+    """A batch of patches, or of whole keyframes.
 
     Attributes:
         frame: (B, 3 + c, H, W) in -1..1, the frame and its guides; 0 beyond the frame's border.
@@ -26,6 +26,23 @@ class StyleSample(TypedDict):
     styled: Tensor
     other: NotRequired[Tensor]
     mask: Tensor
+
+
+class Pieces(TypedDict):
+    """What is cut out of the keyframes, as ``PatchSource`` gives it.
+
+    Attributes:
+        frame: (B, 3 + c, H, W) in -1..1, frame and guides; 0 beyond the border, where zero padding puts it in whole
+            frames too.
+        styled: (B, 3, H, W), alike.
+        learnt: (B, 1, H, W) bool, pixels to learn from; False beyond the border.
+        measured: (B, 1, H, W) bool, pixels to measure, alike.
+    """
+
+    frame: Tensor
+    styled: Tensor
+    learnt: Tensor
+    measured: Tensor
 
 
 class Shuffle:
@@ -47,6 +64,8 @@ class Shuffle:
         """Draws ``start`` to ``start + length`` of the stream."""
         places = np.arange(start, start + length)
         drawn = np.empty(length, dtype=np.intp)
+        if not length:
+            return drawn
         for number in range(start // self.count, (start + length - 1) // self.count + 1):
             if number != self._number:
                 self._pass = np.random.default_rng((*self.seed, number)).permutation(self.count)
@@ -57,46 +76,58 @@ class Shuffle:
 
 
 class PatchSource:
-    """All pixels of the keyframes, held once as uint8, and square patches of them.
+    """All pixels of the keyframes, held once as uint8, and pieces of them.
 
     Args:
         keyframes: K frames with guides, and their stylised versions.
-        held: (K, H, W) bool, marked pixels, handed out with each patch.
+        learnt: (K, H, W) bool, pixels to learn from.
+        measured: (K, H, W) bool, pixels to measure; None for none.
     """
 
-    def __init__(self, keyframes: Keyframes, held: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, keyframes: Keyframes, learnt: NDArray[np.bool_], measured: NDArray[np.bool_] | None = None
+    ) -> None:
         self.count, self.height, self.width, self.channels = keyframes.sources.shape
-        stacked = np.concatenate((keyframes.sources, keyframes.styled, held[..., None].view(np.uint8)), axis=-1)
-        self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 4))
+        marks = np.stack((learnt, np.zeros_like(learnt) if measured is None else measured), axis=-1).view(np.uint8)
+        stacked = np.concatenate((keyframes.sources, keyframes.styled, marks), axis=-1)
+        self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 5))
 
-    def gather(self, centres: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cut out all patches of a batch in one indexing operation.
+    def gather(self, centres: Tensor, size: int) -> Pieces:
+        """Cut out all square patches of a batch in one indexing operation.
 
         Args:
             centres: (B, 3) int64: keyframe, y, x. A patch of even size reaches one pixel less far down and right.
             size: Height and width in pixels.
-
-        Returns:
-            Frame with guides (B, 3 + c, size, size) and styled (B, 3, size, size), both in -1..1 and 0 beyond the
-            border, where zero padding puts it in whole frames too; held, and inside the frame, both
-            (B, 1, size, size) bool.
         """
         offsets = torch.arange(size) - size // 2
         y, x = (centres[:, axis, None] + offsets for axis in (1, 2))  # (B, size) each
         inside = ((y >= 0) & (y < self.height))[:, :, None] & ((x >= 0) & (x < self.width))[:, None, :]
         y, x = y.clamp(0, self.height - 1), x.clamp(0, self.width - 1)
         places = (centres[:, :1] * self.height + y)[:, :, None] * self.width + x[:, None, :]  # (B, size, size)
-        patches = self._pixels[places].permute(0, 3, 1, 2)  # (B, 3 + c + 3 + 1, size, size)
-        inside = inside[:, None]
-        values = (patches[:, :-1].float() / 127.5 - 1) * inside
-        return values[:, : self.channels], values[:, self.channels :], patches[:, -1:].bool() & inside, inside
+        pieces = self._pieces(self._pixels[places])
+        return Pieces(**{name: values * inside[:, None] for name, values in pieces.items()})  # type: ignore[typeddict-item]
+
+    def whole(self, places: Tensor) -> Pieces:
+        """Whole keyframes, by their places (B,) among all."""
+        return self._pieces(self._pixels.view(self.count, self.height, self.width, -1)[places])
+
+    def _pieces(self, pixels: Tensor) -> Pieces:
+        """(B, H, W, C) uint8 as what it means."""
+        pixels = pixels.permute(0, 3, 1, 2)
+        values = pixels[:, :-2].float() / 127.5 - 1
+        return {
+            "frame": values[:, : self.channels],
+            "styled": values[:, self.channels :],
+            "learnt": pixels[:, -2:-1].bool(),
+            "measured": pixels[:, -1:].bool(),
+        }
 
 
 class HeldOutWindows(Dataset[StyleSample]):
     """Batches of windows around held-out pixels, each with context that is not measured.
 
     Args:
-        source: The pixels, marked where held out.
+        source: The pixels, marked where they are to be measured.
         held: (K, H, W) bool, what is held out.
         side: Height and width in pixels of the cells that ``held`` is measured in.
         context: Pixels on each side of a cell.
@@ -114,10 +145,30 @@ class HeldOutWindows(Dataset[StyleSample]):
     def __getitem__(self, number: int) -> StyleSample:
         size = self.side + 2 * self.context
         chosen = self.centres[number * self.at_once : (number + 1) * self.at_once]
-        frame, styled, held, _ = self.source.gather(chosen, size)
+        found = self.source.gather(chosen, size)
         cell = torch.zeros(size, dtype=torch.bool)
         cell[self.context : self.context + self.side] = True
-        return {"frame": frame, "styled": styled, "mask": held & cell & cell[:, None]}
+        return {"frame": found["frame"], "styled": found["styled"], "mask": found["measured"] & cell & cell[:, None]}
+
+
+class HeldOutFrames(Dataset[StyleSample]):
+    """Whole keyframes with held-out pixels, one at a time; only those pixels are measured.
+
+    Args:
+        source: The pixels, marked where they are to be measured.
+        held: (K, H, W) bool, what is held out.
+    """
+
+    def __init__(self, source: PatchSource, held: NDArray[np.bool_]) -> None:
+        self.source = source
+        self.places = torch.from_numpy(np.flatnonzero(held.any(axis=(1, 2))))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, number: int) -> StyleSample:
+        found = self.source.whole(self.places[number : number + 1])
+        return {"frame": found["frame"], "styled": found["styled"], "mask": found["measured"]}
 
 
 def _cells(held: NDArray[np.bool_], side: int) -> NDArray[np.int64]:

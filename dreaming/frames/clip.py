@@ -10,10 +10,11 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from dreaming.errors import ClipError, FrameError, KeyframeError, MaskError
+from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.frames.arrays import Mask, Size
 from dreaming.frames.clip_settings import ClipSettings, Layer
 from dreaming.frames.folder import FrameFolder, natural_key
+from dreaming.frames.keyframe_folder import KeyframeFolder
 from dreaming.frames.manifest import Manifest, fingerprint, fingerprint_files
 from dreaming.frames.references import SUBJECT, Keyframes, References
 from dreaming.frames.split import MaskLayout, Protocol, Split, write_split
@@ -210,37 +211,8 @@ class Clip:
             KeyframeError: If a keyframe has no frame of its name, its mask is empty, or there are none.
             SizeError: If a keyframe has another size than its frame.
         """
-        folder, masks = self.keyframe_folder(layer), self.keyframe_masks(layer)
-        if not len(folder):
-            raise KeyframeError(
-                folder.path,
-                found="no pictures",
-                expected="at least one stylised frame, named like its frame",
-                mend="put one there or remove the folder",
-            )
-        for stem, path in [*folder.files.items(), *masks.files.items()]:
-            if stem not in self.frames or (path.parent == masks.path and stem not in folder):
-                raise KeyframeError(
-                    path,
-                    found=f"no {'keyframe' if stem in self.frames else 'frame'} named {stem}",
-                    expected="a picture named like the frame it belongs to",
-                    mend="rename it or add the other",
-                )
-        for stem in masks.stems:
-            if not masks.read_mask(stem, self.size).any():
-                raise KeyframeError(
-                    masks.files[stem],
-                    found="a mask without any foreground",
-                    expected="white where the keyframe is painted",
-                    mend="paint it again, or remove it to learn from the whole keyframe",
-                )
-        whole, sources = np.ones(self.size, bool), frames or self.frames
-        return Keyframes(
-            tuple(folder.stems),
-            sources=np.stack([sources.read(stem, self.size) for stem in folder.stems]),
-            styled=np.stack([folder.read(stem, self.size) for stem in folder.stems]),
-            masks=np.stack([masks.read_mask(stem, self.size) if stem in masks else whole for stem in folder.stems]),
-        )
+        folder = KeyframeFolder(self.keyframe_folder(layer), self.keyframe_masks(layer))
+        return folder.read(self.frames, frames or self.frames, self.size)
 
     # -- what dreaming makes
 

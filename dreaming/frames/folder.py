@@ -99,6 +99,24 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     return image
 
 
+def decode_opacity(path: Path) -> Probability | None:
+    """Opacity of a picture, (H, W) in 0..1, from its alpha channel or its palette's; None where it has none."""
+    if path.suffix.lower() in (".jpg", ".jpeg") or _is_grey_png(path):
+        return None
+    image = decode(path, cv2.IMREAD_UNCHANGED)
+    if image.ndim == 2 or image.shape[2] != 4:
+        return None
+    full = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
+    return image[..., 3].astype(np.float32) / np.float32(full)
+
+
+def _is_grey_png(path: Path) -> bool:
+    """Whether a file is like the masks that dreaming makes, which are told by their header to be read only once."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head.startswith(b"\x89PNG") and head[25:] == b"\0"  # the header's colour type
+
+
 def is_cut_off_jpeg(data: bytes) -> bool:
     """Whether a JPEG ends before its picture does; older OpenCV fills the missing half with grey.
 
@@ -206,7 +224,7 @@ class FrameFolder:
         return image
 
     def read_probability(self, stem: str, size: Size | None = None) -> Probability:
-        """One mask file as values (H, W) in 0..1: the brightest colour channel, painted or grey alike.
+        """One mask file as values (H, W) in 0..1: the brightest colour channel times opacity, painted or grey alike.
 
         Raises:
             FrameError: If it is absent or unreadable.
@@ -215,7 +233,9 @@ class FrameFolder:
         values = self._decode(stem, cv2.IMREAD_COLOR).max(axis=2)
         if size is not None and values.shape != size:
             raise SizeError(self.files[stem], found=values.shape, expected=size, mend="paint it at the frames' size")
-        return values.astype(np.float32) / 255.0
+        probability = values.astype(np.float32) / 255.0
+        opacity = decode_opacity(self.files[stem])
+        return probability if opacity is None else probability * opacity
 
     def read_mask(self, stem: str, size: Size | None = None) -> Mask:
         """One mask file as booleans (H, W): foreground where brighter than half."""

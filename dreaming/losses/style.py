@@ -10,6 +10,9 @@ from torch.nn import functional
 FeatureMaps: TypeAlias = Sequence[Tensor]
 """Outputs of several layers, each (B, C, H, W) with C, H, W of its own."""
 
+STRUCTURE_SIDE = 11
+"""Height and width in pixels of the window in which structure is compared, as in Wang et al. 2004."""
+
 
 def pixel_loss(generated: Tensor, styled: Tensor) -> Tensor:
     """Mean absolute difference of two images (B, 3, H, W) in -1..1."""
@@ -63,7 +66,7 @@ def feature_matching(generated: FeatureMaps, styled: FeatureMaps) -> Tensor:
     return torch.stack([functional.l1_loss(a, b) for a, b in zip(generated, styled, strict=True)]).mean()
 
 
-def similarity(one: Tensor, other: Tensor, *, side: int = 11, sigma: float = 1.5) -> Tensor:
+def similarity(one: Tensor, other: Tensor, *, side: int = STRUCTURE_SIDE, sigma: float = 1.5) -> Tensor:
     """Structural similarity around each pixel (Wang et al. 2004, equation 13), as ``metrics.likeness.ssim`` means it.
 
     In float32 whatever the autocast: variances are small differences of squares. Windows that reach over the border are

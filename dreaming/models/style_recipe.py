@@ -1,7 +1,8 @@
 """How a style is trained on a layer's keyframes."""
 
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback
 
+from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.guide import Guide
 from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
-from dreaming.frames.manifest import describe, fingerprint
+from dreaming.frames.layer_region import LayerRegion
+from dreaming.frames.manifest import NO_EFFECT, describe, fingerprint
+from dreaming.frames.references import Keyframes
+from dreaming.losses.style import STRUCTURE_SIDE
 from dreaming.models import runs
 from dreaming.models.fit import Recipe, Workbench, fit
 from dreaming.models.outcome import Outcome
@@ -32,10 +37,30 @@ class StyleRecipe(Recipe):
     Attributes:
         guides: Further channels of the frames, by name.
         filtered: Whether the style is learnt from ``filtered/`` frames, and applied to them.
+        inside: Where a layer that a mask cuts out is learnt; None for whole keyframes.
+
+    Raises:
+        ConfigError: If patches are too small for the loss that compares structure.
     """
 
     guides: Mapping[str, Guide] = field(default_factory=dict)
     filtered: bool = False
+    inside: LayerRegion | None = field(default=None, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        patch, weights = _argument(self.data, "patch"), _argument(self.module, "loss_weights") or {}
+        if patch is not None and patch < STRUCTURE_SIDE and weights.get("structure", 0) > 0:
+            raise ConfigError(
+                "data.keyframes.patch",
+                found=f"{patch} with model.style.module.loss_weights.structure above 0",
+                expected=f"{STRUCTURE_SIDE} pixels or more, the window in which structure is compared",
+                mend="enlarge it, or set that weight to 0",
+            )
+
+    @property
+    def of_masks(self) -> bool:
+        """Whether it learns from masks, which then are made first."""
+        return self.inside is not None and self.inside.of_masks
 
     def frames(self, clip: Clip) -> FrameFolder:
         """The frames that the style is learnt from and applied to."""
@@ -62,11 +87,14 @@ class StyleRecipe(Recipe):
 
     def identity(self, clip: Clip, layer: Layer, workbench: Workbench) -> dict[str, Any]:
         """What tells this training from any other."""
-        keyframes = clip.keyframes(layer, self.frames(clip))
+        keyframes = self._restricted(clip, layer, clip.keyframes(layer, self.frames(clip)))
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
         if self.guides:  # which are drawn from frames all over the clip
             references = fingerprint(references, clip.frames_identity)
         return {"recipe": describe(self), "references": references, "seed": workbench.seed}
+
+    def _restricted(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
+        return keyframes if self.inside is None else self.inside.restrict(clip, layer, keyframes)
 
     def callbacks(self, folder: Path) -> list[Callback]:
         """A strip of pictures over training."""
@@ -115,6 +143,7 @@ class StyleRecipe(Recipe):
 
         def data() -> LightningDataModule:
             keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
+            keyframes = self._restricted(clip, layer, keyframes)
             return self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed)
 
         log.info("%s: %d keyframes; %s", title, len(clip.keyframe_folder(layer)), self.budget)
@@ -128,3 +157,8 @@ class StyleRecipe(Recipe):
             identity=self.identity(clip, layer, workbench),
             title=title,
         )
+
+
+def _argument(partial: Callable[..., Any], name: str) -> Any:
+    """What a partial hands on under a name; None if nothing."""
+    return partial.keywords.get(name) if isinstance(partial, functools.partial) else None

@@ -44,8 +44,9 @@ class StyliseStage(Stage):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Filtered frames and guides are made first, where the style is learnt with them."""
-        asked = (("filter", self.recipe.filtered), ("guide", bool(self.recipe.guides)))
+        """Masks, filtered frames and guides are made first, where the style is learnt with them."""
+        recipe = self.recipe
+        asked = (("mask", recipe.of_masks), ("filter", recipe.filtered), ("guide", bool(recipe.guides)))
         return (*self.reads, *(name for name, wanted in asked if wanted))
 
     def skips(self, clip: Clip) -> str | None:

@@ -9,28 +9,13 @@ import cv2
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from tiny import overrides
 
 from dreaming.cli import dream, train
 
 PROGRAMS = {"dreaming": dream.main, "train.py": train.main}
 
-TINY = (
-    "threads=1",
-    "logger=csv",
-    "trainer=cpu",
-    "data.segmentation.crop=32",
-    "data.segmentation.batch_size=2",
-    "data.keyframes.batch_size=4",
-    "data.keyframes.patch=16",
-    *(f"model.{name}.{key}" for name in ("unet", "cnn", "style") for key in ("budget.max_steps=2", "validate_every=1")),
-    "model.unet.module.network.width=2",
-    "model.unet.module.network.depth=2",
-    "model.cnn.module.network.num_layers=2",
-    "model.cnn.module.network.intermediate_channels=2",
-    "generator.network.width=4",
-    "generator.network.pixel_steps=2",
-    "stage.composite.preset=ultrafast",
-)
+TINY = overrides(max_steps=2, validate_every=1)
 
 
 @dataclass

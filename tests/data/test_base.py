@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from dreaming.data.base import SteppedDataModule, working_size
+from dreaming.errors import ConfigError
 
 
 class Numbers(SteppedDataModule):
@@ -28,12 +29,22 @@ def test_an_epoch_goes_on_from_the_steps_taken():
     class Trainer:
         global_step, world_size = 12, 2
 
-    data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
+    data = Numbers(batch_size=2, steps_per_epoch=3, seed=0)
     data.trainer = Trainer()
     loader = data.train_dataloader()
     assert [step for step, _ in loader] == [12, 13, 14]
     Trainer.global_step = 7
     assert [step for step, _ in loader] == [7, 8, 9]
+
+
+def test_more_devices_than_samples_are_refused():
+    class Trainer:
+        global_step, world_size = 0, 2
+
+    data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
+    data.trainer = Trainer()
+    with pytest.raises(ConfigError, match="batch_size: found 1 on 2 devices, expected at least one sample for each"):
+        data.train_dataloader()
 
 
 def test_devices_share_out_each_batch():

@@ -68,8 +68,8 @@ def test_held_out_blocks_are_measured_and_never_a_target():
     # Marks on each pixel tell where a target came from.
     flat = np.arange(2 * 60 * 200)
     source = np.stack((flat % 256, flat // 256 % 256, flat // 65536), axis=-1).astype(np.uint8).reshape(2, 60, 200, 3)
-    data.source = PatchSource(Keyframes(given_.stems, source, given_.styled, given_.masks), _held(data))
-    data.windows.source = data.source
+    marked = Keyframes(given_.stems, source, given_.styled, given_.masks)
+    data.windows.source = data.draws[1.0].source = PatchSource(marked, given_.masks & ~data.held, data.held)
 
     def places(batch):
         marks = ((batch["frame"] + 1) * 127.5).round().long()
@@ -79,21 +79,16 @@ def test_held_out_blocks_are_measured_and_never_a_target():
     measured = [places(data.windows[number]) for number in range(len(data.windows))]
     assert sum(map(len, measured)) == len(set().union(*measured)), "a pixel is measured twice"
     held = set().union(*measured)
-    assert held == set(np.flatnonzero(_held(data)).tolist())
+    assert held == set(np.flatnonzero(data.held).tolist())
     assert learnt.isdisjoint(held)
     assert 0.1 < len(held) / given_.masks.sum() <= 0.2
-
-
-def _held(data):
-    """(K, H, W) bool, what a data module held out, read from its pixels."""
-    return data.source._pixels[:, -1].numpy().reshape(data.keyframes.masks.shape).astype(bool)
 
 
 def test_a_whole_keyframe_can_be_held_out():
     given_ = keyframes(count=3)
     data = KeyframesDataModule(given_, patch=16, batch_size=10, held_keyframes=["0010"])
-    assert set(data.places // (60 * 80)) == {0, 2}
-    np.testing.assert_array_equal(_held(data)[1], given_.masks[1])
+    assert set(data.draws[1.0].places // (60 * 80)) == {0, 2}
+    np.testing.assert_array_equal(data.held[1], given_.masks[1])
     batches = list(data.val_dataloader())
     assert sum(int(batch["mask"].sum()) for batch in batches) == given_.masks[1].sum()
     assert all(batch["frame"].shape[-2:] == (48, 48) for batch in batches)
@@ -106,9 +101,9 @@ def test_a_mask_too_small_to_hold_out_is_said_and_measured_itself(caplog):
     with caplog.at_level(logging.WARNING):
         data = KeyframesDataModule(given_, patch=16, batch_size=4, holdout=0.1)
     assert "No pixels are held out" in caplog.text
-    assert len(data.places) == 16
+    assert len(data.draws[1.0].places) == 16
     assert sum(int(batch["mask"].sum()) for batch in data.val_dataloader()) == 100
-    assert data.draw(0)["mask"].all()
+    assert data.draw(0)["mask"].any()
 
 
 def test_beyond_the_border_nothing_is_learnt():
@@ -143,7 +138,139 @@ def test_held_keyframes_that_do_not_fit_are_refused(held):
         KeyframesDataModule(keyframes(), held_keyframes=held)
 
 
-@pytest.mark.parametrize("holdout", [-0.1, 0.9])
-def test_a_share_out_of_range_is_refused(holdout):
-    with pytest.raises(ConfigError, match="a share of 0 to"):
-        KeyframesDataModule(keyframes(), holdout=holdout)
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("holdout", -0.1, "a share of 0 to 0.5"),
+        ("holdout", 0.9, "a share of 0 to 0.5"),
+        ("patch", 0, "1 pixel or more"),
+        ("scales", (), "shares above 0, up to 1"),
+        ("scales", (1.0, 0.0), "shares above 0, up to 1"),
+        ("scales", (2.0,), "shares above 0, up to 1"),
+        ("edge_share", 1.5, "a share of 0 to 1"),
+        ("edge_width", 0.0, "a distance above 0"),
+    ],
+)
+def test_values_out_of_range_are_refused(key, value, expected):
+    with pytest.raises(ConfigError, match=rf"data.keyframes.{key}: .*{expected}"):
+        KeyframesDataModule(keyframes(), **{key: value})
+
+
+def ramps(height=64, width=96):
+    """One keyframe whose styled colours tell where they came from, and what may be learnt there."""
+    rows, columns = np.mgrid[:height, :width]
+    styled = np.stack((rows, columns, 0 * rows), axis=-1).astype(np.uint8)[None]
+    masks = np.zeros((1, height, width), bool)
+    masks[:, 6:50, 10:80] = True
+    return Keyframes(("0001",), styled.copy(), styled, masks)
+
+
+def learnt_places(batch):
+    """(y, x) of all pixels of a batch that are learnt from."""
+    places = ((batch["styled"] + 1) * 127.5)[:, :2].permute(0, 2, 3, 1)[batch["mask"][:, 0]]
+    return {(round(y), round(x)) for y, x in places.tolist()}
+
+
+def test_nothing_outside_the_mask_is_learnt():
+    given_ = ramps()
+    data = KeyframesDataModule(given_, patch=16, batch_size=40, holdout=0.0, erosion=0)
+    places = set().union(*(learnt_places(data.draw(step)) for step in range(77)))
+    assert places <= set(map(tuple, np.argwhere(given_.masks[0])))
+
+
+def test_scales_take_turns_and_show_more_of_the_keyframe():
+    data = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0, scales=[1.0, 0.25, 1.0, 0.5])
+    once = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0)
+    batches = [data.draw(step) for step in range(8)]
+    assert all(batch["frame"].shape == (8, 3, 16, 16) for batch in batches)
+    # A step down is one colour at full scale, two at half, four at a quarter.
+    steps = []
+    for batch in batches:
+        styled = (batch["styled"][:, 0] + 1) * 127.5
+        learnt = batch["mask"][:, 0, 1:] & batch["mask"][:, 0, :-1]
+        steps.append(round((styled[:, 1:] - styled[:, :-1])[learnt].mean().item(), 3))
+    assert steps == [1, 4, 1, 2] * 2
+    for turn, step in enumerate((0, 2, 4, 6)):
+        torch.testing.assert_close(batches[step], once.draw(turn))
+    torch.testing.assert_close(batches[5], data.draw(5))
+    assert not torch.equal(batches[1]["styled"], batches[5]["styled"])
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.25, 0.3])
+def test_what_holds_one_held_out_pixel_is_no_target_at_any_scale(scale):
+    given_ = ramps()
+    # White where nothing may be learnt: what is learnt has not a trace of it.
+    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale])
+    assert data.withheld
+    given_.styled[..., 2] = 255 * (data.held | ~given_.masks)
+    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale])
+    batches = [data.draw(step) for step in range(20)]
+    blue = torch.cat([batch["styled"][:, 2][batch["mask"][:, 0]] for batch in batches])
+    assert len(blue) > 1000
+    assert (blue == -1).all()
+    assert any((batch["styled"][:, 2] > -1).any() for batch in batches), "patches reach over it all the same"
+    assert all(batch["frame"].shape[-1] == 2 * 8 for batch in [data.windows[0]]), "validation is at full scale"
+
+
+def test_a_scale_without_room_is_refused():
+    given_ = ramps()
+    given_.masks[:] = False
+    given_.masks[:, 20:30, 20:30] = True
+    with pytest.raises(ConfigError, match=r"data.keyframes.scales: found 0.1, at which no pixel"):
+        KeyframesDataModule(given_, patch=8, holdout=0.0, scales=[1.0, 0.1])
+
+
+def test_a_share_of_the_patches_lies_at_the_mask_s_edge(caplog):
+    given_ = ramps()
+    far = np.ones((44, 70), bool)
+    far[5:-5, 5:-5] = False  # within 5 pixels of the outside
+    data = KeyframesDataModule(
+        given_, patch=1, batch_size=3, holdout=0.0, erosion=0, edge_share=0.5, edge_width=5.0, seed=4
+    )
+    centres = [((data.draw(step)["styled"][:, :2, 0, 0] + 1) * 127.5).round().long() for step in range(200)]
+    near = np.concatenate([far[y - 6, x - 10] for y, x in (c.T.numpy() for c in centres)])
+    # Half of them on purpose, and of the rest as many as lie there anyway.
+    assert abs(near.mean() - (0.5 + 0.5 * far.mean())) < 0.03
+    edges = np.concatenate([c.numpy()[-(((step + 1) * 3) // 2 - (step * 3) // 2) :] for step, c in enumerate(centres)])
+    assert far[edges[:, 0] - 6, edges[:, 1] - 10].all()
+    assert len(edges) == 300
+    assert not caplog.records or "edge" not in caplog.text
+
+
+def test_a_mask_without_an_edge_is_told(caplog):
+    given_ = keyframes(count=1)
+    given_.masks[:] = True
+    plain = KeyframesDataModule(given_, patch=8, batch_size=4, holdout=0.0)
+    with caplog.at_level(logging.WARNING):
+        data = KeyframesDataModule(given_, patch=8, batch_size=4, holdout=0.0, edge_share=0.5)
+    assert "edge_share has no effect" in caplog.text
+    torch.testing.assert_close(data.draw(3), plain.draw(3))
+
+
+def test_without_a_patch_size_whole_keyframes_are_drawn():
+    given_ = keyframes(count=3, channels=5)
+    data = KeyframesDataModule(given_, patch=None, batch_size=1, holdout=0.1)
+    batches = [data.draw(step) for step in range(6)]
+    assert batches[0]["frame"].shape == (1, 5, 60, 80)
+    assert batches[0]["other"].shape == (1, 3, 60, 80)
+    whole = torch.from_numpy(given_.styled).permute(0, 3, 1, 2) / 127.5 - 1
+    drawn = [int((whole - batch["styled"]).abs().amax(dim=(1, 2, 3)).argmin()) for batch in batches]
+    assert sorted(drawn[:3]) == sorted(drawn[3:]) == [0, 1, 2], "each once a pass"
+    for batch, k in zip(batches, drawn, strict=True):
+        torch.testing.assert_close(batch["styled"][0], whole[k])
+        np.testing.assert_array_equal(batch["mask"][0, 0], given_.masks[k] & ~data.held[k])
+    assert data.held.any()
+    measured = list(data.val_dataloader())
+    assert all(batch["frame"].shape == (1, 5, 60, 80) for batch in measured)
+    assert sum(int(batch["mask"].sum()) for batch in measured) == data.held.sum()
+
+
+def test_whole_keyframes_may_be_held_out_and_shrunk():
+    data = KeyframesDataModule(keyframes(count=3), patch=None, batch_size=2, held_keyframes=["0010"], scales=[1.0, 0.5])
+    batches = [data.draw(step) for step in range(4)]
+    assert [tuple(batch["frame"].shape) for batch in batches] == [(2, 3, 60, 80), (2, 3, 30, 40)] * 2
+    (measured,) = data.val_dataloader()
+    torch.testing.assert_close(
+        measured["styled"][0], torch.from_numpy(data.keyframes.styled[1]).permute(2, 0, 1) / 127.5 - 1
+    )
+    assert all(not torch.equal(frame, measured["styled"][0]) for frame in batches[0]["styled"])

@@ -46,12 +46,24 @@ def test_passes_and_seeds_differ():
 def test_a_gather_equals_a_slow_loop(size, seed, channels):
     given_ = keyframes(count=3, height=11, width=8, channels=channels, seed=seed)
     rng = np.random.default_rng(seed)
-    held = rng.random((3, 11, 8)) < 0.5
+    learnt, measured = rng.random((2, 3, 11, 8)) < 0.5
     centres = np.stack([rng.integers(0, length, 6) for length in (3, 11, 8)], axis=1)
-    frame, styled, marked, inside = PatchSource(given_, held).gather(torch.from_numpy(centres), size)
+    pieces = PatchSource(given_, learnt, measured).gather(torch.from_numpy(centres), size)
     for place, (k, y, x) in enumerate(centres):
-        np.testing.assert_allclose(frame[place], slow_patch(given_.sources[k], y, x, size), atol=1e-6)
-        np.testing.assert_allclose(styled[place], slow_patch(given_.styled[k], y, x, size), atol=1e-6)
+        np.testing.assert_allclose(pieces["frame"][place], slow_patch(given_.sources[k], y, x, size), atol=1e-6)
+        np.testing.assert_allclose(pieces["styled"][place], slow_patch(given_.styled[k], y, x, size), atol=1e-6)
         # 255 becomes 1 and what lies outside 0, so the slow patch tells masks too.
-        np.testing.assert_array_equal(marked[place], slow_patch(held[k, ..., None] * 255, y, x, size) > 0)
-        np.testing.assert_array_equal(inside[place], slow_patch(np.full((11, 8, 1), 255), y, x, size) > 0)
+        for name, marks in (("learnt", learnt), ("measured", measured)):
+            expected = slow_patch(marks[k, ..., None] * 255, y, x, size) > 0
+            np.testing.assert_array_equal(pieces[name][place], expected, err_msg=name)
+
+
+def test_whole_keyframes_are_what_they_were():
+    given_ = keyframes(count=3, height=11, width=8, channels=5)
+    learnt = np.random.default_rng(1).random((3, 11, 8)) < 0.5
+    pieces = PatchSource(given_, learnt).whole(torch.tensor([2, 0]))
+    for place, k in enumerate((2, 0)):
+        np.testing.assert_allclose(pieces["frame"][place], given_.sources[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_allclose(pieces["styled"][place], given_.styled[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(pieces["learnt"][place, 0], learnt[k])
+    assert not pieces["measured"].any()

@@ -10,27 +10,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from tiny import overrides
 
 STAGES = "stages=[extract,mask,stylise,composite,report]"
-TINY = (
-    "masker=unet",
-    "threads=1",
-    "logger=csv",
-    "trainer=cpu",
-    "data.segmentation.crop=32",
-    "data.segmentation.batch_size=2",
-    "data.keyframes.batch_size=4",
-    "model.unet.budget.max_steps=4",
-    "model.unet.validate_every=2",
-    "model.unet.module.network.width=2",
-    "model.unet.module.network.depth=2",
-    "model.style.budget.max_steps=4",
-    "model.style.validate_every=2",
-    "generator.network.width=4",
-    "generator.network.pixel_steps=2",
-    "stage.composite.preset=ultrafast",
-    STAGES,
-)
+TINY = ("masker=unet", *overrides(max_steps=4, validate_every=2), STAGES)
 
 
 def start(clip, *arguments, **options):

@@ -46,8 +46,8 @@ def segment(marker, body):
     return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2) + body
 
 
-def palette_png(colours, indices):
-    """A PNG with a palette: colours (N, 3), indices (H, W)."""
+def palette_png(colours, indices, opacity=None):
+    """A PNG with a palette: colours (N, 3), indices (H, W), perhaps the colours' opacity (N,)."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -55,7 +55,9 @@ def palette_png(colours, indices):
     height, width = indices.shape
     rows = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in indices)
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [(b"IHDR", header), (b"PLTE", colours.tobytes())]
+    chunks += [] if opacity is None else [(b"tRNS", opacity.tobytes())]
+    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in chunks)
 
 
@@ -170,6 +172,42 @@ def test_masks_are_read_by_their_brightest_channel(tmp_path):
     assert values.dtype == np.float32
     np.testing.assert_allclose(values[[0, 10, 20, 25], 0], [1, 127 / 255, 128 / 255, 0])
     np.testing.assert_array_equal(folder.read_mask("1")[[0, 10, 20, 25], 0], [True, False, True, False])
+
+
+def test_what_is_transparent_in_a_mask_is_background(tmp_path):
+    mask = np.zeros((30, 40, 4), np.uint8)
+    mask[..., :3] = 255  # as paint programs leave it below erased strokes
+    mask[:10, :, 3], mask[10:20, :, 3] = 255, 102
+    mask[:, 20:, :3] = 0
+    colours = np.array([[255, 255, 255], [255, 255, 255], [0, 0, 0]], np.uint8)
+    indices = np.repeat([0, 1, 2], 10)[:, None].repeat(40, axis=1)
+    folder = folder_of(
+        tmp_path / "f",
+        plain_png=encoded(mask, ".png"),
+        deep_png=encoded(mask.astype(np.uint16) * 257, ".png"),
+        tiff_tif=encoded(mask, ".tif"),
+        web_webp=encoded(mask, ".webp", cv2.IMWRITE_WEBP_QUALITY, 101),
+        palette_png=palette_png(colours, indices, np.array([255, 0, 255], np.uint8)),
+    )
+    for name in ("plain", "deep", "tiff", "web"):
+        values = folder.read_probability(name)
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values[[0, 10, 20]][:, [0, 20]], [[1, 0], [0.4, 0], [0, 0]], err_msg=name)
+        np.testing.assert_array_equal(folder.read_mask(name)[[0, 10, 20], 0], [True, False, False])
+    np.testing.assert_array_equal(folder.read_probability("palette")[[0, 10, 20], 0], [1, 0, 0])
+
+
+def test_a_mask_without_transparency_is_read_as_it_was(tmp_path):
+    grey = PICTURE[..., 0]
+    masks = {
+        "grey_png": encoded(grey, ".png"),
+        "colour_png": encoded(PICTURE, ".png"),
+        "tiff_tif": encoded(grey, ".tif"),
+    }
+    folder = folder_of(tmp_path / "f", **masks, photo_jpg=exif_jpeg(6))
+    for name, expected in (("grey", grey), ("colour", PICTURE.max(axis=2)), ("tiff", grey)):
+        np.testing.assert_allclose(folder.read_probability(name), expected / 255, rtol=1e-6)
+    assert folder.read_probability("photo").shape == (40, 30), "turned as its header says"
 
 
 DAMAGED = {

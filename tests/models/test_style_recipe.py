@@ -10,9 +10,13 @@ import pytest
 import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.errors import ConfigError
 from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.layer_masks import LayerMasks
+from dreaming.frames.layer_region import LayerRegion
 from dreaming.frames.temporal import Bilateral
+from dreaming.losses.style import STRUCTURE_SIDE, structure_loss
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
@@ -102,3 +106,61 @@ def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
     StyliseStage(recipe(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
     assert filtered.identity(clip, layer, WORKBENCH) != recipe().identity(clip, layer, WORKBENCH)
     assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
+
+
+def test_a_layer_may_be_learnt_inside_its_mask_alone(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    clip = drawing.clip
+    (layer,) = clip.layers
+    assert layer.part is not None
+    # Outside of the disc and what lies around it the keyframe is white; nothing of it may be learnt.
+    around = cv2.dilate(drawing.truth["0004"].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    drawing.save(
+        "keyframes/painted/0004.png", np.where(around[..., None], drawing.styled["0004"], 255).astype(np.uint8)
+    )
+    inside = replace(recipe(60), inside=LayerRegion(LayerMasks(["unet"]), feather=1.0, margin=0.0))
+    assert inside.of_masks
+    assert not recipe().of_masks
+    assert "mask" in StyliseStage(inside, WORKBENCH).inputs
+    assert "mask" not in StyliseStage(recipe(), WORKBENCH).inputs
+    assert inside.identity(clip, layer, WORKBENCH) != recipe(60).identity(clip, layer, WORKBENCH)
+    StyliseStage(inside, WORKBENCH).run(clip)
+    learnt = clip.styled(layer).read("0004")
+    StyliseStage(recipe(60), WORKBENCH).run(clip)
+    whole = clip.styled(layer).read("0004")
+    assert whole[~around].mean() > learnt[~around].mean() + 30
+    # A mask painted otherwise is another training; a region without a margin is none at all.
+    before = inside.identity(clip, layer, WORKBENCH)
+    drawing.save("hand_masks/0004.png", drawing.truth["0003"])
+    assert inside.identity(drawing.clip, layer, WORKBENCH) != before
+    off = replace(recipe(), inside=LayerRegion(LayerMasks(["unet"])))
+    assert off.identity(clip, layer, WORKBENCH) == recipe().identity(clip, layer, WORKBENCH)
+
+
+def test_whole_keyframes_are_trained_on(disc_clip):
+    clip = disc_clip(size=(29, 42)).clip
+    (layer,) = clip.layers
+    whole = replace(recipe(), data=partial(KeyframesDataModule, patch=None, batch_size=1, erosion=3))
+    best = whole.find_or_train(clip, layer, WORKBENCH)
+    assert best.steps in (2, 4)
+    assert cv2.imread(str(best.folder / "training.png")).shape[1] % 4 == 0
+
+
+@pytest.mark.parametrize(
+    ("patch", "weight", "fits"), [(10, 1.0, False), (11, 1.0, True), (10, 0.0, True), (None, 1.0, True)]
+)
+def test_patches_smaller_than_structure_s_window_are_refused(patch, weight, fits):
+    module = partial(recipe().module, loss_weights={"pixel": 1.0, "structure": weight})
+    data = partial(recipe().data, patch=patch)
+    if fits:
+        assert replace(recipe(), module=module, data=data)
+        return
+    with pytest.raises(
+        ConfigError, match=r"data.keyframes.patch: found 10 with .*structure above 0, expected 11 pixels"
+    ):
+        replace(recipe(), module=module, data=data)
+
+
+def test_the_smallest_patch_is_large_enough_for_structure():
+    smallest = torch.rand(1, 3, STRUCTURE_SIDE, STRUCTURE_SIDE)
+    assert structure_loss(smallest, smallest) == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,46 @@
+"""Keyframes as a person hands them in, and what is refused of them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.errors import FrameError, KeyframeError, SizeError
+
+
+@pytest.mark.parametrize(
+    ("place", "picture", "error", "told"),
+    [
+        ("0077.png", "styled", KeyframeError, r"painted/0077\.png: found no frame named 0077"),
+        ("masks/0077.png", "truth", KeyframeError, r"masks/0077\.png: found no frame named 0077"),
+        ("masks/0005.png", "truth", KeyframeError, r"masks/0005\.png: found no keyframe named 0005"),
+        ("0004.png", "narrow", SizeError, r"painted/0004\.png: found 40x32 pixels, expected 48x32"),
+        ("masks/0004.png", "narrow mask", SizeError, r"masks/0004\.png: found 40x32 pixels"),
+        ("masks/0004.png", "empty", KeyframeError, r"masks/0004\.png: found a mask without any foreground"),
+    ],
+)
+def test_keyframes_that_do_not_fit_are_refused(disc_clip, place, picture, error, told):
+    drawing = disc_clip()
+    styled, truth = drawing.styled["0004"], drawing.truth["0004"]
+    pictures = {"styled": styled, "truth": truth, "narrow": styled[:, :40], "narrow mask": truth[:, :40]}
+    drawing.save(f"keyframes/painted/{place}", pictures.get(picture, np.zeros_like(truth)))
+    clip = drawing.clip
+    with pytest.raises(error, match=told):
+        clip.keyframes(clip.layers[0])
+
+
+def test_an_empty_keyframe_folder_is_refused(disc_clip):
+    drawing = disc_clip()
+    (drawing.path / "keyframes/painted/0004.png").unlink()
+    clip = drawing.clip
+    with pytest.raises(KeyframeError, match="painted: found no pictures, expected at least one stylised frame"):
+        clip.keyframes(clip.layers[0])
+
+
+def test_an_unreadable_keyframe_is_named(disc_clip):
+    drawing = disc_clip()
+    path = drawing.path / "keyframes/painted/0004.png"
+    path.write_bytes(path.read_bytes()[:200])
+    clip = drawing.clip
+    with pytest.raises(FrameError, match=r"painted/0004\.png: found a file that is damaged"):
+        clip.keyframes(clip.layers[0])
+    assert cv2.imread(str(drawing.path / "frames/0004.png")) is not None
