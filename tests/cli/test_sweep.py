@@ -184,3 +184,20 @@ def test_two_objectives_leave_a_front(disc_clip, sweep):
     assert len(complete) == 2
     assert all(0 <= trial.values[0] <= 1 and trial.values[1] > 0 for trial in complete)
     assert (clip / "sweeps" / "cnn" / "pareto_front.png").exists()
+
+
+@pytest.mark.slow
+def test_a_masker_is_swept_for_quality_and_time(disc_clip, sweep):
+    clip = disc_clip(masks=(1, 8)).path
+    space = "+hydra.sweeper.params={masker.threshold.bins:'choice(16,64)'}"
+    both = ("sweep.objectives=[score,seconds]", "hydra/sweeper/sampler=random")
+    ran = sweep(clip, "threshold", space, *both, program="dreaming")
+    assert ran.code == 0, ran.err
+    study = study_of(clip, "threshold")
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert all(0 <= trial.values[0] <= 1 and trial.values[1] > 0 for trial in study.trials)
+    best = yaml.safe_load((clip / "sweeps" / "threshold" / "best.yaml").read_text())
+    assert best["value"] == max(trial.values[0] for trial in study.trials)
+    assert (clip / "sweeps" / "threshold" / "pareto_front.png").exists()
+    assert not (clip / "masks").exists()
