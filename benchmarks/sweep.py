@@ -18,7 +18,7 @@ import optuna
 from optuna.trial import TrialState
 
 ROOT = Path(__file__).resolve().parents[1]
-PRUNERS = ("none", "hyperband")
+PRUNERS = ("none", "halving")
 
 
 def main() -> None:

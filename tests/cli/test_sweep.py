@@ -1,5 +1,6 @@
 """Sweeps from the command line: searched, pruned, continued, and what was found is used."""
 
+import importlib.util
 import json
 import logging
 
@@ -155,6 +156,35 @@ def test_every_sweep_of_a_masker_runs_two_trials_and_touches_no_masks(disc_clip,
     assert all(0 <= trial.value <= 1 for trial in study.trials)
     assert not (clip / "masks").exists()
     assert (clip / "sweeps" / name / "best.yaml").exists()
+
+
+NUMBERS = (
+    "+hydra.sweeper.params={masker.threshold.cleaning.holes:'interval(0.001,0.02)',"
+    "masker.threshold.cleaning.smallest:'interval(0.0005,0.01)'}"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
+def test_samplers_that_model_what_they_found_go_beyond_their_random_starts(disc_clip, sweep, sampler):
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    clip = disc_clip(masks=(1, 4, 8)).path
+    begun = (f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.n_startup_trials=2")
+    ran = sweep(clip, "threshold", NUMBERS, *begun, program="dreaming", trials=4)
+    assert ran.code == 0, ran.err
+    trials = study_of(clip, "threshold").trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert all(0.001 <= trial.params["masker.threshold.cleaning.holes"] <= 0.02 for trial in trials)
+
+
+def test_a_sampler_whose_package_is_absent_is_refused_at_once(disc_clip, refused_untouched, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "cmaes" else find(name, *more))
+    refused_untouched(
+        "dreaming", "-m", f"clip={disc_clip(masks=(1, 8)).path}", "sweep=threshold", "hydra/sweeper/sampler=cmaes",
+        words=("cmaes", "dreaming[sweep]"),
+    )  # fmt: skip
 
 
 @pytest.mark.slow
