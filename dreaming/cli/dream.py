@@ -1,5 +1,6 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,10 +14,13 @@ from dreaming.cli.tuned import with_best_trials
 from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.stages import order
-from dreaming.sweep.job import masker_trial
+from dreaming.stages.base import Stage
+from dreaming.stages.evaluate import EvaluateStage
+from dreaming.sweep.job import Objectives, masker_trial
+from dreaming.sweep.speed import masker_seconds_a_frame
 
 
-def dream(config: DictConfig) -> float | None:
+def dream(config: DictConfig) -> float | Objectives | None:
     """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
     lightning.seed_everything(config.seed, verbose=False)
     # Unresolved: an override may hand one key the value of another.
@@ -30,18 +34,36 @@ def dream(config: DictConfig) -> float | None:
     if "sweep" not in config:
         return order.run(clip, list(config.stages), stages)
 
-    def score() -> float:
-        objective = order.run(clip, list(config.stages), stages)
-        if objective is None:
-            raise ConfigError(
-                "stages",
-                found="nothing that a sweep could optimise",
-                expected="the stage evaluate, on a clip with hand masks",
-                mend="leave stages to the sweep",
-            )
-        return objective
+    measures = {
+        "score": lambda: _score(clip, config, stages),
+        "seconds": lambda: _seconds(clip, stages["evaluate"]),
+    }
+    return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, measures)
 
-    return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, score)
+
+def _score(clip: Clip, config: DictConfig, stages: Mapping[str, Stage]) -> float:
+    score = order.run(clip, list(config.stages), stages)
+    if score is None:
+        raise _nothing_to_optimise()
+    return score
+
+
+def _seconds(clip: Clip, evaluate: Stage) -> float:
+    """What a frame takes the masker that ``evaluate`` scores."""
+    assert isinstance(evaluate, EvaluateStage)
+    masker = evaluate.maskers.get(evaluate.chosen or "")
+    if masker is None or not clip.parts:
+        raise _nothing_to_optimise()
+    return masker_seconds_a_frame(masker, clip)
+
+
+def _nothing_to_optimise() -> ConfigError:
+    return ConfigError(
+        "stages",
+        found="nothing that a sweep could optimise",
+        expected="the stage evaluate, on a clip with hand masks",
+        mend="leave stages to the sweep",
+    )
 
 
 def main() -> None:

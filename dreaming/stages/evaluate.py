@@ -98,11 +98,12 @@ class EvaluateStage(Stage):
         write_atomically(folder / "evaluation.csv", _as_csv(rows).encode())
         get_console().print(_as_table(summary, "against the truth" if self._has_truth else "at masks not learnt from"))
         self._log(folder, summary, pictures)
-        chosen = [row["J"] for row in summary if "J" in row and row["of"].split("/")[-1] == self._chosen]
+        chosen = [row["J"] for row in summary if "J" in row and row["of"].split("/")[-1] == self.chosen]
         return fmean(chosen) if chosen else None
 
     @property
-    def _chosen(self) -> str | None:
+    def chosen(self) -> str | None:
+        """The masker whose score counts."""
         return self.masker or next(reversed(list(self.maskers)), None)
 
     # -- at hand masks that were not learnt from

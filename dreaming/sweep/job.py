@@ -80,8 +80,8 @@ def masker_trial(
     clip: Clip,
     folder: Path,
     overrides: Sequence[str],
-    score: Callable[[], float],
-) -> float:
+    measures: Mapping[str, Callable[[], float]],
+) -> Objectives:
     """Measure one trial of a masker.
 
     Args:
@@ -90,13 +90,16 @@ def masker_trial(
         clip: What it is measured on.
         folder: This job's run folder.
         overrides: This job's, by which it finds its trial.
-        score: Measures it.
+        measures: Measure it, by objective; those that the sweep does not ask for are left alone.
+
+    Returns:
+        The value of each objective.
     """
     trial = find_trial(plan, overrides, clip, folder)
     with timed(trial), trial_run(loggers, plan, trial, folder) as log_values:
-        value = score()
-        log_values({"score": value}, 100)
-    return value
+        values = {wanted: measures[wanted]() for wanted in plan.objectives}
+        log_values(values, 100)
+    return tuple(values.values())
 
 
 def _measure(

@@ -7,6 +7,7 @@ trial's parameters as overrides ``name=value``.
 """
 
 import functools
+import importlib.util
 import logging
 from typing import Any
 
@@ -19,7 +20,7 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from joblib import effective_n_jobs
 from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
@@ -55,7 +56,8 @@ class _Continuing(OptunaSweeperImpl):
         """Run what is missing of the trials, then make use of the best one.
 
         Raises:
-            ConfigError: If there is nothing to search, or the study was begun otherwise.
+            ConfigError: If there is nothing to search, the study was begun otherwise, or the sampler's package is not
+                installed.
             DreamingError: What the last of several jobs said that failed in a row.
         """
         self._process_searchspace_config()
@@ -68,6 +70,7 @@ class _Continuing(OptunaSweeperImpl):
                 expected="a range or several choices",
                 mend="name a sweep with sweep=NAME, or write model.unet.module.lr=interval(1e-4,1e-1)",
             )
+        _check_installed(self.sampler)
         assert self.config is not None
         study = open_study(self.plan, self._sampler(space))
         check_space(study, space)
@@ -107,6 +110,17 @@ class _Continuing(OptunaSweeperImpl):
         returns = list(self.launcher.launch(overrides, initial_job_idx=self.job_idx))
         self.job_idx += len(returns)
         return returns
+
+
+def _check_installed(sampler: BaseSampler) -> None:
+    """Refuse a sampler whose package Optuna would miss only after the random starts."""
+    if isinstance(sampler, CmaEsSampler) and importlib.util.find_spec("cmaes") is None:
+        raise ConfigError(
+            "hydra/sweeper/sampler=cmaes",
+            found="no package cmaes",
+            expected="it beside Optuna",
+            mend="say pip install 'dreaming[sweep]', or choose another sampler such as gp",
+        )
 
 
 def _exhausted(study: Study) -> bool:

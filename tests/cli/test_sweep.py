@@ -1,5 +1,6 @@
 """Sweeps from the command line: searched, pruned, continued, and what was found is used."""
 
+import importlib.util
 import json
 import logging
 
@@ -157,6 +158,35 @@ def test_every_sweep_of_a_masker_runs_two_trials_and_touches_no_masks(disc_clip,
     assert (clip / "sweeps" / name / "best.yaml").exists()
 
 
+NUMBERS = (
+    "+hydra.sweeper.params={masker.threshold.cleaning.holes:'interval(0.001,0.02)',"
+    "masker.threshold.cleaning.smallest:'interval(0.0005,0.01)'}"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
+def test_samplers_that_model_what_they_found_go_beyond_their_random_starts(disc_clip, sweep, sampler):
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    clip = disc_clip(masks=(1, 4, 8)).path
+    begun = (f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.n_startup_trials=2")
+    ran = sweep(clip, "threshold", NUMBERS, *begun, program="dreaming", trials=4)
+    assert ran.code == 0, ran.err
+    trials = study_of(clip, "threshold").trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert all(0.001 <= trial.params["masker.threshold.cleaning.holes"] <= 0.02 for trial in trials)
+
+
+def test_a_sampler_whose_package_is_absent_is_refused_at_once(disc_clip, refused_untouched, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "cmaes" else find(name, *more))
+    refused_untouched(
+        "dreaming", "-m", f"clip={disc_clip(masks=(1, 8)).path}", "sweep=threshold", "hydra/sweeper/sampler=cmaes",
+        words=("cmaes", "dreaming[sweep]"),
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep):
     clip = disc_clip(masks=(1, 4, 8)).path
@@ -184,3 +214,20 @@ def test_two_objectives_leave_a_front(disc_clip, sweep):
     assert len(complete) == 2
     assert all(0 <= trial.values[0] <= 1 and trial.values[1] > 0 for trial in complete)
     assert (clip / "sweeps" / "cnn" / "pareto_front.png").exists()
+
+
+@pytest.mark.slow
+def test_a_masker_is_swept_for_quality_and_time(disc_clip, sweep):
+    clip = disc_clip(masks=(1, 8)).path
+    space = "+hydra.sweeper.params={masker.threshold.bins:'choice(16,64)'}"
+    both = ("sweep.objectives=[score,seconds]", "hydra/sweeper/sampler=random")
+    ran = sweep(clip, "threshold", space, *both, program="dreaming")
+    assert ran.code == 0, ran.err
+    study = study_of(clip, "threshold")
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert all(0 <= trial.values[0] <= 1 and trial.values[1] > 0 for trial in study.trials)
+    best = yaml.safe_load((clip / "sweeps" / "threshold" / "best.yaml").read_text())
+    assert best["value"] == max(trial.values[0] for trial in study.trials)
+    assert (clip / "sweeps" / "threshold" / "pareto_front.png").exists()
+    assert not (clip / "masks").exists()
