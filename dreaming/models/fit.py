@@ -1,5 +1,6 @@
 """The one place that owns a Trainer: fitting a model within a budget, by folds, and continuing where it was."""
 
+import gc
 import logging
 import math
 from abc import ABC, abstractmethod
@@ -160,6 +161,8 @@ def fit(
     finished = Outcome.read(folder / "outcome.json")
     if finished is not None:
         return finished
+    # A Trainer, its model and its data refer to one another: what the last fit held would stay beside this one's.
+    gc.collect()
     lightning.seed_everything(workbench.seed, verbose=False)
     steps = max_steps or recipe.budget.max_steps
     model = module()
