@@ -120,6 +120,11 @@ class SteppedDataModule(LightningDataModule):
         raise NotImplementedError
 
     @property
+    def smallest_batch(self) -> int:
+        """Samples of the smallest batch there will be."""
+        return self.batch_size
+
+    @property
     def steps_taken(self) -> int:
         """Batches drawn so far; 0 without a Trainer."""
         return self.trainer.global_step if self.trainer is not None else 0
@@ -152,10 +157,10 @@ class SteppedDataModule(LightningDataModule):
         Raises:
             ConfigError: If there are more devices than samples in a batch.
         """
-        if self.trainer is not None and self.trainer.world_size > self.batch_size:
+        if self.trainer is not None and self.trainer.world_size > self.smallest_batch:
             raise ConfigError(
                 "batch_size",
-                found=f"{self.batch_size} on {self.trainer.world_size} devices",
+                found=f"{self.smallest_batch} on {self.trainer.world_size} devices",
                 expected="at least one sample for each device",
                 mend="raise data.<name>.batch_size, or set trainer.devices=1",
             )

@@ -34,8 +34,13 @@ class KeyframesDataModule(SteppedDataModule):
         patch: Height and width of a training patch in pixels; None for whole keyframes, each once before any comes
             again, and validation on whole keyframes.
         batch_size: Patches, or whole keyframes, a step.
-        scales: Shares of the keyframes' height and width at which patches are drawn, by area averaging; taken in turn,
-            a step each, so that one that is named twice has twice the steps.
+        scales: Of the patches, taken in turn, a step each, so that one that is named twice has twice the steps. At a
+            scale of s a patch spans patch / s pixels of the keyframe: see ``averaged``.
+        averaged: How that is done. False: at full resolution, with s^2 as many patches a step, so that steps cost the
+            same. What is larger than a patch, as strokes are at 1080p, is seen and learnt as a whole. True: brought
+            down to ``patch`` pixels by area averaging, as many as ever. This shows the generator shapes and strokes
+            smaller than it paints: that prepares it for things that are farther away in other frames, but teaches no
+            larger strokes, for it is applied at full resolution.
         edge_share: Share of the patches that are centred near the edge of a keyframe's mask, beside those that fall
             there anyway.
         edge_width: Distance from the mask's outside, in pixels, up to which a pixel is near its edge.
@@ -58,6 +63,7 @@ class KeyframesDataModule(SteppedDataModule):
         patch: int | None = 32,
         batch_size: int = 40,
         scales: Sequence[float] = (1.0,),
+        averaged: bool = False,
         edge_share: float = 0.0,
         edge_width: float = 24.0,
         erosion: int = 7,
@@ -69,10 +75,12 @@ class KeyframesDataModule(SteppedDataModule):
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
         self.holdout, self.held_keyframes = holdout, tuple(held_keyframes)
-        self.scales, self.edge_share, self.edge_width = tuple(scales), edge_share, edge_width
+        self.scales, self.averaged = tuple(scales), averaged
+        self.edge_share, self.edge_width = edge_share, edge_width
         for name, value, fits, expected in (
             ("patch", patch, patch is None or patch >= 1, "1 pixel or more, or null for whole keyframes"),
             ("scales", list(scales), scales and all(0 < scale <= 1 for scale in scales), "shares above 0, up to 1"),
+            ("averaged", averaged, averaged or patch or set(scales) == {1}, "true for whole keyframes at other scales"),
             ("edge_share", edge_share, 0 <= edge_share <= 1, "a share of 0 to 1"),
             ("edge_width", edge_width, edge_width > 0, "a distance above 0 pixels"),
             ("holdout", holdout, 0 <= holdout <= 0.5, "a share of 0 to 0.5"),
@@ -105,10 +113,12 @@ class KeyframesDataModule(SteppedDataModule):
     def _draws(
         self, scale: float, learnt: NDArray[np.bool_], centres: NDArray[np.bool_], edge: NDArray[np.bool_]
     ) -> ScaledDraws:
-        source, own = self.source, tuple[int, ...]()
-        if scale != 1:
+        source, patch, count = self.source, self.patch, self.batch_size
+        if scale != 1 and self.averaged:
             source = PatchSource(shrink_keyframes(self.keyframes, scale), shrink_marks(learnt, scale))
-            centres, edge, own = shrink_marks(centres, scale), shrink_marks(edge, scale), (round(1e6 * scale),)
+            centres, edge = shrink_marks(centres, scale), shrink_marks(edge, scale)
+        elif patch is not None:
+            patch, count = round(patch / scale), max(1, round(count * scale**2))
         if not centres.any():
             raise ConfigError(
                 "data.keyframes.scales",
@@ -116,15 +126,14 @@ class KeyframesDataModule(SteppedDataModule):
                 expected="scales at which there is room for one patch centre",
                 mend="leave it out, or paint a larger region",
             )
-        return ScaledDraws(
-            source,
-            centres,
-            edge,
-            patch=self.patch,
-            batch_size=self.batch_size,
-            edge_share=self.edge_share,
-            seed=(self.seed, *own),
-        )
+        # At full scale the draws are those of a single scale.
+        seed = (self.seed,) if scale == 1 else (self.seed, round(1e6 * scale))
+        return ScaledDraws(source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Of all scales."""
+        return min(draws.batch_size for draws in self.draws.values())
 
     def _centres(self) -> NDArray[np.bool_]:
         """(K, H, W): where the centre of a training patch may lie."""

@@ -21,8 +21,10 @@ SIGMAS = 3
 class LayerRegion:
     """The mask of a keyframe's frame, grown by what a feathered edge shows and a margin.
 
-    The mask is the hand mask where there is one, else the selected masker's. No field is compared between results: the
-    grown masks themselves are.
+    The mask is the hand mask where there is one, else the selected masker's. A style that is learnt there alone has all
+    its steps for what shows in the end; elsewhere its frames are not to be looked at.
+
+    No field is compared between results: the grown masks themselves are.
 
     Attributes:
         masks: Which masks cut the layer out.

@@ -271,3 +271,13 @@ def test_a_key_may_take_the_value_of_another(disc_clip, run, tiny):
     assert run("dreaming", *arguments, "data.lucid.count=1").code == 0
     best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
     assert best["identity"]["recipe"]["lucid"]["count"] == 1
+
+
+def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    ran = run(
+        "dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), "guides=[]", "model.style.inside.margin=3"
+    )
+    assert ran.code == 0, ran.err
+    assert "mask: for stylise, which needs it" in next(drawing.path.glob("runs/dream/*/dream.log")).read_text()
+    assert len(list(drawing.path.glob("styled/painted/*.png"))) == 8

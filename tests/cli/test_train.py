@@ -49,3 +49,14 @@ def test_a_clip_with_nothing_to_learn_from_is_refused(disc_clip, refused, tiny):
     single = disc_clip("single", masks=(4,)).path
     refused("train.py", f"clip={single}", *tiny("unet"), words=("1 hand mask", "at least 2"))
     assert not list(single.glob("runs/unet/best*.json"))
+
+
+def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip, run, refused, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    arguments = ["model=style", f"clip={drawing.path}", *tiny("style"), "model.style.inside.margin=3"]
+    refused("train.py", *arguments, words=("keyframe 0004", "no mask of subject", "hand mask"))
+    refused("train.py", *arguments, "data.keyframes.patch=8", words=("data.keyframes.patch", "11 pixels or more"))
+    drawing.save("masks/drawn/0004.png", drawing.truth["0004"])
+    ran = run("train.py", *arguments, "model.style.inside.masks.masker=drawn")
+    assert ran.code == 0, ran.err
+    assert list(drawing.path.glob("runs/style/best*.json"))

@@ -178,8 +178,9 @@ def test_nothing_outside_the_mask_is_learnt():
     assert places <= set(map(tuple, np.argwhere(given_.masks[0])))
 
 
-def test_scales_take_turns_and_show_more_of_the_keyframe():
-    data = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0, scales=[1.0, 0.25, 1.0, 0.5])
+def test_averaged_scales_take_turns_and_show_the_keyframe_smaller():
+    scales = [1.0, 0.25, 1.0, 0.5]
+    data = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0, scales=scales, averaged=True)
     once = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0)
     batches = [data.draw(step) for step in range(8)]
     assert all(batch["frame"].shape == (8, 3, 16, 16) for batch in batches)
@@ -196,14 +197,34 @@ def test_scales_take_turns_and_show_more_of_the_keyframe():
     assert not torch.equal(batches[1]["styled"], batches[5]["styled"])
 
 
+def test_scales_are_larger_patches_at_full_resolution():
+    data = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1, scales=[1.0, 0.5, 0.1])
+    once = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1)
+    shapes = [tuple(data.draw(step)["frame"].shape) for step in range(6)]
+    assert shapes == [(16, 3, 12, 12), (4, 3, 24, 24), (1, 3, 120, 120)] * 2
+    assert data.smallest_batch == 1
+    torch.testing.assert_close(data.draw(3), once.draw(1))
+    wide = data.draw(4)
+    places = learnt_places(wide)
+    assert places <= set(map(tuple, np.argwhere(data.keyframes.masks[0] & ~data.held[0])))
+    inner = wide["mask"][:, 0, 1:] & wide["mask"][:, 0, :-1]
+    styled = (wide["styled"][:, 0] + 1) * 127.5
+    assert (styled[:, 1:] - styled[:, :-1])[inner].round().unique().tolist() == [1], "no pixel is left out"
+
+
+def test_whole_keyframes_at_full_resolution_have_one_scale():
+    with pytest.raises(ConfigError, match=r"data.keyframes.averaged: found False, expected true for whole keyframes"):
+        KeyframesDataModule(keyframes(), patch=None, scales=[1.0, 0.5])
+
+
 @pytest.mark.parametrize("scale", [0.5, 0.25, 0.3])
 def test_what_holds_one_held_out_pixel_is_no_target_at_any_scale(scale):
     given_ = ramps()
     # White where nothing may be learnt: what is learnt has not a trace of it.
-    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale])
+    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale], averaged=True)
     assert data.withheld
     given_.styled[..., 2] = 255 * (data.held | ~given_.masks)
-    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale])
+    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale], averaged=True)
     batches = [data.draw(step) for step in range(20)]
     blue = torch.cat([batch["styled"][:, 2][batch["mask"][:, 0]] for batch in batches])
     assert len(blue) > 1000
@@ -217,7 +238,7 @@ def test_a_scale_without_room_is_refused():
     given_.masks[:] = False
     given_.masks[:, 20:30, 20:30] = True
     with pytest.raises(ConfigError, match=r"data.keyframes.scales: found 0.1, at which no pixel"):
-        KeyframesDataModule(given_, patch=8, holdout=0.0, scales=[1.0, 0.1])
+        KeyframesDataModule(given_, patch=8, holdout=0.0, scales=[1.0, 0.1], averaged=True)
 
 
 def test_a_share_of_the_patches_lies_at_the_mask_s_edge(caplog):
@@ -266,7 +287,9 @@ def test_without_a_patch_size_whole_keyframes_are_drawn():
 
 
 def test_whole_keyframes_may_be_held_out_and_shrunk():
-    data = KeyframesDataModule(keyframes(count=3), patch=None, batch_size=2, held_keyframes=["0010"], scales=[1.0, 0.5])
+    data = KeyframesDataModule(
+        keyframes(count=3), patch=None, batch_size=2, held_keyframes=["0010"], scales=[1.0, 0.5], averaged=True
+    )
     batches = [data.draw(step) for step in range(4)]
     assert [tuple(batch["frame"].shape) for batch in batches] == [(2, 3, 60, 80), (2, 3, 30, 40)] * 2
     (measured,) = data.val_dataloader()
