@@ -97,7 +97,7 @@ def masker_trial(
     """
     trial = find_trial(plan, overrides, clip, folder)
     with timed(trial), trial_run(loggers, plan, trial, folder) as log_values:
-        values = {wanted: measures[wanted]() for wanted in plan.objectives}
+        values: dict[str, float] = {wanted: measures[wanted]() for wanted in plan.objectives}
         log_values(values, 100)
     return tuple(values.values())
 

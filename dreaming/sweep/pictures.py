@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
+from dreaming.sweep.overview import draw_overview
 from dreaming.sweep.study import FINISHED
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ def _draw(study: Study, folder: Path) -> list[Path]:
                 figure.write_html(folder / f"{name}.html", include_plotlyjs="directory")
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             log.info("%s cannot be drawn of so few trials: %s", name, str(error).rstrip("."))
+    if names is ONE:
+        made.append(draw_overview(study, {path.stem: path for path in made}, folder / "dashboard.png"))
     return made
 
 

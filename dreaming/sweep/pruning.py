@@ -2,8 +2,9 @@
 
 A trial may consist of several fits: one for each fold of each part. All trials go through the same fits in the same
 order, so what is reported after the same share of them is comparable: the mean of the best monitored values of the
-fits that ended and of the one that runs. The share is counted in percent of all fits' budgets, of steps or time,
-whichever is further; a fit that ended early counts as whole.
+fits that ended, and of the one that runs as far as it got: with its full weight from its first validation on, a trial
+whose fold ended early would seem half as good to a pruner as one that is a validation behind. The share is counted in
+percent of all fits' budgets, of steps or time, whichever is further; a fit that ended early counts as whole.
 """
 
 from collections.abc import Callable
@@ -34,24 +35,27 @@ class Course:
     ) -> None:
         self.trial, self.monitor, self.sign, self.prunes, self.log = trial, monitor, sign, prunes, log
         self.bests: dict[int, float] = {}
-        self.percent = 0
+        self.percent, self.share = 0, 0.0
 
     @property
     def value(self) -> float:
-        """Mean of the best values of all fits begun."""
-        return fmean(self.bests.values())
+        """Mean of the best values of all fits begun, of the last one as far as it got."""
+        last = max(self.bests)
+        return fmean(self.bests.values(), [self.share if fit == last else 1.0 for fit in self.bests])
 
-    def report(self, fit: int, share: float, value: float) -> bool:
+    def report(self, fit: int, count: int, share: float, value: float) -> bool:
         """Take note of a validation; return whether the trial should end.
 
         Args:
             fit: Which fit it is, from 0.
-            share: Share of all fits' budgets that is behind.
+            count: How many there are.
+            share: Share of this fit's budget that is behind, above 0.
             value: The monitored value.
         """
         before = self.bests.get(fit, value)
         self.bests[fit] = max(before, value) if self.sign > 0 else min(before, value)
-        percent = min(100, int(100 * share))
+        self.share = min(1.0, share)
+        percent = int(100 * (fit + self.share) / count)
         if not self.prunes or percent <= self.percent:
             return False
         self.percent = percent
@@ -84,7 +88,7 @@ class Pruning(Callback):
         hopeless = False
         if trainer.is_global_zero:
             value = float(trainer.callback_metrics[self.course.monitor])
-            hopeless = self.course.report(self.index, (self.index + min(1.0, share)) / self.count, value)
+            hopeless = self.course.report(self.index, self.count, share, value)
             if hopeless:
                 self.course.trial.set_user_attr(PRUNED, value=True)
         if trainer.strategy.broadcast(hopeless):

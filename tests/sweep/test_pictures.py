@@ -3,7 +3,9 @@
 import cv2
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
 
+from dreaming.sweep.overview import draw_overview
 from dreaming.sweep.pictures import draw, with_short_names
 
 
@@ -17,11 +19,26 @@ def searched(sweep, count, values):
 def test_a_search_is_drawn(study, tmp_path):
     made = draw(searched(study(), 5, lambda number: number / 10), tmp_path)
     names = {"optimization_history", "param_importances", "parallel_coordinate", "slice"}
-    assert {path.stem for path in made} == names
+    assert {path.stem for path in made} == {*names, "dashboard"}
     for path in made:
         assert cv2.imread(str(path)).std() > 5, "an empty picture"
     if optuna.visualization.is_available():
         assert {path.stem for path in tmp_path.glob("*.html")} == names
+
+
+def test_the_overview_tells_pruned_trials_from_complete_ones(study, tmp_path):
+    pictures = []
+    for state in (TrialState.COMPLETE, TrialState.PRUNED):
+        sweep = optuna.create_study(direction="maximize")
+        for number in range(4):
+            trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0)})
+            for percent in (10, 20):
+                trial.report(number / 10, percent)
+            sweep.tell(trial, number / 10 if state is TrialState.COMPLETE else None, state=state)
+        pictures.append(cv2.imread(str(draw_overview(sweep, {}, tmp_path / f"{state.name}.png"))))
+    complete, pruned = (picture[..., 0].astype(int) - picture[..., 2].astype(int) for picture in pictures)
+    assert (complete.max() > 100, complete.min() < -150) == (True, False), "blue lines"
+    assert (pruned.max() > 100, pruned.min() < -150) == (False, True), "orange lines"
 
 
 def test_of_two_objectives_the_front_is_drawn(study, tmp_path):
