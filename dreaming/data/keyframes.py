@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dreaming.data.base import SteppedDataModule
+from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutWindows, PatchSource, Shuffle, StyleSample
 from dreaming.errors import ConfigError, KeyframeError, MaskError
 from dreaming.frames.references import Keyframes
@@ -37,6 +38,10 @@ class KeyframesDataModule(SteppedDataModule):
         steps_per_epoch: Batches until the loader starts anew; the draws go on where they were.
         seed: Of the order of patches and the choice of blocks.
 
+    Attributes:
+        pairs: Unpainted frames of which patches are handed out, too; None: none are.
+        probe: Unpainted frames by which flicker is judged; None: none.
+
     Raises:
         ConfigError: If ``holdout`` is not in 0..0.5.
         KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
@@ -56,6 +61,8 @@ class KeyframesDataModule(SteppedDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
+        self.pairs: PairSource | None = None
+        self.probe: PairSample | None = None
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
         self.holdout, self.held_keyframes = holdout, tuple(held_keyframes)
         if not 0 <= holdout <= 0.5:
@@ -130,7 +137,7 @@ class KeyframesDataModule(SteppedDataModule):
             pictures = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in (frame, styled)]
             yield pictures[0], pictures[1], torch.from_numpy(mask)[None]
 
-    def draw(self, step: int) -> StyleSample:
+    def draw(self, step: int) -> PairedSample:
         """The batch of one step: every centre once before any comes again."""
         start = step * self.batch_size
         drawn = np.concatenate([stream.take(start, self.batch_size) for stream in (self._own, self._others)])
@@ -138,7 +145,11 @@ class KeyframesDataModule(SteppedDataModule):
         frame, styled, held, inside = self.source.gather(torch.from_numpy(centres), self.patch)
         own = slice(self.batch_size)
         mask = inside[own] & ~held[own] if self.withheld else inside[own]
-        return {"frame": frame[own], "styled": styled[own], "other": styled[self.batch_size :], "mask": mask}
+        other = styled[self.batch_size :]
+        batch: PairedSample = {"frame": frame[own], "styled": styled[own], "other": other, "mask": mask}
+        if self.pairs is not None:
+            batch["pair"] = self.pairs.draw(step)
+        return batch
 
     def val_dataloader(self) -> DataLoader[StyleSample]:
         """All held-out windows, in the same order every time."""

@@ -102,7 +102,7 @@ class StyliseStage(Stage):
             return Manifest(self.name, self.version, config, inputs)
 
         def make(stems: list[str]) -> Iterator[tuple[str, Image]]:
-            best = self.recipe.find_or_train(clip, layer, self.workbench)
+            best = self.recipe.find_or_train(clip, layer, self.workbench, stack)
             module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
             fold_normalisation(module.judged)
