@@ -84,7 +84,7 @@ class FramePair:
 
 
 class PairSource:
-    """Whole pairs of frames held in memory, and patches of them; about 23 bytes a pixel for each with six guides.
+    """Whole pairs of frames held in memory, and patches of them; 27 bytes a pixel for each with a six-channel guide.
 
     Args:
         pairs: One or more.

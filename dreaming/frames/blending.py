@@ -40,8 +40,8 @@ class Blending:
 
     flow: DisFlow
     sigma: float | None = None
-    radius: int = 2
-    colour_sigma: float = 20.0
+    radius: int = 1
+    colour_sigma: float = 10.0
     workers: int = field(default=2, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:

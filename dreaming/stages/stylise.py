@@ -30,8 +30,8 @@ from dreaming.stages.base import Run, Shard, Stage, identity_of
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
-"""Frames that a GPU stylises at once, where none says how many."""
+AT_ONCE = 2**21
+"""Pixels that a GPU stylises at once, where none says how many frames: a larger frame keeps it busy by itself."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class StyliseStage(Stage):
         recipe: What is trained, and how.
         workbench: What it is trained and run on.
         blend: How stylised frames are blended with their neighbours; None: not.
-        batch: Frames stylised at once; None: one on a CPU, several on a GPU.
+        batch: Frames stylised at once; None: one on a CPU, several small ones on a GPU.
         compiled: Whether the generator is compiled before it is run; pays on a GPU and on long clips.
 
     Raises:
@@ -117,9 +117,10 @@ class StyliseStage(Stage):
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]
     ) -> Iterator[tuple[str, Image]]:
         with on_device(module, self.workbench) as device:
-            at_once = self.batch or (1 if device.type == "cpu" else AT_ONCE)
+            height, width = clip.size
+            at_once = self.batch or (1 if device.type == "cpu" else max(1, AT_ONCE // (height * width)))
             if self.compiled:
-                shape = (min(at_once, len(stems)), COLOURS + stack.channels, *clip.size)
+                shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
                 compile_and_warm_up(module.judged, module.stylise, torch.zeros(shape, device=device))
             guided = ahead(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
             frames = self.recipe.frames(clip).read_ahead(stems, depth=2 * at_once + 2)

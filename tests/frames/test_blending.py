@@ -22,7 +22,7 @@ def test_a_pixel_is_the_mean_weighted_by_how_alike_the_sources_are():
     rng = np.random.default_rng(4)
     centre, before, behind, second = rng.integers(90, 130, (4, *SIZE, 6)).astype(np.uint8)
     around = Surroundings("1", centre, ([neighbour(before, 1, 0)], [neighbour(behind, 0, -1), neighbour(second, 1, 1)]))
-    found = Blending(DisFlow(), sigma=1.3, colour_sigma=15.0).mean(around)
+    found = Blending(DisFlow(), sigma=1.3, radius=2, colour_sigma=15.0).mean(around)
     assert found.dtype == np.uint8
     for y, x in np.ndindex(SIZE):
         total, weights = centre[y, x, 3:].astype(float), 1.0
@@ -52,7 +52,7 @@ def asked_for(blending, clip, stems):
 
 def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc_clip):
     clip = disc_clip(masks=(), keyframes=()).clip
-    blending = Blending(DisFlow(), sigma=1.0, colour_sigma=60.0, workers=1)
+    blending = Blending(DisFlow(), sigma=1.0, radius=2, colour_sigma=60.0, workers=1)
     found, asked = asked_for(blending, clip, clip.stems)
     assert asked == clip.stems
     steps = [np.abs(found[b].astype(int) - found[a]).mean() for a, b in zip(clip.stems, clip.stems[1:], strict=False)]
