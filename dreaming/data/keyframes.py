@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dreaming.data.base import SteppedDataModule
+from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource, StyleSample
 from dreaming.data.scales import ScaledDraws, shrink_keyframes, shrink_marks
 from dreaming.errors import ConfigError, KeyframeError, MaskError
@@ -50,6 +52,10 @@ class KeyframesDataModule(SteppedDataModule):
         steps_per_epoch: Batches until the loader starts anew; the draws go on where they were.
         seed: Of the order of patches and the choice of blocks.
 
+    Attributes:
+        pairs: Unpainted frames of which patches are handed out, too; None: none are.
+        probe: Unpainted frames by which flicker is judged; None: none.
+
     Raises:
         ConfigError: If a value is out of its range, or a scale leaves no room for a patch's centre.
         KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
@@ -73,6 +79,8 @@ class KeyframesDataModule(SteppedDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
+        self.pairs: PairSource | None = None
+        self.probe: PairSample | None = None
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
         self.holdout, self.held_keyframes = holdout, tuple(held_keyframes)
         self.scales, self.averaged = tuple(scales), averaged
@@ -194,11 +202,15 @@ class KeyframesDataModule(SteppedDataModule):
             pictures = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in (frame, styled)]
             yield pictures[0], pictures[1], torch.from_numpy(mask)[None]
 
-    def draw(self, step: int) -> StyleSample:
+    def draw(self, step: int) -> PairedSample:
         """The batch of one step, at the scale whose turn it is."""
         rounds, place = divmod(step, len(self.scales))
         scale = self.scales[place]
-        return self.draws[scale].draw(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
+        drawn = self.draws[scale].draw(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
+        batch = cast(PairedSample, drawn)
+        if self.pairs is not None:
+            batch["pair"] = self.pairs.draw(step)
+        return batch
 
     def val_dataloader(self) -> DataLoader[StyleSample]:
         """All held-out windows, in the same order every time."""

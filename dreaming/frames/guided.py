@@ -1,7 +1,7 @@
 """Keyframes with their guides' channels beside the colours."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.guide import Channels, Guide
+from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.references import Keyframes
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,37 @@ def guided_keyframes(
         styled=keyframes.styled[places],
         masks=keyframes.masks[places],
     )
+
+
+def guided_frames(
+    clip: Clip,
+    layer: Layer,
+    guides: Mapping[str, Guide],
+    stems: Sequence[str],
+    *,
+    frames: FrameFolder | None = None,
+    drawn: GuideStack | None = None,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield named frames with their guides' channels, (H, W, 3 + c), in order.
+
+    Args:
+        clip: The clip.
+        layer: Whose guides.
+        guides: The guides by name.
+        stems: Names of frames, in the clip's order.
+        frames: Where the frames are taken from; None for the clip's own.
+        drawn: Guides that lie on disk already, as they are now configured, of all or some frames; None: none do.
+    """
+    channels: Iterable[tuple[Channels, ...]]
+    if drawn is not None and all(stem in folder for folder in drawn.folders for stem in stems):
+        channels = ((drawn.read(stem),) for stem in stems)
+    elif guides:
+        made = [(found for _, found in guide.draw(clip, layer, stems)) for guide in guides.values()]
+        channels = zip(*made, strict=True)
+    else:
+        channels = (() for _ in stems)
+    for (stem, image), found in zip((frames or clip.frames).read_ahead(stems), channels, strict=True):
+        yield stem, np.dstack([image, *found])
 
 
 def _by_stem(examples: Iterator[tuple[str, Channels]]) -> dict[str, list[Channels]]:

@@ -109,3 +109,27 @@ def gradient(image: Tensor) -> Tensor:
     down = functional.pad(image.diff(dim=-2), (0, 0, 0, 1))
     # Next to nothing is added, for the root has no derivative at 0.
     return (across**2 + down**2).sum(dim=1, keepdim=True).add(1e-12).sqrt()
+
+
+def unsteadiness(before: Tensor, after: Tensor, motion: Tensor, seen: Tensor) -> Tensor:
+    """Mean absolute difference between a picture and its predecessor carried onto it along the flow.
+
+    The temporal loss of Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016, equation 7, with absolute
+    differences for squares, as ``metrics.flicker`` measures them.
+
+    Args:
+        before: (B, C, H, W).
+        after: The next one, alike.
+        motion: (B, 2, H, W), (x, y) in pixels from a pixel of ``after`` to where it lies in ``before``.
+        seen: (B, 1, H, W) bool, where it counts; 0 is returned where that is nowhere.
+    """
+    height, width = after.shape[-2:]
+    y, x = torch.meshgrid(*(torch.arange(length, device=after.device) for length in (height, width)), indexing="ij")
+    # grid_sample counts from -1 in the middle of the first pixel to 1 in the middle of the last.
+    across = 2 * (x + motion[:, 0]) / (width - 1) - 1
+    down = 2 * (y + motion[:, 1]) / (height - 1) - 1
+    grid = torch.stack((across, down), dim=-1)
+    with torch.autocast(after.device.type, enabled=False):
+        carried = functional.grid_sample(before.float(), grid, padding_mode="border", align_corners=True)
+        difference = (after.float() - carried).abs() * seen
+    return difference.sum() / (seen.sum() * after.shape[1]).clamp(min=1)

@@ -29,6 +29,14 @@ class Drawing(Protocol):
         """One picture (H, W, 3) for each sample of a validation batch."""
 
 
+@runtime_checkable
+class Probing(Protocol):
+    """A module that can show what it does with frames that nobody painted."""
+
+    def draw_probe(self) -> list[Image]:
+        """The same frames every time, two panels (H, 2 W, 3) each: the frame, and what is made of it; maybe none."""
+
+
 class Pictures(Callback):
     """At the end of a fit, draw the validation samples and keep them as one sheet.
 
@@ -66,13 +74,14 @@ class Pictures(Callback):
 class Strip(Callback):
     """After each validation, add what the module makes of some fixed windows to a sheet: one column a validation.
 
-    The first column shows the frame, the last one the aim, so that a user sees when training was enough.
+    The first column shows the frame, the last one the aim, so that a user sees when training was enough. Below them
+    stand probe frames, which have no aim: it is left black.
 
     For modules that draw three panels side by side: the frame, what they make of it, and the aim.
 
     Args:
         path: The sheet.
-        count: Windows at most, one below the other.
+        count: Windows at most, and probe frames at most, one below the other.
         columns: Validations at most, spread over the fit.
         width: Of a window at most, in pixels.
     """
@@ -92,7 +101,11 @@ class Strip(Callback):
         if (self._seen - 1) % self._every:
             return
         pictures = pl_module.draw(trainer.strategy.batch_to_device(next(iter(loaders))))[: self.count]
-        frame, made, aim = (self._column([np.hsplit(sheet, 3)[place] for sheet in pictures]) for place in range(3))
+        panels = [np.hsplit(sheet, 3) for sheet in pictures]
+        if isinstance(pl_module, Probing):
+            probes = [np.hsplit(sheet, 2) for sheet in pl_module.draw_probe()[: self.count]]
+            panels += [[frame, made, np.zeros_like(made)] for frame, made in probes]
+        frame, made, aim = (self._column([row[place] for row in panels]) for place in range(3))
         self._drawn.append(made)
         if len(self._drawn) > self.columns:
             self._drawn, self._every = self._drawn[::2], 2 * self._every
@@ -104,10 +117,11 @@ class Strip(Callback):
             send(logger, [self.path], "training")
 
     def _column(self, windows: list[Image]) -> Image:
-        column = np.vstack(windows)
-        scale = min(1.0, self.width / column.shape[1])
-        size = round(column.shape[1] * scale), round(column.shape[0] * scale)
-        return cv2.resize(column, size, interpolation=cv2.INTER_AREA)
+        width = min(self.width, max(window.shape[1] for window in windows))
+        sizes = [(width, round(window.shape[0] * width / window.shape[1])) for window in windows]
+        return np.vstack(
+            [cv2.resize(w, size, interpolation=cv2.INTER_AREA) for w, size in zip(windows, sizes, strict=True)]
+        )
 
 
 def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:

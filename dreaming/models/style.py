@@ -8,9 +8,8 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchmetrics import MeanMetric
-from torchmetrics.functional.image import structural_similarity_index_measure
 
+from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
 from dreaming.errors import ConfigError
@@ -20,15 +19,14 @@ from dreaming.losses.style import (
     discriminator_loss,
     feature_distance,
     feature_matching,
-    gradient,
     pixel_loss,
     structure_loss,
+    unsteadiness,
 )
 from dreaming.models.style_inference import Reach, in_suited_precision, whole_or_tiled
+from dreaming.models.style_quality import Judge, Quality, flicker_of
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
-SHARPNESS_POWER = 0.1
-"""A tenth of the sharpness weighs as much as a hundredth of the likeness."""
 
 
 @runtime_checkable
@@ -55,6 +53,9 @@ class StyleModule(LightningModule):
         loss_weights: What each term counts; one that is left out, nothing. ``pixel``: mean absolute difference;
             ``structure``: one minus SSIM; ``adversarial``: the discriminator's verdict; ``matching``: its features;
             ``perceptual``: VGG's features.
+        consistency: What it counts that unpainted frames, stylised, differ from their predecessors along the flow; 0:
+            nothing.
+        quality: What makes the ``val/quality`` that tells the best checkpoint.
         channels: Of the frames: 3 and those of the guides.
         painted: First of each three channels that are a painted picture already.
         average: Decay of the moving average of the generator's weights, which then is what is judged and used; None:
@@ -79,6 +80,8 @@ class StyleModule(LightningModule):
         discriminator: Callable[[], nn.Module] | None = None,
         vgg: Callable[[], nn.Module] | None = None,
         loss_weights: Mapping[str, float],
+        consistency: float = 0.0,
+        quality: Quality = Quality(),  # noqa: B008  # frozen
         channels: int = 3,
         painted: Sequence[int] = (),
         average: float | None = None,
@@ -91,7 +94,7 @@ class StyleModule(LightningModule):
         self.automatic_optimization = False
         _check(loss_weights, average)
         self.optimizer, self.lr, self.tile, self.overlap = optimizer, lr, tile, overlap
-        self.loss_weights, self.noise = dict(loss_weights), noise
+        self.loss_weights, self.noise = {**loss_weights, "consistency": consistency}, noise
         self.generator = generator(channels=channels, painted=painted)
         self.discriminator = None
         if self._counts("adversarial") or self._counts("matching"):
@@ -106,8 +109,7 @@ class StyleModule(LightningModule):
         self._make_vgg = vgg
         # In a list VGG is no submodule, so its 20 million weights stay out of checkpoints.
         self._vgg: list[nn.Module] = []
-        self.likeness, self.distance = MeanMetric(), MeanMetric()
-        self.strokes, self.painted_strokes = MeanMetric(), MeanMetric()
+        self.quality, self.judge = quality, Judge()
 
     @property
     def judged(self) -> nn.Module:
@@ -144,13 +146,15 @@ class StyleModule(LightningModule):
         stylised: Tensor = generator(frame.contiguous(memory_format=self.layout))
         return stylised.float()
 
-    def training_step(self, batch: StyleSample, index: int) -> None:
-        """One step of both networks on one pass of the generator."""
+    def training_step(self, batch: PairedSample, index: int) -> None:
+        """One step of both networks on one pass of the generator, and another where unpainted frames count."""
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         # Where nothing may be learnt, the painter's own colours stand: no term has a gradient there.
         generated = torch.where(batch["mask"], self(self._noisy(batch["frame"])), batch["styled"])
         terms = self._generator_terms(generated, batch["styled"])
+        if "pair" in batch and self._counts("consistency"):
+            terms["consistency"] = self._unsteadiness(batch["pair"])
         loss = torch.stack([self.loss_weights[name] * term for name, term in terms.items()]).sum()
         self.log("train/loss", loss.detach(), prog_bar=True)
         if self.discriminator is not None:
@@ -163,6 +167,12 @@ class StyleModule(LightningModule):
         optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
+
+    def _unsteadiness(self, pair: PairSample) -> Tensor:
+        """How much the network makes unpainted frames flicker."""
+        both = self(self._noisy(torch.cat((pair["before"], pair["after"]))))
+        before, after = both.chunk(2)
+        return unsteadiness(before, after, pair["motion"], pair["seen"])
 
     def _noisy(self, frame: Tensor) -> Tensor:
         """The frame with noise on its colours, its guides as they are."""
@@ -197,42 +207,39 @@ class StyleModule(LightningModule):
         return discriminator_loss(genuine, fake)
 
     def validation_step(self, batch: StyleSample, index: int) -> None:
-        """Likeness (SSIM, 11x11 Gaussian), mean absolute difference and sharpness over the masked pixels."""
-        mask = batch["mask"].float()
-        # SSIM's constants are meant for colours that begin at zero.
-        generated, styled = (self(batch["frame"]) + 1) / 2, (batch["styled"] + 1) / 2
-        # Its variances are small differences of squares, of which half precision leaves nothing.
-        with torch.autocast(generated.device.type, enabled=False):
-            measured = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
-        self.likeness.update(measured[1], weight=mask.expand_as(styled))
-        self.distance.update((generated - styled).abs(), weight=mask.expand_as(styled))
-        self.strokes.update(gradient(generated), weight=mask)
-        self.painted_strokes.update(gradient(styled), weight=mask)
+        """Measure the masked pixels of held-out windows."""
+        self.judge.update(self(batch["frame"]), batch["styled"], batch["mask"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log them, and the quality that tells the best checkpoint: likeness times a low power of sharpness.
+        """Log what was measured, the flicker of the probe frames, and the quality that tells the best checkpoint."""
+        found, flicker = self.judge.conclude(), None
+        probe = self._probe()
+        if probe is not None:
+            flicker = found["flicker"] = flicker_of(self, probe)
+        found["quality"] = self.quality.of(found["likeness"], found["sharpness"], flicker)
+        self.log_dict({f"val/{name}": value for name, value in found.items()})
 
-        Sharpness is the ratio of mean gradients, the smaller by the larger. Likeness alone prefers pictures that are
-        blurred wherever strokes cannot be foretold.
-        """
-        likeness, strokes, painted = (m.compute() for m in (self.likeness, self.strokes, self.painted_strokes))
-        sharpness = torch.minimum(strokes, painted) / torch.maximum(strokes, painted).clamp(min=1e-6)
-        values = {
-            "likeness": likeness,
-            "sharpness": sharpness,
-            "quality": likeness.clamp(min=0) * sharpness**SHARPNESS_POWER,
-        }
-        self.log_dict({f"val/{name}": value for name, value in values.items()})
-        self.log("val/loss", self.distance.compute())
-        for metric in (self.likeness, self.distance, self.strokes, self.painted_strokes):
-            metric.reset()
+    def _probe(self) -> PairSample | None:
+        """Crops of unpainted frames by which flicker is judged, where the trainer's data has any."""
+        data = getattr(self.trainer, "datamodule", None)
+        probe = data.probe if isinstance(data, KeyframesDataModule) else None
+        if probe is None:
+            return None
+        return cast(PairSample, {name: value.to(self.device) for name, value in cast(dict[str, Tensor], probe).items()})
 
     @torch.no_grad()
     def draw(self, batch: StyleSample) -> list[Image]:
         """Windows of a validation batch, one below the other: the frame, what is made of it, the painter's version."""
-        columns = (batch["frame"][:, :3], self(batch["frame"]), batch["styled"])
-        sheet = torch.cat(columns, dim=3).add(1).mul(127.5).round().clamp(0, 255)  # (B, 3, H, 3 W)
-        return list(sheet.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy())
+        return _side_by_side(batch["frame"][:, :3], self(batch["frame"]), batch["styled"])
+
+    @torch.no_grad()
+    def draw_probe(self) -> list[Image]:
+        """The probe frames, each beside what is made of it; none without them."""
+        probe = self._probe()
+        if probe is None:
+            return []
+        made = torch.cat([self(frame[None]) for frame in probe["after"]])
+        return _side_by_side(probe["after"][:, :3], made)
 
     @torch.inference_mode()
     def stylise(self, frame: Tensor) -> Tensor:
@@ -256,6 +263,12 @@ class StyleModule(LightningModule):
             return whole_or_tiled(run, reach, frame, tile=self.tile, overlap=self.overlap)
         finally:
             self.train(training)
+
+
+def _side_by_side(*columns: Tensor) -> list[Image]:
+    """Pictures (B, 3, H, W) in -1..1 as B sheets (H, n W, 3)."""
+    sheet = torch.cat(columns, dim=3).add(1).mul(127.5).round().clamp(0, 255)  # (B, 3, H, n W)
+    return list(sheet.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy())
 
 
 def _check(loss_weights: Mapping[str, float], average: float | None) -> None:

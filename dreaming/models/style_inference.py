@@ -1,5 +1,7 @@
 """Running a style generator over frames of any size: whole or in tiles, in the precision that suits the device."""
 
+import logging
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Protocol
@@ -10,6 +12,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dreaming.frames.arrays import Size
 from dreaming.models.tiles import tiled
+
+log = logging.getLogger(__name__)
 
 
 def fold_normalisation(network: nn.Module) -> None:
@@ -25,6 +29,32 @@ def fold_normalisation(network: nn.Module) -> None:
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 part[place] = fuse_conv_bn_eval(convolution.eval(), norm.eval())
                 part[place + 1] = nn.Identity()
+
+
+def compile_and_warm_up(network: nn.Module, run: Callable[[Tensor], Tensor], example: Tensor) -> None:
+    """Compile a network in place and run it once, so that the first frame takes no longer than the next.
+
+    Where it cannot be compiled a warning says why, and it runs as it is.
+
+    Args:
+        network: What is compiled.
+        run: Runs the network, as it will be run on frames.
+        example: A batch of the frames' shape, type and device.
+    """
+    log.info("the network is compiled for %s, which may take minutes", "x".join(map(str, example.shape)))
+    begun = time.monotonic()
+    torch.compiler.set_stance("default")
+    network.compile()
+    try:
+        run(example)
+    except Exception as error:  # what compilers raise has no common type
+        torch.compiler.set_stance("force_eager")
+        # What fails uncompiled, too, is no matter of compiling, and is raised.
+        run(example)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        log.warning("the network cannot be compiled on this machine and runs uncompiled: %s", reason[:200])
+    else:
+        log.info("compiled and run once in %.0f s", time.monotonic() - begun)
 
 
 class Reach(Protocol):

@@ -2,21 +2,26 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
 
+from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.guide import Guide
-from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
+from dreaming.frames.guide_folder import GuideStack
+from dreaming.frames.guided import channel_count, guided_frames, guided_keyframes, painted_channels
 from dreaming.frames.layer_region import LayerRegion
 from dreaming.frames.manifest import NO_EFFECT, describe, fingerprint
 from dreaming.frames.references import Keyframes
@@ -38,6 +43,8 @@ class StyleRecipe(Recipe):
         guides: Further channels of the frames, by name.
         filtered: Whether the style is learnt from ``filtered/`` frames, and applied to them.
         inside: Where a layer that a mask cuts out is learnt; None for whole keyframes.
+        probe: Unpainted frames by which flicker is judged during training; None: none.
+        consistency: Unpainted frames from which the network learns not to flicker; None: none.
 
     Raises:
         ConfigError: If patches are too small for the loss that compares structure.
@@ -46,6 +53,8 @@ class StyleRecipe(Recipe):
     guides: Mapping[str, Guide] = field(default_factory=dict)
     filtered: bool = False
     inside: LayerRegion | None = field(default=None, metadata=NO_EFFECT)
+    probe: Probe | None = None
+    consistency: Consistency | None = None
 
     def __post_init__(self) -> None:
         patch, weights = _argument(self.data, "patch"), _argument(self.module, "loss_weights") or {}
@@ -89,7 +98,8 @@ class StyleRecipe(Recipe):
         """What tells this training from any other."""
         keyframes = self._restricted(clip, layer, clip.keyframes(layer, self.frames(clip)))
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
-        if self.guides:  # which are drawn from frames all over the clip
+        unpainted = self.probe is not None or self.consistency is not None
+        if self.guides or unpainted:  # which are taken from all over the clip
             references = fingerprint(references, clip.frames_identity)
         return {"recipe": describe(self), "references": references, "seed": workbench.seed}
 
@@ -102,23 +112,34 @@ class StyleRecipe(Recipe):
 
     def build(self) -> LightningModule:
         """The module for frames with these guides, untrained."""
-        return self.module(channels=channel_count(self.guides), painted=painted_channels(self.guides))
+        weight = 0.0 if self.consistency is None else self.consistency.weight
+        painted = painted_channels(self.guides)
+        return self.module(channels=channel_count(self.guides), painted=painted, consistency=weight)
 
-    def find_or_train(self, clip: Clip, layer: Layer, workbench: Workbench) -> Best:
-        """The finished run of exactly this recipe and these keyframes; trained first where there is none."""
+    def find_or_train(self, clip: Clip, layer: Layer, workbench: Workbench, drawn: GuideStack | None = None) -> Best:
+        """The finished run of exactly this recipe and these keyframes; trained first where there is none.
+
+        Args:
+            clip: The clip.
+            layer: What is painted.
+            workbench: What it is trained on.
+            drawn: Guides that lie on disk already, which then need not be drawn for unpainted frames.
+        """
         folder, identity = clip.runs(self.name), self.identity(clip, layer, workbench)
         with self._lock(clip, layer):
             best = runs.find(folder, identity)
             if best is None:
                 begun = runs.unfinished(folder, identity)
-                best = self._train_on(clip, layer, workbench, begun or runs.new_folder(folder))
+                best = self._train_on(clip, layer, workbench, begun or runs.new_folder(folder), drawn)
         return best
 
-    def _train_on(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Best:
+    def _train_on(
+        self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path, drawn: GuideStack | None = None
+    ) -> Best:
         """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
         identity = self.identity(clip, layer, workbench)
         title = f"{self.name} {layer.name}"
-        outcome = self._fit(clip, layer, workbench, folder)
+        outcome = self._fit(clip, layer, workbench, folder, drawn)
         best = Best(
             folder=folder,
             checkpoint=outcome.checkpoint,
@@ -138,13 +159,18 @@ class StyleRecipe(Recipe):
         )  # fmt: skip
         return best
 
-    def _fit(self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path) -> Outcome:
+    def _fit(
+        self, clip: Clip, layer: Layer, workbench: Workbench, folder: Path, drawn: GuideStack | None = None
+    ) -> Outcome:
         title = f"{self.name} {layer.name}"
 
         def data() -> LightningDataModule:
             keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
             keyframes = self._restricted(clip, layer, keyframes)
-            return self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed)
+            made = self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed)
+            assert isinstance(made, KeyframesDataModule)
+            self._add_unpainted(made, clip, layer, drawn)
+            return made
 
         log.info("%s: %d keyframes; %s", title, len(clip.keyframe_folder(layer)), self.budget)
         return fit(
@@ -157,6 +183,20 @@ class StyleRecipe(Recipe):
             identity=self.identity(clip, layer, workbench),
             title=title,
         )
+
+    def _add_unpainted(self, data: KeyframesDataModule, clip: Clip, layer: Layer, drawn: GuideStack | None) -> None:
+        """Pairs of frames without a keyframe, to judge flicker by and to learn steadiness from."""
+        frames = self.frames(clip)
+
+        def read(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            return guided_frames(clip, layer, self.guides, stems, frames=frames, drawn=drawn)
+
+        if self.probe is not None:
+            data.probe = self.probe.of(clip, read, np.logical_or.reduce(data.keyframes.masks))
+        if self.consistency is not None:
+            without = () if self.probe is None else self.probe.chosen(clip)
+            side = data.patch or min(data.keyframes.sources.shape[1:3])
+            data.pairs = self.consistency.of(clip, read, without=without, side=side, seed=data.seed)
 
 
 def _argument(partial: Callable[..., Any], name: str) -> Any:

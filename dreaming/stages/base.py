@@ -37,6 +37,16 @@ class Shard:
         return f"{self.index}-of-{self.count}"
 
 
+@dataclass(frozen=True)
+class Run(Shard):
+    """One share of the frames: the ``index``-th of ``count`` runs of neighbours, for stages that look around each."""
+
+    def take(self, stems: Sequence[str]) -> list[str]:
+        """The names that fall to this share."""
+        first, last = (len(stems) * number // self.count for number in (self.index - 1, self.index))
+        return list(stems[first:last])
+
+
 @dataclass
 class Stage(ABC):
     """One step from the video to the stylised video. Its fields are its config.

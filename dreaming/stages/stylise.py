@@ -1,28 +1,37 @@
 """The ``stylise`` stage: every layer's generator, trained on its keyframes and run over all frames."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dreaming.errors import ConfigError
+from dreaming.frames.arrays import Image
+from dreaming.frames.blending import Blending
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import ahead
 from dreaming.frames.guide_folder import GuideStack
+from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
 from dreaming.models import runs
 from dreaming.models.fit import Workbench, load
 from dreaming.models.inference import on_device
 from dreaming.models.style import StyleModule
-from dreaming.models.style_inference import fold_normalisation
+from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_recipe import StyleRecipe
-from dreaming.stages.base import Stage, identity_of
+from dreaming.stages.base import Run, Shard, Stage, identity_of
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 2**21
+"""Pixels that a GPU stylises at once, where none says how many frames: a larger frame keeps it busy by itself."""
 
 
 @dataclass
@@ -32,7 +41,12 @@ class StyliseStage(Stage):
     Attributes:
         recipe: What is trained, and how.
         workbench: What it is trained and run on.
+        blend: How stylised frames are blended with their neighbours; None: not.
+        batch: Frames stylised at once; None: one on a CPU, several small ones on a GPU.
         compiled: Whether the generator is compiled before it is run; pays on a GPU and on long clips.
+
+    Raises:
+        ConfigError: If ``batch`` is below 1.
     """
 
     name: ClassVar[str] = "stylise"
@@ -40,7 +54,21 @@ class StyliseStage(Stage):
 
     recipe: StyleRecipe = field(metadata=NO_EFFECT)
     workbench: Workbench = field(metadata=NO_EFFECT)
+    blend: Blending | None = None
+    batch: int | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            where = "stage.stylise.batch"
+            raise ConfigError(where, found=str(self.batch), expected="1 frame or more", mend="correct it")
+        if self._blends and type(self.shard) is Shard:
+            # Of every n-th frame alone, each process would have to stylise all those between, too.
+            self.shard = Run(self.shard.index, self.shard.count)
+
+    @property
+    def _blends(self) -> bool:
+        return self.blend is not None and self.blend.sigma is not None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -67,33 +95,52 @@ class StyliseStage(Stage):
         def manifest() -> Manifest:
             best = runs.find(clip.runs(self.recipe.name), identity)
             config = {"recipe": describe(self.recipe), "seed": self.workbench.seed}
+            if self._blends:
+                config["blend"] = describe(self.blend)
             learnt = "untrained" if best is None else best.fingerprint
             inputs = {"frames": frames, "keyframes": identity["references"], "learnt": learnt}
             inputs |= {str(folder.path.relative_to(clip.path)): identity_of(folder) for folder in made}
             return Manifest(self.name, self.version, config, inputs)
 
-        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            best = self.recipe.find_or_train(clip, layer, self.workbench)
+        def make(stems: list[str]) -> Iterator[tuple[str, Image]]:
+            best = self.recipe.find_or_train(clip, layer, self.workbench, stack)
             module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
             fold_normalisation(module.judged)
-            if self.compiled:
-                log.info(
-                    "%s: the generator is compiled while its first frame is made, which may take minutes", layer.name
-                )
-                module.judged.compile()
-            return self._frames(clip, stack, module, stems)
+            stylise = partial(self._frames, clip, stack, module)
+            if self.blend is None:
+                return stylise(stems)
+            return self.blend.blend(clip, self.recipe.frames(clip), stylise, stems)
 
         self.complete(clip, clip.styled(layer), clip.stems, manifest, make)
 
     def _frames(
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]
-    ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    ) -> Iterator[tuple[str, Image]]:
         with on_device(module, self.workbench) as device:
-            guided = ahead(lambda stem: (stem, stack.read(stem)), stems, 2)
-            frames = self.recipe.frames(clip).read_ahead(stems)
-            for (stem, image), (_, channels) in zip(frames, guided, strict=True):
-                image = np.concatenate([image, channels], axis=2)
-                frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1  # (1, C, H, W)
-                styled = module.stylise(frame)[0].float().add(1).mul(127.5).round().clamp(0, 255)
-                yield stem, styled.permute(1, 2, 0).to("cpu", torch.uint8).numpy()
+            height, width = clip.size
+            at_once = self.batch or (1 if device.type == "cpu" else max(1, AT_ONCE // (height * width)))
+            if self.compiled:
+                shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
+                compile_and_warm_up(module.judged, module.stylise, torch.zeros(shape, device=device))
+            guided = ahead(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
+            frames = self.recipe.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
+            pictures = (
+                (stem, np.concatenate([image, channels], axis=2))
+                for (stem, image), (_, channels) in zip(frames, guided, strict=True)
+            )
+            for several in _batches(pictures, at_once):
+                images = np.stack([image for _, image in several])
+                batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1  # (B, C, H, W)
+                styled = module.stylise(batch).add(1).mul(127.5).round().clamp(0, 255)
+                made = styled.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
+                yield from ((stem, image) for (stem, _), image in zip(several, made, strict=True))
+
+
+def _batches(
+    pictures: Iterable[tuple[str, NDArray[np.uint8]]], count: int
+) -> Iterator[list[tuple[str, NDArray[np.uint8]]]]:
+    """``count`` pictures at a time, fewer at the end."""
+    left = iter(pictures)
+    while several := list(islice(left, count)):
+        yield several

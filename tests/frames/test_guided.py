@@ -3,7 +3,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreaming.frames.guide import Guide
-from dreaming.frames.guided import channel_count, guided_keyframes, painted_channels
+from dreaming.frames.guide_folder import GuideStack
+from dreaming.frames.guided import channel_count, guided_frames, guided_keyframes, painted_channels
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,25 @@ def test_a_keyframe_comes_once_for_each_version(disc_clip):
         assert (guided.sources[place, ..., 3:5] == 10).all()
         assert (guided.sources[place, ..., 5:] == 50 + place % 3).all()
     np.testing.assert_array_equal(guided_keyframes(clip, layer, {}, 0).sources, plain.sources)
+
+
+def test_frames_are_guided_as_on_disk_or_drawn_where_a_picture_is_missing(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    stack = GuideStack(clip, layer, GUIDES)
+    expected = {stem: clip.frames.read(stem) for stem in ("0002", "0003")}
+    for stem in expected:
+        stack.folders[0].write(stem, np.full((*clip.size, 2), 77, np.uint8))
+    stack.folders[1].write("0002", np.full((*clip.size, 4), 78, np.uint8))
+    for stems, values in ((["0002"], (77, 78)), (["0002", "0003"], (10, 50))):
+        found = dict(guided_frames(clip, layer, GUIDES, stems, drawn=GuideStack(clip, layer, GUIDES)))
+        assert list(found) == stems
+        for stem, channels in found.items():
+            np.testing.assert_array_equal(channels[..., :3], expected[stem])
+            assert (channels[..., 3:5] == values[0]).all()
+            assert (channels[..., 5:] == values[1]).all()
+    ((_, drawn),) = guided_frames(clip, layer, GUIDES, ["0002"])
+    assert drawn.shape == (*clip.size, 9)
+    assert (drawn[..., 3:5] == 10).all()
+    ((_, plain),) = guided_frames(clip, layer, {}, ["0002"])
+    np.testing.assert_array_equal(plain, expected["0002"])

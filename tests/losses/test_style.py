@@ -11,6 +11,7 @@ from dreaming.losses.style import (
     pixel_loss,
     similarity,
     structure_loss,
+    unsteadiness,
 )
 
 
@@ -61,3 +62,25 @@ def test_the_gradient_is_the_length_of_the_differences():
     image = torch.zeros(1, 2, 2, 2)
     image[0, 0, 0, 1], image[0, 1, 1, 0] = 3.0, 4.0
     torch.testing.assert_close(gradient(image)[0, 0], torch.tensor([[5.0, 3.0], [4.0, 0.0]]), atol=1e-5, rtol=0)
+
+
+def test_unsteadiness_is_what_is_left_of_a_picture_that_is_followed():
+    before = torch.rand(2, 3, 9, 11)
+    after = torch.zeros_like(before)
+    after[..., 1:, :-2] = before[..., :-1, 2:]  # two to the left and one down
+    motion = torch.tensor([2.0, -1.0])[None, :, None, None].expand(2, 2, 9, 11)
+    seen = torch.zeros(2, 1, 9, 11, dtype=torch.bool)
+    seen[..., 1:, :-2] = True
+    assert float(unsteadiness(before, after, motion, seen)) == pytest.approx(0, abs=1e-5)
+    assert float(unsteadiness(before, after + 0.25, motion, seen)) == pytest.approx(0.25, abs=1e-5)
+    halfway = torch.tensor([0.5, 0.0])[None, :, None, None].expand(2, 2, 9, 11)
+    expected = ((before[..., :-1] + before[..., 1:]) / 2 - before[..., :-1]).abs()[..., 1:, :-1].mean()
+    assert float(unsteadiness(before, before, halfway, seen)) == pytest.approx(float(expected), abs=1e-5)
+    assert float(unsteadiness(before, after, motion, torch.zeros_like(seen))) == 0
+
+
+def test_both_frames_learn_to_be_steady():
+    frames = [torch.rand(1, 3, 8, 8, requires_grad=True) for _ in range(2)]
+    seen = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    unsteadiness(*frames, torch.zeros(1, 2, 8, 8), seen).backward()
+    assert all(frame.grad.any() for frame in frames)

@@ -14,6 +14,7 @@ from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError, WeightsError
 from dreaming.frames.references import Keyframes
 from dreaming.models.style import StyleModule
+from dreaming.models.style_quality import Quality
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
@@ -264,6 +265,45 @@ def test_noise_is_added_to_colours_and_not_to_guides():
     assert float(noisy[:, :3].std()) == pytest.approx(5 / 127.5, rel=0.05)
     assert not noisy[:, 3:].any()
     assert fast(channels=5)._noisy(frame) is frame
+
+
+def pairs(count=2, side=16):
+    """Frames without motion, of which the later ones are darker."""
+    before = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    seen = torch.ones(count, 1, side, side, dtype=torch.bool)
+    return {"before": before, "after": before - 0.5, "motion": torch.zeros(count, 2, side, side), "seen": seen}
+
+
+class Unpainted:
+    """Hands out the same pair at each step."""
+
+    def draw(self, step):
+        return pairs()
+
+
+def test_unpainted_frames_make_a_network_steadier_and_cost_nothing_where_they_do_not_count(tmp_path):
+    found = {}
+    for weight in (0.0, 50.0):
+        given, calls, record = data(), [], Record()
+        given.pairs, given.probe = Unpainted(), pairs()
+        model = module(loss_weights={"pixel": 1.0}, consistency=weight)
+        model.generator.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        trainer(tmp_path, 25, record, limit_val_batches=0).fit(model, given)
+        assert len(calls) == 25 * (2 if weight else 1)
+        assert ("train/loss/consistency" in record.logged[0]) == bool(weight)
+        found[weight] = trainer(tmp_path, 1).validate(model, given, verbose=False)[0]["val/flicker"]
+    assert found[50.0] < 0.7 * found[0.0]
+
+
+def test_the_probe_is_measured_as_it_is_stylised_and_told_by_quality(tmp_path):
+    model, given = module(quality=Quality(sharpness=0.0, flicker=0.5)), data(batch_size=4)
+    given.probe = pairs()
+    found = trainer(tmp_path, 1).validate(model, given, verbose=False)[0]
+    before, after = (model.stylise(pairs()[name]) for name in ("before", "after"))
+    assert found["val/flicker"] == pytest.approx(float((after - before).abs().mean() / 0.5), rel=1e-3)
+    assert found["val/quality"] == pytest.approx(found["val/likeness"] / (1 + found["val/flicker"]) ** 0.5, rel=1e-4)
+    one, other = model.draw_probe()
+    assert one.shape == other.shape == (16, 32, 3)
 
 
 def test_the_average_is_what_is_judged(tmp_path):

@@ -1,8 +1,11 @@
 import copy
+import logging
 
+import pytest
 import torch
+import torch._inductor.config
 
-from dreaming.models.style_inference import fold_normalisation, whole_or_tiled
+from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation, whole_or_tiled
 from dreaming.networks.style_generator import StyleGenerator
 
 
@@ -36,3 +39,41 @@ def test_every_tile_begins_on_the_grid_and_sees_its_surroundings():
     found = whole_or_tiled(made, made, frame, tile=16, overlap=None)
     torch.testing.assert_close(found, made(frame), atol=1e-5, rtol=0)
     assert not torch.allclose(whole_or_tiled(made, made, frame, tile=16, overlap=0), made(frame), atol=1e-3)
+
+
+class Wavy(torch.nn.Module):
+    """What has no ready kernel, so that a compiler is needed."""
+
+    def forward(self, frame):
+        return torch.nn.functional.softsign(frame) * frame.sin() + frame
+
+
+@pytest.fixture
+def small():
+    yield Wavy()
+    torch.compiler.set_stance("default")
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same(small, caplog):
+    frame = torch.rand(1, 3, 9, 12)
+    plain = small(frame)
+    with caplog.at_level(logging.INFO), torch.inference_mode():
+        compile_and_warm_up(small, small, torch.zeros_like(frame))
+        torch.testing.assert_close(small(frame), plain, atol=1e-5, rtol=1e-5)
+    assert "compiled for 1x3x9x12" in caplog.text
+    assert "compiled and run once in" in caplog.text
+
+
+@pytest.mark.slow
+def test_without_a_compiler_a_warning_says_so_and_the_network_runs_as_it_is(small, caplog):
+    absent = torch._inductor.config.patch({"cpp.cxx": ("/no/such/compiler",), "force_disable_caches": True})
+    frame = torch.rand(1, 3, 10, 13)
+    plain = small(frame)
+    with absent, torch.inference_mode():
+        compile_and_warm_up(small, small, torch.zeros_like(frame))
+        torch.testing.assert_close(small(frame), plain)
+    found = [record for record in caplog.records if record.name.startswith("dreaming")]
+    (warning,) = [record.getMessage() for record in found if record.levelno == logging.WARNING]
+    assert "cannot be compiled on this machine and runs uncompiled" in warning

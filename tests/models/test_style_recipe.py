@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dreaming.data.frame_pairs import Consistency, Probe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.carried_guide import CarriedGuide
@@ -58,6 +59,27 @@ def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     assert not np.array_equal(columns[1], columns[2])
     assert recipe().find_or_train(clip, layer, WORKBENCH).folder == best.folder
     assert recipe(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    looked = replace(recipe(), probe=Probe(DisFlow(), pairs=2, side=16))
+    steadied = replace(looked, consistency=Consistency(DisFlow(), weight=1.0, pairs=2))
+    strips, logged = [], []
+    for each in (recipe(), looked, steadied):
+        best = each.find_or_train(clip, layer, WORKBENCH)
+        strips.append(cv2.imread(str(best.folder / "training.png")))
+        logged.append((best.folder / "metrics/metrics.csv").read_text().splitlines()[0].split(","))
+    assert ["val/flicker" in columns for columns in logged] == [False, True, True]
+    assert ["train/loss/consistency" in columns for columns in logged] == [False, False, True]
+    # Two probe frames below the windows, which are as wide; they have no aim.
+    width = strips[0].shape[1] // 4
+    assert strips[1].shape[1] == strips[0].shape[1]
+    probes = strips[1][-2 * width :]
+    assert not probes[:, -width:].any()
+    assert probes[:, :-width].any()
+    assert not np.array_equal(probes[:, width : 2 * width], probes[:, 2 * width : 3 * width])
 
 
 def test_the_style_is_learnt(disc_clip):

@@ -1,0 +1,93 @@
+"""Stylised frames blended with their neighbours along the flow, against flicker."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.frames.arrays import Image
+from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow, warp
+from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.folder import FrameFolder, ahead
+from dreaming.frames.manifest import NO_EFFECT
+from dreaming.frames.window import Read, Surroundings, check_window, followed, sliding
+
+COLOURS = 3
+
+
+@dataclass(frozen=True)
+class Blending:
+    """A mean of stylised frames over time, weighted by how well the frames under them agree.
+
+    A pixel becomes the mean of the stylised colours at the places where it lies in the frames around it, each weighted
+    by exp(-dt^2 / 2 sigma^2 - dc^2 / 2 colour_sigma^2), where dc is the distance between the *source* colours there and
+    here: the joint bilateral filter (Petschnigg et al., "Digital Photography with Flash and No-Flash Image Pairs",
+    SIGGRAPH 2004, equation 2) along the flow. Where the flow is wrong or something was hidden the sources differ, and
+    the frame keeps its own strokes. Always the unblended neighbours are taken, so that a frame depends on
+    ``2 radius + 1`` frames alone.
+
+    Attributes:
+        flow: How flow is computed.
+        sigma: Of the Gaussian over frames, in frames; None: no blending.
+        radius: Frames before and behind that are looked at.
+        colour_sigma: Of the Gaussian over the distance between source colours in RGB, in grey levels.
+        workers: Frames blended at once.
+    """
+
+    flow: DisFlow
+    sigma: float | None = None
+    radius: int = 1
+    colour_sigma: float = 10.0
+    workers: int = field(default=2, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None:
+            sigmas = {"sigma": self.sigma, "colour_sigma": self.colour_sigma}
+            check_window("stage.stylise.blend", self.radius, **sigmas)
+
+    def blend(
+        self, clip: Clip, sources: FrameFolder, stylise: Read[Image], stems: Sequence[str]
+    ) -> Iterator[tuple[str, Image]]:
+        """Yield each named frame blended, in order, the same whatever else is asked for; holds one window of frames.
+
+        Args:
+            clip: The clip.
+            sources: The frames that are stylised.
+            stylise: Gives the stylised frames of these names; those around the ones asked for are asked of it.
+            stems: Names of frames, in order.
+        """
+        if self.sigma is None or len(clip.stems) == 1:
+            yield from stylise(list(stems))
+            return
+
+        def read(names: list[str]) -> Iterable[tuple[str, NDArray[np.uint8]]]:
+            frames = sources.read_ahead(names, depth=2)
+            for (stem, source), (_, styled) in zip(frames, stylise(names), strict=True):
+                yield stem, np.dstack([source, styled])
+
+        flows = FlowCache(clip, self.flow)
+        flows.complete(workers=self.workers)
+        windows = sliding(clip.stems, stems, self.radius, read, flows)
+        yield from ahead(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+
+    def mean(self, around: Surroundings[NDArray[np.uint8]]) -> Image:
+        """One stylised frame blended, (H, W, 3) RGB, of pictures (H, W, 6): source and stylised."""
+        assert self.sigma is not None, "there is nothing to blend"
+        source, styled = around.picture[..., :COLOURS], around.picture[..., COLOURS:]
+        total, weights = styled.astype(np.float32), np.ones(styled.shape[:2], np.float32)
+        # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
+        alike = np.exp(-0.5 * np.square(np.arange(256) / self.colour_sigma)).astype(np.float32)
+        for side in around.sides:
+            for steps, (neighbour, flow) in enumerate(zip(side, followed(side, styled.shape[:2]), strict=True), 1):
+                found = warp(neighbour.picture, flow)
+                apart = cv2.absdiff(np.ascontiguousarray(found[..., :COLOURS]), np.ascontiguousarray(source))
+                red, green, blue = cv2.split(cv2.LUT(apart, alike))
+                near = math.exp(-0.5 * (steps / self.sigma) ** 2)
+                weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
+                weights += weight
+                cv2.accumulateProduct(found[..., COLOURS:].astype(np.float32), cv2.merge([weight] * COLOURS), total)
+        return np.rint(total / weights[..., None]).astype(np.uint8)

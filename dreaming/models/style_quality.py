@@ -1,0 +1,98 @@
+"""How good a style network is on what it has not learnt, as the figures by which its best checkpoint is chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from dreaming.data.frame_pairs import PairSample
+from dreaming.errors import ConfigError
+from dreaming.losses.style import gradient, unsteadiness
+
+
+@dataclass(frozen=True)
+class Quality:
+    """``val/quality`` = likeness * sharpness^a / (1 + flicker)^b, from which on nothing is a matter of taste but a, b.
+
+    Likeness alone prefers pictures that are blurred wherever strokes cannot be foretold.
+
+    Attributes:
+        sharpness: The power a; at 0.1 a tenth of the sharpness weighs as much as a hundredth of the likeness.
+        flicker: The power b; at 0.1 a tenth of the source's own flicker weighs as much as 0.006 of the likeness.
+    """
+
+    sharpness: float = 0.1
+    flicker: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key, value in (("sharpness", self.sharpness), ("flicker", self.flicker)):
+            if not value >= 0:
+                where = f"model.style.module.quality.{key}"
+                raise ConfigError(where, found=str(value), expected="a power, 0 or more", mend="correct it")
+
+    def of(self, likeness: Tensor, sharpness: Tensor, flicker: Tensor | None) -> Tensor:
+        """The value, of figures as ``Judge`` measures them; None: nothing was there to flicker."""
+        steadiness = 1.0 if flicker is None else (1 + flicker) ** -self.flicker
+        return likeness.clamp(min=0) * sharpness**self.sharpness * steadiness
+
+
+class Judge(nn.Module):
+    """Measures held-out windows over a validation, all of them as one.
+
+    ``likeness`` is SSIM (11x11 Gaussian), ``loss`` the mean absolute difference, ``sharpness`` the ratio of mean
+    gradients, the smaller by the larger. With the ``carried`` guide they are better than in frames without a keyframe:
+    a window sees its own strokes, carried away and back again, which no unpainted frame does. They tell checkpoints
+    apart, not how good the clip will look.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.likeness, self.distance = MeanMetric(), MeanMetric()
+        self.strokes, self.painted_strokes = MeanMetric(), MeanMetric()
+
+    def update(self, generated: Tensor, styled: Tensor, mask: Tensor) -> None:
+        """Measure windows.
+
+        Args:
+            generated: (B, 3, H, W) in -1..1.
+            styled: The painter's, alike.
+            mask: (B, 1, H, W) bool, the pixels that count.
+        """
+        weight = mask.float()
+        # SSIM's constants are meant for colours that begin at zero.
+        generated, styled = (generated + 1) / 2, (styled + 1) / 2
+        # Its variances are small differences of squares, of which half precision leaves nothing.
+        with torch.autocast(generated.device.type, enabled=False):
+            measured = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
+        self.likeness.update(measured[1], weight=weight.expand_as(styled))
+        self.distance.update((generated - styled).abs(), weight=weight.expand_as(styled))
+        self.strokes.update(gradient(generated), weight=weight)
+        self.painted_strokes.update(gradient(styled), weight=weight)
+
+    def conclude(self) -> dict[str, Tensor]:
+        """All figures, and begin anew."""
+        strokes, painted = self.strokes.compute(), self.painted_strokes.compute()
+        sharpness = torch.minimum(strokes, painted) / torch.maximum(strokes, painted).clamp(min=1e-6)
+        found = {"likeness": self.likeness.compute(), "sharpness": sharpness, "loss": self.distance.compute()}
+        for metric in (self.likeness, self.distance, self.strokes, self.painted_strokes):
+            metric.reset()
+        return found
+
+
+def flicker_of(run: Callable[[Tensor], Tensor], pair: PairSample) -> Tensor:
+    """How much stylised pairs flicker along the flow, as a ratio to what the frames themselves do.
+
+    Args:
+        run: Stylises frames (B, 3 + c, S, S) in -1..1.
+        pair: Pairs of crops; one at a time is run, for they are a little larger than a training batch.
+    """
+    ours, theirs = [], []
+    for place in range(len(pair["seen"])):
+        one = slice(place, place + 1)
+        before, after, motion, seen = (pair[name][one] for name in ("before", "after", "motion", "seen"))
+        ours.append(unsteadiness(run(before), run(after), motion, seen))
+        theirs.append(unsteadiness(before[:, :3], after[:, :3], motion, seen))
+    return torch.stack(ours).sum() / torch.stack(theirs).sum().clamp(min=1e-3)

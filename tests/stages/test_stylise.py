@@ -1,0 +1,100 @@
+"""The stylise stage: the same frames in shards, after a cut and in batches; blended ones too."""
+
+import logging
+from dataclasses import replace
+from functools import partial
+
+import lightning
+import pytest
+import torch
+
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.errors import ConfigError
+from dreaming.frames.blending import Blending
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.manifest import Manifest
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.loggers import csv_logger
+from dreaming.models.style import StyleModule
+from dreaming.models.style_recipe import StyleRecipe
+from dreaming.networks.fast_generator import FastGenerator
+from dreaming.stages.base import Run, Shard
+from dreaming.stages.stylise import StyliseStage
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+BLEND = Blending(DisFlow(), sigma=1.0, colour_sigma=60.0, workers=1)
+MODULE = partial(
+    StyleModule,
+    generator=partial(FastGenerator, width=4, dilations=(1,), means=(2,), pixel_steps=5),
+    optimizer=torch.optim.Adam,
+    lr=1e-3,
+    loss_weights={"pixel": 1.0},
+)
+DATA = partial(KeyframesDataModule, patch=16, batch_size=2, erosion=3)
+STAGE = StyliseStage(StyleRecipe("style", MODULE, DATA, "val/likeness", "max", 1, Budget(2)), WORKBENCH)
+
+
+def files(clip):
+    clip.styled(clip.layers[0]).refresh()
+    return {stem: path.read_bytes() for stem, path in clip.styled(clip.layers[0]).files.items()}
+
+
+@pytest.fixture
+def clip(disc_clip):
+    return disc_clip(masks=()).clip
+
+
+def test_batches_make_what_single_frames_make(clip):
+    STAGE.run(clip)
+    single = files(clip)
+    assert list(single) == clip.stems
+    for path in clip.styled(clip.layers[0]).files.values():
+        path.unlink()
+    replace(STAGE, batch=3).run(clip)
+    assert files(clip) == single
+
+
+def test_blended_frames_are_the_same_in_shards_and_after_a_cut(clip):
+    STAGE.run(clip)
+    plain = files(clip)
+    blended = replace(STAGE, blend=BLEND)
+    blended.run(clip)
+    whole = files(clip)
+    assert list(whole) == clip.stems
+    assert whole != plain
+    for stem, path in clip.styled(clip.layers[0]).files.items():
+        if stem in ("0002", "0003", "0007"):
+            path.unlink()
+    blended.run(clip)
+    assert files(clip) == whole
+    (clip.styled(clip.layers[0]).path / "manifest.json").unlink()
+    for index in (2, 1):
+        replace(blended, shard=Shard(index, 2)).run(clip)
+    assert files(clip) == whole
+
+
+def test_frames_are_made_again_where_blending_changes_and_only_there(clip, caplog):
+    STAGE.run(clip)
+    path = clip.styled(clip.layers[0]).path / "manifest.json"
+    before = Manifest.read(path)
+    off = replace(STAGE, blend=Blending(DisFlow(), sigma=None))
+    with caplog.at_level(logging.INFO):
+        off.run(clip)
+    assert "done before" in caplog.text
+    replace(STAGE, blend=BLEND).run(clip)
+    assert before != Manifest.read(path)
+    assert len(list(clip.runs("style").glob("*/outcome.json"))) == 1, "trained once"
+
+
+def test_a_share_of_blended_frames_is_a_run_of_neighbours():
+    stems = list("abcdefg")
+    shares = [replace(STAGE, blend=BLEND, shard=Shard(index, 3)).shard for index in (1, 2, 3)]
+    assert [share.take(stems) for share in shares] == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
+    assert str(shares[0]) == "1-of-3"
+    assert replace(STAGE, shard=Shard(1, 3)).shard.take(stems) == ["a", "d", "g"]
+    assert Run(5, 9).take(["a"]) == []
+
+
+def test_no_frames_at_once_is_refused():
+    with pytest.raises(ConfigError, match=r"stage\.stylise\.batch"):
+        replace(STAGE, batch=0)
