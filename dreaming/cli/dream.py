@@ -34,9 +34,12 @@ def dream(config: DictConfig) -> float | Objectives | None:
     if "sweep" not in config:
         return order.run(clip, list(config.stages), stages)
 
+    evaluate = stages["evaluate"]
+    assert isinstance(evaluate, EvaluateStage)
+    evaluate.loggers = {}  # a trial is one run of W&B, which is begun for it below
     measures = {
         "score": lambda: _score(clip, config, stages),
-        "seconds": lambda: _seconds(clip, stages["evaluate"]),
+        "seconds": lambda: _seconds(clip, evaluate),
     }
     return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, measures)
 
@@ -48,9 +51,8 @@ def _score(clip: Clip, config: DictConfig, stages: Mapping[str, Stage]) -> float
     return score
 
 
-def _seconds(clip: Clip, evaluate: Stage) -> float:
+def _seconds(clip: Clip, evaluate: EvaluateStage) -> float:
     """What a frame takes the masker that ``evaluate`` scores."""
-    assert isinstance(evaluate, EvaluateStage)
     masker = evaluate.maskers.get(evaluate.chosen or "")
     if masker is None or not clip.parts:
         raise _nothing_to_optimise()

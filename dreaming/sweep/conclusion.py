@@ -68,7 +68,7 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
     log.info("the same again: %s", best.command)
     pictures = draw(sweep.study, sweep.plan.folder)
     log_pictures(sweep.config, sweep.plan, best, pictures)
-    say_sync(Path(str(sweep.config.clip)), sweep.study)
+    say_sync(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
 
 
 def best_of(study: Study) -> FrozenTrial | None:

@@ -57,9 +57,12 @@ def log_pictures(config: DictConfig, plan: Plan, best: BestTrial, pictures: Sequ
     finish(logger)
 
 
-def say_sync(clip: Path, study: Study) -> None:
-    """Print the line that uploads a sweep's offline runs, if there are any."""
+def say_sync(clip: Path, plan: Plan, study: Study) -> None:
+    """Print the line that uploads a sweep's offline runs, the one with the pictures among them, if there are any."""
     folders = [clip / str(trial.user_attrs[FOLDER]) for trial in study.trials if FOLDER in trial.user_attrs]
     offline = sorted({folder.parent for folder in folders if any(folder.glob("wandb/offline-run-*"))})
-    if offline:
-        log.info("W&B: offline; to upload: wandb sync %s", " ".join(f"{f}/*/wandb/offline-run-*" for f in offline))
+    patterns = [f"{folder}/*/wandb/offline-run-*" for folder in offline]
+    if any(plan.folder.glob("wandb/offline-run-*")):
+        patterns.append(f"{plan.folder}/wandb/offline-run-*")
+    if patterns:
+        log.info("W&B: offline; to upload: wandb sync %s", " ".join(patterns))

@@ -43,16 +43,14 @@ def _courses(axes: Any, trials: list[FrozenTrial]) -> None:
             percent, values = zip(*course, strict=True)
             axes.plot(percent, values, color=colour, alpha=0.6)
             axes.plot(percent[-1], values[-1], color=colour, marker=marker)
-    axes.set(
-        title="Course of each trial", xlabel="percent of its training", ylabel="monitored value, mean of folds begun"
-    )
+    axes.set(title="Course of each trial", xlabel="percent of its training", ylabel="monitored value")
 
 
 def _values(axes: Any, trials: list[FrozenTrial]) -> None:
     for state, (colour, marker, name) in KINDS.items():
         shown = [trial for trial in trials if trial.state is state and trial.value is not None]
-        axes.scatter(
-            [trial.number for trial in shown], [trial.value for trial in shown], c=colour, marker=marker, label=name
-        )
+        if shown:
+            numbers, values = [trial.number for trial in shown], [trial.value for trial in shown]
+            axes.scatter(numbers, values, c=colour, marker=marker, label=name)
     axes.set(title="What each trial reached", xlabel="trial", ylabel="score")
     axes.legend()

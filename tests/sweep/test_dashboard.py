@@ -97,11 +97,13 @@ def test_without_a_network_one_line_says_so_and_runs_are_kept(tmp_path, monkeypa
         assert list((tmp_path / name).rglob("offline-run-*/*.wandb"))
 
 
-def test_the_line_that_uploads_a_sweep_is_printed(disc_clip, study, caplog):
+def test_the_line_that_uploads_a_sweep_is_printed(disc_clip, study, plan, caplog):
     clip, sweep = disc_clip(masks=(1,)).path, study()
     for number in range(2):
         sweep.ask().set_user_attr(FOLDER, f"runs/unet/now/{number}")
         (clip / "runs" / "unet" / "now" / str(number) / "wandb" / "offline-run-1").mkdir(parents=True)
+    own = plan().folder / "wandb" / "offline-run-2"
+    own.mkdir(parents=True)
     with caplog.at_level(logging.INFO):
-        say_sync(clip, sweep)
-    assert f"wandb sync {clip}/runs/unet/now/*/wandb/offline-run-*" in caplog.text
+        say_sync(clip, plan(), sweep)
+    assert f"wandb sync {clip}/runs/unet/now/*/wandb/offline-run-* {own.parent}/offline-run-*" in caplog.text
