@@ -45,7 +45,8 @@ class ThresholdMasker(FrameMasker):
 
     Attributes:
         space: Colour space of the box.
-        bounds: (lowest, highest) level of a channel in 0..255, by its name; channels not named are searched.
+        bounds: (lowest, highest) level of a channel in 0..255, by its name; channels not named are searched;
+            None: all are.
         bins: Levels of each channel that the search tells apart; a divisor of 256.
         cleaning: Post-processing of each mask.
 
@@ -54,7 +55,7 @@ class ThresholdMasker(FrameMasker):
     """
 
     space: Space = "hsv"
-    bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[int, int]] | None = None
     bins: int = 64
     cleaning: Cleaning = field(default_factory=lambda: Cleaning(closing=None, smallest=None))
 
@@ -63,7 +64,7 @@ class ThresholdMasker(FrameMasker):
             raise ConfigError(
                 "masker.threshold.bins", found=str(self.bins), expected="2, 4, 8, ... 256", mend="correct it"
             )
-        for channel, interval in self.bounds.items():
+        for channel, interval in (self.bounds or {}).items():
             low, high = interval
             turned = low > high and channel != "hue"
             if channel not in CHANNELS[self.space] or turned or not 0 <= min(low, high) <= max(low, high) < LEVELS:
@@ -73,11 +74,11 @@ class ThresholdMasker(FrameMasker):
                     expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
                     mend="correct it",
                 )
-        self.bounds = {name: _interval(interval) for name, interval in self.bounds.items()}
+        self._given = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Find the bounds that are not given."""
-        given = [self.bounds.get(name) for name in CHANNELS[self.space]]
+        given = [self._given.get(name) for name in CHANNELS[self.space]]
         subject, backdrop = (self._histogram(references, side) for side in (True, False))
         found = search(subject, backdrop, given, first_is_circle=self.space == "hsv")
         self._table = np.stack([_inside(interval) for interval in found], axis=-1)[None]  # (1, 256, 3)

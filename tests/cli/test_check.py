@@ -109,3 +109,9 @@ def test_clip_yaml_is_looked_at_before_a_run_begins(disc_clip, refused_untouched
     refused_untouched("dreaming", f"clip={drawing.path}", words=("clip.yaml", "gama"))
     (drawing.path / "clip.yaml").write_text("gamma: dark\n")
     refused_untouched("dreaming", f"clip={drawing.path}", words=("clip.yaml", "dark"))
+
+
+def test_bounds_given_on_the_command_line_are_a_key_that_is_known(disc_clip, refused_untouched):
+    bounds = "masker.threshold.bounds={hue:[240,20],value:[9,0]}"
+    words = ("masker.threshold.bounds.value", "9 to 0")
+    refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", "masker=threshold", bounds, words=words)
