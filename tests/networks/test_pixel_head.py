@@ -37,6 +37,15 @@ def test_waves_let_it_learn_stripes_of_colour():
     assert left[0] < 0.3 * left[1]
 
 
+def test_rows_one_after_another_give_what_all_at_once_give():
+    model = head()
+    torch.nn.init.normal_(model.leave.weight)
+    features, colours = torch.rand(2, 4, 91, 211), torch.rand(2, 1, 91, 211)
+    with torch.no_grad():
+        parted = model(features, colours)
+    torch.testing.assert_close(parted, model(features, colours))
+
+
 def test_waves_are_sines_and_cosines_of_each_frequency():
     colours = rows()[1].T[None, :, :, None]
     found = torch.stack(head(frequencies=(3, 6, 12, 4))._waves(colours))
