@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dreaming.data.evidence import Evidence
 from dreaming.frames.clip import Clip
 from dreaming.frames.edge_guide import EdgeGuide
 from dreaming.frames.flow import DisFlow
@@ -28,6 +29,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.gmm import GmmMasker
 from dreaming.maskers.grabcut import GrabCutMasker
+from dreaming.maskers.pixels import PixelsMasker
 from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.flow import FlowStage
@@ -86,6 +88,7 @@ RUNS: dict[str, Callable[[Clip], None]] = {
     "gmm": masked_by(GmmMasker(components=3)),
     "threshold": masked_by(ThresholdMasker()),
     "grabcut": masked_by(GrabCutMasker(ThresholdMasker(), iterations=1, scale=0.5)),
+    "pixels": masked_by(PixelsMasker(Evidence(FLOW))),
     "smooth": masked_by(ThresholdMasker(), Smoothing(FLOW, sigma=5.0)),
     "filter": FilterStage(FLOW, Bilateral()).run,
     "gauss": guided("gauss"),
