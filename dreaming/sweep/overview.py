@@ -22,11 +22,15 @@ def draw_overview(study: Study, drawn: Mapping[str, Path], path: Path) -> Path:
     """
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(14, 9), layout="constrained")
+    figure = pyplot.figure(figsize=(14, 9), layout="constrained")
+    halves = figure.add_gridspec(2, 1)
+    upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     trials = study.get_trials(deepcopy=False, states=FINISHED)
-    _courses(axes[0, 0], trials)
-    _values(axes[0, 1], trials)
-    for place, name in zip(axes[1], ("param_importances", "parallel_coordinate"), strict=True):
+    courses, values = upper.subplots(1, 2)
+    _courses(courses, trials)
+    _values(values, trials)
+    pictures = lower.subplots(1, 2, width_ratios=(1, 2))
+    for place, name in zip(pictures, ("param_importances", "parallel_coordinate"), strict=True):
         place.axis("off")
         if name in drawn:
             place.imshow(pyplot.imread(drawn[name]), interpolation="antialiased")

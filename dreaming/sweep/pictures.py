@@ -61,6 +61,9 @@ def _draw(study: Study, folder: Path) -> list[Path]:
     for name in names:
         try:
             axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study)
+            if name == "parallel_coordinate":
+                # An axis for each parameter, whose labels would lie over one another.
+                axes.figure.set_size_inches(max(6.4, 1.4 * len(axes.figure.axes)), 4.8)
             made.append(_save(axes, folder / f"{name}.png"))
             if html:
                 figure = getattr(optuna.visualization, f"plot_{name}")(study)
