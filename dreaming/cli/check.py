@@ -110,10 +110,20 @@ def _check_choices(program: str, config: DictConfig) -> None:
 
 def _check_values(config: DictConfig) -> None:
     parse_shard(config)
-    check_values(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), is_trusted)
+    check_values(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), is_trusted, set(_borrowed(config)))
     for key, least in (("threads", 1), ("seed", 0)):
         if config[key] is not None and config[key] < least:
             raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", mend="correct the value")
+
+
+def _borrowed(config: DictConfig, where: str = "") -> Iterator[str]:
+    """Keys whose value is taken from another key."""
+    for name in map(str, config):
+        key = f"{where}.{name}" if where else name
+        if OmegaConf.is_interpolation(config, name):
+            yield key
+        elif not OmegaConf.is_missing(config, name) and isinstance(config[name], DictConfig):
+            yield from _borrowed(config[name], key)
 
 
 def _check_buildable(config: DictConfig) -> None:

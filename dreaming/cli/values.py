@@ -24,12 +24,15 @@ GROUPS = ("data", "model", "masker", "guide", "stage")
 """What holds a node under each name."""
 
 
-def check_values(config: Mapping[str, Any], trusted: Callable[[str], bool]) -> None:
+def check_values(
+    config: Mapping[str, Any], trusted: Callable[[str], bool], borrowed: Collection[str] = frozenset()
+) -> None:
     """Compare every key and value with the signature of what its node builds.
 
     Args:
         config: The composed config as plain data.
         trusted: Whether what a ``_target_`` names may be looked at; the others are refused when they are built.
+        borrowed: Keys whose value is another key's: they come last, so that a wrong value is told where it was set.
 
     Raises:
         ConfigError: If a key is not taken, or a value is of another type than its annotation.
@@ -40,19 +43,22 @@ def check_values(config: Mapping[str, Any], trusted: Callable[[str], bool]) -> N
     for group in GROUPS:
         for name, node in config.get(group, {}).items():
             _check(f"{group}.{name}", node, Mapping)
-    _check_nodes(config, "", trusted)
+    _check_nodes(config, "", trusted, borrowed)
+    _check_nodes(config, "", trusted, frozenset())
 
 
-def _check_nodes(value: Any, where: str, trusted: Callable[[str], bool]) -> None:
+def _check_nodes(value: Any, where: str, trusted: Callable[[str], bool], passed_over: Collection[str]) -> None:
     if isinstance(value, list):
         for place, item in enumerate(value):
-            _check_nodes(item, f"{where}[{place}]", trusted)
+            _check_nodes(item, f"{where}[{place}]", trusted, passed_over)
     if not isinstance(value, Mapping):
         return
     target = value.get("_target_")
     taken = _taken(target, where) if isinstance(target, str) and trusted(target) else None
     for name, item in value.items():
         key = f"{where}.{name}" if where else str(name)
+        if key in passed_over:
+            continue
         if taken is not None and not str(name).startswith("_"):
             if name not in taken and None not in taken:
                 raise ConfigError(
@@ -62,7 +68,7 @@ def _check_nodes(value: Any, where: str, trusted: Callable[[str], bool]) -> None
                     mend="correct or remove it",
                 )
             _check(key, item, taken.get(name, Any))
-        _check_nodes(item, key, trusted)
+        _check_nodes(item, key, trusted, passed_over)
 
 
 def _taken(target: str, where: str) -> dict[str | None, Any]:
