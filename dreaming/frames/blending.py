@@ -1,22 +1,19 @@
 """Stylised frames blended with their neighbours along the flow, against flicker."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.frames.arrays import Image
 from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow, warp
+from dreaming.frames.flow import DisFlow
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.manifest import NO_EFFECT
-from dreaming.frames.window import Read, Surroundings, check_window, followed, sliding
-
-COLOURS = 3
+from dreaming.frames.temporal import bilateral_mean
+from dreaming.frames.window import Read, Surroundings, check_window, sliding
 
 
 @dataclass(frozen=True)
@@ -77,17 +74,4 @@ class Blending:
     def mean(self, around: Surroundings[NDArray[np.uint8]]) -> Image:
         """One stylised frame blended, (H, W, 3) RGB, of pictures (H, W, 6): source and stylised."""
         assert self.sigma is not None, "there is nothing to blend"
-        source, styled = around.picture[..., :COLOURS], around.picture[..., COLOURS:]
-        total, weights = styled.astype(np.float32), np.ones(styled.shape[:2], np.float32)
-        # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
-        alike = np.exp(-0.5 * np.square(np.arange(256) / self.colour_sigma)).astype(np.float32)
-        for side in around.sides:
-            for steps, (neighbour, flow) in enumerate(zip(side, followed(side, styled.shape[:2]), strict=True), 1):
-                found = warp(neighbour.picture, flow)
-                apart = cv2.absdiff(np.ascontiguousarray(found[..., :COLOURS]), np.ascontiguousarray(source))
-                red, green, blue = cv2.split(cv2.LUT(apart, alike))
-                near = math.exp(-0.5 * (steps / self.sigma) ** 2)
-                weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
-                weights += weight
-                cv2.accumulateProduct(found[..., COLOURS:].astype(np.float32), cv2.merge([weight] * COLOURS), total)
-        return np.rint(total / weights[..., None]).astype(np.uint8)
+        return bilateral_mean(around, self.sigma, self.colour_sigma)

@@ -54,19 +54,34 @@ class Bilateral:
 
     def mean(self, around: Surroundings[Image]) -> Image:
         """One frame filtered, (H, W, 3) RGB."""
-        centre = around.picture
-        total, weights = centre.astype(np.float32), np.ones(centre.shape[:2], np.float32)
-        # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
-        alike = np.exp(-0.5 * np.square(np.arange(256) / self.colour_sigma)).astype(np.float32)
-        for side in around.sides:
-            for steps, (neighbour, flow) in enumerate(zip(side, followed(side, centre.shape[:2]), strict=True), 1):
-                found = warp(neighbour.picture, flow)
-                red, green, blue = cv2.split(cv2.LUT(cv2.absdiff(found, centre), alike))
-                near = math.exp(-0.5 * (steps / self.time_sigma) ** 2)
-                weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
-                weights += weight
-                cv2.accumulateProduct(found.astype(np.float32), cv2.merge([weight] * 3), total)
-        return np.rint(total / weights[..., None]).astype(np.uint8)
+        return bilateral_mean(around, self.time_sigma, self.colour_sigma)
+
+
+def bilateral_mean(around: Surroundings[Image], time_sigma: float, colour_sigma: float) -> Image:
+    """Mean over time of a picture's last three channels, weighted by how alike its first three are.
+
+    Args:
+        around: Pictures (H, W, 3), or (H, W, 6) where other colours than those averaged tell how alike they are.
+        time_sigma: Of the Gaussian over frames.
+        colour_sigma: Of the Gaussian over the distance between colours, in grey levels.
+
+    Returns:
+        (H, W, 3), rounded.
+    """
+    guide, centre = np.ascontiguousarray(around.picture[..., :3]), around.picture[..., -3:]
+    total, weights = centre.astype(np.float32), np.ones(centre.shape[:2], np.float32)
+    # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
+    alike = np.exp(-0.5 * np.square(np.arange(256) / colour_sigma)).astype(np.float32)
+    for side in around.sides:
+        for steps, (neighbour, flow) in enumerate(zip(side, followed(side, centre.shape[:2]), strict=True), 1):
+            found = warp(neighbour.picture, flow)
+            apart = cv2.absdiff(np.ascontiguousarray(found[..., :3]), guide)
+            red, green, blue = cv2.split(cv2.LUT(apart, alike))
+            near = math.exp(-0.5 * (steps / time_sigma) ** 2)
+            weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
+            weights += weight
+            cv2.accumulateProduct(found[..., -3:].astype(np.float32), cv2.merge([weight] * 3), total)
+    return np.rint(total / weights[..., None]).astype(np.uint8)
 
 
 @dataclass(frozen=True)

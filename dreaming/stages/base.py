@@ -38,8 +38,8 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Run(Shard):
-    """One share of the frames: the ``index``-th of ``count`` runs of neighbours, for stages that look around each."""
+class Stretch(Shard):
+    """One share of the frames, the ``index``-th of ``count`` stretches of neighbours: for stages that look around."""
 
     def take(self, stems: Sequence[str]) -> list[str]:
         """The names that fall to this share."""

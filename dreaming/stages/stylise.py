@@ -26,7 +26,7 @@ from dreaming.models.inference import on_device
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_recipe import StyleRecipe
-from dreaming.stages.base import Run, Shard, Stage, identity_of
+from dreaming.stages.base import Shard, Stage, Stretch, identity_of
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class StyliseStage(Stage):
             raise ConfigError(where, found=str(self.batch), expected="1 frame or more", mend="correct it")
         if self._blends and type(self.shard) is Shard:
             # Of every n-th frame alone, each process would have to stylise all those between, too.
-            self.shard = Run(self.shard.index, self.shard.count)
+            self.shard = Stretch(self.shard.index, self.shard.count)
 
     @property
     def _blends(self) -> bool:

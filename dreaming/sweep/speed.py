@@ -1,6 +1,7 @@
 """What a frame takes a network or a masker, as the second objective of a sweep."""
 
 import time
+from collections.abc import Callable
 from statistics import fmean
 
 import torch
@@ -60,7 +61,7 @@ def _of_part(masker: Masker, clip: Clip, part: str) -> float:
     return min(times) / len(stems)
 
 
-def _once(run: object, frame: torch.Tensor, device: torch.device) -> float:
+def _once(run: Callable[[torch.Tensor], torch.Tensor], frame: torch.Tensor, device: torch.device) -> float:
     start = time.perf_counter()
-    run(frame.to(device)).cpu()  # type: ignore[operator]
+    run(frame.to(device)).cpu()
     return time.perf_counter() - start

@@ -11,7 +11,6 @@ import importlib.util
 import logging
 from typing import Any
 
-import optuna
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
@@ -136,9 +135,7 @@ def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, values=list(value) if isinstance(value, tuple | list) else [float(value)])
-    except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-        return _failed(study, trial, error)
-    except Exception as error:
+    except Exception as error:  # a job's own error comes out of its result, whatever it is
         return _failed(study, trial, error)
     return None
 

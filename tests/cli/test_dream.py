@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 MADE = ("masks", "styled", "composite", "alpha", "dream.mp4", "source.json", "report.html")
 
@@ -133,7 +134,6 @@ def test_a_checkpoint_of_another_network_is_refused(disc_clip, run, refused, tin
 
 
 def test_a_gpu_that_is_not_there_is_refused(disc_clip, refused, tiny):
-    torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
     drawing = disc_clip(masks=(1, 8), keyframes=())

@@ -167,8 +167,6 @@ NUMBERS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["gp", "cmaes"])
 def test_samplers_that_model_what_they_found_go_beyond_their_random_starts(disc_clip, sweep, sampler):
-    if sampler == "cmaes":
-        pytest.importorskip("cmaes")
     clip = disc_clip(masks=(1, 4, 8)).path
     begun = (f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.n_startup_trials=2")
     ran = sweep(clip, "threshold", NUMBERS, *begun, program="dreaming", trials=4)

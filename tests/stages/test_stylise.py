@@ -18,7 +18,7 @@ from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
 from dreaming.models.style_recipe import StyleRecipe
 from dreaming.networks.fast_generator import FastGenerator
-from dreaming.stages.base import Run, Shard
+from dreaming.stages.base import Shard, Stretch
 from dreaming.stages.stylise import StyliseStage
 
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -92,7 +92,7 @@ def test_a_share_of_blended_frames_is_a_run_of_neighbours():
     assert [share.take(stems) for share in shares] == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
     assert str(shares[0]) == "1-of-3"
     assert replace(STAGE, shard=Shard(1, 3)).shard.take(stems) == ["a", "d", "g"]
-    assert Run(5, 9).take(["a"]) == []
+    assert Stretch(5, 9).take(["a"]) == []
 
 
 def test_no_frames_at_once_is_refused():
