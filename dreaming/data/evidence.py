@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.data.background_difference import BackgroundDifference, Samples
 from dreaming.data.base import working_size
 from dreaming.data.carried_masks import CarriedMasks, Source
 from dreaming.data.evidence_channels import CHANNELS, Blend, Look, Stack, stack
@@ -24,7 +25,7 @@ from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
 
-_latest: dict[str, tuple[CarriedMasks, Palette]] = {}
+_latest: dict[str, tuple[CarriedMasks, Palette, BackgroundDifference]] = {}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Evidence:
         blend: How the masks of both sides are blended.
         reach: Where distances from the outline are clipped, in working pixels.
         bins: Cells along each axis of the colour histograms.
+        background: Which frames each is compared with for what stands in the same place.
         there_and_back: Simulations of each hand-masked frame by its own mask.
         farthest: Frames that a mask is carried away for that, at most.
         seed: Of the distances drawn.
@@ -51,6 +53,7 @@ class Evidence:
     blend: Blend = field(default_factory=Blend)
     reach: float = 60.0
     bins: int = 24
+    background: Samples = field(default_factory=Samples)
     there_and_back: int = 4
     farthest: int = 60
     seed: int = 0
@@ -83,11 +86,13 @@ class Evidence:
         flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
         place = str(clip.path.absolute()), clip.frames_identity
-        key = fingerprint(*place, self.flow, self.drift, self.error_sigma, self.bins, list(size))
+        key = fingerprint(*place, self.flow, self.drift, self.error_sigma, self.bins, self.background, list(size))
         if key not in _latest:
             carrier = Carrier(clip, flows, self.drift, self.error_sigma)
             _latest.clear()
-            _latest[key] = CarriedMasks(clip, carrier, size), Palette(clip, size, self.bins)
+            palette = Palette(clip, size, self.bins)
+            background = BackgroundDifference(clip, flows, palette, self.background)
+            _latest[key] = CarriedMasks(clip, carrier, size), palette, background
         return ClipEvidence(self, *_latest[key], references)
 
 
@@ -115,14 +120,22 @@ class ClipEvidence:
         settings: How it is gathered.
         carried: Carries masks, and keeps what it carried.
         palette: Counts colours, and keeps what it counted.
+        background: Compares frames with others.
         references: The hand masks.
 
     Raises:
         MaskError: If none of them belongs to a frame of the clip.
     """
 
-    def __init__(self, settings: Evidence, carried: CarriedMasks, palette: Palette, references: References) -> None:
-        self.settings, self._carried, self._palette = settings, carried, palette
+    def __init__(
+        self,
+        settings: Evidence,
+        carried: CarriedMasks,
+        palette: Palette,
+        background: BackgroundDifference,
+        references: References,
+    ) -> None:
+        self.settings, self._carried, self._palette, self._background = settings, carried, palette, background
         self.clip, self.size = carried.clip, carried.size
         self._places = {stem: place for place, stem in enumerate(self.clip.stems)}
         self.sources = {
@@ -141,7 +154,7 @@ class ClipEvidence:
 
     def with_references(self, references: References) -> "ClipEvidence":
         """As this one from other hand masks of the same clip; what was carried before is not carried again."""
-        return ClipEvidence(self.settings, self._carried, self._palette, references)
+        return ClipEvidence(self.settings, self._carried, self._palette, self._background, references)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -257,7 +270,7 @@ class ClipEvidence:
             motion = self.neighbour_flow(stem, names[place + 1])
         else:
             motion = -self.neighbour_flow(stem, names[place - 1])
-        look = Look.at(self._palette.lab(stem), motion)
+        look = Look.at(self._palette.lab(stem), motion, self._background.at(stem))
         self._looks = {**dict(list(self._looks.items())[-3:]), stem: look}
         return look
 

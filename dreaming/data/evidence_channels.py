@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.data.background_difference import DIFFERENCES, Differences
 from dreaming.data.carried_masks import Side
 from dreaming.frames.arrays import Flow, Image, Mask, Probability
 from dreaming.frames.camera_motion import leftover_motion
@@ -43,6 +44,7 @@ CHANNELS: tuple[str, ...] = (
     *(f"{name}_blurred_{sigma}" for sigma in LAB_SIGMAS for name in ("lightness", "a", "b")),
     "gradient",
     *(f"deviation_{sigma}" for sigma in DEVIATION_SIGMAS),
+    *DIFFERENCES,
 )
 """Names of the channels, in order; lengths are in working pixels.
 
@@ -51,7 +53,8 @@ between (g / (g + 10)). Both blended by time alone, and by time and error; the l
 outline (inside positive, clipped and divided by ``reach``). How much likelier the colour is the subject's (natural log
 / 5), going by the two masks, and by all; blurred. Motion left over without the camera's (pixels / 5), blurred. Place
 relative to the blend's centre (in square roots of its area, / 3), and in the frame (0..1). Lab (8-bit / 255), blurred.
-Gradient of lightness (/ 100), its local standard deviation (/ 50).
+Gradient of lightness (/ 100), its local standard deviation (/ 50). Differences to other frames, the camera's motion
+taken out (``data.background_difference``).
 """
 
 
@@ -61,17 +64,19 @@ class Look:
 
     Attributes:
         lab: (h, w, 3) 8-bit.
-        appearance: The channels from ``lightness`` on, (A, h, w).
+        appearance: The channels from ``lightness`` to those of the background, (A, h, w).
+        background: Those of the background, (len(DIFFERENCES), h, w).
         motion: (h, w, 2), flow to a neighbour in working pixels.
     """
 
     lab: Image
     appearance: Stack
+    background: Differences
     motion: Flow
 
     @classmethod
-    def at(cls, lab: Image, motion: Flow) -> "Look":
-        """The look of a frame from its Lab colours and its flow."""
+    def at(cls, lab: Image, motion: Flow, background: Differences) -> "Look":
+        """The look of a frame from its Lab colours, its flow, and its differences to other frames."""
         values = lab.astype(np.float32)
         light = values[..., 0]
         planes = [*np.moveaxis(values, 2, 0)]
@@ -82,7 +87,7 @@ class Look:
         for sigma in DEVIATION_SIGMAS:
             variance = blurred(light * light, sigma) - blurred(light, sigma) ** 2
             planes.append(np.sqrt(np.maximum(variance, 0)) / np.float32(50))
-        return cls(lab, np.stack(planes), motion)
+        return cls(lab, np.stack(planes), background, motion)
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ def stack(
         *_motion(look.motion, blended < 0.3),
         *_places(blended),
         *look.appearance,
+        *look.background,
     ]
     assert len(planes) == len(CHANNELS)
     return np.stack(planes).astype(np.float32, copy=False)

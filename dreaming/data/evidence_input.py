@@ -12,6 +12,7 @@ from dreaming.data.evidence import ClipEvidence, Evidence
 from dreaming.data.evidence_channels import CHANNELS, Look, Stack, stack
 from dreaming.data.lucid import Lucid, Scene, gathered
 from dreaming.errors import ConfigError
+from dreaming.frames.camera_motion import camera_homography
 from dreaming.frames.clip import Clip
 from dreaming.frames.colour_model import lab_of
 from dreaming.frames.flow import consistent, resize_flow, warp
@@ -107,7 +108,7 @@ class EvidenceInput:
         settings = self.evidence
         picture = scene.composed(lucid.soften)
         lab = lab_of(picture)
-        sides, motions = [], []
+        sides, motions, others = [], [], []
         for neighbour in neighbours:
             other = neighbour.composed(lucid.soften)
             here, there = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (picture, other))
@@ -124,5 +125,7 @@ class EvidenceInput:
                 )
             )
             motions.append(arrived)
-        look, ratios = Look.at(lab, motions[0]), known.log_ratios(lab, stem)
+            others.append((lab_of(other), camera_homography(arrived)))
+        look = Look.at(lab, motions[0], settings.background.differences(lab, others))
+        ratios = known.log_ratios(lab, stem)
         return stack(look, (sides[0], sides[1]), ratios, settings.blend, settings.reach)

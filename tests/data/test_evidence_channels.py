@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.data.background_difference import DIFFERENCES
 from dreaming.data.carried_masks import Side, Source
 from dreaming.data.evidence_channels import CHANNELS, Blend, Look, blurred, signed_distance, stack
 
@@ -18,7 +19,7 @@ def side(gap, mask=0.0, error=0.0, visible=1.0):
 @pytest.fixture
 def look():
     lab = np.full((*SIZE, 3), (51, 102, 153), np.uint8)
-    return Look.at(lab, np.zeros((*SIZE, 2), np.float32))
+    return Look.at(lab, np.zeros((*SIZE, 2), np.float32), np.zeros((len(DIFFERENCES), *SIZE), np.float32))
 
 
 def channels(look, *sides, ratios=None, blend=None):

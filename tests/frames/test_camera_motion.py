@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dreaming.frames.camera_motion import leftover_motion
+from dreaming.frames.camera_motion import camera_homography, leftover_motion
 
 
 def camera(height, width):
@@ -32,3 +32,16 @@ def test_a_subject_that_fills_the_frame_is_no_camera():
 def test_without_backdrop_nothing_is_taken_out():
     flow = camera(60, 80)
     np.testing.assert_array_equal(leftover_motion(flow, np.zeros((60, 80), bool)), flow)
+
+
+def test_the_camera_is_found_beside_a_subject_that_moves():
+    flow = camera(60, 80)
+    flow[20:40, 30:60] += (7, -4)
+    found = camera_homography(flow)
+    np.testing.assert_allclose(found / found[2, 2], [[1.01, -0.02, 3], [0.02, 1.01, -1], [0, 0, 1]], atol=1e-3)
+
+
+def test_a_motion_no_camera_makes_counts_as_none():
+    rough = np.random.default_rng(0).normal(0, 30, (60, 80, 2)).astype(np.float32)
+    assert 0.5 < np.linalg.det(camera_homography(rough)[:2, :2]) < 2
+    np.testing.assert_array_equal(camera_homography(np.zeros((2, 2, 2), np.float32)), np.eye(3))
