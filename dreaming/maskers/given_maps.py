@@ -34,7 +34,7 @@ class MaskerMaps(GivenMaps):
         """Yield each named frame's maps, in order, by maskers fitted on all references but those left out."""
         stems, without = list(stems), references.select(left_out)
         # All that were left out together are masked at once: another fold needs the others of them.
-        asked = [*without.stems, *stems]
+        asked = [*without.select(clip.stems).stems, *stems]
         folders = [
             Remembered(clip, name, masker, references, without if len(without) else None).complete(asked)
             for name, masker in self.maskers.items()

@@ -73,7 +73,7 @@ class NetworkMasker(Masker):
         """
         learn = references.without(left_out.stems)
         best = self.recipe.find_or_train(clip, references, self.workbench)
-        weights = self.recipe.fold_weights(best, learn)
+        weights = self.recipe.fold_weights(clip, best, learn)
         if weights is None:
             return self.fit(clip, learn)
         return self._load(weights, references, left_out.stems)

@@ -158,14 +158,19 @@ class SegmentationRecipe(Recipe):
                 best = self._train_on(clip, references, workbench, begun or runs.new_folder(folder))
         return best
 
-    def fold_weights(self, best: Best, learn: References) -> Path | None:
+    def _usable(self, clip: Clip, references: References) -> References:
+        """Those of the references that can be learnt from: only the clip's own frames have evidence and maps."""
+        return references.select(clip.stems) if self.channels else references
+
+    def fold_weights(self, clip: Clip, best: Best, learn: References) -> Path | None:
         """What a run's fold that learnt from exactly these masks ended with; None if there was no such fold.
 
         Where ``patience`` ended a fold early, the left-out masks had a say in when; they have none in the weights.
         """
+        stems = list(self._usable(clip, learn).stems)
         for path in sorted(best.folder.glob(f"fold-*/{runs.IDENTITY}")):
             end = path.parent / END
-            if json.loads(path.read_text()).get("learn") == list(learn.stems) and end.exists():
+            if json.loads(path.read_text()).get("learn") == stems and end.exists():
                 return end
         return None
 
@@ -185,9 +190,9 @@ class SegmentationRecipe(Recipe):
         unseen = self._on_unseen(clip, references, fits, folder)
         outcomes = list(unseen.outcomes)
         if unseen.protocol == FOLDS:
-            title = f"{self.name} on all {len(references)}"
+            known = self._usable(clip, references)
             last = fits(
-                folder, references, None, title,
+                folder, known, None, f"{self.name} on all {len(known)}",
                 max_steps=unseen.steps, unseen_curve=unseen.curve, unseen_pictures=unseen.pictures,
             )  # fmt: skip
             outcomes.append(last)
@@ -216,7 +221,11 @@ class SegmentationRecipe(Recipe):
             MaskError: If there are too few masks to train on.
         """
         held_out = self._held_out(clip, references)
-        train, valid = references.without(held_out), references.select(held_out)
+        known = self._usable(clip, references)
+        if len(known) < len(references):
+            strangers = len(references) - len(known)
+            log.warning("%s: %d hand masks belong to no frame of the clip and are not used", self.name, strangers)
+        train, valid = known.without(held_out), known.select(held_out)
         fewest = MINIMUM if self.given is None else MINIMUM + 1
         if len(train) < fewest:
             others = "" if self.given is None else f" and the maskers that it is given ({', '.join(self.given.names)})"
@@ -249,7 +258,7 @@ class SegmentationRecipe(Recipe):
         """Fits of one training, all with the same statistics and identity."""
         identity, statistics = self.identity(clip, references, workbench), self._statistics(clip)
         runs.begin(folder, identity)
-        lessons = Lessons(clip, references, self.evidence_input, self.lucid, self.given, self.folds)
+        lessons = Lessons(clip, self._usable(clip, references), self.evidence_input, self.lucid, self.given, self.folds)
 
         def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
             return fit(

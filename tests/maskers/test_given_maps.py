@@ -133,6 +133,23 @@ def test_what_it_is_given_is_what_it_builds_on(clip, references):
     assert network(None).built_on == {}
 
 
+@pytest.mark.parametrize("given", [None, MaskerMaps({"flow": FlowMasker(DisFlow())})], ids=["evidence", "maps"])
+def test_hand_masks_of_pictures_that_are_no_frames_are_left_out(disc_clip, caplog, given):
+    drawing = disc_clip(masks=(), keyframes=())
+    for name, stem in {"0001": "0001", "0004": "0004", "0008": "0008", "elsewhere": "0003"}.items():
+        drawing.save(f"nn/train_input/{name}.png", drawing.images[stem])
+        drawing.save(f"nn/train_output/{name}.png", drawing.truth[stem])
+    clip = drawing.clip
+    references = clip.references("subject", clip.split("subject").nn)
+    assert "elsewhere" in references.stems
+    masker = network(given, inputs=("rgb", "evidence"), evidence=EVIDENCE).fit(clip, references)
+    assert "1 hand masks belong to no frame of the clip" in caplog.text
+    made = list(clip.runs("cnn").rglob("*.ckpt"))
+    masker.fit_without(clip, references, references.select(["0004"]))
+    assert [stem for stem, _ in masker.predict(clip, ["0002", "0004"])] == ["0002", "0004"]
+    assert list(clip.runs("cnn").rglob("*.ckpt")) == made, "the fold serves"
+
+
 def test_two_masks_are_too_few_to_leave_out_two(disc_clip):
     clip = disc_clip(masks=(1, 8)).clip
     given = MaskerMaps({"flow": FlowMasker(DisFlow())})
