@@ -45,7 +45,7 @@ class Lessons:
         evidence: Which evidence the network is given; None: none.
         lucid: How frames are made up; None: not.
         given: Whose maps it is given; None: nobody's. Without maps of made-up frames, there can be none of those.
-        folds: In how many parts masks are left out for the maps of their frames.
+        parts: In which the masks to learn from are left out together for the maps of their frames.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Lessons:
         evidence: EvidenceInput | None,
         lucid: Lucid | None,
         given: GivenMaps | None = None,
-        folds: int = 5,
+        parts: Sequence[References] = (),
     ) -> None:
         assert lucid is None or given is None
         self._clip, self._references, self._input, self._lucid = clip, references, evidence, lucid
-        self._given, self._folds = given, folds
+        self._given, self._parts = given, parts
 
     @cached_property
     def _known(self) -> ClipEvidence:
@@ -107,7 +107,7 @@ class Lessons:
         away = self._references.without(learn.stems).stems
         maps: dict[str, Maps] = {}
         # Masks are left out by whole parts: two of them at once serve both folds, and many masks make no more fits.
-        for part in self._references.folds(self._folds):
+        for part in self._parts:
             inside = learn.select(part.stems).stems
             if inside:
                 maps |= self._given.at(self._clip, self._references, {*away, *part.stems}, inside)

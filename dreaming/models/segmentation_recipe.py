@@ -92,6 +92,13 @@ class SegmentationRecipe(Recipe):
                 expected="one of the two, since no masker finds anything in made-up frames",
                 mend=f"leave out lucid or model.{self.name}.given",
             )
+        if self.given is not None and self.folds < MINIMUM + 1:
+            raise ConfigError(
+                f"model.{self.name}.folds",
+                found=str(self.folds),
+                expected=f"at least {MINIMUM + 1}, since the maskers that it is given learn from all folds but two",
+                mend=f"raise it or leave out model.{self.name}.given",
+            )
         evidence, given = self.evidence_input, self.given.names if self.given else ()
         masks = [*evidence.masks, *given] if evidence else []
         if evidence and evidence.prior is not None and evidence.prior not in masks:
@@ -258,7 +265,9 @@ class SegmentationRecipe(Recipe):
         """Fits of one training, all with the same statistics and identity."""
         identity, statistics = self.identity(clip, references, workbench), self._statistics(clip)
         runs.begin(folder, identity)
-        lessons = Lessons(clip, self._usable(clip, references), self.evidence_input, self.lucid, self.given, self.folds)
+        known = self._usable(clip, references)
+        parts = known.without(self._held_out(clip, references)).folds(self.folds)
+        lessons = Lessons(clip, known, self.evidence_input, self.lucid, self.given, parts)
 
         def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
             return fit(

@@ -1,5 +1,6 @@
 """Maps of other maskers as a network's input: by maskers that saw no more than the network may know."""
 
+import shutil
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from dreaming.data.evidence import Evidence
 from dreaming.data.evidence_input import EvidenceInput
 from dreaming.data.lessons import Lessons
 from dreaming.data.segmentation import SegmentationDataModule
-from dreaming.errors import MaskError
+from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.maskers.flow import FlowMasker
@@ -22,11 +23,15 @@ from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 from dreaming.networks.cnn import CNN
+from dreaming.networks.unet import UNet
 
 STEMS = ("0001", "0003", "0005", "0008")
 EVIDENCE = EvidenceInput(
     Evidence(DisFlow(scale=1.0), drift=None, short_side=16, there_and_back=1, reach=8.0), ("blend", "distance")
 )
+
+
+SMALL = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
 
 
 @dataclass
@@ -50,12 +55,11 @@ def references(clip):
     return clip.references("subject", STEMS)
 
 
-def network(given, **changes):
-    net = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
+def network(given, name="cnn", net=SMALL, **changes):
     loss = {"bce": 1.0, "dice": 1.0}
     module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
-    recipe = SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(4), given=given, **changes)
+    recipe = SegmentationRecipe(name, module, data, "val/jaccard", "max", 4, Budget(4), given=given, **changes)
     return NetworkMasker(recipe, Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1)))
 
 
@@ -68,7 +72,7 @@ def levels(clip, references, stem):
 def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(clip, references):
     given = MaskerMaps({"flow": FlowMasker(DisFlow())})
     learn, unseen = references.without(["0003"]), references.select(["0003"])
-    lesson = Lessons(clip, references, None, None, given).of(learn, unseen)
+    lesson = Lessons(clip, references, None, None, given, references.folds()).of(learn, unseen)
     for stem, versions in zip(learn.stems, lesson["evidence"], strict=True):
         assert versions.shape == (1, *clip.size, 1)
         expected = levels(clip, learn.without([stem]), stem)
@@ -79,7 +83,7 @@ def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(
 def test_maps_lie_behind_every_version_of_the_evidence_at_its_size(clip, references):
     given = MaskerMaps({"flow": FlowMasker(DisFlow()), "again": FlowMasker(DisFlow(), edge_radius=3)})
     plain = Lessons(clip, references, EVIDENCE, None).of(references, None)
-    lesson = Lessons(clip, references, EVIDENCE, None, given).of(references, None)
+    lesson = Lessons(clip, references, EVIDENCE, None, given, references.folds()).of(references, None)
     assert set(lesson) == {"train", "valid", "evidence"}
     for mine, versions in zip(plain["evidence"], lesson["evidence"], strict=True):
         assert versions.shape == (2, 16, 24, 4)
@@ -104,7 +108,7 @@ def test_every_pair_of_folds_and_every_fold_is_fitted_once(clip, references):
 def test_many_masks_are_left_out_by_parts(disc_clip):
     clip, flow = disc_clip(count=9, masks=tuple(range(1, 10))).clip, Counting(DisFlow())
     every = clip.references("subject", clip.stems)
-    lessons = Lessons(clip, every, None, None, MaskerMaps({"flow": flow}), folds=3)
+    lessons = Lessons(clip, every, None, None, MaskerMaps({"flow": flow}), every.folds(3))
     for part in every.folds(3):
         lessons.of(every.without(part.stems), part)
     lessons.of(every, None)
@@ -121,6 +125,27 @@ def test_the_network_corrects_a_given_map_where_it_is_the_prior(clip, references
     truth = clip.references("subject", STEMS)
     for stem, mask in zip(truth.stems, truth.masks, strict=True):
         assert ((found[stem] > 0.5) == mask).mean() > 0.9
+
+
+def test_a_network_is_given_a_network_and_learns_the_same_whether_that_is_trained_or_not(clip, references):
+    dropping = partial(UNet, depth=2, width=4, dropout=0.5)  # it draws as it learns
+    masker = network(MaskerMaps({"inner": network(None, "inner")}), net=dropping)
+    first = dict(masker.fit(clip, references).predict(clip, ["0002"]))
+    shutil.rmtree(clip.runs("cnn"))
+    again = dict(masker.fit(clip, references).predict(clip, ["0002"]))
+    np.testing.assert_array_equal(first["0002"], again["0002"])
+
+
+def test_held_out_masks_are_left_out_of_all_maps_to_learn_from(disc_clip):
+    drawing, flow = disc_clip(count=9, masks=()), Counting(DisFlow())
+    for number in range(1, 10):
+        folder, stem = "valid" if number % 3 else "train", f"{number:04d}"
+        drawing.save(f"nn/{folder}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"nn/{folder}_output/{stem}.png", drawing.truth[stem])
+    clip = drawing.clip
+    network(MaskerMaps({"flow": flow})).fit(clip, clip.references("subject", clip.split("subject").nn))
+    train = {"0003", "0006", "0009"}
+    assert sorted(map(sorted, flow.learnt_from)) == sorted([*(sorted(train - {stem}) for stem in train), sorted(train)])
 
 
 def test_what_it_is_given_is_what_it_builds_on(clip, references):
@@ -148,6 +173,11 @@ def test_hand_masks_of_pictures_that_are_no_frames_are_left_out(disc_clip, caplo
     masker.fit_without(clip, references, references.select(["0004"]))
     assert [stem for stem, _ in masker.predict(clip, ["0002", "0004"])] == ["0002", "0004"]
     assert list(clip.runs("cnn").rglob("*.ckpt")) == made, "the fold serves"
+
+
+def test_two_folds_are_too_few_to_leave_out_two():
+    with pytest.raises(ConfigError, match=r"model\.cnn\.folds: found 2, expected at least 3"):
+        network(MaskerMaps({"flow": FlowMasker(DisFlow())}), folds=2)
 
 
 def test_two_masks_are_too_few_to_leave_out_two(disc_clip):
