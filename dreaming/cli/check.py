@@ -8,6 +8,7 @@ from typing import Any, cast
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from dreaming.cli.config import (
     build,
@@ -110,10 +111,25 @@ def _check_choices(program: str, config: DictConfig) -> None:
 
 def _check_values(config: DictConfig) -> None:
     parse_shard(config)
-    check_values(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)), is_trusted, set(_borrowed(config)))
+    check_values(_resolved(config), is_trusted, set(_borrowed(config)))
     for key, least in (("threads", 1), ("seed", 0)):
         if config[key] is not None and config[key] < least:
             raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", mend="correct the value")
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    """The config as plain data, each key that takes another's value with that value."""
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    except (RecursionError, InterpolationResolutionError) as error:
+        if not isinstance(error, RecursionError) and "parent node" not in str(error):
+            raise
+        raise ConfigError(
+            "config",
+            found="a key that holds itself, such as a masker that is given to one that it builds on",
+            expected="maskers that build on others, none on itself",
+            mend="give another one",
+        ) from None
 
 
 def _borrowed(config: DictConfig, where: str = "") -> Iterator[str]:

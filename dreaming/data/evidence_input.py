@@ -32,7 +32,8 @@ class EvidenceInput:
     Attributes:
         evidence: How it is gathered.
         channels: Names of the channels; colours are left out, since the network sees the frame.
-        prior: That of them, a mask, which the network corrects instead of finding one from nothing; None: none.
+        prior: The mask, among them or those that other maskers give, which the network corrects instead of finding one
+            from nothing; None: none.
     """
 
     evidence: Evidence
@@ -45,17 +46,11 @@ class EvidenceInput:
                 raise ConfigError(
                     "evidence channels", found=name, expected=f"names among {', '.join(CHANNELS)}", mend="correct it"
                 )
-        masks = [name for name in self.channels if name in MASKS]
-        if self.prior is not None and self.prior not in masks:
-            raise ConfigError("evidence prior", found=self.prior, expected=f"one of {masks}", mend="correct it")
 
     @property
-    def prior_place(self) -> int | None:
-        """Which of the channels is the prior."""
-        return None if self.prior is None else list(self.channels).index(self.prior)
-
-    def __len__(self) -> int:
-        return len(self.channels)
+    def masks(self) -> list[str]:
+        """Names of those of the channels that are masks."""
+        return [name for name in self.channels if name in MASKS]
 
     @property
     def _places(self) -> list[int]:

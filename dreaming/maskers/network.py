@@ -1,19 +1,24 @@
 """A trained segmentation network as a masker; serves the CNN and the UNet alike."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 
 from dreaming.data.evidence_channels import Stack
+from dreaming.data.lessons import stacked
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
+from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.split import Split
 from dreaming.frames.statistics import NEUTRAL
 from dreaming.maskers.base import Masker
+from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Workbench, load
@@ -33,21 +38,32 @@ class NetworkMasker(Masker):
     recipe: SegmentationRecipe
     workbench: Workbench
 
+    @property
+    def built_on(self) -> Mapping[str, Masker]:
+        """The maskers whose maps the network is given."""
+        return self.recipe.given.maskers if isinstance(self.recipe.given, MaskerMaps) else {}
+
+    def learns_from(self, split: Split) -> frozenset[str]:
+        """Names of the masks that it or a masker that it is given learns from."""
+        return super().learns_from(split).union(*(masker.learns_from(split) for masker in self.built_on.values()))
+
     def learnt(self, clip: Clip, references: References) -> str:
-        """Fingerprint of the weights that ``fit`` would load."""
+        """Fingerprint of the weights that ``fit`` would load, and of what the maskers that it is given would."""
         identity = self.recipe.identity(clip, references, self.workbench)
         best = runs.find(clip.runs(self.recipe.name), identity)
-        return "untrained" if best is None else best.fingerprint
+        own = "untrained" if best is None else best.fingerprint
+        given = [masker.learnt(clip, references) for masker in self.built_on.values()]
+        return fingerprint(own, given) if given else own
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the best weights of exactly this recipe and these references, training them first if there are none."""
         best = self.recipe.find_or_train(clip, references, self.workbench)
-        return self._load(best.weights, references)
+        return self._load(best.weights, references, ())
 
-    def _load(self, weights: Path, references: References) -> Self:
+    def _load(self, weights: Path, references: References, left_out: Sequence[str]) -> Self:
         module = load(self.recipe.build(NEUTRAL), weights)
         assert isinstance(module, SegmentationModule)
-        self._module, self._references = module, references
+        self._module, self._references, self._left_out = module, references, left_out
         return self
 
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
@@ -57,10 +73,10 @@ class NetworkMasker(Masker):
         """
         learn = references.without(left_out.stems)
         best = self.recipe.find_or_train(clip, references, self.workbench)
-        weights = self.recipe.fold_weights(best, learn)
+        weights = self.recipe.fold_weights(clip, best, learn)
         if weights is None:
             return self.fit(clip, learn)
-        return self._load(weights, learn)
+        return self._load(weights, references, left_out.stems)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
@@ -73,7 +89,14 @@ class NetworkMasker(Masker):
                 yield stem, self._module.predict_probability(frame, *known)[0, 0].float().cpu().numpy()
 
     def _evidence(self, clip: Clip, stems: Sequence[str]) -> Iterator[Stack]:
-        """Evidence (E, h, w) of each frame, where the network is given any."""
-        given = self.recipe.evidence_input
+        """Evidence (E, h, w) of each frame, and the given maskers' maps behind it, where the network is given any."""
+        evidence, given = self.recipe.evidence_input, self.recipe.given
+        found: list[Iterator[Stack]] = []
+        if evidence is not None:
+            seen = evidence.of(clip, self._references.without(self._left_out))
+            found.append(known for _, known in evidence.at(seen, stems))
         if given is not None:
-            yield from (known for _, known in given.at(given.of(clip, self._references), stems))
+            found.append(maps for _, maps in given.at(clip, self._references, self._left_out, stems))
+        for parts in zip(*found, strict=True):
+            size = (parts[0].shape[1], parts[0].shape[2])
+            yield np.concatenate([stacked(part, size) for part in parts])

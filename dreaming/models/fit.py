@@ -163,6 +163,8 @@ def fit(
         return finished
     # A Trainer, its model and its data refer to one another: what the last fit held would stay beside this one's.
     gc.collect()
+    # Before the seed: what others have to learn first, for the batches, must leave no trace in what is drawn here.
+    batches = data()
     lightning.seed_everything(workbench.seed, verbose=False)
     steps = max_steps or recipe.budget.max_steps
     model = module()
@@ -223,7 +225,7 @@ def fit(
             send(logger, unseen_pictures)
         if trainer.num_devices > 1:
             make_portable(model)
-        trainer.fit(model, data(), ckpt_path=newest, weights_only=True)
+        trainer.fit(model, batches, ckpt_path=newest, weights_only=True)
     if trainer.num_devices > 1:
         recall([curve, keep, timer], last)
     if trainer.interrupted:

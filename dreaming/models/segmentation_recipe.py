@@ -13,7 +13,7 @@ import lightning
 import numpy as np
 
 from dreaming.data.evidence_input import EvidenceInput
-from dreaming.data.lessons import Lessons
+from dreaming.data.lessons import GivenMaps, Lessons
 from dreaming.data.lucid import Lucid
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.clip import Clip
@@ -63,6 +63,8 @@ class SegmentationRecipe(Recipe):
             ``evidence``.
         evidence: Which evidence, and how it is gathered.
         lucid: How frames are made up to learn from beside the hand-masked ones; None: not.
+        given: Other maskers, fitted on the same masks, whose maps are a further input; None: none. Needs one mask more,
+            since from what a fold learns from another is left out.
         folds: Folds where no mask is held back; fewer if there are fewer masks.
         statistics_frames: Frames, spread over the clip, that its colour statistics are measured on.
     """
@@ -70,6 +72,7 @@ class SegmentationRecipe(Recipe):
     inputs: Sequence[str] = ("rgb", "position")
     evidence: EvidenceInput | None = None
     lucid: Lucid | None = None
+    given: GivenMaps | None = None
     folds: int = 5
     statistics_frames: int = 100
 
@@ -82,19 +85,47 @@ class SegmentationRecipe(Recipe):
                 expected=f"rgb, and any of {', '.join(INPUTS[1:])}",
                 mend="correct it",
             )
+        if self.lucid is not None and self.given is not None:
+            raise ConfigError(
+                f"model.{self.name}.lucid",
+                found=f"made-up frames beside maps of {', '.join(self.given.names)}",
+                expected="one of the two, since no masker finds anything in made-up frames",
+                mend=f"leave out lucid or model.{self.name}.given",
+            )
+        if self.given is not None and self.folds < MINIMUM + 1:
+            raise ConfigError(
+                f"model.{self.name}.folds",
+                found=str(self.folds),
+                expected=f"at least {MINIMUM + 1}, since the maskers that it is given learn from all folds but two",
+                mend=f"raise it or leave out model.{self.name}.given",
+            )
+        evidence, given = self.evidence_input, self.given.names if self.given else ()
+        masks = [*evidence.masks, *given] if evidence else []
+        if evidence and evidence.prior is not None and evidence.prior not in masks:
+            key = f"model.{self.name}.evidence.prior"
+            raise ConfigError(key, found=evidence.prior, expected=f"null or one of {masks}", mend="correct it")
 
     @property
     def evidence_input(self) -> EvidenceInput | None:
         """The evidence that the network is given; None without."""
         return self.evidence if "evidence" in self.inputs else None
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of what the network is given of each pixel beside colour and place: evidence, then maskers' maps."""
+        return (
+            *(self.evidence_input.channels if self.evidence_input else ()),
+            *(self.given.names if self.given else ()),
+        )
+
     def build(self, statistics: ColourStatistics) -> lightning.LightningModule:
         """The module with the inputs that the recipe names, for a clip of these colours."""
+        prior = self.evidence_input.prior if self.evidence_input else None
         return self.module(
             statistics=statistics,
-            evidence=len(self.evidence_input) if self.evidence_input else 0,
+            evidence=len(self.channels),
             position="position" in self.inputs,
-            prior=self.evidence_input.prior_place if self.evidence_input else None,
+            prior=None if prior is None else self.channels.index(prior),
         )
 
     def subjects(self, clip: Clip) -> list[str]:
@@ -134,14 +165,19 @@ class SegmentationRecipe(Recipe):
                 best = self._train_on(clip, references, workbench, begun or runs.new_folder(folder))
         return best
 
-    def fold_weights(self, best: Best, learn: References) -> Path | None:
+    def _usable(self, clip: Clip, references: References) -> References:
+        """Those of the references that can be learnt from: only the clip's own frames have evidence and maps."""
+        return references.select(clip.stems) if self.channels else references
+
+    def fold_weights(self, clip: Clip, best: Best, learn: References) -> Path | None:
         """What a run's fold that learnt from exactly these masks ended with; None if there was no such fold.
 
         Where ``patience`` ended a fold early, the left-out masks had a say in when; they have none in the weights.
         """
+        stems = list(self._usable(clip, learn).stems)
         for path in sorted(best.folder.glob(f"fold-*/{runs.IDENTITY}")):
             end = path.parent / END
-            if json.loads(path.read_text()).get("learn") == list(learn.stems) and end.exists():
+            if json.loads(path.read_text()).get("learn") == stems and end.exists():
                 return end
         return None
 
@@ -155,15 +191,15 @@ class SegmentationRecipe(Recipe):
         """Train in ``folder``: once where masks are held out, else by folds and then on all.
 
         Raises:
-            MaskError: If there are fewer than two masks to train on.
+            MaskError: If there are too few masks to train on.
         """
         fits = self._fits(clip, references, workbench, folder)
         unseen = self._on_unseen(clip, references, fits, folder)
         outcomes = list(unseen.outcomes)
         if unseen.protocol == FOLDS:
-            title = f"{self.name} on all {len(references)}"
+            known = self._usable(clip, references)
             last = fits(
-                folder, references, None, title,
+                folder, known, None, f"{self.name} on all {len(known)}",
                 max_steps=unseen.steps, unseen_curve=unseen.curve, unseen_pictures=unseen.pictures,
             )  # fmt: skip
             outcomes.append(last)
@@ -189,15 +225,21 @@ class SegmentationRecipe(Recipe):
         """Train once where masks are held out, else by folds, and measure on what was not learnt from.
 
         Raises:
-            MaskError: If there are fewer than two masks to train on.
+            MaskError: If there are too few masks to train on.
         """
         held_out = self._held_out(clip, references)
-        train, valid = references.without(held_out), references.select(held_out)
-        if len(train) < MINIMUM:
+        known = self._usable(clip, references)
+        if len(known) < len(references):
+            strangers = len(references) - len(known)
+            log.warning("%s: %d hand masks belong to no frame of the clip and are not used", self.name, strangers)
+        train, valid = known.without(held_out), known.select(held_out)
+        fewest = MINIMUM if self.given is None else MINIMUM + 1
+        if len(train) < fewest:
+            others = "" if self.given is None else f" and the maskers that it is given ({', '.join(self.given.names)})"
             raise MaskError(
                 clip.path,
-                found=f"{len(train)} hand mask to train {self.name} on",
-                expected=f"at least {MINIMUM}",
+                found=f"{len(train)} hand mask{'s' * (len(train) != 1)} to train {self.name}{others} on",
+                expected=f"at least {fewest}",
                 mend="paint the masks of a few more frames",
             )
         if len(valid):
@@ -223,7 +265,9 @@ class SegmentationRecipe(Recipe):
         """Fits of one training, all with the same statistics and identity."""
         identity, statistics = self.identity(clip, references, workbench), self._statistics(clip)
         runs.begin(folder, identity)
-        lessons = Lessons(clip, references, self.evidence_input, self.lucid)
+        known = self._usable(clip, references)
+        parts = known.without(self._held_out(clip, references)).folds(self.folds)
+        lessons = Lessons(clip, known, self.evidence_input, self.lucid, self.given, parts)
 
         def fit_one(place: Path, learn: References, unseen: References | None, title: str, **more: Any) -> Outcome:
             return fit(

@@ -23,6 +23,19 @@ def test_a_training_leaves_its_config_metrics_and_best_checkpoint(disc_clip, run
     assert "Traceback" not in ran.err
 
 
+def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 4, 8), keyframes=())
+    given = (f"clip={drawing.path}", "+masker@model.cnn.given.flow=flow")
+    ran = run("train.py", "model=cnn", *given, *tiny("cnn"))
+    assert ran.code == 0, ran.err
+    fits = {path.parent for path in (drawing.path / "predictions" / "subject" / "flow").rglob("*.png")}
+    assert len(fits) == 6, "each mask and each pair of them left out"
+    ran = run("dreaming", *given, *tiny(), "stages=[mask]", "masker=cnn")
+    assert ran.code == 0, ran.err
+    assert len(list(drawing.path.glob("runs/cnn/*/result.json"))) == 1, "what was trained is used"
+    assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
+
+
 def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_config(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]

@@ -31,19 +31,11 @@ def test_channels_are_those_that_were_named(clip, references):
     known = INPUT.of(clip, references)
     ((_, chosen),) = INPUT.at(known, ["0006"])
     ((_, every),) = known.at(["0006"])
-    assert len(INPUT) == len(chosen) == 4
+    assert len(chosen) == 4
     for name, plane in zip(NAMES, chosen, strict=True):
         np.testing.assert_allclose(plane, every[known.channels.index(name)], atol=1e-6)
     with pytest.raises(ConfigError, match="found near_maks, expected names among near_mask"):
         EvidenceInput(INPUT.evidence, ["near_maks"])
-
-
-def test_the_prior_is_a_mask_among_them():
-    assert replace(INPUT, prior="blend").prior_place == 1
-    assert INPUT.prior_place is None
-    for name in ("distance", "far_mask"):
-        with pytest.raises(ConfigError, match=rf"found {name}, expected one of \['near_mask', 'blend'\]"):
-            replace(INPUT, prior=name)
 
 
 def test_hand_masked_frames_get_as_many_versions_as_there_are_simulations(clip, references):

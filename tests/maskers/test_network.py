@@ -14,6 +14,9 @@ from dreaming.data.lucid import Lucid
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.statistics import NEUTRAL
+from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.maskers.network import NetworkMasker
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
@@ -88,3 +91,22 @@ def test_evidence_that_is_not_an_input_does_not_tell_trainings_apart(masker, dis
     assert identity(evidence=evidence, inputs=("rgb", "evidence")) != identity(inputs=("rgb",))
     with pytest.raises(ConfigError, match=r"model\.unet\.inputs: found flow, expected rgb, and any of position"):
         identity(inputs=("rgb", "flow"))
+
+
+def test_the_prior_is_a_mask_that_the_network_is_given(masker):
+    evidence = EvidenceInput(Evidence(DisFlow(scale=1.0)), ("near_mask", "distance", "blend"), prior="blend")
+    recipe = replace(masker.recipe, inputs=("rgb", "evidence"), evidence=evidence)
+    assert recipe.build(NEUTRAL).prior == 2
+    given = MaskerMaps({"flow": FlowMasker(DisFlow())})
+    assert replace(recipe, evidence=replace(evidence, prior="flow"), given=given).build(NEUTRAL).prior == 3
+    assert replace(recipe, inputs=("rgb",), given=given).build(NEUTRAL).prior is None
+    for name in ("distance", "far_mask", "flow"):
+        expected = rf"model\.unet\.evidence\.prior: found {name}, expected null or one of \['near_mask', 'blend'\]"
+        with pytest.raises(ConfigError, match=expected):
+            replace(recipe, evidence=replace(evidence, prior=name))
+
+
+def test_no_masker_finds_anything_in_made_up_frames(masker):
+    given = MaskerMaps({"flow": FlowMasker(DisFlow())})
+    with pytest.raises(ConfigError, match=r"model\.unet\.lucid: found made-up frames beside maps of flow"):
+        replace(masker.recipe, lucid=Lucid(count=2), given=given)

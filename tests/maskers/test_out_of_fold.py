@@ -13,6 +13,7 @@ from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.maskers.gmm import GmmMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.network import NetworkMasker
@@ -26,13 +27,14 @@ from dreaming.networks.cnn import CNN
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
 
 
-def network(patience=None):
+def network(patience=None, given=None):
     net = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
     loss = {"bce": 1.0, "dice": 1.0}
     module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
     return NetworkMasker(
-        SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(8), patience=patience), WORKBENCH
+        SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(8), patience=patience, given=given),
+        WORKBENCH,
     )
 
 
@@ -41,6 +43,7 @@ MAKERS = {
     "gmm": lambda: GmmMasker(components=2, samples=500, fits=1),
     "grabcut": lambda: GrabCutMasker(FlowMasker(DisFlow())),
     "network": network,
+    "network given flow": lambda: network(given=MaskerMaps({"flow": FlowMasker(DisFlow())})),
 }
 
 
