@@ -12,12 +12,13 @@ from dreaming.data.evidence_channels import Stack
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.references import References
+from dreaming.frames.shard import Work
 from dreaming.frames.statistics import NEUTRAL
 from dreaming.maskers.base import Masker
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Workbench, load
-from dreaming.models.inference import on_device
+from dreaming.models.inference import on_device, share_out
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 
 
@@ -61,6 +62,10 @@ class NetworkMasker(Masker):
         if weights is None:
             return self.fit(clip, learn)
         return self._load(weights, learn)
+
+    def share_out(self, stems: list[str], work: Work) -> None:
+        """Do a work that predicts these frames, a share of it on each of the trainer's devices."""
+        share_out(self.workbench, stems, work)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""

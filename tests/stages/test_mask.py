@@ -9,10 +9,10 @@ import pytest
 
 from dreaming.errors import MaskError
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.shard import Shard
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import FrameMasker, Masker
 from dreaming.maskers.remembered import Remembered
-from dreaming.stages.base import Shard
 from dreaming.stages.mask import MaskStage
 
 
