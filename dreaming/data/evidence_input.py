@@ -39,15 +39,27 @@ class EvidenceInput:
     channels: Sequence[str]
     prior: str | None = None
 
-    def __post_init__(self) -> None:
+    def check(self, key: str) -> None:
+        """Refuse channels that do not exist, and a prior that is no mask among them.
+
+        Args:
+            key: Where in the config it stands.
+
+        Raises:
+            ConfigError: If one is wrong.
+        """
         for name in self.channels:
             if name not in CHANNELS:
-                raise ConfigError(
-                    "evidence channels", found=name, expected=f"names among {', '.join(CHANNELS)}", mend="correct it"
-                )
+                known = f"names among {', '.join(CHANNELS)}"
+                raise ConfigError(f"{key}.channels", found=name, expected=known, mend="correct it")
         masks = [name for name in self.channels if name in MASKS]
         if self.prior is not None and self.prior not in masks:
-            raise ConfigError("evidence prior", found=self.prior, expected=f"one of {masks}", mend="correct it")
+            raise ConfigError(
+                f"{key}.prior",
+                found=self.prior,
+                expected=f"null or a mask among {key}.channels ({', '.join(masks) or 'there is none'})",
+                mend="correct it",
+            )
 
     @property
     def prior_place(self) -> int | None:

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
+import lightning
 import torch
 
 from dreaming.data.evidence_channels import Stack
@@ -46,7 +47,9 @@ class NetworkMasker(Masker):
         return self._load(best.weights, references)
 
     def _load(self, weights: Path, references: References) -> Self:
-        module = load(self.recipe.build(NEUTRAL), weights)
+        return self._take(load(self.recipe.build(NEUTRAL), weights), references)
+
+    def _take(self, module: lightning.LightningModule, references: References) -> Self:
         assert isinstance(module, SegmentationModule)
         self._module, self._references = module, references
         return self
@@ -82,3 +85,12 @@ class NetworkMasker(Masker):
         given = self.recipe.evidence_input
         if given is not None:
             yield from (known for _, known in given.at(given.of(clip, self._references), stems))
+
+
+@dataclass
+class UntrainedMasker(NetworkMasker):
+    """A network with random weights, whose masks are worth nothing, and take as long as any to make."""
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Take the network as it is."""
+        return self._take(self.recipe.build(NEUTRAL), references)

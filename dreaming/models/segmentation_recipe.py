@@ -65,6 +65,9 @@ class SegmentationRecipe(Recipe):
         lucid: How frames are made up to learn from beside the hand-masked ones; None: not.
         folds: Folds where no mask is held back; fewer if there are fewer masks.
         statistics_frames: Frames, spread over the clip, that its colour statistics are measured on.
+
+    Raises:
+        ConfigError: If there is no such input, or no such evidence.
     """
 
     inputs: Sequence[str] = ("rgb", "position")
@@ -82,6 +85,8 @@ class SegmentationRecipe(Recipe):
                 expected=f"rgb, and any of {', '.join(INPUTS[1:])}",
                 mend="correct it",
             )
+        if self.evidence is not None:
+            self.evidence.check(f"model.{self.name}.evidence")
 
     @property
     def evidence_input(self) -> EvidenceInput | None:

@@ -34,16 +34,17 @@ def test_channels_are_those_that_were_named(clip, references):
     assert len(INPUT) == len(chosen) == 4
     for name, plane in zip(NAMES, chosen, strict=True):
         np.testing.assert_allclose(plane, every[known.channels.index(name)], atol=1e-6)
-    with pytest.raises(ConfigError, match="found near_maks, expected names among near_mask"):
-        EvidenceInput(INPUT.evidence, ["near_maks"])
+    with pytest.raises(ConfigError, match=r"^here\.channels: found near_maks, expected names among near_mask"):
+        EvidenceInput(INPUT.evidence, ["near_maks"]).check("here")
 
 
 def test_the_prior_is_a_mask_among_them():
     assert replace(INPUT, prior="blend").prior_place == 1
     assert INPUT.prior_place is None
     for name in ("distance", "far_mask"):
-        with pytest.raises(ConfigError, match=rf"found {name}, expected one of \['near_mask', 'blend'\]"):
-            replace(INPUT, prior=name)
+        words = rf"^here\.prior: found {name}, expected null or a mask among here\.channels \(near_mask, blend\)"
+        with pytest.raises(ConfigError, match=words):
+            replace(INPUT, prior=name).check("here")
 
 
 def test_hand_masked_frames_get_as_many_versions_as_there_are_simulations(clip, references):
