@@ -2,13 +2,14 @@
 
 import shutil
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 
 from dreaming.errors import MaskError
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.manifest import Manifest
 from dreaming.frames.shard import Shard
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import FrameMasker, Masker
@@ -121,3 +122,26 @@ def test_what_another_masker_builds_on_is_made_once_for_both(disc_clip):
     for stem in drawing.stems:
         mine, copied = (drawing.path / "masks" / name / f"{stem}.png" for name in ("colour", "copy"))
         assert mine.read_bytes() == copied.read_bytes()
+
+
+@dataclass
+class Trained(NearestColour):
+    """Loads what it learnt once it has learnt it."""
+
+    weights: ClassVar[list[str]] = []
+
+    def learnt(self, clip, references):
+        return "weights" if self.weights else "untrained"
+
+    def fit(self, clip, references) -> Self:
+        self.weights.append("weights")
+        return super().fit(clip, references)
+
+
+def test_a_masker_that_another_builds_on_is_trained_before_its_manifest_is_written(disc_clip):
+    drawing = disc_clip()
+    Trained.weights.clear()
+    for _ in range(2):
+        MaskStage({"colour": Trained(), "copy": Copy(Trained())}).run(drawing.clip)
+    assert Manifest.read(drawing.path / "masks/colour/manifest.json").inputs["learnt"] == "weights"
+    assert Trained.weights == ["weights"], "it was trained again, for its masks were taken for those of another"
