@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,10 +56,12 @@ class Remembered:
             missing = [stem for stem in stems if stem not in folder]
             if not missing:
                 return folder
+            # A copy learns: the masker itself stays as light as its config, and can travel to other processes.
+            masker = copy(self.masker)
             if self.left_out is None:
-                masker = self.masker.fit(self.clip, self.references)
+                masker = masker.fit(self.clip, self.references)
             else:
-                masker = self.masker.fit_without(self.clip, self.references, self.left_out)
+                masker = masker.fit_without(self.clip, self.references, self.left_out)
             # A masker that loads what it has learnt knows only now what that is.
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
