@@ -19,9 +19,10 @@ from dreaming.cli.search import check_search
 from dreaming.cli.values import check_values
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.guide import Guide
+from dreaming.frames.shard import Shard
 from dreaming.maskers.base import Masker
 from dreaming.models.fit import Budget, Recipe, Workbench
-from dreaming.stages.base import Shard, Stage
+from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER
 from dreaming.sweep.plan import Plan
 

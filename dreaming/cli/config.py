@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
+from dreaming.frames.shard import Shard
 from dreaming.models.runs import latest, new_folder
-from dreaming.stages.base import Shard
 from dreaming.sweep.sweeper import StudySweeper
 
 PACKAGE = Path(__file__).resolve().parents[1]

@@ -28,6 +28,11 @@ from dreaming.frames.references import References
 _latest: dict[str, tuple[CarriedMasks, Palette, BackgroundDifference]] = {}
 
 
+def forget() -> None:
+    """Drop what was carried for the last clip, so that it is carried anew: for who measures how long that takes."""
+    _latest.clear()
+
+
 @dataclass(frozen=True)
 class Evidence:
     """How evidence is gathered.
@@ -62,7 +67,7 @@ class Evidence:
         for key, lowest in (("bins", 2), ("there_and_back", 0), ("farthest", 1)):
             if getattr(self, key) < lowest:
                 found = str(getattr(self, key))
-                raise ConfigError(f"evidence {key}", found=found, expected=f"at least {lowest}", mend="correct it")
+                raise ConfigError(f"data.evidence.{key}", found=found, expected=f"at least {lowest}", mend="correct it")
 
     @property
     def channels(self) -> tuple[str, ...]:

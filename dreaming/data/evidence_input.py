@@ -40,12 +40,19 @@ class EvidenceInput:
     channels: Sequence[str]
     prior: str | None = None
 
-    def __post_init__(self) -> None:
+    def check(self, key: str) -> None:
+        """Refuse channels that do not exist.
+
+        Args:
+            key: Where in the config it stands.
+
+        Raises:
+            ConfigError: If one is wrong.
+        """
         for name in self.channels:
             if name not in CHANNELS:
-                raise ConfigError(
-                    "evidence channels", found=name, expected=f"names among {', '.join(CHANNELS)}", mend="correct it"
-                )
+                known = f"names among {', '.join(CHANNELS)}"
+                raise ConfigError(f"{key}.channels", found=name, expected=known, mend="correct it")
 
     @property
     def masks(self) -> list[str]:

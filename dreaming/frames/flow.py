@@ -44,9 +44,13 @@ class DisFlow:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             presets = ", ".join(PRESETS)
-            raise ConfigError("flow preset", found=str(self.preset), expected=f"one of {presets}", mend="correct it")
+            raise ConfigError(
+                "data.flow.preset", found=str(self.preset), expected=f"one of {presets}", mend="correct it"
+            )
         if not 0 < self.scale <= 1:
-            raise ConfigError("flow scale", found=str(self.scale), expected="above 0, at most 1", mend="correct it")
+            raise ConfigError(
+                "data.flow.scale", found=str(self.scale), expected="above 0, at most 1", mend="correct it"
+            )
 
     def working_size(self, size: Size) -> Size:
         """(height, width) of the flow between frames of ``size``."""

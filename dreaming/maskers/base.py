@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Self
@@ -16,6 +16,7 @@ from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.references import References
 from dreaming.frames.runs import Run, runs_between
+from dreaming.frames.shard import Work, undivided
 from dreaming.frames.split import Split
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,14 @@ class Masker(ABC):
     @abstractmethod
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, float32 (H, W) in 0..1, in order, holding few frames at a time."""
+
+    def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
+        """Make what it builds on of these frames: once it is fitted, before they are predicted share by share."""
+        return self
+
+    def share_out(self, stems: list[str], work: Work) -> None:
+        """Do a work that predicts these frames; one that runs on several devices does a share of it on each."""
+        undivided(stems, work)
 
     def learnt(self, clip: Clip, references: References) -> str:
         """Fingerprint of what ``fit`` would load from disk rather than learn anew; empty if it loads nothing."""

@@ -1,6 +1,6 @@
 """One mask out of those of several maskers, trusted as far as they proved right at masks they had not seen."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +10,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.shard import Work
 from dreaming.frames.split import Split
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import lesson, stacks
@@ -17,7 +18,7 @@ from dreaming.maskers.remembered import Remembered, gap
 from dreaming.models.choice import Choice
 from dreaming.models.ensemble_recipe import EnsembleRecipe, StackSource
 from dreaming.models.fit import Workbench
-from dreaming.models.inference import on_device
+from dreaming.models.inference import on_device, share_out
 from dreaming.models.mixing import mixed
 
 
@@ -109,20 +110,36 @@ class EnsembleMasker(Masker):
     def _learn(self, references: References, left_out: References | None) -> None:
         self._references, self._left_out = references, left_out
 
+    def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
+        """See to it that the masks that are mixed are there."""
+        self._folders(clip, stems)
+        return self
+
+    def share_out(self, stems: list[str], work: Work) -> None:
+        """Do a work that predicts these frames, a share of it on each of the trainer's devices."""
+        share_out(self.workbench, stems, work)
+
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         stems = list(stems)
-        alone = self._chosen not in self.recipe.forms
-        folders = {
-            name: Remembered(clip, name, masker, self._references, self._left_out).complete(stems)
-            for name, masker in self.built_on.items()
-            if not alone or name == self._chosen
-        }
-        if alone:
-            (folder,) = folders.values()
+        folders = self._folders(clip, stems)
+        if self._alone:
+            (folder,) = folders
             yield from ahead(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, self.workers)
             return
-        yield from self._mix(clip, stems, list(folders.values()))
+        yield from self._mix(clip, stems, folders)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether one of the maskers was chosen, instead of a mix."""
+        return self._chosen not in self.recipe.forms
+
+    def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
+        return [
+            Remembered(clip, name, masker, self._references, self._left_out).complete(stems)
+            for name, masker in self.built_on.items()
+            if not self._alone or name == self._chosen
+        ]
 
     def _mix(self, clip: Clip, stems: list[str], folders: list[FrameFolder]) -> Iterator[tuple[str, Probability]]:
         left_out = () if self._left_out is None else self._left_out.stems

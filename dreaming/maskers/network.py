@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
+import lightning
 import numpy as np
 import torch
 
@@ -15,6 +16,7 @@ from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
+from dreaming.frames.shard import Work
 from dreaming.frames.split import Split
 from dreaming.frames.statistics import NEUTRAL
 from dreaming.maskers.base import Masker
@@ -22,7 +24,7 @@ from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Workbench, load
-from dreaming.models.inference import on_device
+from dreaming.models.inference import on_device, share_out
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 
 
@@ -61,7 +63,9 @@ class NetworkMasker(Masker):
         return self._load(best.weights, references, ())
 
     def _load(self, weights: Path, references: References, left_out: Sequence[str]) -> Self:
-        module = load(self.recipe.build(NEUTRAL), weights)
+        return self._take(load(self.recipe.build(NEUTRAL), weights), references, left_out)
+
+    def _take(self, module: lightning.LightningModule, references: References, left_out: Sequence[str]) -> Self:
         assert isinstance(module, SegmentationModule)
         self._module, self._references, self._left_out = module, references, left_out
         return self
@@ -77,6 +81,10 @@ class NetworkMasker(Masker):
         if weights is None:
             return self.fit(clip, learn)
         return self._load(weights, references, left_out.stems)
+
+    def share_out(self, stems: list[str], work: Work) -> None:
+        """Do a work that predicts these frames, a share of it on each of the trainer's devices."""
+        share_out(self.workbench, stems, work)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
@@ -100,3 +108,12 @@ class NetworkMasker(Masker):
         for parts in zip(*found, strict=True):
             size = (parts[0].shape[1], parts[0].shape[2])
             yield np.concatenate([stacked(part, size) for part in parts])
+
+
+@dataclass
+class UntrainedMasker(NetworkMasker):
+    """A network with random weights, whose masks are worth nothing, and take as long as any to make."""
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Take the network as it is."""
+        return self._take(self.recipe.build(NEUTRAL), references, ())

@@ -1,8 +1,11 @@
 """A masker's probabilities kept on disk, so that whoever builds on them need not have them made again."""
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -53,20 +56,21 @@ class Remembered:
             missing = [stem for stem in stems if stem not in folder]
             if not missing:
                 return folder
+            # A copy learns: the masker itself stays as light as its config, and can travel to other processes.
+            masker = copy(self.masker)
             if self.left_out is None:
-                masker = self.masker.fit(self.clip, self.references)
+                masker = masker.fit(self.clip, self.references)
             else:
-                masker = self.masker.fit_without(self.clip, self.references, self.left_out)
+                masker = masker.fit_without(self.clip, self.references, self.left_out)
             # A masker that loads what it has learnt knows only now what that is.
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
             discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
             manifest.write(folder.path / MANIFEST)
-            with bar(title, len(missing)) as progress:
-                for stem, probability in masker.predict(self.clip, missing):
-                    folder.write_probability(stem, probability)
-                    progress.advance()
-            log.info("%s: %d frames in %.1f s", title, progress.done, progress.seconds)
+            begun = time.monotonic()
+            work = partial(_predict, masker.prepare(self.clip, missing), self.clip, folder, title)
+            masker.share_out(missing, work)
+            log.info("%s: %d frames in %.1f s", title, len(missing), time.monotonic() - begun)
         folder.refresh()
         return folder
 
@@ -82,6 +86,13 @@ class Remembered:
             inputs["left out"] = fingerprint(self.left_out.stems)
         manifest = Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
         return manifest, FrameFolder(predictions(self.clip, self.references.part, self.name) / manifest.identity[:16])
+
+
+def _predict(masker: Masker, clip: Clip, folder: FrameFolder, title: str, stems: list[str]) -> None:
+    with bar(title, len(stems)) as progress:
+        for stem, probability in masker.predict(clip, stems):
+            folder.write_probability(stem, probability)
+            progress.advance()
 
 
 @dataclass
@@ -101,11 +112,19 @@ class Remembering(Masker):
         self._references = references
         return self
 
+    def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
+        """See to it that the predictions are there."""
+        self._folder(clip, stems)
+        return self
+
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         stems = list(stems)
-        folder = Remembered(clip, self.name, self.masker, self._references).complete(stems)
+        folder = self._folder(clip, stems)
         yield from ahead(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, 2)
+
+    def _folder(self, clip: Clip, stems: Sequence[str]) -> FrameFolder:
+        return Remembered(clip, self.name, self.masker, self._references).complete(stems)
 
 
 def predictions(clip: Clip, part: str, name: str) -> Path:

@@ -24,7 +24,7 @@ from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
 from dreaming.models.quiet import quiet_lightning
 from dreaming.models.runs import Best, begin
-from dreaming.models.several_devices import make_portable, recall
+from dreaming.models.several_devices import check_normalisation, check_strategy, make_portable, recall
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +156,7 @@ def fit(
 
     Raises:
         CheckpointError: If the folder holds the beginning of another fit.
+        ConfigError: If the trainer cannot fit it on several devices.
     """
     begin(folder, identity)
     finished = Outcome.read(folder / "outcome.json")
@@ -219,12 +220,14 @@ def fit(
             use_distributed_sampler=False,  # each device takes its share of every batch by itself
             log_every_n_steps=1,
         )
+        check_strategy(trainer)
         for logger in trainer.loggers:
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
         if trainer.num_devices > 1:
-            make_portable(model)
+            check_normalisation(trainer, model)
+            make_portable(workbench.trainer)
         trainer.fit(model, batches, ckpt_path=newest, weights_only=True)
     if trainer.num_devices > 1:
         recall([curve, keep, timer], last)

@@ -67,6 +67,9 @@ class SegmentationRecipe(Recipe):
             since from what a fold learns from another is left out.
         folds: Folds where no mask is held back; fewer if there are fewer masks.
         statistics_frames: Frames, spread over the clip, that its colour statistics are measured on.
+
+    Raises:
+        ConfigError: If there is no such input, or no such evidence.
     """
 
     inputs: Sequence[str] = ("rgb", "position")
@@ -85,6 +88,8 @@ class SegmentationRecipe(Recipe):
                 expected=f"rgb, and any of {', '.join(INPUTS[1:])}",
                 mend="correct it",
             )
+        if self.evidence is not None:
+            self.evidence.check(f"model.{self.name}.evidence")
         if self.lucid is not None and self.given is not None:
             raise ConfigError(
                 f"model.{self.name}.lucid",

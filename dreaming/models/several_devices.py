@@ -1,20 +1,71 @@
-"""What a fit needs where processes of their own do it, one for each device."""
+"""What a fit, and the making of frames, need where processes of their own do it, one for each device."""
 
-from collections.abc import Sequence
-from functools import partial
+import functools
+import os
+from collections.abc import Callable, Sequence
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from rich import get_console
+from torch import multiprocessing, nn
+from torch.multiprocessing.spawn import ProcessRaisedException, start_processes
+
+from dreaming.errors import ConfigError, DreamingError
+from dreaming.frames.shard import Stretch, Work
+
+RANK = "LOCAL_RANK"
+"""Variable from which Lightning takes, in one of several processes, which of the devices is this one's own."""
 
 
-def make_portable(model: lightning.LightningModule) -> None:
-    """Let a module travel to other processes: Hydra's own kind of partial cannot."""
-    holder: Any = model
-    if isinstance(holder.optimizer, partial):
-        holder.optimizer = partial(holder.optimizer.func, *holder.optimizer.args, **holder.optimizer.keywords)
+def check_strategy(trainer: lightning.Trainer) -> None:
+    """Refuse strategies that start this very command again for each device: its locks would wait for one another.
+
+    Raises:
+        ConfigError: If the trainer's is one of them.
+    """
+    if trainer.num_devices > 1 and not isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise ConfigError(
+            "trainer.strategy",
+            found=f"{type(trainer.strategy).__name__}, which would start the whole command once more for each device",
+            expected="ddp_spawn, the one for several devices",
+            mend="leave it as trainer=ddp has it, or say trainer.devices=1",
+        )
+
+
+def check_normalisation(trainer: lightning.Trainer, model: nn.Module) -> None:
+    """Refuse to train batch normalisation in several processes on the CPU, where they cannot share its statistics.
+
+    Raises:
+        ConfigError: If that is asked for.
+    """
+    shared = getattr(trainer.strategy, "_layer_sync", None) is not None and trainer.strategy.root_device.type == "cpu"
+    if shared and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
+        raise ConfigError(
+            "trainer.sync_batchnorm",
+            found="true on the CPU, for a network with batch normalisation",
+            expected="GPUs, on which alone processes can share its statistics",
+            mend="say trainer.sync_batchnorm=false, by which each takes those of its share, or another norm",
+        )
+
+
+def make_portable(built: Callable[..., Any]) -> None:
+    """Let partials that Hydra built travel to other processes, as plain ones: its own kind cannot.
+
+    Args:
+        built: Any of them.
+    """
+    if isinstance(built, functools.partial) and type(built) is not functools.partial:
+        ForkingPickler.register(type(built), _reduced)
+
+
+def _reduced(built: functools.partial[Any]) -> Any:
+    return functools.partial(built.func, *built.args, **built.keywords).__reduce__()
 
 
 def recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
@@ -22,3 +73,44 @@ def recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
     kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
     for callback in callbacks:
         callback.load_state_dict(kept[callback.state_key])
+
+
+def is_one_of_several() -> bool:
+    """Whether this process was launched for one of several devices."""
+    return RANK in os.environ
+
+
+def in_each_process(count: int, stems: list[str], work: Work) -> None:
+    """Do a work on frames in a process for each of several devices, a stretch of neighbours in each.
+
+    Args:
+        count: How many devices.
+        stems: Names of the frames.
+        work: Travels to the processes.
+
+    Raises:
+        DreamingError: If the work raises one; the first that a process met.
+    """
+    count = min(count, len(stems))
+    shares = [Stretch(place, count).take(stems) for place in range(1, count + 1)]
+    refused = multiprocessing.get_context("spawn").SimpleQueue()
+    threads = max(1, torch.get_num_threads() // count)
+    try:
+        start_processes(_do_share, (shares, work, threads, refused), nprocs=count)  # type: ignore[no-untyped-call]
+    except ProcessRaisedException:
+        if refused.empty():
+            raise
+        raise refused.get() from None
+
+
+def _do_share(place: int, shares: Sequence[list[str]], work: Work, threads: int, refused: Any) -> None:
+    """What one of the processes does."""
+    os.environ[RANK] = str(place)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    get_console().quiet = place > 0  # one progress bar is enough
+    try:
+        work(shares[place])
+    except DreamingError as error:
+        refused.put(error)
+        raise

@@ -1,8 +1,10 @@
 """What all stages share: folders of frames that are made, found done, made again or completed."""
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -15,36 +17,14 @@ from dreaming.errors import ClipError
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.frames.shard import Shard, Work, undivided
 from dreaming.progress import Bar, bar
 
 log = logging.getLogger(__name__)
 
 Frames = Iterable[tuple[str, NDArray[np.uint8]]]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One share of the frames: every ``count``-th, beginning with the ``index``-th from 1."""
-
-    index: int = 1
-    count: int = 1
-
-    def take(self, stems: Sequence[str]) -> list[str]:
-        """The names that fall to this share."""
-        return list(stems[self.index - 1 :: self.count])
-
-    def __str__(self) -> str:
-        return f"{self.index}-of-{self.count}"
-
-
-@dataclass(frozen=True)
-class Stretch(Shard):
-    """One share of the frames, the ``index``-th of ``count`` stretches of neighbours: for stages that look around."""
-
-    def take(self, stems: Sequence[str]) -> list[str]:
-        """The names that fall to this share."""
-        first, last = (len(stems) * number // self.count for number in (self.index - 1, self.index))
-        return list(stems[first:last])
+Maker = Callable[[list[str]], Frames]
+"""Yields the named frames, in the order given."""
 
 
 @dataclass
@@ -88,7 +68,8 @@ class Stage(ABC):
         folder: FrameFolder,
         stems: Sequence[str],
         manifest: Callable[[], Manifest],
-        make: Callable[[list[str]], Frames],
+        begin: Callable[[list[str]], Maker],
+        share_out: Callable[[list[str], Work], None] = undivided,
     ) -> None:
         """See to it that a folder holds all frames of this shard, made as the manifest says.
 
@@ -101,7 +82,10 @@ class Stage(ABC):
             folder: The folder to fill.
             stems: Names of all its frames.
             manifest: What it depends on; asked again after fitting.
-            make: Yields the named frames in the order given; what it fits or loads happens before its first frame.
+            begin: Told the missing frames, does what is done once for all of them, such as fitting, and gives what
+                makes any of them.
+            share_out: Does the work on the missing frames, perhaps a share of them in each of several processes; what
+                makes them then travels there.
         """
         title = str(folder.path.relative_to(clip.path))
         share = self.shard.take(stems)
@@ -111,40 +95,13 @@ class Stage(ABC):
             if not missing:
                 log.info("%s: done before, %d frames", title, len(share))
                 return
-            self._fill(clip, folder, title, missing, stems, manifest, make)
-
-    def _fill(
-        self,
-        clip: Clip,
-        folder: FrameFolder,
-        title: str,
-        missing: list[str],
-        stems: Sequence[str],
-        manifest: Callable[[], Manifest],
-        make: Callable[[list[str]], Frames],
-    ) -> None:
-        frames = iter(make(missing))
-        first = list(islice(frames, 1))
-        wanted = manifest()
-        with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
-            self._prepare(folder, title, stems, wanted)
-        with bar(title, len(missing)) as progress:
-            for _ in ahead(lambda frame: folder.write(*frame), chain(first, frames), self.writers):
-                progress.advance()
-        folder.refresh()
-        with clip.lock(f"{title}-manifest", f"{title}: waiting for another process"):
-            self._add_time(folder, wanted, progress)
-        rate = progress.done / max(progress.seconds, 1e-9)
-        log.info("%s: %d frames in %.1f s (%.1f frames/s)", title, progress.done, progress.seconds, rate)
-
-    def _add_time(self, folder: FrameFolder, wanted: Manifest, progress: Bar) -> None:
-        before = Manifest.read(folder.path / MANIFEST)
-        if before != wanted:
-            log.warning("%s: another process made it otherwise meanwhile; run this again", folder.path)
-            return
-        assert before is not None
-        spent = replace(wanted, seconds=before.seconds + progress.seconds, frames=before.frames + progress.done)
-        spent.write(folder.path / MANIFEST)
+            make = begin(missing)
+            begun = time.monotonic()
+            share_out(missing, _Filling(clip, folder, title, manifest(), make, self.writers))
+            folder.refresh()
+            seconds = time.monotonic() - begun
+            rate = len(missing) / max(seconds, 1e-9)
+            log.info("%s: %d frames in %.1f s (%.1f frames/s)", title, len(missing), seconds, rate)
 
     def _missing(self, folder: FrameFolder, share: list[str], wanted: Manifest) -> list[str]:
         folder.refresh()
@@ -152,8 +109,44 @@ class Stage(ABC):
             return share
         return [stem for stem in share if stem not in folder]
 
-    def _prepare(self, folder: FrameFolder, title: str, stems: Sequence[str], wanted: Manifest) -> None:
+
+@dataclass(frozen=True)
+class _Filling:
+    """What makes frames and puts them into a folder, as a whole or a share of them, here or in another process.
+
+    Attributes:
+        clip: The clip.
+        folder: The folder to fill.
+        title: Its name in the log.
+        wanted: What it depends on.
+        make: Makes frames.
+        writers: Threads that encode and write frames.
+    """
+
+    clip: Clip
+    folder: FrameFolder
+    title: str
+    wanted: Manifest
+    make: Maker
+    writers: int
+
+    def __call__(self, share: list[str]) -> None:
+        frames = iter(self.make(share))
+        first = list(islice(frames, 1))
+        with self._only_one():
+            self._prepare()
+        with bar(self.title, len(share)) as progress:
+            for _ in ahead(lambda frame: self.folder.write(*frame), chain(first, frames), self.writers):
+                progress.advance()
+        with self._only_one():
+            self._add_time(progress)
+
+    def _only_one(self) -> AbstractContextManager[None]:
+        return self.clip.lock(f"{self.title}-manifest", f"{self.title}: waiting for another process")
+
+    def _prepare(self) -> None:
         """Remove what was made otherwise, then say what is being made."""
+        folder, title, wanted = self.folder, self.title, self.wanted
         folder.refresh()
         discard_unfinished(folder.path, [MANIFEST])
         found = Manifest.read(folder.path / MANIFEST)
@@ -168,6 +161,15 @@ class Stage(ABC):
             path.unlink(missing_ok=True)
         folder.refresh()
         wanted.write(folder.path / MANIFEST)
+
+    def _add_time(self, progress: Bar) -> None:
+        before = Manifest.read(self.folder.path / MANIFEST)
+        if before != self.wanted:
+            log.warning("%s: another process made it otherwise meanwhile; run this again", self.folder.path)
+            return
+        assert before is not None
+        spent = replace(before, seconds=before.seconds + progress.seconds, frames=before.frames + progress.done)
+        spent.write(self.folder.path / MANIFEST)
 
 
 def identity_of(folder: FrameFolder) -> str:

@@ -77,7 +77,7 @@ class CompositeStage(Stage):
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             return ahead(lambda stem: (stem, self._blend(clip, layers, stem)), stems, self.workers)
 
-        self.complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+        self.complete(clip, clip.composite, clip.stems, lambda: manifest, lambda _: make)
         if self.alpha:
             for opened in layers:
                 self._write_alpha(clip, opened)
@@ -123,7 +123,10 @@ class CompositeStage(Stage):
             opacity = np.rint(self._opacity(clip, opened, stem) * 255).astype(np.uint8)
             return stem, np.dstack([opened.styled.read(stem, clip.size), opacity])
 
-        self.complete(clip, folder, clip.stems, lambda: manifest, lambda stems: ahead(with_alpha, stems, self.workers))
+        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            return ahead(with_alpha, stems, self.workers)
+
+        self.complete(clip, folder, clip.stems, lambda: manifest, lambda _: make)
 
     def _write_video(self, clip: Clip, composite: Manifest) -> None:
         path, record = clip.path / "dream.mp4", clip.path / "dream.json"

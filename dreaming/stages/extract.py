@@ -115,8 +115,8 @@ class ExtractStage(Stage):
         def manifest() -> Manifest:
             return self.manifest(video=identity)
 
-        def make(missing: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            wanted = set(missing)
+        def make(wanted: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            stems = set(wanted)
             frames = read_frames(
                 video,
                 start=self.start,
@@ -128,10 +128,10 @@ class ExtractStage(Stage):
             for place, image in frames:
                 if place == self.start:  # not before the video has proved readable
                     note()
-                if (stem := f"{place:0{digits}d}") in wanted:
+                if (stem := f"{place:0{digits}d}") in stems:
                     yield stem, image
 
-        self.complete(clip, clip.frames, stems, manifest, make)
+        self.complete(clip, clip.frames, stems, manifest, lambda _: make)
         note()  # the same video may have moved
 
 

@@ -1,17 +1,14 @@
 """The ``filter`` stage: frames rid of noise along time, from which a style is learnt and applied with less flicker."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.temporal import Bilateral
-from dreaming.stages.base import Stage
+from dreaming.stages.base import Maker, Stage
 
 
 @dataclass
@@ -37,9 +34,9 @@ class FilterStage(Stage):
         """Filter the frames that are missing."""
         manifest = self.manifest(frames=clip.frames_identity)
 
-        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        def begin(_: list[str]) -> Maker:
             flows = FlowCache(clip, self.flow)
             flows.complete(workers=self.writers)
-            return self.bilateral.filter(clip, flows, stems)
+            return partial(self.bilateral.filter, clip, flows)
 
-        self.complete(clip, clip.filtered, clip.stems, lambda: manifest, make)
+        self.complete(clip, clip.filtered, clip.stems, lambda: manifest, begin)

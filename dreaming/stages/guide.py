@@ -1,12 +1,10 @@
 """The ``guide`` stage: what the style network sees beside the frame, drawn for every layer."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
@@ -14,7 +12,7 @@ from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.guide import Guide
 from dreaming.frames.guide_folder import GuideFolder, choose
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.stages.base import Stage
+from dreaming.stages.base import Maker, Stage
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +56,9 @@ class GuideStage(Stage):
         folder = GuideFolder(clip.guides(layer) / name, guide.channels)
         manifest = Manifest(self.name, self.version, describe(guide), guide.inputs(clip, layer))
 
-        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        def begin(stems: list[str]) -> Maker:
             for pictures in folder.pictures:
                 discard_unfinished(pictures.path, (f"{stem}.png" for stem in stems))
-            return guide.draw(clip, layer, stems)
+            return partial(guide.draw, clip, layer)
 
-        self.complete(clip, folder, clip.stems, lambda: manifest, make)
+        self.complete(clip, folder, clip.stems, lambda: manifest, begin)

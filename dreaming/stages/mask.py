@@ -1,15 +1,15 @@
 """The ``mask`` stage: every selected masker, fitted and run over all frames of every part."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.errors import MaskError
-from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.references import References
@@ -17,7 +17,7 @@ from dreaming.frames.split import Protocol
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker
 from dreaming.maskers.remembered import Remembering
-from dreaming.stages.base import Stage
+from dreaming.stages.base import Maker, Stage
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +77,16 @@ class MaskStage(Stage):
             config = {"masker": describe(masker), "stage": describe(self)}
             return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
 
-        def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            return _as_pictures(self._predict(maker.fit(clip, references), clip, stems))
+        def begin(stems: list[str]) -> Maker:
+            return partial(_pictures, maker.fit(clip, references).prepare(clip, stems), self.smooth, clip)
 
-        self.complete(clip, clip.masks(references.part, name), clip.stems, manifest, make)
-
-    def _predict(self, masker: Masker, clip: Clip, stems: list[str]) -> Iterator[tuple[str, Probability]]:
-        if self.smooth is None:
-            return masker.predict(clip, stems)
-        return self.smooth.smooth(clip, lambda wanted: masker.predict(clip, wanted), stems)
+        folder = clip.masks(references.part, name)
+        self.complete(clip, folder, clip.stems, manifest, begin, maker.share_out)
 
 
-def _as_pictures(masks: Iterable[tuple[str, Probability]]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def _pictures(
+    masker: Masker, smooth: Smoothing | None, clip: Clip, stems: list[str]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    masks = masker.predict(clip, stems) if smooth is None else smooth.smooth(clip, partial(masker.predict, clip), stems)
     for stem, probability in masks:
         yield stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)

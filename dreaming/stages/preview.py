@@ -14,8 +14,9 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.flow import resize_image
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.layer_masks import LayerMasks
+from dreaming.frames.shard import Shard
 from dreaming.frames.video_writer import write_video
-from dreaming.stages.base import Shard, Stage
+from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.stylise import StyliseStage
 

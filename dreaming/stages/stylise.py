@@ -20,13 +20,14 @@ from dreaming.frames.folder import ahead
 from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.frames.shard import Shard, Stretch
 from dreaming.models import runs
 from dreaming.models.fit import Workbench, load
-from dreaming.models.inference import on_device
+from dreaming.models.inference import on_device, share_out
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_recipe import StyleRecipe
-from dreaming.stages.base import Shard, Stage, Stretch, identity_of
+from dreaming.stages.base import Maker, Stage, identity_of
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +103,16 @@ class StyliseStage(Stage):
             inputs |= {str(folder.path.relative_to(clip.path)): identity_of(folder) for folder in made}
             return Manifest(self.name, self.version, config, inputs)
 
-        def make(stems: list[str]) -> Iterator[tuple[str, Image]]:
+        def begin(_: list[str]) -> Maker:
             best = self.recipe.find_or_train(clip, layer, self.workbench, stack)
             module = load(self.recipe.build(), best.weights)
             assert isinstance(module, StyleModule)
             fold_normalisation(module.judged)
             stylise = partial(self._frames, clip, stack, module)
-            if self.blend is None:
-                return stylise(stems)
-            return self.blend.blend(clip, self.recipe.frames(clip), stylise, stems)
+            return stylise if self.blend is None else partial(self.blend.blend, clip, self.recipe.frames(clip), stylise)
 
-        self.complete(clip, clip.styled(layer), clip.stems, manifest, make)
+        each_device = partial(share_out, self.workbench)
+        self.complete(clip, clip.styled(layer), clip.stems, manifest, begin, each_device)
 
     def _frames(
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]

@@ -6,41 +6,46 @@ from statistics import fmean
 
 import torch
 
+from dreaming.data.evidence import forget
 from dreaming.frames.clip import Clip
+from dreaming.frames.guided import channel_count
 from dreaming.frames.runs import runs_between
-from dreaming.frames.statistics import NEUTRAL
 from dreaming.maskers.base import Masker
-from dreaming.models.base import SegmentationModule
+from dreaming.maskers.network import UntrainedMasker
 from dreaming.models.fit import Recipe, Workbench
 from dreaming.models.inference import on_device
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 from dreaming.models.style import StyleModule
+from dreaming.models.style_inference import fold_normalisation
+from dreaming.models.style_recipe import StyleRecipe
 
 REPEATS = 3
 
 
 def seconds_a_frame(recipe: Recipe, clip: Clip, workbench: Workbench) -> float:
-    """Seconds that the recipe's network takes for one of the clip's frames, decoding aside: the fastest of three.
+    """Seconds that a frame takes once the recipe's network is trained: the fastest of three.
 
-    The weights do not matter, and are random.
+    A segmenter's as those of the masker that it becomes, with the evidence that it is given; a style's without reading
+    the frame and its guides, which are drawn before. The weights do not matter, and are random.
     """
-    segments = isinstance(recipe, SegmentationRecipe)
-    channels = 3 if segments else clip.keyframes(clip.layers[0]).sources.shape[-1]
-    module = recipe.module(statistics=NEUTRAL) if segments else recipe.module(channels=channels)
-    height, width = clip.size
-    frame = torch.rand(1, channels, height, width)
+    if isinstance(recipe, SegmentationRecipe):
+        return masker_seconds_a_frame(UntrainedMasker(recipe, workbench), clip)
+    assert isinstance(recipe, StyleRecipe)
+    module = recipe.build()
+    assert isinstance(module, StyleModule)
+    fold_normalisation(module.judged)
+    frame = torch.rand(1, channel_count(recipe.guides), *clip.size)
     with on_device(module, workbench) as device:
-        assert isinstance(module, SegmentationModule | StyleModule)
-        run = module.predict_probability if isinstance(module, SegmentationModule) else module.stylise
-        run(frame.to(device))
-        return min(_once(run, frame, device) for _ in range(REPEATS))
+        module.stylise(frame.to(device))
+        return min(_once(module.stylise, frame, device) for _ in range(REPEATS))
 
 
 def masker_seconds_a_frame(masker: Masker, clip: Clip) -> float:
     """Seconds that a masker takes for a frame once it is fitted, decoding included: the fastest of three.
 
     It is fitted on all hand masks and predicts the shortest run of frames between two of them, as a whole, for a masker
-    may have to look at all of it. What it keeps in the clip, such as flow, is made the first time and does not count.
+    may have to look at all of it. What it keeps in the clip, such as flow, is made the first time and does not count;
+    masks carried there for its evidence do, although the next masker of the same run would find them.
 
     Returns:
         The mean over the clip's parts.
@@ -54,6 +59,7 @@ def _of_part(masker: Masker, clip: Clip, part: str) -> float:
     stems = min(inner, key=len, default=tuple(clip.stems))
     fitted, times = masker.fit(clip, references), []
     for _ in range(REPEATS):
+        forget()
         start = time.perf_counter()
         for _frame in fitted.predict(clip, stems):
             pass

@@ -14,7 +14,7 @@ from dreaming.cli.config import (
 )
 from dreaming.errors import ConfigError
 from dreaming.frames.manifest import Manifest
-from dreaming.stages.base import Shard
+from dreaming.frames.shard import Shard
 
 
 def config(**keys):

@@ -34,8 +34,8 @@ def test_channels_are_those_that_were_named(clip, references):
     assert len(chosen) == 4
     for name, plane in zip(NAMES, chosen, strict=True):
         np.testing.assert_allclose(plane, every[known.channels.index(name)], atol=1e-6)
-    with pytest.raises(ConfigError, match="found near_maks, expected names among near_mask"):
-        EvidenceInput(INPUT.evidence, ["near_maks"])
+    with pytest.raises(ConfigError, match=r"^here\.channels: found near_maks, expected names among near_mask"):
+        EvidenceInput(INPUT.evidence, ["near_maks"]).check("here")
 
 
 def test_hand_masked_frames_get_as_many_versions_as_there_are_simulations(clip, references):

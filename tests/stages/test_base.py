@@ -14,7 +14,8 @@ import pytest
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import Manifest
-from dreaming.stages.base import Shard, Stage
+from dreaming.frames.shard import Shard
+from dreaming.stages.base import Stage
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Shade(Stage):
         def manifest():
             return Manifest(self.name, self.version, {"gain": self.gain}, {"frames": identity})
 
-        self.complete(clip, clip.composite, clip.stems, manifest, make)
+        self.complete(clip, clip.composite, clip.stems, manifest, lambda _: make)
 
 
 def contents(drawing, pattern="*.png"):
@@ -165,7 +166,7 @@ def test_a_frame_that_cannot_be_written_stops_the_stage(drawing):
             yield stem, clip.frames.read(stem)
 
     with pytest.raises(IsADirectoryError, match=r"0003\.png"):
-        Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+        Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, lambda _: make)
     assert not contents(drawing, ".*")
 
 
@@ -175,12 +176,12 @@ def test_the_manifest_is_asked_again_after_fitting(drawing):
     def manifest():
         return Manifest("shade", 1, {}, {"learnt": learnt[-1]})
 
-    def make(stems):
+    def begin(stems):
+        assert stems == clip.stems
         learnt.append("weights")
-        for stem in stems:
-            yield stem, clip.frames.read(stem)
+        return lambda share: ((stem, clip.frames.read(stem)) for stem in share)
 
-    Shade().complete(clip, clip.composite, clip.stems, manifest, make)
+    Shade().complete(clip, clip.composite, clip.stems, manifest, begin)
     assert Manifest.read(clip.composite.path / "manifest.json").inputs == {"learnt": "weights"}
 
 
@@ -280,7 +281,7 @@ def test_a_process_meanwhile_of_another_config_is_told(drawing, caplog):
                 Manifest("shade", 1, {"gain": 9}, {}).write(clip.composite.path / "manifest.json")
             yield stem, clip.frames.read(stem)
 
-    Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, make)
+    Shade().complete(clip, clip.composite, clip.stems, lambda: manifest, lambda _: make)
     assert "another process made it otherwise meanwhile" in caplog.text
     assert Manifest.read(clip.composite.path / "manifest.json") != manifest, "so that it is not taken for done"
 

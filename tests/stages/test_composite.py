@@ -9,8 +9,8 @@ import pytest
 from dreaming.errors import ClipError, FrameError
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.manifest import Manifest
+from dreaming.frames.shard import Shard
 from dreaming.frames.video import probe, read_frames
-from dreaming.stages.base import Shard
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
 

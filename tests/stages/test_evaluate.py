@@ -48,9 +48,10 @@ class Flat(Masker):
     """The mean of the masks it learnt from, in every frame; what it learnt from is told."""
 
     tag: list = field(default_factory=list)
+    told: list = field(default_factory=list, init=False)
 
     def fit(self, clip, references):
-        self.told = [*getattr(self, "told", []), references.stems]
+        self.told.append(references.stems)
         self._mean = references.masks.mean(axis=0).astype(np.float32)
         return self
 

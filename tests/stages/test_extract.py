@@ -14,9 +14,9 @@ import pytest
 from dreaming.errors import ClipError, ConfigError, FrameError, VideoError
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import Manifest
+from dreaming.frames.shard import Shard
 from dreaming.frames.video import read_frames
 from dreaming.stages import extract
-from dreaming.stages.base import Shard
 from dreaming.stages.extract import ExtractStage, find_video, read_source
 
 

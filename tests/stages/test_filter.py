@@ -1,8 +1,8 @@
 """The filter stage: every frame, once, in shards as in one go, made again where its config changes."""
 
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.shard import Shard
 from dreaming.frames.temporal import Bilateral
-from dreaming.stages.base import Shard
 from dreaming.stages.filter import FilterStage
 
 

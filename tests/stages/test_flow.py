@@ -12,7 +12,7 @@ import pytest
 
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
-from dreaming.stages.base import Shard
+from dreaming.frames.shard import Shard
 from dreaming.stages.flow import FlowStage
 
 

@@ -11,7 +11,7 @@ from dreaming.frames.guide import Guide
 from dreaming.frames.guide_folder import GuideFolder, GuideStack
 from dreaming.frames.layer_masks import LayerMasks
 from dreaming.frames.position_guide import PositionGuide
-from dreaming.stages.base import Shard
+from dreaming.frames.shard import Shard
 from dreaming.stages.guide import GuideStage
 
 

@@ -2,17 +2,18 @@
 
 import shutil
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 
 from dreaming.errors import MaskError
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.manifest import Manifest
+from dreaming.frames.shard import Shard
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import FrameMasker, Masker
 from dreaming.maskers.remembered import Remembered
-from dreaming.stages.base import Shard
 from dreaming.stages.mask import MaskStage
 
 
@@ -94,6 +95,20 @@ def test_masks_are_smoothed_over_time_where_asked_and_shards_agree(disc_clip):
 
 
 @dataclass
+class Trained(NearestColour):
+    """Loads what it learnt once it has learnt it."""
+
+    weights: ClassVar[list[str]] = []
+
+    def learnt(self, clip, references):
+        return "weights" if self.weights else "untrained"
+
+    def fit(self, clip, references) -> Self:
+        self.weights.append("weights")
+        return super().fit(clip, references)
+
+
+@dataclass
 class Copy(Masker):
     """Builds on another masker, whose probabilities it keeps on disk."""
 
@@ -114,10 +129,18 @@ class Copy(Masker):
 
 def test_what_another_masker_builds_on_is_made_once_for_both(disc_clip):
     drawing = disc_clip()
-    first, second = NearestColour(softness=0.8), NearestColour(softness=0.8)
+    first, second = Trained(softness=0.8), Trained(softness=0.8)
+    Trained.weights.clear()
     MaskStage({"colour": first, "copy": Copy(second)}).run(drawing.clip)
-    assert hasattr(first, "fitted")
-    assert not hasattr(second, "fitted")
+    assert Trained.weights == ["weights"]
+    assert vars(first) == vars(second), "what is handed in keeps nothing that was learnt"
     for stem in drawing.stems:
         mine, copied = (drawing.path / "masks" / name / f"{stem}.png" for name in ("colour", "copy"))
         assert mine.read_bytes() == copied.read_bytes()
+
+
+def test_a_masker_that_another_builds_on_is_trained_before_its_manifest_is_written(disc_clip):
+    drawing = disc_clip()
+    Trained.weights.clear()
+    MaskStage({"colour": Trained(), "copy": Copy(Trained())}).run(drawing.clip)
+    assert Manifest.read(drawing.path / "masks/colour/manifest.json").inputs["learnt"] == "weights"

@@ -29,7 +29,7 @@ class Inverting(Stage):
             return ((stem, 255 - clip.frames.read(stem)) for stem in stems)
 
         for layer in clip.layers:
-            self.complete(clip, clip.styled(layer), clip.stems, self.manifest, make)
+            self.complete(clip, clip.styled(layer), clip.stems, self.manifest, lambda _: make)
 
 
 def stage(**config):

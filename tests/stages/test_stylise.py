@@ -13,12 +13,12 @@ from dreaming.errors import ConfigError
 from dreaming.frames.blending import Blending
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.manifest import Manifest
+from dreaming.frames.shard import Shard, Stretch
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
 from dreaming.models.style_recipe import StyleRecipe
 from dreaming.networks.fast_generator import FastGenerator
-from dreaming.stages.base import Shard, Stretch
 from dreaming.stages.stylise import StyliseStage
 
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})

@@ -1,13 +1,27 @@
-"""What a frame takes a masker: of how many frames, and of which run."""
+"""What a frame takes a masker or a network: of how many frames, of which run, and with which inputs."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
+import lightning
 import numpy as np
 import pytest
+import torch
 
+from dreaming.data.evidence import Evidence
+from dreaming.data.evidence_input import EvidenceInput
+from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.position_guide import PositionGuide
 from dreaming.maskers.base import Masker
-from dreaming.sweep.speed import REPEATS, masker_seconds_a_frame
+from dreaming.models.base import SegmentationModule
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.segmentation_recipe import SegmentationRecipe
+from dreaming.models.style import StyleModule
+from dreaming.models.style_recipe import StyleRecipe
+from dreaming.networks.unet import UNet
+from dreaming.sweep.speed import REPEATS, masker_seconds_a_frame, seconds_a_frame
 
 PAUSE = 0.02
 
@@ -44,3 +58,56 @@ def test_without_a_run_between_hand_masks_all_frames_are_timed(disc_clip):
     masker = Slow()
     masker_seconds_a_frame(masker, disc_clip(count=3, masks=(1, 2, 3)).clip)
     assert masker.asked == [["0001", "0002", "0003"]] * REPEATS
+
+
+WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+
+
+@dataclass(frozen=True)
+class Noting(EvidenceInput):
+    """Notes the frames it is asked for, and keeps what knows of them."""
+
+    asked: list = field(default_factory=list)
+
+    def at(self, known, stems):
+        self.asked.append((known, list(stems)))
+        return super().at(known, stems)
+
+
+@pytest.mark.parametrize("inputs", [("rgb", "evidence"), ("rgb", "position")])
+def test_a_segmenter_is_timed_with_the_evidence_that_it_is_given_gathered_anew(disc_clip, inputs):
+    network = partial(UNet, depth=2, width=2)
+    module = partial(SegmentationModule, network=network, optimizer=torch.optim.AdamW, lr=0.01, loss_weights={"bce": 1})
+    data = partial(SegmentationDataModule, crop=32, batch_size=4)
+    evidence = Noting(Evidence(DisFlow(scale=1.0), short_side=None), ("near_mask", "blend"), prior="blend")
+    recipe = SegmentationRecipe(
+        "unet", module, data, "val/jaccard", "max", 20, Budget(60), inputs=inputs, evidence=evidence
+    )
+    drawing = disc_clip(masks=(1, 4, 8))
+    assert seconds_a_frame(recipe, drawing.clip, WORKBENCH) > 0
+    assert [stems for _, stems in evidence.asked] == [["0002", "0003"]] * ("evidence" in inputs and REPEATS)
+    assert len({id(known._carried) for known, _ in evidence.asked}) == len(evidence.asked), "it was carried before"
+    assert not (drawing.path / "runs").exists(), "nothing is trained for it"
+
+
+def test_a_style_is_timed_with_its_guides(disc_clip):
+    seen = []
+
+    class Generator(torch.nn.Conv2d):
+        margin, multiple = 0, 1
+
+        def __init__(self, channels, painted):
+            super().__init__(channels, 3, 1)
+
+        def forward(self, frames):
+            seen.append(tuple(frames.shape))
+            return super().forward(frames)
+
+    module = partial(
+        StyleModule, generator=Generator, discriminator=None, optimizer=torch.optim.Adam, lr=0.1, loss_weights={}
+    )
+    recipe = StyleRecipe(
+        "style", module, None, "val/likeness", "max", 2, Budget(4), guides={"position": PositionGuide()}
+    )
+    assert seconds_a_frame(recipe, disc_clip().clip, WORKBENCH) > 0
+    assert set(seen) == {(1, 3 + PositionGuide().channels, 32, 48)}
