@@ -45,6 +45,7 @@ LAYER = "painted"
 VARIANTS = {
     "plain": ["guides=[]"],
     "guided": ["guides=[carried]"],
+    "canvas": ["guides=[carried,canvas]"],
     "gauss": ["guides=[gauss]"],
     "gauss+guided": ["guides=[gauss,carried]"],
     "filtered": ["guides=[]", "model.style.filtered=true"],
