@@ -97,9 +97,10 @@ class _Canvas:
         self._guide, self._keyframes = guide, clip.keyframes(layer)
         self._places = {stem: place for place, stem in enumerate(self._keyframes.stems)}
         everyone = [self._of(stem) for stem in self._places]
-        self._sum = np.sum(everyone, axis=0, dtype=np.float32)
+        self._sum: NDArray[np.float32] = np.stack(everyone).sum(axis=0)
         self._count = self._keyframes.masks.sum(axis=0, dtype=np.float32)
-        self._height = float(np.mean([self._deviation(strokes) for strokes in everyone]))
+        each = zip(everyone, self._keyframes.masks, strict=True)
+        self._height = float(np.mean([_deviation(strokes, mask) for strokes, mask in each]))
 
     def of_all(self) -> NDArray[np.float32]:
         """The mean of all keyframes' strokes, as strong as one keyframe's are: means of unlike ones are fainter."""
@@ -126,12 +127,14 @@ class _Canvas:
         place = self._places[stem]
         keyframes = self._keyframes
         strokes = self._guide.strokes(keyframes.styled[place], keyframes.sources[place])
-        return strokes * keyframes.masks[place]
+        return np.where(keyframes.masks[place], strokes, np.float32(0))
 
     def _mean(self, strokes: NDArray[np.float32], count: NDArray[np.float32]) -> NDArray[np.float32]:
-        mean = strokes / np.maximum(count, 1)
-        return mean * np.float32(self._height / max(self._deviation(mean), 1e-3))
+        mean = (strokes / np.maximum(count, 1)).astype(np.float32)
+        stronger = self._height / max(_deviation(mean, count > 0), 1e-3)
+        return (mean * stronger).astype(np.float32)
 
-    def _deviation(self, strokes: NDArray[np.float32]) -> float:
-        painted = strokes[self._count > 0]
-        return float(painted.std()) if painted.size else 0.0
+
+def _deviation(strokes: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    """Standard deviation over some pixels; 0 where there are none."""
+    return float(strokes[where].std()) if where.any() else 0.0
