@@ -10,8 +10,9 @@ of about --frames neighbours is stylised, the same for all variants. Flow, filte
 each clip, before anything is timed.
 
 Learning rates are scheduled to the budget, so each cell is a training of its own. On a machine that others use, too, a
-budget in --steps compares variants fairly, one in --seconds only as far as the steps are alike. --define adds a
-variant; further KEY=VALUE are handed to `dreaming` for all of them. What is still there in --keep is not made again.
+budget in --steps (a multiple of model.style.validate_every) compares variants fairly, one in --seconds only as far as
+the steps are alike. --define adds a variant; further KEY=VALUE are handed to `dreaming` for all of them. What is still
+there in --keep is not made again.
 
 Prints one table: SSIM and PSNR against the painter; flicker along the flow, as a ratio to that of the frames;
 sharpness, as the ratio of the mean gradient to the painter's, for SSIM alone rewards blur; the painter's own flicker;
