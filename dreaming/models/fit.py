@@ -84,7 +84,7 @@ class Recipe(ABC):
         patience: Validations without improvement before a fit stops; None for never.
         warmup: Steps over which the learning rate rises at the start.
         save_seconds: Seconds between checkpoints that are written for a kill's sake; what one loses at most.
-        validate_every: Steps between validations.
+        validate_every: Steps between validations, at most.
         budget: When one fit ends.
     """
 
@@ -103,6 +103,12 @@ class Recipe(ABC):
     def sign(self) -> int:
         """+1 where more of the monitored value is better, -1 where less is."""
         return 1 if self.mode == "max" else -1
+
+    @property
+    def epoch(self) -> int:
+        """Steps of an epoch, which ends with a validation: epochs alike that fill the budget, or miss it by a few."""
+        epochs = math.ceil(self.budget.max_steps / self.validate_every)
+        return math.ceil(self.budget.max_steps / epochs)
 
     def callbacks(self, folder: Path) -> list[Callback]:
         """What else is to happen during a fit in this folder."""
@@ -144,7 +150,7 @@ def fit(
         workbench: Trainer and loggers.
         folder: Where checkpoints, metrics and the outcome go.
         module: Builds the module; called with the random generators seeded.
-        data: Builds its batches, where there is still something to fit; an epoch is ``recipe.validate_every`` steps.
+        data: Builds its batches, where there is still something to fit; an epoch is ``recipe.epoch`` steps.
         validate: Whether they include validation batches.
         identity: Plain data that the checkpoint keeps and that must be the same to continue.
         title: Shown on the progress bar.
@@ -209,7 +215,7 @@ def fit(
         log.info("%s: continuing from %s", title, newest)
     with quiet_lightning():
         trainer = workbench.trainer(
-            max_epochs=math.ceil(steps / recipe.validate_every),
+            max_epochs=math.ceil(steps / recipe.epoch),
             callbacks=callbacks,
             logger=_loggers(workbench, folder, identity, alone=alone),
             limit_val_batches=None if validate else 0,

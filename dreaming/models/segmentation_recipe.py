@@ -107,8 +107,8 @@ class SegmentationRecipe(Recipe):
         evidence, given = self.evidence_input, self.given.names if self.given else ()
         masks = [*evidence.masks, *given] if evidence else []
         if evidence and evidence.prior is not None and evidence.prior not in masks:
-            key = f"model.{self.name}.evidence.prior"
-            raise ConfigError(key, found=evidence.prior, expected=f"null or one of {masks}", mend="correct it")
+            key, known = f"model.{self.name}.evidence.prior", f"null or one of {', '.join(masks)}"
+            raise ConfigError(key, found=evidence.prior, expected=known, mend="correct it")
 
     @property
     def evidence_input(self) -> EvidenceInput | None:
@@ -283,7 +283,7 @@ class SegmentationRecipe(Recipe):
                 data=lambda: self.data(
                     **lessons.of(learn, unseen),
                     statistics=statistics,
-                    steps_per_epoch=self.validate_every,
+                    steps_per_epoch=self.epoch,
                     seed=workbench.seed,
                 ),
                 validate=unseen is not None,

@@ -167,7 +167,7 @@ class StyleRecipe(Recipe):
         def data() -> LightningDataModule:
             keyframes = guided_keyframes(clip, layer, self.guides, workbench.seed, self.frames(clip))
             keyframes = self._restricted(clip, layer, keyframes)
-            made = self.data(keyframes=keyframes, steps_per_epoch=self.validate_every, seed=workbench.seed)
+            made = self.data(keyframes=keyframes, steps_per_epoch=self.epoch, seed=workbench.seed)
             assert isinstance(made, KeyframesDataModule)
             self._add_unpainted(made, clip, layer, drawn)
             return made

@@ -18,7 +18,6 @@ WRONG = [
     ("+masker@model.unet.given.pixel=pixel", "say masker=pixels"),
     ("+masker@model.unet.given.unet=unet", ("a key that holds itself", "give another")),
     ("+masker@model.unet.given.ensemble=ensemble", ("a key that holds itself", "give another")),
-    ("model.unet.evidence.prior=distance", ("model.unet.evidence.prior", "distance", "'blend'")),
     ("masker=[]", "masker"),
     ("model=unett", ("model=unett", "model=unet")),
     ("experiments=dmeo", ("experiments=dmeo", "experiments=demo")),

@@ -77,7 +77,7 @@ def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0
         Workbench(TRAINER, {"csv": csv_logger}),
         folder,
         module=module,
-        data=lambda: Numbers(made.validate_every, delay),
+        data=lambda: Numbers(made.epoch, delay),
         validate=validate,
         identity=identity or {"recipe": "a line"},
         title="line",
@@ -94,6 +94,11 @@ def test_a_fit_ends_after_its_steps_with_the_best_and_the_last_checkpoint(tmp_pa
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "end.ckpt", "last.ckpt"}
     assert (tmp_path / outcome.checkpoint).name == "best.ckpt"
     assert (tmp_path / "metrics" / "metrics.csv").exists()
+
+
+def test_epochs_are_shortened_to_fill_the_budget(tmp_path):
+    outcome = run(tmp_path, recipe(max_steps=25))  # two of ten and a half one would be three of ten without
+    assert list(outcome.curve) == [9, 18, 27]
 
 
 def test_a_fit_ends_when_its_time_is_over(tmp_path):
