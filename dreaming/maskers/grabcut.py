@@ -1,6 +1,6 @@
 """Masks of another masker, their outline found anew by graph cut."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -15,6 +15,7 @@ from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.morphology import fill_holes
 from dreaming.frames.references import References
+from dreaming.frames.split import Split
 from dreaming.maskers.base import Masker
 
 SURROUNDINGS = 3  # in widths of the unsure band: how much backdrop around it the colours are learnt from
@@ -72,6 +73,15 @@ class GrabCutMasker(Masker):
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
         """Fit the other masker without some of the references."""
         self.seed.fit_without(clip, references, left_out)
+        return self
+
+    def learns_from(self, split: Split) -> frozenset[str]:
+        """Names of the hand-masked frames whose masks the other masker may reach."""
+        return self.seed.learns_from(split)
+
+    def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
+        """Make what the other masker builds on."""
+        self.seed.prepare(clip, stems)
         return self
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:

@@ -1,6 +1,6 @@
 """GrabCut on another masker's outline: mended within the band, left alone elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import cv2
@@ -26,6 +26,13 @@ class TooLargeMasker(FrameMasker):
     def learnt(self, clip, references):
         return "learnt"
 
+    def learns_from(self, split):
+        return frozenset(split.ensemble_train)
+
+    def prepare(self, clip, stems):
+        self.prepared = list(stems)
+        return self
+
     def predict_frame(self, image):
         red = (image[..., 0] > 115).astype(np.uint8)
         return cv2.dilate(red, np.ones((2 * self.grown + 1,) * 2, np.uint8)).astype(np.float32)
@@ -45,6 +52,15 @@ def test_a_wrong_outline_is_mended_and_the_seed_fitted_on_the_same_masks(disc_cl
         truth = drawing.truth[stem]
         overlap = ((probability > 0.5) & truth).sum() / ((probability > 0.5) | truth).sum()
         assert overlap > (0.98 if scale == 1 else 0.93), stem
+
+
+def test_it_learns_from_what_its_seed_learns_from_and_has_that_prepared(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    split = replace(drawing.clip.split("subject"), ensemble_train=("0004",))
+    masker = GrabCutMasker(TooLargeMasker())
+    assert masker.learns_from(split) == {"0004"}
+    masker.prepare(drawing.clip, ["0002", "0003"])
+    assert masker.seed.prepared == ["0002", "0003"]
 
 
 def test_nothing_moves_outside_the_band():
