@@ -1,44 +1,24 @@
 """A trial is one run of W&B, in the sweep's group; without a server it is kept, and one line says so."""
 
 import logging
-import struct
 import time
 from functools import partial
 
 import pytest
+from dashboard import OfflineRun, records
 from optuna.distributions import FloatDistribution
-from wandb.proto import wandb_internal_pb2
 
 from dreaming.models import loggers
 from dreaming.models.loggers import wandb_logger
 from dreaming.sweep.dashboard import say_sync, trial_run
 from dreaming.sweep.trial import FOLDER, PRUNED
 
-BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
-
-
-def records(folder):
-    """What an offline run wrote: protocol buffers in LevelDB's log format, after a header of seven bytes."""
-    (path,) = folder.rglob("*.wandb")
-    data, place, whole = path.read_bytes(), HEADER, b""
-    while place + HEADER <= len(data):
-        if BLOCK - place % BLOCK < HEADER:
-            place += BLOCK - place % BLOCK
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, place)
-        whole += data[place + HEADER : place + HEADER + length]
-        place += HEADER + length
-        if kind in (FULL, LAST):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
-            yield record
-            whole = b""
-
 
 def ended(folder):
     """All records of a run, once its end is on disk: W&B's own process writes them."""
     for _ in range(100):
-        written = list(records(folder))
+        (path,) = folder.rglob("*.wandb")
+        written = list(records(path))
         if any(record.HasField("exit") for record in written):
             break
         time.sleep(0.1)
@@ -71,6 +51,9 @@ def test_a_trial_is_a_run_of_its_sweep_with_its_values_and_whether_it_was_pruned
         i.key or i.nested_key[0]: i.value_json for r in written if r.HasField("summary") for i in r.summary.update
     }
     assert summary[PRUNED] == "true"
+    (path,) = (tmp_path / "0").rglob("*.wandb")
+    drawn = OfflineRun(path)
+    assert (drawn.parameters, drawn.course, drawn.score) == (trial.params, {10: 0.5}, 0.25)
 
 
 def test_without_the_logger_nothing_is_made(study, plan, tmp_path):

@@ -1,0 +1,142 @@
+"""The panels of a sweep in Weights & Biases, drawn from its offline runs alone, which hold all that panels need.
+
+    python benchmarks/dashboard.py FOLDER [--group NAME] [--out dashboard.png]
+
+FOLDER is searched for `offline-run-*/*.wandb`, as `python train.py -m ...` writes them when nobody is logged in;
+--group takes the runs of one sweep. From their config, history and summary the trials are made again, and drawn as the
+sweep draws those of its study.
+"""
+
+import argparse
+import json
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from wandb.proto import wandb_internal_pb2
+
+from dreaming.sweep.pictures import draw
+
+BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
+OURS = ("sweep", "of", "trial", "_wandb")
+
+
+def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+    """What an offline run wrote: protocol buffers in LevelDB's log format, after a header of seven bytes."""
+    data, place, whole = path.read_bytes(), HEADER, b""
+    while place + HEADER <= len(data):
+        if BLOCK - place % BLOCK < HEADER:
+            place += BLOCK - place % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        whole += data[place + HEADER : place + HEADER + length]
+        place += HEADER + length
+        if kind in (FULL, LAST):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            yield record
+            whole = b""
+
+
+def values(items: Iterable[Any]) -> dict[str, Any]:
+    """Items of a record by name."""
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+class OfflineRun:
+    """One run, read from its file."""
+
+    def __init__(self, path: Path) -> None:
+        self.group, self.kind = "", ""
+        self.config: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        for record in records(path):
+            if record.HasField("run"):
+                self.group, self.kind = record.run.run_group, record.run.job_type
+                self.config |= values(record.run.config.update)
+            elif record.HasField("config"):
+                self.config |= values(record.config.update)
+            elif record.HasField("history"):
+                self.history.append(values(record.history.item))
+            elif record.HasField("summary"):
+                self.summary |= values(record.summary.update)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The searched values."""
+        return {name: value for name, value in self.config.items() if name not in OURS}
+
+    @property
+    def course(self) -> dict[int, float]:
+        """The monitored value by step, in percent of the training."""
+        return {
+            int(row["trainer/global_step"]): float(value)
+            for row in self.history
+            for name, value in row.items()
+            if name.startswith("val/")
+        }
+
+    @property
+    def score(self) -> float | None:
+        """What it reached; None if it ended before."""
+        return next((float(row["score"]) for row in self.history if "score" in row), None)
+
+
+def space(runs: list[OfflineRun]) -> dict[str, BaseDistribution]:
+    """The ranges that the runs' values span."""
+    found: dict[str, BaseDistribution] = {}
+    for name in sorted({name for run in runs for name in run.parameters}):
+        seen = [run.parameters[name] for run in runs if name in run.parameters]
+        if all(isinstance(value, float) for value in seen):
+            low, high = min(seen), max(seen)
+            found[name] = FloatDistribution(low, high, log=low > 0 and high > 20 * low)
+        else:
+            found[name] = CategoricalDistribution(sorted({_hashable(value) for value in seen}, key=str))
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)
+
+
+def trial(run: OfflineRun, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """A run as the trial that it was."""
+    parameters = {name: _hashable(value) for name, value in run.parameters.items()}
+    return create_trial(
+        state=TrialState.PRUNED if run.summary.get("pruned") else TrialState.COMPLETE,
+        value=run.score,
+        params=parameters,
+        distributions={name: distributions[name] for name in parameters},
+        intermediate_values=run.course,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--group", help="name of the sweep")
+    parser.add_argument("--out", type=Path, default=Path("dashboard.png"))
+    options = parser.parse_args()
+    runs = [OfflineRun(path) for path in sorted(options.folder.rglob("offline-run-*/*.wandb"))]
+    runs = [run for run in runs if run.kind == "trial" and options.group in (None, run.group) and run.score is not None]
+    if not runs:
+        parser.error(f"no finished trial of a sweep under {options.folder}")
+    study = optuna.create_study(direction="maximize")
+    distributions = space(runs)
+    for run in sorted(runs, key=lambda run: run.config["trial"]):
+        study.add_trial(trial(run, distributions))
+    with tempfile.TemporaryDirectory() as folder:
+        draw(study, Path(folder))
+        options.out.write_bytes((Path(folder) / "dashboard.png").read_bytes())
+    pruned = sum(bool(run.summary.get("pruned")) for run in runs)
+    print(f"{options.out}: {len(runs)} trials, {pruned} pruned, best score {study.best_value:.4f}")
+
+
+if __name__ == "__main__":
+    main()
