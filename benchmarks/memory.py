@@ -7,8 +7,11 @@ Each run is a process of its own. Prints one line for each: peaks, their ratio (
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,6 +39,7 @@ from dreaming.stages.flow import FlowStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.mask import MaskStage
 
+ROOT = Path(__file__).resolve().parents[1]
 FLAT, LIMIT = 1.1, 1.5  # largest ratio, and largest peak in GB
 MASKS = 5
 FLOW = DisFlow()
@@ -81,6 +85,16 @@ def guided(name: str) -> Callable[[Clip], None]:
     return run
 
 
+def commanded(*overrides: str) -> Callable[[Clip], None]:
+    """By the real command, in a process of its own: what it trains on is the config's."""
+
+    def run(clip: Clip) -> None:
+        command = [sys.executable, "-m", "dreaming", f"clip={clip.path}", "stages=[mask]", "logger=csv", *overrides]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)  # noqa: S603
+
+    return run
+
+
 RUNS: dict[str, Callable[[Clip], None]] = {
     "flow stage": FlowStage(FLOW).run,
     "flow": masked_by(FlowMasker(FLOW)),
@@ -89,6 +103,7 @@ RUNS: dict[str, Callable[[Clip], None]] = {
     "threshold": masked_by(ThresholdMasker()),
     "grabcut": masked_by(GrabCutMasker(ThresholdMasker(), iterations=1, scale=0.5)),
     "pixels": masked_by(PixelsMasker(Evidence(FLOW))),
+    "unet": commanded("masker=unet", "model.unet.budget.max_steps=50", "threads=1"),
     "smooth": masked_by(ThresholdMasker(), Smoothing(FLOW, sigma=5.0)),
     "filter": FilterStage(FLOW, Bilateral()).run,
     "gauss": guided("gauss"),
@@ -100,11 +115,12 @@ def measure(name: str, path: str, threads: int, answer: "multiprocessing.Queue[t
     cv2.setNumThreads(threads)
     start = time.perf_counter()
     RUNS[name](Clip(Path(path)))
-    answer.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, time.perf_counter() - start))
+    used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    answer.put((used / 1e6, time.perf_counter() - start))
 
 
 def peak(name: str, path: Path, threads: int) -> tuple[float, float]:
-    """GB at most, and seconds, of a run in a process of its own."""
+    """GB at most of one process, and seconds, of a run in a process of its own."""
     context = multiprocessing.get_context("spawn")
     answer: multiprocessing.Queue[tuple[float, float]] = context.Queue()
     child = context.Process(target=measure, args=(name, str(path), threads, answer))

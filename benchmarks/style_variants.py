@@ -1,13 +1,13 @@
 """Variants of style transfer on real sequences, by the real command, scored against the true painted frames.
 
     python benchmarks/style_variants.py [CLIP ...] [--variants NAME ...] [--seconds 150 | --steps 250] [--frames 24]
-                                        [--threads 1] [--define NAME KEY=VALUE ...] [--keep DIR] [--data DIR]
-                                        [--make make_clip.py] [--score frames.py] [KEY=VALUE ...]
+                                        [--keyframes 2] [--threads 1] [--define NAME KEY=VALUE ...] [--keep DIR]
+                                        [--data DIR] [--make make_clip.py] [--score frames.py] [KEY=VALUE ...]
 
-A CLIP is the name of a sequence, which is made into a clip with two painted keyframes; or FOLDER:KEY+KEY, a folder with
-frames/, stylised/, of which the named keyframes are taken, and check/, true painted frames. Of long clips one stretch
-of about --frames neighbours is stylised, the same for all variants. Flow, filtered frames and guides are made once for
-each clip, before anything is timed.
+A CLIP is the name of a sequence, which is made into a clip with --keyframes painted frames; or FOLDER:KEY+KEY, a
+folder with frames/, stylised/, of which the named keyframes are taken, and check/, true painted frames. Of long clips
+one stretch of about --frames neighbours is stylised, the same for all variants. Flow, filtered frames and guides are
+made once for each clip, before anything is timed.
 
 Learning rates are scheduled to the budget, so each cell is a training of its own. On a machine that others use, too, a
 budget in --steps (a multiple of model.style.validate_every) compares variants fairly, one in --seconds only as far as
@@ -126,7 +126,7 @@ def dream(clip: Clip, threads: int, *arguments: str) -> Ran:
 def prepare(asked: str, options: argparse.Namespace, place: Path) -> Case:
     """Make the clip with its flow; all of it becomes one layer, so that no masks are needed."""
     folder, _, keys = asked.partition(":")
-    name = f"{Path(folder).name} {keys}".strip()
+    name = f"{Path(folder).name} {keys or options.keyframes}"
     path = place / name.replace(" ", "-")
     truth = path.with_name(path.name + "-truth") / "styled"
     if not path.exists():
@@ -139,7 +139,8 @@ def prepare(asked: str, options: argparse.Namespace, place: Path) -> Case:
                 for picture in (Path(folder) / "stylised").glob(f"{key}.*"):
                     shutil.copy(picture, painted)
         else:
-            run([options.make, folder, path, *([] if options.data is None else ["--data", options.data])], 1)
+            data = [] if options.data is None else ["--data", options.data]
+            run([options.make, folder, path, "--keyframes", str(options.keyframes), *data], 1)
             shutil.rmtree(path / "hand_masks")
         (path / "clip.yaml").write_text(f"layers: [{{name: {LAYER}}}]\n")
     clip = Clip(path)
@@ -249,6 +250,7 @@ def main() -> None:
     budgets.add_argument("--seconds", type=int, nargs="+", default=[150], help="budgets of training")
     budgets.add_argument("--steps", type=int, nargs="+", help="budgets of training")
     parser.add_argument("--frames", type=int, default=24, help="about so many neighbours are stylised")
+    parser.add_argument("--keyframes", type=int, default=2, help="painted frames of a sequence")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder that clips and styled frames are made and kept in")
     parser.add_argument("--data", help="folder of sequences, each with frames/ and truth/")
