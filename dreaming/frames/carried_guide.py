@@ -18,7 +18,7 @@ from dreaming.frames.guide import Channels, Guide
 from dreaming.frames.keyframe_carrier import TENTHS, Gap, KeyframeCarrier, Side
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.spool import Spool
-from dreaming.frames.stroke import foretold
+from dreaming.frames.stroke import foretold, touched
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class CarriedGuide(Guide):
         farthest: Most steps away on these journeys.
         travel: How much better than frames carried keyframes have to foretell strokes, as a ratio of correlations, for
             strokes to travel.
+        alone: What is taken for the correlation of carried keyframes where there is one only.
         stroke: Sigma of the blur that leaves strokes out, in pixels.
         workers: Pairs of frames whose flow is computed at once.
     """
@@ -67,6 +68,7 @@ class CarriedGuide(Guide):
     journeys: int = 2
     farthest: int = 20
     travel: float = 1.5
+    alone: float = 0.5
     stroke: float = 4.0
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
@@ -83,7 +85,7 @@ class CarriedGuide(Guide):
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order; frames asked in the clip's order cost least."""
         carrying = self._carrying(clip, layer)
-        if not self._strokes_travel(carrying):
+        if not self._strokes_travel(carrying, layer):
             yield from ((stem, self._silence(clip.size)) for stem in stems)
             return
         for gap, wanted in carrying.grouped(stems):
@@ -117,7 +119,7 @@ class CarriedGuide(Guide):
     def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
-        travel = self._strokes_travel(carrying)
+        travel = self._strokes_travel(carrying, layer)
         for stem in stems:
             if not travel:
                 yield stem, self._silence(clip.size)
@@ -144,24 +146,30 @@ class CarriedGuide(Guide):
     def _silence(self, size: Size) -> Channels:
         return np.zeros((*size, self.channels), np.uint8)
 
-    def _strokes_travel(self, carrying: KeyframeCarrier) -> bool:
+    def _strokes_travel(self, carrying: KeyframeCarrier, layer: Layer) -> bool:
         """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
 
-        A single keyframe is believed to.
+        Of a single keyframe the frame alone can be asked: strokes that follow from it can be painted anew.
         """
         carried, plain = list[float](), list[float]()
-        for stem in carrying.keys:
-            painted, frame = carrying.painting(stem), carrying.clip.frames.read(stem)
-            for side in carrying.others(stem):
-                where = resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS
+        keyframes = carrying.clip.keyframes(layer)
+        for stem, frame, painted, mask in zip(
+            keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
+        ):
+            there = mask & touched(painted, frame, self.stroke)
+            others = carrying.others(stem)
+            if not others:
+                plain.append(abs(foretold(painted, frame, there, self.stroke)))
+            for side in others:
+                where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
                 carried.append(foretold(painted, side.picture, where, self.stroke))
-                plain.append(foretold(painted, frame, where, self.stroke))
-        if not carried:
-            return True
-        travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
+                plain.append(abs(foretold(painted, frame, where, self.stroke)))
+        expected = float(np.mean(carried)) if carried else self.alone
+        travel = expected > self.travel * float(np.mean(plain))
         habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"
-        facts = np.mean(carried), np.mean(plain)
-        log.info("strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)", habit, *facts)
+        known = "carried keyframes foretell them by" if carried else "a second keyframe, which would tell, taken for"
+        facts = known, expected, np.mean(plain)
+        log.info("strokes %s: %s %.2f, frames foretell them by %.2f (correlation)", habit, *facts)
         return travel
 
     def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:

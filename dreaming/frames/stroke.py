@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Image
+from dreaming.frames.arrays import Image, Mask
+
+TOUCHED = 4.0
+"""Mean difference to the frame, in levels, from which on a pixel's surroundings count as painted over."""
 
 
 def detail(image: Image, sigma: float) -> NDArray[np.float32]:
@@ -28,3 +31,15 @@ def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) 
     if one.std() == 0 or other.std() == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def touched(painted: Image, frame: Image, sigma: float) -> Mask:
+    """Where a keyframe (H, W, 3) was painted over at all, and not left as its frame is, (H, W).
+
+    Args:
+        painted: The keyframe.
+        frame: The frame under it.
+        sigma: Of the Gaussian over which their difference is averaged, in pixels.
+    """
+    apart = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
+    return cv2.GaussianBlur(apart, (0, 0), sigma) > TOUCHED

@@ -1,5 +1,7 @@
 """Keyframes carried along the flow: where the texture moves rigidly, the painting arrives where it was painted."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,8 +15,8 @@ SIZE = 64, 96
 
 
 def paint(image):
-    """Other colours, and strokes that stick to the texture."""
-    return (255 - image[..., [2, 0, 1]] // 2).astype(np.uint8)
+    """Other colours, and strokes that move with the texture without following from it."""
+    return (255 - np.roll(image[..., [2, 0, 1]], 8, axis=0) // 2).astype(np.uint8)
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_strokes_that_do_not_travel_are_not_carried(drawing):
 def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
     made = drawing()
     before = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
-    made.save("keyframes/painted/0003.png", np.zeros((*SIZE, 3), np.uint8))
+    made.save("keyframes/painted/0003.png", paint(made.images["0003"]) // 2)
     after = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     np.testing.assert_array_equal(after, before)
 
@@ -110,6 +112,27 @@ def test_a_lone_keyframe_has_journeys_and_a_lone_frame_itself(drawing):
     clip = drawing(keyframes=(1,), count=1).clip
     ((_, channels),) = GUIDE.examples(clip, clip.layers[0], ["0001"], seed=0)
     assert (channels[..., 3:5] == 255).all()
+
+
+@pytest.mark.parametrize("colours", [lambda image: image // 2, lambda image: 255 - image])
+def test_a_lone_keyframe_whose_strokes_follow_from_its_frame_is_not_carried(drawing, colours):
+    made = drawing(keyframes=(4,))
+    made.save("keyframes/painted/0004.png", colours(made.images["0004"]))
+    clip = made.clip
+    for _, channels in GUIDE.draw(clip, clip.layers[0], ["0004", "0006"]):
+        assert not channels.any()
+    for _, channels in replace(GUIDE, alone=2.0).draw(clip, clip.layers[0], ["0004", "0006"]):
+        assert channels.any()
+
+
+def test_what_is_left_as_the_frame_is_says_nothing_of_strokes(drawing):
+    made = drawing(keyframes=(4,))
+    keyframe = made.images["0004"].copy()
+    keyframe[20:50, 30:70] = paint(keyframe)[20:50, 30:70]
+    made.save("keyframes/painted/0004.png", keyframe)
+    clip = made.clip
+    ((_, channels),) = GUIDE.draw(clip, clip.layers[0], ["0005"])
+    assert channels.any()
 
 
 def test_each_pixel_is_of_the_side_with_the_greater_weight():
