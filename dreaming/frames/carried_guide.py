@@ -167,9 +167,8 @@ class CarriedGuide(Guide):
         expected = float(np.mean(carried)) if carried else self.alone
         travel = expected > self.travel * float(np.mean(plain))
         habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"
-        known = "carried keyframes foretell them by" if carried else "a second keyframe, which would tell, taken for"
-        facts = known, expected, np.mean(plain)
-        log.info("strokes %s: %s %.2f, frames foretell them by %.2f (correlation)", habit, *facts)
+        by = f"carried keyframes foretell them by {expected:.2f}" if carried else "as far as a lone keyframe tells"
+        log.info("strokes %s: %s, frames foretell them by %.2f (correlation)", habit, by, np.mean(plain))
         return travel
 
     def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:
