@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import cv2
 import numpy as np
 
-from dreaming.frames.arrays import Size
+from dreaming.frames.arrays import Flow, Size
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 DOUBTFUL = 1.5
 """Doubt, in e-folds, from which on a carried pixel says nothing about its painter's habits."""
 
+KNOTS = 32
+"""Working pixels from one knot of the flow that leads journeys astray to the next."""
+
 
 @dataclass(frozen=True)
 class CarriedGuide(Guide):
@@ -35,7 +39,8 @@ class CarriedGuide(Guide):
     ``half_time`` steps; and agreement, 255 where both sides show the same, 0 where there is one side only.
 
     Training never sees a keyframe as itself. It sees the other keyframes carried to it, and the keyframe carried away
-    and back: the flow's errors and what is hidden on the way show there as they will elsewhere. A painter who lays
+    and back, and then led astray: what is hidden on the way shows there as it will elsewhere, but errors of the flow
+    that add up on the way to another frame take themselves back on the way home. A painter who lays
     strokes anew on each picture makes liars of such journeys: whatever they bring back is in its place. Then, as far as
     the keyframes carried to each other tell, all channels are 0 in every frame.
 
@@ -49,9 +54,10 @@ class CarriedGuide(Guide):
         half_time: Steps after which nearness has halved.
         journeys: How often each keyframe is carried away and back for training.
         farthest: Most steps away on these journeys.
+        stray: How far journeys are led astray, in the flow's working pixels a step: a smooth random flow, the cube of a
+            normal variable times this, so that most of the picture is near its place and some of it far off.
         travel: How much better than frames carried keyframes have to foretell strokes, as a ratio of correlations, for
             strokes to travel.
-        alone: What is taken for the correlation of carried keyframes where there is one only.
         stroke: Sigma of the blur that leaves strokes out, in pixels.
         workers: Pairs of frames whose flow is computed at once.
     """
@@ -67,8 +73,8 @@ class CarriedGuide(Guide):
     half_time: float = 10.0
     journeys: int = 2
     farthest: int = 20
+    stray: float = 0.15
     travel: float = 1.5
-    alone: float = 0.5
     stroke: float = 4.0
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
@@ -139,9 +145,14 @@ class CarriedGuide(Guide):
         # Refined against itself it would come back unharmed.
         straight = replace(carrying, carrier=replace(carrying.carrier, drift=None))
         for journey in range(self.journeys):
-            back = straight.returned(stem, self._turn(carrying, stem, rng))
+            back = straight.returned(stem, self._turn(carrying, stem, rng), partial(self._astray, carrying, rng))
             # Every other time beside a true neighbour, as frames between two keyframes have it.
             yield [back, *others[:1]] if journey % 2 else [back]
+
+    def _astray(self, carrying: KeyframeCarrier, rng: np.random.Generator, steps: int) -> Flow:
+        height, width = carrying.carrier.flows.working_size
+        knots = rng.standard_normal((height // KNOTS + 2, width // KNOTS + 2, 2)).astype(np.float32)
+        return self.stray * steps * cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC) ** 3
 
     def _silence(self, size: Size) -> Channels:
         return np.zeros((*size, self.channels), np.uint8)
@@ -149,7 +160,7 @@ class CarriedGuide(Guide):
     def _strokes_travel(self, carrying: KeyframeCarrier, layer: Layer) -> bool:
         """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
 
-        Of a single keyframe the frame alone can be asked: strokes that follow from it can be painted anew.
+        A single keyframe is believed to.
         """
         carried, plain = list[float](), list[float]()
         keyframes = carrying.clip.keyframes(layer)
@@ -157,18 +168,16 @@ class CarriedGuide(Guide):
             keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
         ):
             there = mask & touched(painted, frame, self.stroke)
-            others = carrying.others(stem)
-            if not others:
-                plain.append(abs(foretold(painted, frame, there, self.stroke)))
-            for side in others:
+            for side in carrying.others(stem):
                 where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
                 carried.append(foretold(painted, side.picture, where, self.stroke))
                 plain.append(abs(foretold(painted, frame, where, self.stroke)))
-        expected = float(np.mean(carried)) if carried else self.alone
-        travel = expected > self.travel * float(np.mean(plain))
+        if not carried:
+            return True
+        travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
         habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"
-        by = f"carried keyframes foretell them by {expected:.2f}" if carried else "as far as a lone keyframe tells"
-        log.info("strokes %s: %s, frames foretell them by %.2f (correlation)", habit, by, np.mean(plain))
+        facts = np.mean(carried), np.mean(plain)
+        log.info("strokes %s: carried keyframes foretell them by %.2f, frames by %.2f (correlation)", habit, *facts)
         return travel
 
     def _turn(self, carrying: KeyframeCarrier, stem: str, rng: np.random.Generator) -> str:

@@ -136,6 +136,12 @@ class Carrier:
                 flow, error = self._corrected(self.drift, reference, here, flow, error)
             yield Carried(stem, image, steps, flow, error, visible)
 
+    def astray(self, carried: Carried, off: Flow) -> Carried:
+        """A frame that was carried away and back to itself, as if it had missed its place by a flow (h, w, 2)."""
+        itself = self._prepared(carried.image)
+        flow = carried.flow + off
+        return replace(carried, flow=flow, error=self._error(itself, itself, flow))
+
     def _prepared(self, image: Image) -> "_Prepared":
         lab = cv2.cvtColor(resize_image(image, self.flows.working_size), cv2.COLOR_RGB2LAB)
         return _Prepared(self.flows.flow.prepare(image), lab)

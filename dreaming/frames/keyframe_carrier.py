@@ -1,13 +1,13 @@
 """The stylised keyframes of a layer on their way through a clip: what lies around a frame, and how it arrives there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Image
+from dreaming.frames.arrays import Flow, Image
 from dreaming.frames.carry import Carried, Carrier
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import FrameFolder
@@ -108,8 +108,8 @@ class KeyframeCarrier:
             if carried.stem in asked:
                 yield carried.stem, self._side(carried, picture)
 
-    def returned(self, stem: str, turn: str) -> Side:
-        """A keyframe carried to a frame and back."""
+    def returned(self, stem: str, turn: str, off: Callable[[int], Flow]) -> Side:
+        """A keyframe carried to a frame and back, and off its place by the flow (h, w, 2) of so many steps."""
         first, last = self.places[stem], self.places[turn]
         step = 1 if last > first else -1
         there = [self.clip.stems[place] for place in range(first, last + step, step)]
@@ -117,6 +117,7 @@ class KeyframeCarrier:
         for carried in self.carrier.along([*there, *there[-2::-1]]):
             arrived = carried
         assert arrived is not None
+        arrived = self.carrier.astray(arrived, off(arrived.steps))
         return self._side(arrived, self.painting(stem))
 
     def others(self, stem: str) -> list[Side]:

@@ -12,6 +12,9 @@ from dreaming.networks.pixel_head import PixelHead
 PIXELS = 2**19
 """Pixels of all keyframes together that a warm start learns from; 60 MB for each 2^18."""
 
+SURE = 6.0
+"""Bound of the logit of what share is copied; at it, a quarter of a per cent is not."""
+
 
 class DilatedBlock(nn.Module):
     """``x + conv1(relu(conv3(x)))``, the 3x3 convolution's taps lying ``dilation`` apart.
@@ -87,12 +90,13 @@ class FastGenerator(nn.Module):
         surroundings = 3 * (2 + len(self.means))  # the colour map and all means
         self.enter = nn.Conv2d(4 * (channels + surroundings), width, kernel_size=3, padding=1)
         self.blocks = nn.Sequential(*(DilatedBlock(width, dilation, len(dilations) ** -0.5) for dilation in dilations))
-        self.leave = nn.Conv2d(width, 4 * (seen + len(self.painted)), kernel_size=3, padding=1)
-        assert self.leave.bias is not None
         # Pixel shuffling takes four neighbouring channels for one.
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
-        self.leave.bias.data[4 * seen :] = -2.0
+        self.leave = nn.Conv2d(width, 4 * seen, kernel_size=3, padding=1)
+        self.choose = nn.Conv2d(width, 4 * len(self.painted), kernel_size=3, padding=1) if self.painted else None
+        for layer, first in ((self.leave, 0.0), (self.choose, -2.0)):
+            if layer is not None and layer.bias is not None:
+                nn.init.zeros_(layer.weight)
+                nn.init.constant_(layer.bias, first)
         self.head = PixelHead(channels=3 + surroundings + seen, colours=6, width=pixel_width, frequencies=frequencies)
         self.register_buffer("warm", torch.zeros(()))
 
@@ -158,10 +162,20 @@ class FastGenerator(nn.Module):
         blocks = functional.pixel_unshuffle(functional.pad(known, (0, width % 2, 0, height % 2)), 2)
         features = self.blocks(functional.relu(self.enter(blocks)))
         made = functional.pixel_shuffle(self.leave(features), 2)[..., :height, :width]
-        known = torch.cat((frame[:, :3], *smooth, mapped, made[:, : self.seen]), dim=1)
+        known = torch.cat((frame[:, :3], *smooth, mapped, made), dim=1)
         image = mapped + self.head(known, torch.cat((mapped, smooth[-1]), dim=1)).float()
-        # What is copied is painted already; a change that suits the colour map would spoil it.
-        for place, first in enumerate(self.painted):
-            copied = made[:, self.seen + place, None].float().sigmoid()
-            image = torch.lerp(image, frame[:, first : first + 3].float(), copied)
+        if self.choose is not None:
+            # What is copied is painted already; a change that suits the colour map would spoil it.
+            shares = functional.pixel_shuffle(self.choose(levelled(features)), 2)[..., :height, :width].float()
+            # Where copying is better everywhere at first, features that are not levelled grow by orders of magnitude
+            # within a dozen steps, and a plain sigmoid is too sure of it to learn any more.
+            copied = (SURE * functional.softsign(shares / SURE)).sigmoid()
+            for place, first in enumerate(self.painted):
+                image = torch.lerp(image, frame[:, first : first + 3].float(), copied[:, place, None])
         return image if self.training else image.clamp(-1, 1)
+
+
+def levelled(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) with a mean square of 1 over the channels of each pixel (Zhang and Sennrich 2019)."""
+    square = features.float().square().mean(dim=1, keepdim=True)
+    return features * torch.rsqrt(square + 1e-6).to(features.dtype)

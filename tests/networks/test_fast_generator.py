@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -32,19 +34,46 @@ def test_any_size_is_kept(size):
 
 def test_where_it_says_so_a_painted_guide_is_copied():
     frame = noise(1, 7, 10, 12)
+    close = partial(torch.testing.assert_close, rtol=0, atol=0.01)
     model = FastGenerator(channels=7, painted=(4,)).eval()
-    gate = slice(4 * model.seen, None)
-    model.leave.bias.data[gate] = 50.0
-    torch.testing.assert_close(model(frame), frame[:, 4:7])
-    model.leave.bias.data[gate] = -50.0
-    torch.testing.assert_close(model(frame), model.colours(frame[:, :3]))
-    model.leave.bias.data[gate] = 0.0
+    model.choose.bias.data[:] = 1e7
+    close(model(frame), frame[:, 4:7])
+    model.choose.bias.data[:] = -1e7
+    close(model(frame), model.colours(frame[:, :3]))
+    model.choose.bias.data[:] = 0.0
     torch.testing.assert_close(model(frame), (frame[:, 4:7] + model.colours(frame[:, :3])) / 2)
     model.head.leave.bias.data[:] = 0.1
     changed = model.train()(frame)
     torch.testing.assert_close(changed, (frame[:, 4:7] + model.colours(frame[:, :3]) + 0.1) / 2)
-    model.leave.bias.data[gate] = 50.0
-    torch.testing.assert_close(model(frame), frame[:, 4:7])
+    model.choose.bias.data[:] = 1e7
+    close(model(frame), frame[:, 4:7])
+
+
+def test_a_guide_that_is_copied_everywhere_can_still_be_given_up():
+    model = FastGenerator(channels=6, painted=(3,)).train()
+    model.choose.bias.data[:] = 60.0
+    frame = noise(1, 6, 10, 12)
+    (model(frame) - model.colours(frame[:, :3])).abs().mean().backward()
+    assert (model.choose.bias.grad > 1e-6).all(), "Adam learns from no less"
+
+
+def test_what_was_learnt_of_copying_is_soon_learnt_otherwise():
+    torch.manual_seed(0)
+    model = FastGenerator(channels=6, painted=(3,)).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def copying_costs(right):
+        frame = noise(2, 6, 32, 32, seed=int(torch.randint(1000, ())))
+        target = frame[:, 3:] if right else model.colours(frame[:, :3])
+        loss = (model(frame) - target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    for right in (True, False):
+        costs = [copying_costs(right) for _ in range(150)]
+        assert costs[-1] < 0.06, right
 
 
 def test_colours_are_clipped_only_where_nothing_is_learnt():
