@@ -93,7 +93,7 @@ class FastGenerator(nn.Module):
         # Pixel shuffling takes four neighbouring channels for one.
         self.leave = nn.Conv2d(width, 4 * seen, kernel_size=3, padding=1)
         self.choose = nn.Conv2d(width, 4 * len(self.painted), kernel_size=3, padding=1) if self.painted else None
-        for layer, first in ((self.leave, 0.0), (self.choose, -2.0)):
+        for layer, first in ((self.leave, 0.0), (self.choose, -4.0)):
             if layer is not None and layer.bias is not None:
                 nn.init.zeros_(layer.weight)
                 nn.init.constant_(layer.bias, first)
@@ -169,7 +169,8 @@ class FastGenerator(nn.Module):
             shares = functional.pixel_shuffle(self.choose(levelled(features)), 2)[..., :height, :width].float()
             # Where copying is better everywhere at first, features that are not levelled grow by orders of magnitude
             # within a dozen steps, and a plain sigmoid is too sure of it to learn any more.
-            copied = (SURE * functional.softsign(shares / SURE)).sigmoid()
+            above = functional.relu(shares)
+            copied = (shares - above + SURE * functional.softsign(above / SURE)).sigmoid()
             for place, first in enumerate(self.painted):
                 image = torch.lerp(image, frame[:, first : first + 3].float(), copied[:, place, None])
         return image if self.training else image.clamp(-1, 1)
