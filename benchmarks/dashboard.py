@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument("--group", help="name of the sweep")
     parser.add_argument("--out", type=Path, default=Path("dashboard.png"))
     options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     runs = [OfflineRun(path) for path in sorted(options.folder.rglob("offline-run-*/*.wandb"))]
     runs = [run for run in runs if run.kind == "trial" and options.group in (None, run.group) and run.score is not None]
     if not runs:
