@@ -85,16 +85,14 @@ class CarriedMasks:
             still = np.zeros(self.size, np.float32)
             return Side(source, 0, source.mask * np.float32(1 / 255), still, still + 1)
         self.carry(source, stem)
-        with self._lock:
-            mask, error, visible = self._spool.read((source.name, stem))
+        mask, error, visible = self._spool.read((source.name, stem))
         parts = mask * np.float32(1 / 255), error * np.float32(1 / ERROR_STEPS), visible * np.float32(1 / 255)
         return Side(source, gap, *parts)
 
     def again(self, source: Source, stem: str) -> Source:
         """A source as it arrived at another frame, to be carried on from there as if it had been painted there."""
         self.carry(source, stem)
-        with self._lock:
-            mask = self._spool.read((source.name, stem))[0]
+        mask = self._spool.read((source.name, stem))[0]
         return Source(stem, mask, f"{source.name} {stem}")
 
     def carry(self, source: Source, end: str) -> None:
@@ -115,8 +113,7 @@ class CarriedMasks:
                 continue
             error, visible = (resize_image(part, self.size) for part in (carried.error, carried.visible))
             parts = [carried.sample(source.mask), _byte(error * ERROR_STEPS), _byte(visible * 255)]
-            with self._lock:
-                self._spool.write((source.name, carried.stem), parts)
+            self._spool.write((source.name, carried.stem), parts)
 
 
 def _byte(values: NDArray[np.float32]) -> NDArray[np.uint8]:

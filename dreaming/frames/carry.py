@@ -80,7 +80,7 @@ class Drift:
     gain: float = 2.0
     patch_stride: int | None = 4
     descent_iterations: int | None = 12
-    smoothing_iterations: int | None = 2
+    smoothing_iterations: int | None = 1
 
     def search(self, flow: DisFlow) -> DisFlow:
         """The search for corrections of this flow."""

@@ -39,7 +39,7 @@ class DisFlow:
     finest_scale: int | None = 0
     patch_stride: int | None = None
     descent_iterations: int | None = 12
-    smoothing_iterations: int | None = 3
+    smoothing_iterations: int | None = 1
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:

@@ -4,6 +4,7 @@ import tempfile
 import zlib
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 
 class Spool:
-    """Pictures by name, compressed, in a file that vanishes with the spool or its process.
+    """Pictures by name, compressed, in a file that vanishes with the spool or its process; safe from several threads.
 
     Args:
         folder: Where the file lies; on a disk, for the system's own temporary folder may be memory.
@@ -21,6 +22,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by close)
         self._places: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -33,18 +35,22 @@ class Spool:
 
     def write(self, name: Hashable, pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Keep some uint8 arrays of any shapes under one name."""
-        self._file.seek(0, 2)
+        packed = [
+            (zlib.compress(np.ascontiguousarray(picture).tobytes(), level=1), picture.shape) for picture in pictures
+        ]
         places = []
-        for picture in pictures:
-            data = zlib.compress(np.ascontiguousarray(picture).tobytes(), level=1)
-            places.append((self._file.tell(), len(data), picture.shape))
-            self._file.write(data)
-        self._places[name] = places
+        with self._lock:
+            self._file.seek(0, 2)
+            for data, shape in packed:
+                places.append((self._file.tell(), len(data), shape))
+                self._file.write(data)
+            self._places[name] = places
 
     def read(self, name: Hashable) -> list[NDArray[np.uint8]]:
         """The arrays kept under a name."""
-        found = []
-        for start, length, shape in self._places[name]:
-            self._file.seek(start)
-            found.append(np.frombuffer(zlib.decompress(self._file.read(length)), np.uint8).reshape(shape))
-        return found
+        packed = []
+        with self._lock:
+            for start, length, shape in self._places[name]:
+                self._file.seek(start)
+                packed.append((self._file.read(length), shape))
+        return [np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape) for data, shape in packed]

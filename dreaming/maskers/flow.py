@@ -1,6 +1,6 @@
 """Masks by motion: hand masks carried along the optical flow from both sides, blended by how well each arrived."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image, Probability
+from dreaming.frames.arrays import Probability
 from dreaming.frames.carry import Carried, Carrier, Drift
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow, resize_image
 from dreaming.frames.flow_cache import FlowCache
+from dreaming.frames.folder import ahead
 from dreaming.frames.guided_filter import guided_filter
 from dreaming.frames.references import References
 from dreaming.frames.runs import Run
@@ -63,48 +64,54 @@ class FlowMasker(SequenceMasker):
 
     def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order."""
-        for stem, probability, image in self._blended(clip, run, wanted):
-            yield stem, guided_filter(probability, image, self.edge_radius, self.edge_epsilon)
-
-    def _blended(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Iterator[tuple[str, Probability, Image]]:
         carrier = Carrier(clip, FlowCache(clip, self.flow), self.drift, self.error_sigma)
-        if run.right is None:
-            for carried, mask in self._carried(carrier, run.left, run.stems, wanted):
-                yield carried.stem, _probability(mask), carried.image
-            return
+        sides = [
+            _Side(start, stems)
+            for start, stems in ((run.left, run.stems), (run.right, run.stems[::-1]))
+            if start is not None
+        ]
+        stems = [stem for stem in run.stems if stem in wanted]
         with Spool(clip.path) as spool:
-            # What comes from behind arrives last frame first: it waits in the spool.
-            for carried, mask in self._carried(carrier, run.right, run.stems[::-1], wanted):
-                spool.write(carried.stem, [mask, self._doubt(carried)])
-            steps = {stem: len(run.stems) - place for place, stem in enumerate(run.stems)}
-            if run.left is None:
-                for stem, image in clip.frames.read_ahead([stem for stem in run.stems if stem in wanted], depth=1):
-                    yield stem, _probability(spool.read(stem)[0]), image
-                return
-            for carried, mask in self._carried(carrier, run.left, run.stems, wanted):
-                other_mask, other_doubt = spool.read(carried.stem)
-                weight = _weight(self._doubt(carried), carried.steps)
-                share = weight / (weight + _weight(other_doubt, steps[carried.stem]))
-                share = resize_image(share, clip.size)
-                blended = share * _probability(mask) + (1 - share) * _probability(other_mask)
-                yield carried.stem, blended.astype(np.float32, copy=False), carried.image
+            # Both come at once, from opposite ends: what arrives first waits in the spool for the other.
+            for _ in ahead(lambda side: self._bring(carrier, side, wanted, spool), sides, len(sides)):
+                pass
+            yield from ahead(lambda stem: (stem, self._blend(clip, stem, sides, spool)), stems, self.workers)
 
-    def _carried(
-        self, carrier: Carrier, start: str | None, stems: Sequence[str], wanted: frozenset[str]
-    ) -> Iterator[tuple[Carried, NDArray[np.uint8]]]:
-        """A hand mask in 0..255 at each wanted frame, up to the last that is wanted."""
-        assert start is not None
-        last = max((place for place, stem in enumerate(stems) if stem in wanted), default=-1)
-        mask = self._masks[start].astype(np.uint8) * 255
-        for carried in carrier.along([start, *stems[: last + 1]]):
+    def _bring(self, carrier: Carrier, side: "_Side", wanted: frozenset[str], spool: Spool) -> None:
+        """Carry a hand mask to each wanted frame, up to the last that is wanted: mask in 0..255, and doubt."""
+        last = max((place for place, stem in enumerate(side.stems) if stem in wanted), default=-1)
+        mask = self._masks[side.start].astype(np.uint8) * 255
+        for carried in carrier.along([side.start, *side.stems[: last + 1]]):
             if carried.stem in wanted:
-                yield carried, carried.sample(mask)
+                spool.write((side.start, carried.stem), [carried.sample(mask), self._doubt(carried)])
+
+    def _blend(self, clip: Clip, stem: str, sides: Sequence["_Side"], spool: Spool) -> Probability:
+        image = clip.frames.read(stem)
+        arrived = [spool.read((side.start, stem)) for side in sides]
+        blended = _probability(arrived[0][0])
+        if len(sides) == 2:
+            weight, other = (_weight(doubt, side.steps(stem)) for side, (_, doubt) in zip(sides, arrived, strict=True))
+            share = resize_image(weight / (weight + other), clip.size)
+            blended = (share * blended + (1 - share) * _probability(arrived[1][0])).astype(np.float32, copy=False)
+        return guided_filter(blended, image, self.edge_radius, self.edge_epsilon)
 
     def _doubt(self, carried: Carried) -> NDArray[np.uint8]:
         """By how many e-folds a side's weight is lowered, (h, w) in tenths, 255 and more as 255."""
         seen = self.hidden + (1 - self.hidden) * carried.visible
         doubt = carried.error / self.error_scale - np.log(seen)
         return np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A hand mask, and the frames of a run in the order in which it comes to them."""
+
+    start: str
+    stems: Sequence[str]
+
+    def steps(self, stem: str) -> int:
+        """Neighbours passed on the way to a frame."""
+        return self.stems.index(stem) + 1
 
 
 def _weight(doubt: NDArray[np.uint8], steps: int) -> NDArray[np.float32]:

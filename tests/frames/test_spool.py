@@ -1,5 +1,7 @@
 """Pictures written in one order come back in another, and leave nothing behind."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from dreaming.frames.spool import Spool
@@ -17,3 +19,16 @@ def test_pictures_come_back_in_any_order_and_nothing_stays(tmp_path):
         assert "3" in spool
         assert "7" not in spool
     assert not list(tmp_path.iterdir())
+
+
+def test_several_threads_write_and_read_at_once(tmp_path):
+    # Hard to compress and larger than a file's buffer, so that a write in between would show.
+    kept = {number: [np.random.default_rng(number).integers(0, 255, (200, 100), np.uint8)] for number in range(200)}
+    with Spool(tmp_path) as spool, ThreadPoolExecutor(8) as pool:
+
+        def there_and_back(number):
+            spool.write(number, kept[number])
+            return spool.read(number)[0]
+
+        for number, found in enumerate(pool.map(there_and_back, kept)):
+            np.testing.assert_array_equal(found, kept[number][0])
