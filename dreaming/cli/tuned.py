@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Sequence
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli.config import clip_path, parse
@@ -18,7 +19,7 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig
     """The config in which each selected model and masker has the values of its best trial, saying so.
 
     A key that the command line sets is left as it is. What a sweep found for one model is set for that model only, even
-    where the key is shared, as those of ``data`` are.
+    where the key is shared, as those of ``data`` are; and only in a run of the same generator, guides, seed and so on.
 
     Raises:
         ConfigError: If a ``best.yaml`` sets what the config does not have.
@@ -28,11 +29,32 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig
     said = {str(override.key_or_group) for override in parse(overrides)}
     own = config.sweep.of if "sweep" in config else None
     for of, best in best_trials(Clip(clip_path(config))).items():
-        for group in ("model", "masker"):
-            set_here = any(text.startswith(f"{group}.") for text in best.overrides)
-            if of != own and set_here and of in config.get(group, {}) and (group == "masker" or _is_used(of, config)):
+        for group in _groups(config, best) if of != own else ():
+            used = of in config.get(group, {}) and (group == "masker" or _is_used(of, config))
+            if used and _is_fitting(config, best, overrides):
                 _tune(config, group, best, said)
     return config
+
+
+def _groups(config: DictConfig, best: BestTrial) -> list[str]:
+    """Which of ``model`` and ``masker`` a best trial is of: those whose values it has."""
+    named = [group for group in ("model", "masker") if any(text.startswith(f"{group}.") for text in best.overrides)]
+    return named or ["model" if best.of in config.get("model", {}) else "masker"]
+
+
+def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str]) -> bool:
+    """Whether this run makes the choices under which the trial's values were found; says so where it does not."""
+    said = {(override.get_key_element(), str(override.value())) for override in parse(overrides)}
+    chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    for choice in parse(best.choices):
+        key, value = choice.get_key_element(), str(choice.value())
+        if (key, value) not in said and str(chosen.get(key, config.get(key))) != value:
+            log.warning(
+                "%s: what sweep %s found best is not used, for it was found with %s; say that, too, or tuned=false",
+                best.of, best.sweep, choice.input_line,
+            )  # fmt: skip
+            return False
+    return True
 
 
 def _is_used(model: str, config: DictConfig) -> bool:
@@ -45,7 +67,6 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str]) -> No
     tuned, used = copy.deepcopy(config), []
     for override in parse(best.overrides):
         key = str(override.key_or_group)
-        # A key without dots is a choice, such as masker=threshold, which sets no value.
         if any(key == other or ("." in other and key.startswith(f"{other}.")) for other in said):
             continue
         if "_target_" in key or OmegaConf.select(tuned, key.rpartition(".")[0]) is None:

@@ -21,8 +21,9 @@ class BestTrial:
         of: The model or masker whose values were searched.
         trial: The trial's number.
         value: Its score on unseen data.
-        overrides: The searched values, and what else was set of model, masker or data: ``key=value`` as in a command.
+        overrides: The searched values, and what else was set of models, maskers and data: ``key=value``.
         command: The command that runs it again.
+        choices: What else all trials shared and the values were found under: of a group, or of a whole run.
     """
 
     sweep: str
@@ -31,10 +32,11 @@ class BestTrial:
     value: float
     overrides: tuple[str, ...]
     command: str
+    choices: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write into a sweep's folder, atomically."""
-        data = {**asdict(self), "overrides": list(self.overrides)}
+        data = {**asdict(self), "overrides": list(self.overrides), "choices": list(self.choices)}
         write_atomically(folder / BEST, yaml.safe_dump(data, sort_keys=False, width=1000).encode())
 
     @classmethod
@@ -46,11 +48,18 @@ class BestTrial:
         """
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return cls(**{**data, "overrides": tuple(str(text) for text in data["overrides"])})
-        except (yaml.YAMLError, TypeError, KeyError, ValueError):
+            texts = {key: tuple(map(str, data.get(key, ()))) for key in ("overrides", "choices")}
+            return cls(**{**data, **texts})
+        except (yaml.YAMLError, AttributeError, TypeError, KeyError, ValueError):
             raise ConfigError(
                 path, found="another content", expected="what a sweep writes", mend="remove it, or say tuned=false"
             ) from None
+
+
+def is_value(text: str) -> bool:
+    """Whether an override sets one value of a model, a masker or their data, and chooses nothing beside it."""
+    key = text.partition("=")[0]
+    return "." in key and key[0] not in "+~" and "@" not in key
 
 
 def best_trials(clip: Clip) -> dict[str, BestTrial]:

@@ -1,6 +1,7 @@
 """After a sweep: the best trial is written down and fitted on all references, and the search is drawn."""
 
 import logging
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from dreaming.sweep.best import BEST, BestTrial
+from dreaming.sweep.best import BEST, BestTrial, is_value
 from dreaming.sweep.dashboard import log_pictures, say_sync
 from dreaming.sweep.pictures import draw
 from dreaming.sweep.plan import Plan
@@ -22,8 +23,10 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {"train": "python train.py", "dream": "dreaming"}
 
-SETTINGS = ("model.", "masker.", "data.")
-"""Beginnings of the overrides that decide what a model or masker is; the others say where and on what it runs."""
+ELSEWHERE = (
+    "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt", "tuned", "hydra", "sweep",
+)  # fmt: skip
+"""First words of the overrides that say where and on what a trial runs; the others decide what it is."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
         log.warning("sweep %s: no trial came to its end", sweep.plan.name)
         return
     program = str(sweep.config.hydra.job.name)
-    best = _as_best(sweep, trial, program)
+    best = as_best(sweep, trial, program)
     best.write(sweep.plan.folder)
     log.info("sweep %s: best is trial %d, %.4f; %s", best.sweep, best.trial, best.value, sweep.plan.folder / BEST)
     if program == "train":
@@ -78,14 +81,22 @@ def best_of(study: Study) -> FrozenTrial | None:
     return max(trials, key=lambda trial: sign * trial.values[0], default=None)
 
 
-def _as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
-    texts = _overrides(sweep, trial)
-    settings = tuple(text for text in texts if text.startswith(SETTINGS))
+def as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
+    """A trial with all that decides what it is, whoever set it: the sweep, its file, or the command line."""
     group = "model" if program == "train" else "masker"
+    texts = [*_overrides(sweep, trial), *sweep.others]
+    deciding = [text for text in texts if _decides(text, group)]
+    settings = tuple(text for text in deciding if is_value(text))
+    choices = tuple(text for text in deciding if not is_value(text))
     selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith("clip="))]
     stages = ["stages=[mask]"] if program == "dream" else []
-    command = [*COMMANDS[program].split(), *selecting, *stages, *settings]
-    return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, shlex.join(command))
+    command = shlex.join([*COMMANDS[program].split(), *selecting, *stages, *choices, *settings])
+    return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, command, choices)
+
+
+def _decides(text: str, group: str) -> bool:
+    key = text.partition("=")[0].lstrip("+~")
+    return key != group and re.split(r"[./@]", key)[0] not in ELSEWHERE
 
 
 def _overrides(sweep: Sweep, trial: FrozenTrial) -> list[str]:

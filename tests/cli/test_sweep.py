@@ -7,9 +7,13 @@ import logging
 import optuna
 import pytest
 import yaml
+from omegaconf import OmegaConf
+from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from dreaming.models.runs import read_best
+from dreaming.sweep.conclusion import Sweep, as_best
+from dreaming.sweep.plan import Plan
 
 TINY_SPACES = {
     # With crops of 32 pixels deep networks without padding have nothing left.
@@ -101,6 +105,52 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
         recipe = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]
         batch[name] = recipe["data"]["batch_size"]
     assert batch == {"cnn": 3, "unet": 4}
+
+
+def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    folder = drawing.path / "sweeps" / "style"
+    folder.mkdir(parents=True)
+    facts = {
+        "sweep": "style",
+        "of": "style",
+        "trial": 1,
+        "value": 0.9,
+        "command": "x",
+        "overrides": ["generator.lr=0.02"],
+    }
+    found = {"choices": ["generator=fast", "seed=0", "guides=[edges]"]}
+    (folder / "best.yaml").write_text(yaml.safe_dump({**facts, **found}))
+
+    def learnt(*overrides):
+        ran = run("dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), *overrides)
+        assert ran.code == 0, ran.err
+        best = read_best(drawing.path / "runs" / "style" / "best-painted.json")
+        return best.identity["recipe"]["module"]["lr"], ran.out + ran.err
+
+    plain, said = learnt()
+    assert plain != 0.02
+    assert "guides=[edges]" in said
+    assert learnt("guides=[edges]")[0] == 0.02
+
+
+def test_the_best_trial_holds_all_that_decides_what_it_is(tmp_path):
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=0.5, params={"generator.lr": 0.02}, distributions={"generator.lr": FloatDistribution(0.001, 0.1)}
+        )
+    )
+    plan = Plan(name="s", of="style", folder=tmp_path, storage="", objectives=["score"])
+    fixed = {"model": "style", "clip": "a", "generator": "fspbt", "seed": 3, "model.style.filtered": True, "threads": 1}
+    fixed |= {"+guide@guide.wide": "gauss", "hydra/launcher": "joblib", "trainer": "cpu", "sweep": "style"}
+    best = as_best(
+        Sweep(plan, study, ["generator.lr"], fixed, ["~guide.edges"], OmegaConf.create()), study.best_trial, "train"
+    )
+    assert best.overrides == ("model.style.filtered=True", "generator.lr=0.02")
+    assert best.choices == ("generator=fspbt", "seed=3", "+guide@guide.wide=gauss", "~guide.edges")
+    assert best.command.startswith("python train.py model=style clip=a generator=fspbt seed=3 ")
+    assert best.command.endswith("generator.lr=0.02")
 
 
 def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
