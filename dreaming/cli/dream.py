@@ -1,5 +1,6 @@
 """``dreaming``: everything that is still to do, from a video to a stylised video."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,8 @@ from dreaming.stages.evaluate import EvaluateStage
 from dreaming.sweep.job import Objectives, masker_trial
 from dreaming.sweep.speed import masker_seconds_a_frame
 
+log = logging.getLogger(__name__)
+
 
 def dream(config: DictConfig) -> float | Objectives | None:
     """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
@@ -31,6 +34,7 @@ def dream(config: DictConfig) -> float | Objectives | None:
     given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
     clip = Clip(clip_path(config), protocol=config.stage.mask.protocol)
+    _say_unused_filter(config, stages)
     if "sweep" not in config:
         return order.run(clip, list(config.stages), stages)
 
@@ -42,6 +46,15 @@ def dream(config: DictConfig) -> float | Objectives | None:
         "seconds": lambda: _seconds(clip, evaluate),
     }
     return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, measures)
+
+
+def _say_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:
+    running = order.with_inputs(list(config.stages), stages)
+    if {"filter", "stylise"} <= set(running) and not config.model.style.filtered:
+        log.warning(
+            "stages=[filter]: filtered/ is made, but the style is learnt from frames as they are and paints those;"
+            " model.style.filtered=true has it use the filtered ones"
+        )
 
 
 def _score(clip: Clip, config: DictConfig, stages: Mapping[str, Stage]) -> float:

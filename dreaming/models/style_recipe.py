@@ -101,6 +101,9 @@ class StyleRecipe(Recipe):
         unpainted = self.probe is not None or self.consistency is not None
         if self.guides or unpainted:  # which are taken from all over the clip
             references = fingerprint(references, clip.frames_identity)
+        if self.guides:
+            drawn_from = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
+            references = fingerprint(references, drawn_from)
         return {"recipe": describe(self), "references": references, "seed": workbench.seed}
 
     def _restricted(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:

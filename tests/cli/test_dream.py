@@ -281,3 +281,21 @@ def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny
     assert ran.code == 0, ran.err
     assert "mask: for stylise, which needs it" in next(drawing.path.glob("runs/dream/*/dream.log")).read_text()
     assert len(list(drawing.path.glob("styled/painted/*.png"))) == 8
+
+
+def test_a_filter_that_the_style_does_not_look_through_is_told(disc_clip, run, tiny):
+    drawing = disc_clip(count=4, masks=(), keyframes=(2,))
+    for used in (False, True):
+        filtered = ("stages=[filter,stylise]", f"model.style.filtered={used}", "guides=[]")
+        ran = run("dreaming", f"clip={drawing.path}", *tiny(), *filtered)
+        assert ran.code == 0
+        assert ("model.style.filtered=true" in ran.out + ran.err) is not used
+
+
+def test_a_style_is_trained_alone_with_guides_that_follow_the_masks(disc_clip, run, refused, tiny):
+    drawing = disc_clip(count=4, masks=(1, 4), keyframes=(2,))
+    alone = (f"clip={drawing.path}", "model=style", "guides=[gauss]")
+    refused("train.py", *alone, *tiny("style"), words=("masks/ensemble", "stages=[mask]"))
+    assert run("dreaming", f"clip={drawing.path}", *tiny(), "stages=[mask]").code == 0
+    assert run("train.py", *alone, "guide.gauss.masks.masker=unet", *tiny("style")).code == 0
+    assert (drawing.path / "runs/style/best-painted.json").exists()

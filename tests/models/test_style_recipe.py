@@ -1,5 +1,6 @@
 """Training a style: one generator a layer, chosen on held-out patches, used again where it fits."""
 
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,8 @@ from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.folder import FrameFolder
+from dreaming.frames.folder_guide import FolderGuide
 from dreaming.frames.layer_masks import LayerMasks
 from dreaming.frames.layer_region import LayerRegion
 from dreaming.frames.temporal import Bilateral
@@ -116,6 +119,23 @@ def test_guides_are_trained_with_and_painted_with(disc_clip):
     state = torch.load(best.weights, weights_only=True)["state_dict"]
     assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
     assert recipe().find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp_path):
+    drawing = disc_clip(keyframes=(2,))
+    clip = drawing.clip
+    (layer,) = clip.layers
+
+    def identity(folder):
+        return replace(recipe(), guides={"depth": FolderGuide(folder)}).identity(clip, layer, WORKBENCH)
+
+    for stem in clip.stems:
+        FrameFolder(tmp_path / "depth").write(stem, np.full((*clip.size, 3), int(stem), np.uint8))
+    shutil.copytree(tmp_path / "depth", tmp_path / "moved")
+    before = identity(tmp_path / "depth")
+    assert identity(tmp_path / "moved") == before
+    FrameFolder(tmp_path / "depth").write("0005", np.zeros((*clip.size, 3), np.uint8))
+    assert identity(tmp_path / "depth") != before
 
 
 def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
