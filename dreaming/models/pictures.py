@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from dreaming.frames.arrays import Image
-from dreaming.frames.folder import encode_png, write_atomically
+from dreaming.frames.folder import decode, encode_png, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +110,19 @@ class Strip(Callback):
         if len(self._drawn) > self.columns:
             self._drawn, self._every = self._drawn[::2], 2 * self._every
         write_atomically(self.path, encode_png(np.hstack([frame, *self._drawn, aim])))
+
+    def state_dict(self) -> dict[str, int]:
+        """How far the sheet is; the sheet itself lies in the run folder, from which a training goes on."""
+        width = self._drawn[0].shape[1] if self._drawn else 0
+        return {"seen": self._seen, "every": self._every, "drawn": len(self._drawn), "width": width}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the columns that the sheet had."""
+        self._seen, self._every = state_dict["seen"], state_dict["every"]
+        if state_dict["drawn"] and self.path.exists():
+            sheet = cv2.cvtColor(decode(self.path), cv2.COLOR_BGR2RGB)
+            columns = np.split(sheet, range(state_dict["width"], sheet.shape[1], state_dict["width"]), axis=1)
+            self._drawn = columns[1:-1][: state_dict["drawn"]]
 
     def on_train_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         """Log the sheet."""
