@@ -17,7 +17,8 @@ from dreaming.frames.layer_masks import LayerMasks
 from dreaming.frames.shard import Shard
 from dreaming.frames.video_writer import write_video
 from dreaming.stages.base import Stage
-from dreaming.stages.composite import CompositeStage
+from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
+from dreaming.stages.extract import read_source
 from dreaming.stages.stylise import StyliseStage
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class PreviewStage(Stage):
         end: Last frame; None for the clip's last.
         frames: Most frames that are shown; of a longer range, every second, third, ... is taken.
         width: Of each picture in the video, in pixels; never larger than the frames.
-        fps: Frames of the clip a second; a frame is shown for those left out after it, too.
+        fps: Frames of the clip a second, None for the source's; a frame is shown for those left out after it, too.
         crf: Constant rate factor; lower is better and larger.
         preset: The encoder's speed preset.
     """
@@ -68,7 +69,7 @@ class PreviewStage(Stage):
     end: int | None = None
     frames: int = 24
     width: int = 480
-    fps: float = 24.0
+    fps: float | None = None
     crf: int = 23
     preset: str | None = "veryfast"
 
@@ -95,10 +96,17 @@ class PreviewStage(Stage):
         replace(self.stylise, shard=stretch, writers=self.writers).run(clip)
         columns = [clip.frames, *self._results(clip, stretch, stems)]
         path = clip.path / "preview.mp4"
-        write_video(
-            path, self._rows(columns, stems, clip), fps=self.fps / stretch.every, crf=self.crf, preset=self.preset
-        )
+        fps = self._rate(clip) / stretch.every
+        write_video(path, self._rows(columns, stems, clip), fps=fps, crf=self.crf, preset=self.preset)
         log.info("%s: %d frames, %s to %s", path, len(stems), stems[0], stems[-1])
+
+    def _rate(self, clip: Clip) -> float:
+        """Frames of the clip a second; of a video that was not taken whole, every second frame maybe."""
+        source = read_source(clip)
+        if self.fps is not None or source is None:
+            return self.fps or UNKNOWN_RATE
+        times, _, _ = source.stretch([int(stem) for stem in clip.stems])
+        return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 else float(source.rate)
 
     def _stretch(self, clip: Clip) -> Stretch:
         count = len(clip.stems[self.start - 1 : self.end])

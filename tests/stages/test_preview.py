@@ -1,13 +1,17 @@
 """The preview: a range of frames beside the result, rendered where it is not there yet, and kept."""
 
+import json
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError
+from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import Manifest
+from dreaming.frames.source import Source
 from dreaming.frames.video import probe, read_frames
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
@@ -90,6 +94,21 @@ def test_the_video_is_of_reduced_size_and_of_the_clips_time(disc_clip):
     assert shown(drawing)[0].shape == (20, 96, 3)
     facts = probe(drawing.path / "preview.mp4")
     assert float((facts.pts[1] - facts.pts[0]) * facts.time_base) == pytest.approx(2 / 24)
+
+
+@pytest.mark.parametrize(("every", "rate"), [(1, 30), (2, 15)])
+def test_the_video_runs_as_fast_as_its_source(disc_clip, every, rate):
+    drawing = disc_clip(masks=(), count=4)
+    for stem in drawing.stems:
+        (drawing.path / f"frames/{stem}.png").rename(drawing.path / f"frames/{(int(stem) - 1) * every + 1:05d}.png")
+    for picture in (drawing.path / "keyframes/painted").iterdir():
+        picture.rename(picture.with_stem(f"{(int(picture.stem) - 1) * every + 1:05d}"))
+    source = Source("a.mp4", 32, 32, 0, tuple(range(8)), Fraction(1, 30), Fraction(30), sound=False)
+    (drawing.path / "source.json").write_text(json.dumps(source.to_json()))
+    Manifest("extract", 1, {}, {}).write(drawing.path / "frames/manifest.json")
+    stage().run(Clip(drawing.path))
+    facts = probe(drawing.path / "preview.mp4")
+    assert float((facts.pts[1] - facts.pts[0]) * facts.time_base) == pytest.approx(1 / rate, rel=0.01)
 
 
 def test_it_needs_what_the_style_needs_and_a_range_of_frames(disc_clip):
