@@ -132,7 +132,7 @@ class StyleModule(LightningModule):
         Raises:
             WeightsError: If VGG's weights cannot be had.
         """
-        if self._counts("perceptual"):
+        if self._counts("perceptual") or self.quality.perceptual:
             assert self._make_vgg is not None
             self._vgg = [self._make_vgg().to(self.device)]
         data = getattr(self.trainer, "datamodule", None)
@@ -195,7 +195,7 @@ class StyleModule(LightningModule):
             if self._counts("matching"):
                 terms["matching"] = feature_matching(features, self.discriminator(styled)[1])
             self.discriminator.requires_grad_(True)
-        for vgg in self._vgg:
+        for vgg in self._vgg if self._counts("perceptual") else ():
             terms["perceptual"] = feature_distance(vgg(generated), vgg(styled))
         return terms
 
@@ -208,15 +208,15 @@ class StyleModule(LightningModule):
 
     def validation_step(self, batch: StyleSample, index: int) -> None:
         """Measure the masked pixels of held-out windows."""
-        self.judge.update(self(batch["frame"]), batch["styled"], batch["mask"])
+        vgg = self._vgg[0] if self._vgg else None
+        self.judge.update(self(batch["frame"]), batch["styled"], batch["mask"], vgg)
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured, the flicker of the probe frames, and the quality that tells the best checkpoint."""
-        found, flicker = self.judge.conclude(), None
-        probe = self._probe()
+        found, probe = self.judge.conclude(), self._probe()
         if probe is not None:
-            flicker = found["flicker"] = flicker_of(self, probe)
-        found["quality"] = self.quality.of(found["likeness"], found["sharpness"], flicker)
+            found["flicker"] = flicker_of(self, probe)
+        found["quality"] = self.quality.of(found)
         self.log_dict({f"val/{name}": value for name, value in found.items()})
 
     def _probe(self) -> PairSample | None:

@@ -18,7 +18,7 @@ _STAGES = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
 
 _MEND = (
     f"download {OFFICIAL_URL} and set model.style.module.vgg.weights to that file, "
-    "or set generator.loss_weights.perceptual=0, which needs no download"
+    "or set generator.loss_weights.perceptual=0 and model.style.module.quality.perceptual=0, which need no download"
 )
 
 

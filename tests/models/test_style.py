@@ -200,6 +200,13 @@ def test_vgg_trains_the_generator_and_stays_out_of_checkpoints(tmp_path, vgg):
     module(loss_weights=weights, vgg=vgg).load_state_dict(state)
 
 
+def test_vgg_judges_where_it_counts_even_if_nothing_is_learnt_from_it(tmp_path, vgg):
+    record, model = Record(), module(quality=Quality(perceptual=1.0), vgg=vgg)
+    trainer(tmp_path, 5, record).fit(model, data())
+    assert "train/loss/perceptual" not in record.logged[0]
+    assert float(model.trainer.callback_metrics["val/perceptual"]) > 0
+
+
 def test_vgg_without_weights_is_refused_at_training_only(tmp_path):
     absent = partial(Vgg19Features, weights=tmp_path / "absent.pth")
     model = module(loss_weights={"perceptual": 6.0}, vgg=absent)

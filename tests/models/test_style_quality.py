@@ -8,13 +8,34 @@ from dreaming.models.style_quality import Judge, Quality, flicker_of
 
 
 def test_quality_is_the_product_of_powers():
-    likeness, sharpness, flicker = (torch.tensor(value) for value in (0.8, 0.5, 1.0))
-    assert float(Quality().of(likeness, sharpness, flicker)) == pytest.approx(0.8 * 0.5**0.1)
+    found = {name: torch.tensor(value) for name, value in {"likeness": 0.8, "sharpness": 0.5}.items()}
+    flickering = found | {"flicker": torch.tensor(1.0)}
+    assert float(Quality().of(flickering)) == pytest.approx(0.8 * 0.5**0.1)
     steady = Quality(sharpness=0.0, flicker=0.5)
-    assert float(steady.of(likeness, sharpness, flicker)) == pytest.approx(0.8 / 2**0.5)
-    assert float(steady.of(likeness, sharpness, flicker / 2)) > float(steady.of(likeness, sharpness, flicker))
-    assert float(steady.of(likeness, sharpness, None)) == pytest.approx(0.8)
-    assert float(Quality().of(-likeness, sharpness, None)) == 0
+    assert float(steady.of(flickering)) == pytest.approx(0.8 / 2**0.5)
+    assert float(steady.of(found | {"flicker": torch.tensor(0.5)})) > float(steady.of(flickering))
+    assert float(steady.of(found)) == pytest.approx(0.8)
+    seen = Quality(sharpness=0.0, perceptual=2.0)
+    assert float(seen.of(flickering | {"perceptual": torch.tensor(1.0)})) == pytest.approx(0.8 / 4)
+    assert float(Quality().of(found | {"likeness": torch.tensor(-0.8)})) == 0
+
+
+def test_features_are_compared_where_it_counts_and_only_where_there_are_any():
+    judge, mask = Judge(), torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    mask[..., :8] = True
+    styled = torch.rand(1, 3, 16, 16)
+    spoilt = styled.clone()
+    spoilt[..., 14:] = -1
+
+    def features(image):
+        return [image, image[:, :1]]
+
+    judge.update(spoilt, styled, mask, features)
+    assert float(judge.conclude()["perceptual"]) == 0
+    judge.update(styled + 0.5, styled, torch.ones_like(mask), features)
+    assert float(judge.conclude()["perceptual"]) == pytest.approx(0.25)
+    judge.update(styled, styled, mask)
+    assert "perceptual" not in judge.conclude()
 
 
 def test_a_judge_begins_anew_after_each_verdict():
@@ -53,7 +74,7 @@ def test_one_crop_is_stylised_at_a_time():
     assert sizes == [1] * 6
 
 
-@pytest.mark.parametrize("wrong", [{"sharpness": -0.1}, {"flicker": float("nan")}])
+@pytest.mark.parametrize("wrong", [{"sharpness": -0.1}, {"flicker": float("nan")}, {"perceptual": -1.0}])
 def test_a_power_below_nothing_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"model\.style\.module\.quality"):
         Quality(**wrong)
