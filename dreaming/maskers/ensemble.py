@@ -1,6 +1,6 @@
 """One mask out of those of several maskers, trusted as far as they proved right at masks they had not seen."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -44,13 +44,13 @@ class MaskerStacks(StackSource):
         """The maskers."""
         return tuple(self.given)
 
-    def stacks(self, clip: Clip, references: References) -> MaskStacks:
-        """What every masker found in frames whose masks it had not seen."""
-        return stacks(clip, self.given, references, lesson(clip, references, self.folds))
+    def stacks(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> MaskStacks:
+        """What every masker found in frames whose masks it had not seen, but for frames that are left out."""
+        return stacks(clip, self.given, references, lesson(clip, references, self.folds, left_out))
 
-    def learnt(self, clip: Clip, references: References) -> dict[str, str]:
+    def learnt(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> dict[str, str]:
         """Fingerprints of frames, masks, and what the maskers would load."""
-        evidence = lesson(clip, references, self.folds)
+        evidence = lesson(clip, references, self.folds, left_out)
         known = {name: masker.learnt(clip, references) for name, masker in self.given.items()}
         return {
             "frames": clip.frames_identity,
@@ -91,7 +91,10 @@ class EnsembleMasker(Masker):
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Load what was trained on exactly these references, or choose and train it."""
-        best = self.recipe.find_or_train(clip, references, self.workbench)
+        return self._fit(clip, references, ())
+
+    def _fit(self, clip: Clip, references: References, left_out: Collection[str]) -> Self:
+        best = self.recipe.find_or_train(clip, references, self.workbench, left_out)
         self._chosen = Choice.read(best.folder).chosen
         self._weights = best.weights
         self._learn(references, None)
@@ -102,7 +105,8 @@ class EnsembleMasker(Masker):
         best = self.recipe.find_or_train(clip, references, self.workbench)
         weights = self.recipe.fold_checkpoint(best, left_out.stems)
         if weights is None:
-            return self.fit(clip, references.without(left_out.stems))
+            # The clip may hold some of them back for the ensemble: they are no references, and have to be named.
+            return self._fit(clip, references.without(left_out.stems), left_out.stems)
         self._chosen, self._weights = Choice.read(best.folder).chosen, weights
         self._learn(references, left_out)
         return self

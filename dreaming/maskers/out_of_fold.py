@@ -9,7 +9,7 @@ others lie between masks, only those are evidence.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,17 +58,18 @@ class Lesson:
     parts: tuple[Part, ...]
 
 
-def lesson(clip: Clip, references: References, folds: int = 5) -> Lesson:
+def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collection[str] = ()) -> Lesson:
     """The references that the ensemble learns from, where the maskers learn from ``references``.
 
     Args:
         clip: The clip.
         references: What the maskers are fitted on.
         folds: Folds where no mask is held back.
+        left_out: Names of frames whose masks, if they were held back, it must not learn from.
     """
     split = clip.split(references.part)
     held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
-    held_back = held_back.without(references.stems).select(clip.stems)
+    held_back = held_back.without([*references.stems, *left_out]).select(clip.stems)
     if len(held_back) >= FEWEST:
         return Lesson(split.protocol, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds)))
     if len(held_back):

@@ -57,11 +57,11 @@ class StackSource(ABC):
         """The maskers."""
 
     @abstractmethod
-    def stacks(self, clip: Clip, references: References) -> MaskStacks:
-        """What every masker found in frames whose masks it had not seen."""
+    def stacks(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> MaskStacks:
+        """What every masker found in frames whose masks it had not seen, but for frames that are left out."""
 
     @abstractmethod
-    def learnt(self, clip: Clip, references: References) -> dict[str, str]:
+    def learnt(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> dict[str, str]:
         """Fingerprints of everything beside the config that decides what the stacks hold."""
 
 
@@ -117,37 +117,56 @@ class EnsembleRecipe(Recipe):
     def _lock(self, clip: Clip) -> AbstractContextManager[None]:
         return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
 
-    def identity(self, clip: Clip, references: References, workbench: Workbench) -> dict[str, Any]:
+    def identity(
+        self, clip: Clip, references: References, workbench: Workbench, left_out: Collection[str] = ()
+    ) -> dict[str, Any]:
         """What tells this training from any other."""
         return {
             "recipe": describe(self),
-            "references": self.source.learnt(clip, references),
+            "references": self.source.learnt(clip, references, left_out),
             "seed": workbench.seed,
         }
 
-    def find(self, clip: Clip, references: References, workbench: Workbench) -> Best | None:
+    def find(
+        self, clip: Clip, references: References, workbench: Workbench, left_out: Collection[str] = ()
+    ) -> Best | None:
         """The finished run of exactly this recipe and these references, if there is one."""
-        return runs.find(clip.runs(self.name), self.identity(clip, references, workbench))
+        return runs.find(clip.runs(self.name), self.identity(clip, references, workbench, left_out))
 
-    def find_or_train(self, clip: Clip, references: References, workbench: Workbench) -> Best:
-        """The finished run of exactly this recipe and these references; trained first where there is none."""
-        best = self.find(clip, references, workbench)
+    def find_or_train(
+        self, clip: Clip, references: References, workbench: Workbench, left_out: Collection[str] = ()
+    ) -> Best:
+        """The finished run of exactly this recipe and these references; trained first where there is none.
+
+        Args:
+            clip: The clip.
+            references: What the maskers learn from.
+            workbench: What it is trained on.
+            left_out: Names of frames whose masks the ensemble must not learn from either.
+        """
+        best = self.find(clip, references, workbench, left_out)
         if best is not None:
             return best
-        stacks = self.source.stacks(clip, references)
-        folder, identity = clip.runs(self.name), self.identity(clip, references, workbench)
+        stacks = self.source.stacks(clip, references, left_out)
+        folder, identity = clip.runs(self.name), self.identity(clip, references, workbench, left_out)
         with self._lock(clip):
             best = runs.find(folder, identity)
             if best is None:
                 begun = runs.unfinished(folder, identity)
                 place = begun or runs.new_folder(folder)
-                best = self._train_on(clip, references, stacks, workbench, place)
+                best = self._train_on(clip, references, stacks, workbench, place, left_out)
         return best
 
     def _train_on(
-        self, clip: Clip, references: References, stacks: MaskStacks, workbench: Workbench, folder: Path
+        self,
+        clip: Clip,
+        references: References,
+        stacks: MaskStacks,
+        workbench: Workbench,
+        folder: Path,
+        left_out: Collection[str] = (),
     ) -> Best:
-        identity = self.identity(clip, references, workbench)
+        identity = self.identity(clip, references, workbench, left_out)
         runs.begin(folder, identity)
         names = list(dict.fromkeys([*self.candidates, *stacks.names] if self.form == AUTO else [self.form]))
         log.info("%s: %d masks that the maskers did not see, protocol %s", self.name, len(stacks), stacks.protocol)
@@ -238,9 +257,13 @@ class EnsembleRecipe(Recipe):
         return module
 
     def fold_checkpoint(self, best: Best, left_out: Collection[str]) -> Path | None:
-        """The weights of what was chosen that did not learn from these frames' masks, if they were left out once."""
+        """The weights of what was chosen that learnt from all masks but these, if just they were left out once.
+
+        One that left out only some of them has learnt from the others.
+        """
         choice = Choice.read(best.folder)
+        unseen = set(left_out) & set(choice.stems)
         for number, part in enumerate(choice.parts, start=1):
-            if part and set(part) <= set(left_out):
+            if part and set(part) == unseen:
                 return self._checkpoint(best.folder / FORMS / choice.chosen / f"fold-{number}")
         return None

@@ -50,6 +50,7 @@ class EvaluateStage(Stage):
         masker: Whose mean Jaccard index a sweep maximises; None for the last selected one.
         truth: Folder of true masks, named like the frames; with parts, a folder of each part's name in it.
         styled_truth: Folder of truly stylised frames; with several layers, a folder of each layer's name in it.
+        folds: In which masks are left out where none is held back; as the ensemble's own, to use what it has fitted.
         flow: How the flow is computed along which flicker is told; None: flicker is not told.
         worst: Frames shown of those where a masker does worst.
         loggers: Build the loggers by name.
@@ -62,6 +63,7 @@ class EvaluateStage(Stage):
     masker: str | None = None
     truth: Path | None = None
     styled_truth: Path | None = None
+    folds: int = 5
     flow: DisFlow | None = None
     worst: int = 3
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
@@ -111,7 +113,7 @@ class EvaluateStage(Stage):
     def _unseen(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
         rows: list[Row] = []
         for part in clip.parts:
-            evidence = unseen(clip, part, with_built_on(self.maskers))
+            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds)
             prefix = "" if len(clip.parts) == 1 else f"{part}/"
             found = list(rows_of(evidence, prefix))
             log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)

@@ -39,10 +39,16 @@ class Evidence:
     found: Mapping[str, Mapping[str, FrameFolder]]
 
 
-def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker]) -> Evidence:
+def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5) -> Evidence:
     """Have each masker predict at hand-masked frames of a part that it does not learn from.
 
     The masks in test folders, if there are any; else those held back from the maskers; else each is left out in turn.
+
+    Args:
+        clip: The clip.
+        part: Its part.
+        maskers: The maskers by name.
+        folds: In which masks are left out.
     """
     split = clip.split(part)
     references = clip.references(part, split.nn)
@@ -56,7 +62,7 @@ def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker]) -> Evidence:
             for name, masker in maskers.items()
         }
         return Evidence("test", shown, folders)
-    given = lesson(clip, references)
+    given = lesson(clip, references, folds)
     found = {name: out_of_fold(clip, name, masker, references, given) for name, masker in maskers.items()}
     return Evidence("out of fold" if given.protocol == "folds" else "held out", given.references, found)
 

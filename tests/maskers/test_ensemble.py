@@ -1,5 +1,6 @@
 """The ensemble: it learns whom to trust from masks that nobody had seen, and falls back on the best masker alone."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -121,6 +122,23 @@ def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
     masker.fit_without(drawing.clip, refs, refs.select(["0005"]))
     assert "fold-2" in str(masker._weights)
     assert masker._left_out.stems == ("0005",)
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, held_back):
+    """Others may leave out more masks at once than the mixer did when it was chosen, or not the same together."""
+    count, masks = (12, range(1, 13)) if held_back else (9, (1, 3, 4, 6, 9))
+    drawing = disc_clip(count=count, masks=tuple(masks))
+    for stem, mask in drawing.truth.items():
+        drawing.save(f"truth/{stem}.png", mask)
+    clip = drawing.clip
+    masker, refs = fitted(clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, form="logistic"))
+    known = lesson(clip, refs).references
+    for left_out in (known.stems[:1], known.stems[:2]):
+        masker.fit_without(clip, refs, known.select(left_out))
+        learnt = json.loads((masker._weights.parents[1] / "identity.json").read_text())["learn"]
+        assert learnt, "the mixer learnt from others"
+        assert not set(learnt) & set(left_out)
 
 
 def test_it_is_trained_once_and_loaded_after(drawing):

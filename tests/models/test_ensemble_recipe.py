@@ -30,13 +30,13 @@ class Given(StackSource):
     def names(self):
         return ("right", "wrong")
 
-    def stacks(self, clip, references):
+    def stacks(self, clip, references, left_out=()):
         right = references.masks.astype(np.uint8) * np.uint8(200) + np.uint8(20)
         found = np.stack([right, 240 - right], axis=1)
         parts = tuple((stem,) for stem in references.stems)
         return MaskStacks(references, self.names, found, (1,) * len(references), parts)
 
-    def learnt(self, clip, references):
+    def learnt(self, clip, references, left_out=()):
         return {"stems": " ".join(references.stems)}
 
 
@@ -71,7 +71,9 @@ def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
         learnt = json.loads((fold / "identity.json").read_text())["learn"]
         assert learnt == [other for other in ("0003", "0004", "0006") if other != stem]
         assert recipe(form="logistic").fold_checkpoint(best, [stem]).is_relative_to(fold)
+    assert recipe(form="logistic").fold_checkpoint(best, ["0003", "0008"]).is_relative_to(best.folder)
     assert recipe(form="logistic").fold_checkpoint(best, ["0008"]) is None
+    assert recipe(form="logistic").fold_checkpoint(best, ["0003", "0006"]) is None, "fold 1 has learnt from 0006"
 
 
 def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
