@@ -34,6 +34,8 @@ class MaskStacks:
         found: (K, M, H, W) uint8, each masker's probability as 0..255.
         gaps: Frames from each frame to the nearest whose mask the maskers had learnt, (K,).
         parts: Names of the frames that are to be left out together.
+        unsteady: (K, M, H, W) uint8, by how much each map differs from those of the neighbouring frames, see
+            ``data.steadiness``; None: this is not known, and nowhere blamed.
         protocol: How the frames came to be unseen: ``explicit``, ``split`` or ``folds``.
     """
 
@@ -42,6 +44,7 @@ class MaskStacks:
     found: NDArray[np.uint8]
     gaps: tuple[int, ...]
     parts: tuple[tuple[str, ...], ...]
+    unsteady: NDArray[np.uint8] | None = None
     protocol: str = "folds"
 
     def __post_init__(self) -> None:
@@ -55,18 +58,33 @@ class MaskStacks:
         """Only the frames of these names."""
         wanted = set(stems)
         places = [place for place, stem in enumerate(self.references.stems) if stem in wanted]
-        kept = self.references.select(wanted)
-        return replace(self, references=kept, found=self.found[places], gaps=tuple(self.gaps[k] for k in places))
+        unsteady = None if self.unsteady is None else self.unsteady[places]
+        return replace(
+            self,
+            references=self.references.select(wanted),
+            found=self.found[places],
+            gaps=tuple(self.gaps[k] for k in places),
+            unsteady=unsteady,
+        )
 
     def without(self, stems: Iterable[str]) -> Self:
         """All frames but those of these names."""
         return self.select(set(self.references.stems) - set(stems))
 
+    def layers(self, place: int) -> NDArray[np.uint8]:
+        """Channels of one frame beside its picture."""
+        unsteady = None if self.unsteady is None else self.unsteady[place]
+        return layers(self.found[place], unsteady, self.gaps[place])
 
-def layers(found: Sequence[Probability] | NDArray[np.uint8], gap: int) -> NDArray[np.uint8]:
-    """Channels of one frame beside its picture, (H, W, M + 1) uint8: the maskers' maps, and the gap all over."""
+
+def layers(
+    found: Sequence[Probability] | NDArray[np.uint8], unsteady: NDArray[np.uint8] | None, gap: int
+) -> NDArray[np.uint8]:
+    """Channels of one frame beside its picture, (H, W, 2 M + 1) uint8: the maskers' maps, how unsteady each is, gap."""
     maps = [each if each.dtype == np.uint8 else np.rint(each * 255).astype(np.uint8) for each in found]
-    return np.dstack([*maps, np.full(maps[0].shape, gap_level(gap), np.uint8)])
+    nothing = np.zeros_like(maps[0])
+    blamed = [nothing] * len(maps) if unsteady is None else list(unsteady)
+    return np.dstack([*maps, *blamed, np.full_like(nothing, gap_level(gap))])
 
 
 class MaskStackDataModule(SegmentationDataModule):
@@ -125,6 +143,6 @@ class MaskStackDataModule(SegmentationDataModule):
 
 
 def with_layers(pixels: Tensor, stacks: MaskStacks) -> Tensor:
-    """Frames and masks (K, H, W, 4) uint8 with the stack's channels behind, (K, H, W, 4 + M + 1)."""
-    behind = [layers(found, gap) for found, gap in zip(stacks.found, stacks.gaps, strict=True)]
+    """Frames and masks (K, H, W, 4) uint8 with the stack's channels behind, (K, H, W, 4 + 2 M + 1)."""
+    behind = [stacks.layers(place) for place in range(len(stacks))]
     return torch.cat([pixels, torch.from_numpy(np.stack(behind))], dim=3)

@@ -4,9 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from dreaming.data.mask_stack import MaskStacks
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.data.steadiness import Steadiness, with_neighbours
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
@@ -29,10 +34,12 @@ class MaskerStacks(StackSource):
     Attributes:
         maskers: The maskers by name; one that is null is left out.
         folds: Folds where no mask is held back.
+        flow: How maps of neighbouring frames are compared, to see which masker agrees with itself; None: not at all.
     """
 
     maskers: Mapping[str, Masker | None]
     folds: int = 5
+    flow: DisFlow | None = None
 
     @property
     def given(self) -> dict[str, Masker]:
@@ -46,7 +53,7 @@ class MaskerStacks(StackSource):
 
     def stacks(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> MaskStacks:
         """What every masker found in frames whose masks it had not seen, but for frames that are left out."""
-        return stacks(clip, self.given, references, lesson(clip, references, self.folds, left_out))
+        return stacks(clip, self.given, references, lesson(clip, references, self.folds, left_out), self.flow)
 
     def learnt(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> dict[str, str]:
         """Fingerprints of frames, masks, and what the maskers would load."""
@@ -138,9 +145,16 @@ class EnsembleMasker(Masker):
         """Whether one of the maskers was chosen, instead of a mix."""
         return self._chosen not in self.recipe.forms
 
+    @property
+    def _flow(self) -> DisFlow | None:
+        """How maps of neighbouring frames are compared."""
+        source = self.recipe.source
+        return source.flow if isinstance(source, MaskerStacks) else None
+
     def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
+        asked = stems if self._alone or self._flow is None else with_neighbours(clip, stems)
         return [
-            Remembered(clip, name, masker, self._references, self._left_out).complete(stems)
+            Remembered(clip, name, masker, self._references, self._left_out).complete(asked)
             for name, masker in self.built_on.items()
             if not self._alone or name == self._chosen
         ]
@@ -150,11 +164,15 @@ class EnsembleMasker(Masker):
         marked = self._references.without(left_out).stems
         module = self.recipe.load(self._chosen, self._weights)
 
-        def read(stem: str) -> tuple[str, list[Probability]]:
-            return stem, [folder.read_probability(stem, clip.size) for folder in folders]
+        steadiness = None if self._flow is None else Steadiness.of(clip, self._flow)
+
+        def read(stem: str) -> tuple[str, NDArray[np.uint8]]:
+            found = [folder.read_probability(stem, clip.size) for folder in folders]
+            unsteady = None if steadiness is None else steadiness.unsteady(folders, stem)
+            return stem, layers(found, unsteady, gap(clip, stem, marked))
 
         with on_device(module, self.workbench):
-            for (stem, found), (_, image) in zip(
+            for (stem, behind), (_, image) in zip(
                 ahead(read, stems, self.workers), clip.frames.read_ahead(stems, depth=self.workers), strict=True
             ):
-                yield stem, mixed(module, image, found, gap(clip, stem, marked))
+                yield stem, mixed(module, image, behind)

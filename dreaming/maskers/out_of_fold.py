@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreaming.data.mask_stack import MaskStacks
+from dreaming.data.steadiness import Steadiness, with_neighbours
 from dreaming.frames.clip import Clip
+from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.references import References
 from dreaming.maskers.base import Masker
@@ -89,33 +91,55 @@ def _enclosed(clip: Clip, left_out: References, learnt: References) -> list[str]
     return [stem for stem in left_out.stems if known and min(known) < places[stem] < max(known)]
 
 
-def out_of_fold(clip: Clip, name: str, masker: Masker, references: References, given: Lesson) -> dict[str, FrameFolder]:
-    """Where a masker's probability at each frame of a lesson lies on disk, made without that frame's mask."""
+def out_of_fold(
+    clip: Clip, name: str, masker: Masker, references: References, given: Lesson, *, around: bool = False
+) -> dict[str, FrameFolder]:
+    """Where a masker's probability at each frame of a lesson lies on disk, made without that frame's mask.
+
+    Args:
+        clip: The clip.
+        name: The masker's name.
+        masker: The masker.
+        references: What it is fitted on.
+        given: The lesson.
+        around: Whether the frames before and after are there, too.
+    """
+
+    def asked(stems: Sequence[str]) -> Sequence[str]:
+        return with_neighbours(clip, stems) if around else stems
+
     if not masker.learns_from(clip.split(references.part)) & set(given.references.stems):
         return dict.fromkeys(
-            given.references.stems, Remembered(clip, name, masker, references).complete(given.references.stems)
+            given.references.stems, Remembered(clip, name, masker, references).complete(asked(given.references.stems))
         )
     return {
         stem: folder
         for part in given.parts
-        for folder in [Remembered(clip, name, masker, references, part.left_out).complete(part.stems)]
+        for folder in [Remembered(clip, name, masker, references, part.left_out).complete(asked(part.stems))]
         for stem in part.stems
     }
 
 
-def stacks(clip: Clip, maskers: Mapping[str, Masker], references: References, given: Lesson) -> MaskStacks:
-    """What every masker found at every frame of a lesson."""
+def stacks(
+    clip: Clip, maskers: Mapping[str, Masker], references: References, given: Lesson, flow: DisFlow | None
+) -> MaskStacks:
+    """What every masker found at every frame of a lesson; by the flow, if any, also how it agrees with itself there."""
     size = clip.size
     found = np.empty((len(given.references), len(maskers), *size), np.uint8)
     stems = given.references.stems
-    for column, (name, masker) in enumerate(maskers.items()):
-        folders = out_of_fold(clip, name, masker, references, given)
+    around = flow is not None
+    folders = [out_of_fold(clip, name, each, references, given, around=around) for name, each in maskers.items()]
+    for column, of_stem in enumerate(folders):
         for row, stem in enumerate(stems):
-            found[row, column] = levels(folders[stem], stem, size)
+            found[row, column] = levels(of_stem[stem], stem, size)
+    unsteady = None
+    if flow is not None:
+        steadiness = Steadiness.of(clip, flow)
+        unsteady = np.stack([steadiness.unsteady([of_stem[stem] for of_stem in folders], stem) for stem in stems])
     learnt = {stem: references.without(part.left_out.stems).stems for part in given.parts for stem in part.stems}
     gaps = tuple(gap(clip, stem, learnt[stem]) for stem in stems)
     parts = tuple(part.stems for part in given.parts)
-    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, given.protocol)
+    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, unsteady, given.protocol)
 
 
 def levels(folder: FrameFolder, stem: str, size: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -10,7 +10,7 @@ from dreaming.models.base import SegmentationModule, Stage
 
 
 class EnsembleModule(SegmentationModule):
-    """Learns how far to trust each masker where; takes batches with a ``stack`` (B, M + 1, H, W) beside the image."""
+    """Learns how far to trust each masker where; takes batches with a ``stack`` (B, 2 M + 1, H, W) beside the image."""
 
     def _step(self, batch: MaskSample, stage: Stage) -> Tensor:
         return super()._step(self._joined(batch), stage)

@@ -244,7 +244,7 @@ class EnsembleRecipe(Recipe):
     def build(self, name: str) -> SegmentationModule:
         """A form's module, as it is before any training."""
         form = self.forms[name]
-        channels = 3 + len(self.source.names) + 1
+        channels = 3 + 2 * len(self.source.names) + 1
         network = partial(form.network, trust=[self.trust.get(name, 1.0) for name in self.source.names])
         module = self.module(network=network, lr=form.lr, statistics=NEUTRAL, evidence=channels - 3)
         assert isinstance(module, SegmentationModule)

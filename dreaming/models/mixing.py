@@ -1,12 +1,12 @@
 """One frame mixed by a fitted form, and how good a form is at frames whose truth is known."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.data.mask_stack import MaskStacks
 from dreaming.frames.arrays import Image, Probability
 from dreaming.metrics.region import FrameJaccard
 from dreaming.models.base import SegmentationModule
@@ -14,9 +14,15 @@ from dreaming.models.fit import Workbench
 from dreaming.models.inference import on_device
 
 
-def mixed(module: SegmentationModule, image: Image, found: Sequence[Probability] | Any, gap: int) -> Probability:
-    """One frame's probability (H, W), mixed on the device that the module is on."""
-    pixels = torch.from_numpy(np.dstack([image, layers(found, gap)])).to(module.device)
+def mixed(module: SegmentationModule, image: Image, behind: NDArray[np.uint8]) -> Probability:
+    """One frame's probability (H, W), mixed on the device that the module is on.
+
+    Args:
+        module: The fitted form.
+        image: The frame (H, W, 3).
+        behind: What the maskers found, as ``data.mask_stack.layers`` stacks it.
+    """
+    pixels = torch.from_numpy(np.dstack([image, behind])).to(module.device)
     return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
 
 
@@ -30,10 +36,8 @@ def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, w
         ]
     with on_device(module.eval(), workbench):
         return [
-            _jaccard(mixed(module, image, found, gap), mask)
-            for image, found, gap, mask in zip(
-                stacks.references.images, stacks.found, stacks.gaps, stacks.references.masks, strict=True
-            )
+            _jaccard(mixed(module, image, stacks.layers(place)), mask)
+            for place, (image, mask) in enumerate(zip(stacks.references.images, stacks.references.masks, strict=True))
         ]
 
 

@@ -1,7 +1,8 @@
 """Networks that make one mask of several: from the mean of them to one that weighs each, pixel by pixel.
 
-All take pictures whose channels are a normalised frame (3), one probability for each masker (M), and the distance to
-the nearest hand mask (1, see ``data.mask_stack``), and return logits; a picture of any size will do.
+All take pictures whose channels are a normalised frame (3), one probability for each masker (M), by how much each
+differs from its neighbours in time (M), and the distance to the nearest hand mask (1, see ``data.mask_stack``), and
+return logits; a picture of any size will do.
 """
 
 import math
@@ -20,8 +21,13 @@ CELL = 4  # pixels: local features are made at this fraction of the resolution
 
 
 def probabilities(image: Tensor) -> Tensor:
-    """The maskers' channels (B, M, H, W) of a mixer's picture."""
-    return image[:, FRAME:-GAP]
+    """What each masker found, channels (B, M, H, W) of a mixer's picture."""
+    return image[:, FRAME:-GAP].chunk(2, dim=1)[0]
+
+
+def unsteadiness(image: Tensor) -> Tensor:
+    """How far each masker is from what it found in the frames before and after, (B, M, H, W) in 0..1."""
+    return image[:, FRAME:-GAP].chunk(2, dim=1)[1]
 
 
 def logits_of(probability: Tensor) -> Tensor:
@@ -42,8 +48,8 @@ class Mixer(nn.Module):
 
     def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.maskers = in_channels - FRAME - GAP
-        assert self.maskers >= 1, "a mixer needs something to mix"
+        self.maskers, odd = divmod(in_channels - FRAME - GAP, 2)
+        assert self.maskers >= 1 and not odd, "a mixer needs something to mix"  # noqa: PT018
         weights = torch.ones(self.maskers) if trust is None else torch.as_tensor(trust, dtype=torch.float32)
         assert weights.shape == (self.maskers,), "each masker has its weight"
         assert (weights > 0).all(), "a masker of no weight is better left out"
@@ -137,7 +143,8 @@ class Gated(Mixer):
     For masker m with logit l_m, weight t_m and features f_m the gate is
     g = softmax_m(log t_m + b_m + w . f_m + v_m . f), the result scale sum_m g_m l_m + shift: a convex combination,
     sharpened. Features of a masker: how sure it is, how far it is from the others here and around, how rough its own
-    map is around, how steep the frame is where its map is steep. Features of all: how much the maskers disagree around,
+    map is around, how steep the frame is where its map is steep, how far it is here and around from its own maps of the
+    neighbouring frames. Features of all: how much the maskers disagree around,
     the distance to the nearest hand mask. A dozen parameters, all 0 at the start, so that it begins as the weighted
     mean, and a little weight decay keeps it near where few masks say little.
 
@@ -151,7 +158,7 @@ class Gated(Mixer):
         super().__init__(in_channels=in_channels, trust=trust)
         self.reach = reach
         self.trust = nn.Parameter(torch.zeros(self.maskers))
-        self.shared = nn.Parameter(torch.zeros(5))
+        self.shared = nn.Parameter(torch.zeros(6))
         self.own = nn.Parameter(torch.zeros(self.maskers, 2))
         self.scale = nn.Parameter(torch.zeros(()))
         self.shift = nn.Parameter(torch.zeros(()))
@@ -175,6 +182,7 @@ class Gated(Mixer):
             4 * self._around(apart),
             4 * self._around(rough),
             4 * self._around(rough * (edge.clamp(max=2) - 1)),
+            4 * self._around(unsteadiness(image)),
         )
         return torch.stack([weight * feature for weight, feature in zip(self.shared, features, strict=True)]).sum(0)
 

@@ -16,17 +16,20 @@ def stacks():
     masks[:, 5:12, 8:19] = True
     references = References(("1", "2", "3"), rng.integers(0, 256, (3, 20, 30, 3), np.uint8), masks)
     found = np.stack([np.stack([mask * np.uint8(200), ~mask * np.uint8(100)]) for mask in masks])
-    return MaskStacks(references, ("a", "b"), found, (4, 2, 0), (("1",), ("2",), ("3",)))
+    unsteady = found // 2
+    return MaskStacks(references, ("a", "b"), found, (4, 2, 0), (("1",), ("2",), ("3",)), unsteady)
 
 
 def test_the_gap_is_told_by_its_logarithm():
     assert [gap_level(frames) for frames in (0, 1, 31, 1023, 5000)] == [0, 26, 128, 255, 255]
 
 
-def test_layers_are_the_maps_and_the_gap():
-    found = layers([np.full((2, 3), 0.5, np.float32), np.full((2, 3), 7, np.uint8)], 31)
-    assert found.shape == (2, 3, 3)
-    assert found[0, 0].tolist() == [128, 7, 128]
+def test_layers_are_the_maps_how_unsteady_they_are_and_the_gap():
+    maps = [np.full((2, 3), 0.5, np.float32), np.full((2, 3), 7, np.uint8)]
+    found = layers(maps, np.stack([np.full((2, 3), 3, np.uint8), np.full((2, 3), 4, np.uint8)]), 31)
+    assert found.shape == (2, 3, 5)
+    assert found[0, 0].tolist() == [128, 7, 3, 4, 128]
+    assert layers(maps, None, 31)[0, 0].tolist() == [128, 7, 0, 0, 128]
 
 
 def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
@@ -34,6 +37,7 @@ def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
     assert rest.references.stems == ("1", "3")
     assert rest.gaps == (4, 0)
     assert np.array_equal(rest.found, stacks.found[[0, 2]])
+    assert np.array_equal(rest.unsteady, stacks.unsteady[[0, 2]])
     assert stacks.select(["3"]).gaps == (0,)
 
 
@@ -42,17 +46,18 @@ def test_crops_hold_maps_that_fit_their_mask(stacks, geometry):
     data = MaskStackDataModule(stacks, None, crop=16, batch_size=6, geometry=geometry)
     batch = data.on_after_batch_transfer(data.draw(0))
     assert batch["image"].shape == (6, 3, 16, 16)
-    assert batch["stack"].shape == (6, 3, 16, 16)
+    assert batch["stack"].shape == (6, 5, 16, 16)
     assert set(batch["mask"].unique().tolist()) == {0.0, 1.0}
     inside = batch["mask"][:, 0] > 0.5
     assert torch.allclose(batch["stack"][:, 0], torch.where(inside, 200 / 255, 0.0), atol=1e-6)
     assert torch.allclose(batch["stack"][:, 1], torch.where(inside, 0.0, 100 / 255), atol=1e-6)
-    assert {round(float(gap) * 255) for gap in batch["stack"][:, 2].unique()} <= {gap_level(n) for n in (4, 2, 0)}
+    assert torch.allclose(batch["stack"][:, 2], torch.where(inside, 100 / 255, 0.0), atol=1e-6)
+    assert {round(float(gap) * 255) for gap in batch["stack"][:, 4].unique()} <= {gap_level(n) for n in (4, 2, 0)}
 
 
 def test_whole_frames_hold_them_too(stacks):
     data = MaskStackDataModule(stacks.select(["1"]), stacks.select(["2", "3"]), crop=16)
     (first, _) = list(data.val_dataloader())
     batch = data.on_after_batch_transfer(first)
-    assert batch["stack"].shape == (1, 3, 20, 30)
-    assert float(batch["stack"][0, 2, 0, 0]) == pytest.approx(gap_level(2) / 255)
+    assert batch["stack"].shape == (1, 5, 20, 30)
+    assert float(batch["stack"][0, 4, 0, 0]) == pytest.approx(gap_level(2) / 255)

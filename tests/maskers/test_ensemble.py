@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import lightning
@@ -12,6 +12,7 @@ import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.errors import ConfigError
+from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
@@ -89,6 +90,20 @@ def test_two_halves_make_a_whole(drawing):
         assert jaccard(probability, drawing.truth[stem]) > 0.95, stem
     choice = Choice.read(masker._weights.parents[3])
     assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
+
+
+def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
+    maskers = {"left": Half("truth"), "right": Half("truth", left=False, noise=0.3)}
+    source = MaskerStacks(maskers, flow=DisFlow(scale=1.0))
+    masker, refs = fitted(
+        drawing.clip, EnsembleMasker(replace(recipe(maskers, form="gated"), source=source), WORKBENCH)
+    )
+    assert source.stacks(drawing.clip, refs).unsteady.any(axis=(0, 2, 3)).all()
+    asked = dict(masker.predict(drawing.clip, ["0004"]))
+    whole = dict(masker.predict(drawing.clip, drawing.stems))
+    np.testing.assert_array_equal(asked["0004"], whole["0004"])
+    blind, _ = fitted(drawing.clip, ensemble(maskers, form="gated"))
+    assert not np.array_equal(dict(blind.predict(drawing.clip, ["0004"]))["0004"], asked["0004"])
 
 
 def test_a_masker_that_is_better_alone_is_taken_alone(drawing, caplog):

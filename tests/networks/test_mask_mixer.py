@@ -6,10 +6,11 @@ import torch
 from dreaming.networks.mask_mixer import FRAME, Convolution, Gated, Mean, UNetMixer, Vote, logits_of, steepness
 
 
-def picture(*maps, gap=0.2):
+def picture(*maps, gap=0.2, unsteady=None):
     """A mixer's picture of flat grey with these maps (H, W)."""
     height, width = maps[0].shape
-    layers = [*torch.zeros(FRAME, height, width), *maps, torch.full((height, width), gap)]
+    unsteady = unsteady or [torch.zeros(height, width) for _ in maps]
+    layers = [*torch.zeros(FRAME, height, width), *maps, *unsteady, torch.full((height, width), gap)]
     return torch.stack(layers)[None]
 
 
@@ -19,24 +20,24 @@ def flat(value, size=(6, 8)):
 
 @pytest.mark.parametrize("kind", [Mean, Vote, Convolution, Gated])
 def test_maskers_that_agree_are_agreed_with(kind):
-    mixed = kind(in_channels=7)(picture(flat(0.9), flat(0.9), flat(0.9))).sigmoid()
+    mixed = kind(in_channels=10)(picture(flat(0.9), flat(0.9), flat(0.9))).sigmoid()
     assert (mixed > 0.85).all()
 
 
 def test_mean_and_vote_differ_where_one_is_loud():
     image = picture(flat(0.99), flat(0.3), flat(0.3))
-    assert torch.allclose(Mean(in_channels=7)(image).sigmoid(), flat(0.53), atol=1e-5)
-    assert (Vote(in_channels=7)(image) < 0).all()
+    assert torch.allclose(Mean(in_channels=10)(image).sigmoid(), flat(0.53), atol=1e-5)
+    assert (Vote(in_channels=10)(image) < 0).all()
 
 
 def test_a_tie_is_decided_by_the_mean():
-    vote = Vote(in_channels=6)
+    vote = Vote(in_channels=8)
     assert (vote(picture(flat(0.9), flat(0.4))) > 0).all()
     assert (vote(picture(flat(0.6), flat(0.1))) < 0).all()
 
 
 @pytest.mark.parametrize(
-    "mixer", [Convolution(in_channels=6), Convolution(in_channels=6, kernel_size=5), Gated(in_channels=6)]
+    "mixer", [Convolution(in_channels=8), Convolution(in_channels=8, kernel_size=5), Gated(in_channels=8)]
 )
 def test_what_learns_begins_as_the_mean_of_logits(mixer):
     maps = torch.rand(2, 9, 13, generator=torch.Generator().manual_seed(0))
@@ -47,15 +48,15 @@ def test_what_learns_begins_as_the_mean_of_logits(mixer):
 def test_weights_given_are_what_it_begins_with():
     maps = torch.rand(2, 9, 13, generator=torch.Generator().manual_seed(0))
     expected = (3 * logits_of(maps)[0] + logits_of(maps)[1]) / 4
-    for mixer in (Convolution(in_channels=6, trust=[6, 2]), Gated(in_channels=6, trust=[3, 1])):
+    for mixer in (Convolution(in_channels=8, trust=[6, 2]), Gated(in_channels=8, trust=[3, 1])):
         assert torch.allclose(mixer(picture(*maps))[0, 0], expected, atol=1e-5)
         assert "share" not in mixer.state_dict()
-    weighted = Mean(in_channels=6, trust=[3, 1])(picture(*maps)).sigmoid()[0, 0]
+    weighted = Mean(in_channels=8, trust=[3, 1])(picture(*maps)).sigmoid()[0, 0]
     assert torch.allclose(weighted, ((3 * maps[0] + maps[1]) / 4).clamp(0.01, 0.99), atol=1e-5)
 
 
 def test_the_gate_is_a_convex_combination_before_it_is_sharpened():
-    mixer = Gated(in_channels=6)
+    mixer = Gated(in_channels=8)
     with torch.no_grad():
         for weight in (mixer.trust, mixer.shared, mixer.own):
             weight.normal_(generator=torch.Generator().manual_seed(1))
@@ -66,7 +67,7 @@ def test_the_gate_is_a_convex_combination_before_it_is_sharpened():
 
 
 def test_the_gate_can_turn_to_whoever_is_sure():
-    mixer = Gated(in_channels=6)
+    mixer = Gated(in_channels=8)
     with torch.no_grad():
         mixer.shared[0] = 20.0
     left = torch.where(torch.arange(8) < 4, 0.95, 0.55).expand(6, 8)
@@ -77,7 +78,7 @@ def test_the_gate_can_turn_to_whoever_is_sure():
 
 
 def test_the_gate_can_go_by_the_distance_to_the_nearest_mask():
-    mixer = Gated(in_channels=6)
+    mixer = Gated(in_channels=8)
     with torch.no_grad():
         mixer.own[0, 1], mixer.own[1, 1] = -30.0, 30.0
         mixer.trust[0] = 15.0
@@ -86,14 +87,23 @@ def test_the_gate_can_go_by_the_distance_to_the_nearest_mask():
     assert (mixer(picture(*maps, gap=0.8)) < 0).all()
 
 
+def test_the_gate_can_turn_from_whoever_does_not_agree_with_itself():
+    mixer = Gated(in_channels=8)
+    with torch.no_grad():
+        mixer.shared[5] = -10.0
+    maps = [flat(0.9, (16, 24)), flat(0.1, (16, 24))]
+    assert (mixer(picture(*maps, unsteady=[flat(0.0, (16, 24)), flat(0.5, (16, 24))])) > 1).all()
+    assert (mixer(picture(*maps, unsteady=[flat(0.5, (16, 24)), flat(0.0, (16, 24))])) < -1).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (5, 17), (16, 16)])
 @pytest.mark.parametrize("kind", [Mean, Vote, Convolution, Gated])
 def test_any_size_will_do(kind, size):
-    assert kind(in_channels=6)(picture(flat(0.2, size), flat(0.7, size))).shape == (1, 1, *size)
+    assert kind(in_channels=8)(picture(flat(0.2, size), flat(0.7, size))).shape == (1, 1, *size)
 
 
 def test_the_unet_says_what_sizes_it_takes():
-    mixer = UNetMixer(in_channels=6, depth=2, width=2)
+    mixer = UNetMixer(in_channels=8, depth=2, width=2)
     assert (mixer.multiple, mixer.margin) == (4, 0)
     assert mixer(picture(flat(0.2, (8, 12)), flat(0.7, (8, 12)))).shape == (1, 1, 8, 12)
 
