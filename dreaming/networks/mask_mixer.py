@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from dreaming.networks.position import Encoding
+from dreaming.networks.separable import Norm, Padding
 from dreaming.networks.unet import UNet
 
 SURE = 0.01
@@ -115,25 +117,46 @@ class Convolution(Mixer):
 
 
 class UNetMixer(Mixer):
-    """A UNet that sees the probabilities alone, as in 2021.
+    """A UNet that sees the probabilities alone, as in 2021, when it had valid convolutions and crops of 252.
 
     Args:
         in_channels: Channels of the picture.
         trust: Of no use to it: it begins with random weights.
         depth: How often the map is halved.
         width: Channels of the first level.
+        thin: Depthwise separable convolutions instead of full ones.
+        positional_encoding: ``none``, ``linear`` or ``sin``.
+        padding: What stands beyond the border; with ``none`` the output is smaller than the input.
+        norm: Normalisation after every convolution.
     """
 
     def __init__(
-        self, *, in_channels: int, trust: Sequence[float] | None = None, depth: int = 3, width: int = 4
+        self,
+        *,
+        in_channels: int,
+        trust: Sequence[float] | None = None,
+        depth: int = 3,
+        width: int = 4,
+        thin: bool = False,
+        positional_encoding: Encoding = "none",
+        padding: Padding = "zero",
+        norm: Norm = "batch",
     ) -> None:
         super().__init__(in_channels=in_channels, trust=trust)
-        self.network = UNet(in_channels=self.maskers, depth=depth, width=width, positional_encoding="none")
-        self.multiple = self.network.multiple
+        self.network = UNet(
+            in_channels=self.maskers,
+            depth=depth,
+            width=width,
+            thin=thin,
+            positional_encoding=positional_encoding,
+            padding=padding,
+            norm=norm,
+        )
+        self.margin, self.multiple, self.residue = self.network.margin, self.network.multiple, self.network.residue
 
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
-        logits: Tensor = self.network(probabilities(image) - 0.5)
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Logits (B, 1, H - 2 margin, W - 2 margin) of a picture (B, in_channels, H, W) at these places."""
+        logits: Tensor = self.network(probabilities(image) - 0.5, places)
         return logits
 
 

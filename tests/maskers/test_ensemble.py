@@ -21,7 +21,7 @@ from dreaming.models.choice import Choice
 from dreaming.models.ensemble import EnsembleModule
 from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
 from dreaming.models.fit import Budget, Workbench
-from dreaming.networks.mask_mixer import Convolution, Gated, Mean
+from dreaming.networks.mask_mixer import Convolution, Gated, Mean, UNetMixer
 
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
 
@@ -104,6 +104,15 @@ def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     np.testing.assert_array_equal(asked["0004"], whole["0004"])
     blind, _ = fitted(drawing.clip, ensemble(maskers, form="gated"))
     assert not np.array_equal(dict(blind.predict(drawing.clip, ["0004"]))["0004"], asked["0004"])
+
+
+def test_the_unet_of_the_first_program_mixes_whole_frames(drawing):
+    valid = Form(partial(UNetMixer, depth=1, width=2, padding="none", norm="none"), 0.01, 2)
+    masker, _ = fitted(
+        drawing.clip, ensemble({"left": Half("truth")}, forms={"unet": valid}, candidates=[], form="unet")
+    )
+    (found,) = dict(masker.predict(drawing.clip, ["0004"])).values()
+    assert found.shape == drawing.clip.size
 
 
 def test_a_masker_that_is_better_alone_is_taken_alone(drawing, caplog):

@@ -108,6 +108,15 @@ def test_the_unet_says_what_sizes_it_takes():
     assert mixer(picture(flat(0.2, (8, 12)), flat(0.7, (8, 12)))).shape == (1, 1, 8, 12)
 
 
+def test_the_unet_of_the_first_program_loses_its_margin():
+    mixer = UNetMixer(
+        in_channels=8, depth=2, width=2, padding="none", norm="none", thin=True, positional_encoding="sin"
+    )
+    assert (mixer.margin, mixer.multiple, mixer.residue) == (20, 4, 0)
+    size = (60, 64)
+    assert mixer(picture(flat(0.2, size), flat(0.7, size))).shape == (1, 1, 20, 24)
+
+
 def test_steepness_is_the_sum_of_both_steps():
     ramp = torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]])
     assert torch.equal(steepness(ramp), torch.tensor([[[[3.0, 4.0], [3.0, 0.0]]]]))
