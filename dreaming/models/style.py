@@ -23,7 +23,7 @@ from dreaming.losses.style import (
     structure_loss,
     unsteadiness,
 )
-from dreaming.models.style_inference import Reach, in_suited_precision, whole_or_tiled
+from dreaming.models.style_inference import Reach, in_fitting_tiles, in_suited_precision
 from dreaming.models.style_quality import Judge, Quality, flicker_of
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
@@ -62,7 +62,8 @@ class StyleModule(LightningModule):
             no average.
         noise: Standard deviation of the noise added to training frames, in grey levels, so that the sensor's own is
             not amplified into flicker.
-        tile: Side in pixels of the tiles that a frame is cut into for inference; None: whole frames.
+        tile: Side in pixels of the tiles that a frame is cut into for inference; None: whole frames, or the largest
+            tiles that fit where memory runs out.
         overlap: Pixels around a tile that are computed with it and thrown away; None: the generator's margin, which
             makes tiles equal to whole frames.
         channels_last: Lay features out channel by channel in memory; faster on most devices.
@@ -260,7 +261,8 @@ class StyleModule(LightningModule):
                 return in_suited_precision(self, part)
 
             reach = cast(Reach, self.judged)
-            return whole_or_tiled(run, reach, frame, tile=self.tile, overlap=self.overlap)
+            made, self.tile = in_fitting_tiles(run, reach, frame, tile=self.tile, overlap=self.overlap)
+            return made
         finally:
             self.train(training)
 

@@ -57,6 +57,10 @@ def compile_and_warm_up(network: nn.Module, run: Callable[[Tensor], Tensor], exa
         log.info("compiled and run once in %.0f s", time.monotonic() - begun)
 
 
+SMALLEST_TILE = 128
+"""Pixels of a tile's side below which what lies around it costs many times what it shows."""
+
+
 class Reach(Protocol):
     """What a generator says about itself: how far it sees, and the grid it samples on, in pixels."""
 
@@ -105,3 +109,31 @@ def whole_or_tiled(
         return run(seen)[..., up : up + height, before : before + width]
 
     return tiled(tile_of, size, tile, overlap=0, multiple=grid)
+
+
+def in_fitting_tiles(
+    run: Callable[[Tensor], Tensor], reach: Reach, frame: Tensor, *, tile: int | None, overlap: int | None
+) -> tuple[Tensor, int | None]:
+    """As ``whole_or_tiled``, with tiles half as wide as often as the device's memory runs out; a warning says so.
+
+    Returns:
+        The stylised frames, and the side of the tiles that fit; None for whole frames.
+
+    Raises:
+        OutOfMemoryError: If even the smallest tiles do not fit.
+    """
+    while True:
+        try:
+            return whole_or_tiled(run, reach, frame, tile=tile, overlap=overlap), tile
+        except torch.OutOfMemoryError:
+            side = min(tile or max(frame.shape[-2:]), max(frame.shape[-2:]))
+            if side <= SMALLEST_TILE:
+                raise
+        # Outside of the handler, for the error holds on to what is to be freed.
+        torch.cuda.empty_cache()
+        tile = max(SMALLEST_TILE, -(-side // 2))
+        height, width = frame.shape[-2:]
+        log.warning(
+            "memory does not hold frames of %dx%d in tiles of %d pixels: in tiles of %d from now on"
+            " (model.style.module.tile=%d says so at once)", width, height, side, tile, tile,
+        )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch._inductor.config
 
-from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation, whole_or_tiled
+from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation, in_fitting_tiles, whole_or_tiled
 from dreaming.networks.style_generator import StyleGenerator
 
 
@@ -31,6 +31,31 @@ def test_folding_takes_norms_away_and_changes_nothing():
     assert norms(folded) == 1, "the one between the smoothers stands before a convolution"
     frame = torch.rand(1, 3, 22, 30) * 2 - 1
     torch.testing.assert_close(folded(frame), plain(frame), atol=1e-5, rtol=0)
+
+
+def test_where_memory_runs_out_tiles_become_smaller_until_they_fit(caplog):
+    made, seen = generator(), []
+
+    def run(part):
+        """A device that holds no more than these pixels; a tile of 256 has its surroundings with it."""
+        seen.append(part.shape[-1])
+        if part.shape[-2] * part.shape[-1] > 320 * 330:
+            raise torch.OutOfMemoryError
+        return made(part)
+
+    frame = torch.rand(1, 3, 300, 900) * 2 - 1
+    found, tile = in_fitting_tiles(run, made, frame, tile=None, overlap=None)
+    assert seen[0] == 900
+    assert tile == 225
+    torch.testing.assert_close(found, made(frame), atol=1e-5, rtol=0)
+    assert "300x900" in caplog.text or "900x300" in caplog.text
+    assert f"model.style.module.tile={tile}" in caplog.text
+
+    def hopeless(part):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        in_fitting_tiles(hopeless, made, frame, tile=None, overlap=None)
 
 
 def test_every_tile_begins_on_the_grid_and_sees_its_surroundings():
