@@ -40,7 +40,7 @@ class BackgroundMasker(SequenceMasker):
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
         threshold: Squared distance from which on a pixel is foreground: in standard deviations for ``mog2``, in grey
             levels for ``knn``.
-        history: Frames that the model remembers; None for as many as a run has.
+        history: Frames that the model remembers where its learning rate is OpenCV's own; None for as many as a run has.
         learning_rate: Share of a frame in the model it is learnt into; a subject that rests is eaten from its edge the
             faster the higher this is. None for OpenCV's own, which begins at one half and falls.
         erosion: Side in pixels of the square that erodes what is painted over; 0 for no feedback.

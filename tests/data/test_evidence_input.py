@@ -8,7 +8,7 @@ import pytest
 from dreaming.data.evidence import Evidence
 from dreaming.data.evidence_input import EvidenceInput
 from dreaming.data.lessons import Lessons
-from dreaming.data.lucid import Lucid
+from dreaming.data.lucid import Change, Lucid
 from dreaming.errors import ConfigError
 from dreaming.frames.flow import DisFlow
 
@@ -55,6 +55,19 @@ def test_made_up_frames_have_evidence_that_agrees_with_their_masks(clip, referen
     plain = LUCID.frames(references)
     assert plain.size == (32, 48)
     assert len(plain) == 6
+
+
+def test_made_up_neighbours_are_carried_along_the_flow(clip, references):
+    """They move far: laid over the made-up frame as they are, they would agree with its mask by 0.6 only."""
+    given = EvidenceInput(INPUT.evidence, ("blend", "motion"))
+    far = replace(LUCID, motion=Change(shift=0.4, rotation=0, zoom=0, bend=0))
+    made, versions = given.lucid(given.of(clip, references), references, far)
+    overlaps = []
+    for mask, maps in zip(made.masks, versions, strict=True):
+        blend = maps[0, ..., 0] > 0.5
+        overlaps.append((blend & mask).sum() / (blend | mask).sum())
+        assert maps[..., 1].max() > 0.1, "no motion is told of"
+    assert np.mean(overlaps) > 0.8, overlaps
 
 
 def test_lessons_know_nothing_of_what_is_left_out(clip, references):

@@ -113,6 +113,23 @@ def test_a_frame_s_mask_is_the_same_whatever_else_is_asked(scene):
         np.testing.assert_array_equal(probability, whole[stem])
 
 
+@pytest.mark.parametrize(("history", "learnt"), [(None, False), (1, True)])
+def test_what_comes_to_stay_is_learnt_the_sooner_the_less_is_remembered(scene, history, learnt):
+    clip, truth = scene(walk=0)
+    block = (slice(5, 17), slice(70, 90))
+    for stem in ("0010", "0011", "0012"):
+        path = str(clip.frames.files[stem])
+        image = cv2.imread(path)
+        image[block] = (40, 220, 30)
+        cv2.imwrite(path, image)
+    changes = {"stabilise": "none", "learning_rate": None, "erosion": 0, "history": history}
+    fitted = masker(**changes).fit(clip, references(clip, truth, ["0000"]))
+    found = dict(fitted.predict(clip, ["0009", "0010", "0011"]))
+    assert not found["0009"][block].any()
+    assert found["0010"][block].mean() > 0.9
+    assert found["0011"][block].mean() == pytest.approx(0 if learnt else 1, abs=0.1)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError, MaskError
+from dreaming.frames.carry import Carried, Carrier
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.maskers.flow import FlowMasker
@@ -84,6 +85,26 @@ def test_the_side_that_agrees_with_the_frame_wins(drawing):
     trusting = Plain(error_scale=1e6, hidden=1.0).fit(clip, clip.references("subject", ["0002", "0006"]))
     ((_, blended),) = trusting.predict(clip, ["0005"])
     assert jaccard(blended > 0.5, drawing.truth["0005"]) < 0.6
+
+
+def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monkeypatch):
+    """Without motion the blend of two masks, one frame and three frames away, is known in closed form."""
+    clip = drawing.clip
+    hidden = np.arange(96) < 48
+    still = np.zeros((64, 96, 2), np.float32)
+
+    def along(carrier, path):
+        error, visible = (5.0, ~hidden) if path[0] == "0002" else (0.0, True)
+        planes = [np.zeros((64, 96), np.float32) + np.float32(plane) for plane in (error, visible)]
+        for steps, stem in enumerate(path[1:], start=1):
+            yield Carried(stem, clip.frames.read(stem), steps, still, *planes)
+
+    monkeypatch.setattr(Carrier, "along", along)
+    masker = Plain(error_scale=10.0, hidden=0.2).fit(clip, clip.references("subject", ["0002", "0006"]))
+    ((_, found),) = masker.predict(clip, ["0003"])
+    left = np.where(hidden, 0.2, 1.0) * np.exp(-5 / 10) / 1
+    expected = (left * drawing.truth["0002"] + 1 / 3 * drawing.truth["0006"]) / (left + 1 / 3)
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 def test_nothing_stays_but_the_flow(drawing):

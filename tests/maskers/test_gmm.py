@@ -46,6 +46,48 @@ def test_no_component_good_enough_leaves_the_best_one_and_a_warning(disc_clip, c
     assert np.mean((found > 0.5) == drawing.truth["0002"]) > 0.98
 
 
+@pytest.fixture
+def coloured(disc_clip):
+    """A disc on a backdrop, each drawn in two flat colours, the left one and the right one, with a little noise."""
+
+    def draw(disc, backdrop):
+        drawing = disc_clip(count=3, size=(48, 72), masks=(1, 2, 3), keyframes=())
+        for number, stem in enumerate(drawing.stems):
+            rows, columns = np.mgrid[:48, :72]
+            drawing.truth[stem] = (columns - 30 - 6 * number) ** 2 + (rows - 24) ** 2 <= 18**2
+            halves = [np.where((columns < 30 + 6 * number)[..., None], *pair) for pair in (disc, backdrop)]
+            image = np.where(drawing.truth[stem][..., None], *halves)
+            image = image + np.random.default_rng(number).integers(-6, 7, image.shape)
+            drawing.images[stem] = image.astype(np.uint8)
+            drawing.save(f"frames/{stem}.png", drawing.images[stem])
+            drawing.save(f"hand_masks/{stem}.png", drawing.truth[stem])
+        return drawing
+
+    return draw
+
+
+RED, GREEN, BLUE, GREY = (200, 40, 40), (40, 200, 40), (40, 40, 200), (128, 128, 128)
+
+
+def of_three_components(drawing, **changes):
+    clip = drawing.clip
+    masker = GmmMasker(mode="components", components=3, **changes).fit(clip, clip.references("subject", clip.stems))
+    return masker.predict_frame(drawing.images["0002"]) > 0.5
+
+
+def test_all_components_that_are_the_subject_are_taken(coloured):
+    drawing = coloured((RED, GREEN), (BLUE, BLUE))
+    np.testing.assert_array_equal(of_three_components(drawing), drawing.truth["0002"])
+
+
+def test_a_component_that_is_the_backdrop_s_too_is_left_out(coloured):
+    drawing = coloured((RED, BLUE), (GREY, BLUE))
+    right = np.indices((48, 72))[1] >= 36
+    np.testing.assert_array_equal(of_three_components(drawing), drawing.truth["0002"] & ~right)
+    either = of_three_components(drawing, precision=0.2)
+    np.testing.assert_array_equal(either, drawing.truth["0002"] | right)
+
+
 @pytest.mark.parametrize("criterion", ["bic", "silhouette"])
 def test_three_clusters_are_counted(criterion):
     rng = np.random.default_rng(0)

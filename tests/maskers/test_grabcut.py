@@ -76,6 +76,19 @@ def test_nothing_moves_outside_the_band():
     assert (found != mask).any()
 
 
+@pytest.mark.parametrize(("holes", "filled"), [(None, False), (0.004, False), (0.02, True)])
+def test_holes_are_filled_up_to_their_largest_size(holes, filled):
+    """A hole of 36 of 4800 pixels, 0.0075 of the frame, which the cut finds as it is."""
+    mask = np.zeros((60, 80), bool)
+    mask[10:50, 15:65] = True
+    mask[27:33, 37:43] = False
+    noise = np.random.default_rng(0).integers(-9, 10, (60, 80, 3))
+    image = (np.where(mask[..., None], (200, 40, 30), (30, 60, 160)) + noise).astype(np.uint8)
+    found = GrabCutMasker(TooLargeMasker(), holes=holes).refine(image, mask)
+    assert found[27:33, 37:43].all() == filled
+    assert found[27:33, 37:43].any() == filled
+
+
 @pytest.mark.parametrize("value", [True, False])
 def test_a_frame_without_an_outline_is_left_alone(value):
     mask = np.full((20, 30), value)
