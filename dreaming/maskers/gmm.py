@@ -51,7 +51,7 @@ class GmmMasker(FrameMasker):
         seed: Of samples and fits.
 
     Raises:
-        ConfigError: If no number of components is given to try.
+        ConfigError: If no number of components is given to try, or one that leaves nothing to tell apart.
     """
 
     mode: Mode = "pair"
@@ -69,12 +69,21 @@ class GmmMasker(FrameMasker):
 
     def __post_init__(self) -> None:
         self.counts = tuple(self.counts)
-        if self.components is None and (not self.counts or min(self.counts) < 1):
+        # The one component of a whole video would be subject and backdrop in one.
+        least = 1 if self.mode == "pair" else 2
+        if self.components is None and (not self.counts or min(self.counts) < least):
             raise ConfigError(
                 "masker.gmm.counts",
                 found=str(list(self.counts)),
-                expected="numbers of components to try, from 1",
+                expected=f"numbers of components to try, from {least} in mode {self.mode}",
                 mend="name some, or set masker.gmm.components",
+            )
+        if self.components is not None and self.components < least:
+            raise ConfigError(
+                "masker.gmm.components",
+                found=str(self.components),
+                expected=f"at least {least} in mode {self.mode}",
+                mend="name more, or null to find out",
             )
 
     def fit(self, clip: Clip, references: References) -> Self:
@@ -156,8 +165,8 @@ class GmmMasker(FrameMasker):
         if not chosen.any() or chosen.all():
             best = int((inside * share / (share + outside * (1 - share))).argmax())  # Jaccard index of each alone
             log.warning(
-                "gmm: no component has a recall of %g and a precision of %g; the best alone is taken (%.2f, %.2f)",
-                *(self.recall, self.precision, inside[best], precision[best]),
+                "gmm: %s component has a recall of %g and a precision of %g; the best alone is taken (%.2f, %.2f)",
+                *("every" if chosen.any() else "no", self.recall, self.precision, inside[best], precision[best]),
             )
             chosen = np.arange(len(inside)) == best
         return chosen

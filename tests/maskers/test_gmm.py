@@ -29,7 +29,7 @@ def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip):
 def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
     drawing = disc_clip()
     clip = drawing.clip
-    masker = GmmMasker(mode=mode, counts=[1, 2, 3], fits=2, samples=1000)
+    masker = GmmMasker(mode=mode, counts=[2, 3], fits=2, samples=1000)
     for stem, probability in masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems):
         assert probability.dtype == np.float32
         assert np.mean((probability > 0.5) == drawing.truth[stem]) > 0.99
@@ -37,11 +37,18 @@ def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
     assert plot.std() > 5
 
 
-def test_no_component_good_enough_leaves_the_best_one_and_a_warning(disc_clip, caplog):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recall": 1.1}, "no component has a recall of 1.1 and a precision of 0.5"),
+        ({"recall": 0, "precision": 0}, "every component has a recall of 0 and a precision of 0"),
+    ],
+)
+def test_no_component_or_all_good_enough_leaves_the_best_one_and_a_warning(disc_clip, caplog, changes, said):
     drawing = disc_clip()
     clip = drawing.clip
-    masker = GmmMasker(mode="components", components=2, recall=1.1).fit(clip, clip.references("subject", clip.stems))
-    assert "the best alone is taken" in caplog.text
+    masker = GmmMasker(mode="components", components=2, **changes).fit(clip, clip.references("subject", clip.stems))
+    assert f"{said}; the best alone is taken" in caplog.text
     found = masker.predict_frame(drawing.images["0002"])
     assert np.mean((found > 0.5) == drawing.truth["0002"]) > 0.98
 
@@ -112,3 +119,11 @@ def test_too_few_pixels_and_nothing_to_try_are_refused(disc_clip):
         GmmMasker(components=9).fit(clip, references)
     with pytest.raises(ConfigError, match="counts"):
         GmmMasker(counts=[])
+
+
+def test_one_component_for_the_whole_video_is_refused():
+    """It would be the subject everywhere; of two mixtures, one component each is a model like any other."""
+    for wrong in ({"components": 1}, {"counts": [1, 2]}):
+        GmmMasker(mode="pair", **wrong)
+        with pytest.raises(ConfigError, match=rf"{next(iter(wrong))}: .* 2 in mode components"):
+            GmmMasker(mode="components", **wrong)
