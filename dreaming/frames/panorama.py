@@ -53,6 +53,13 @@ class Panorama:
         laid = cv2.warpPerspective(mask.view(np.uint8), self._transforms[stem], size, flags=cv2.INTER_NEAREST)
         return laid.view(np.bool_)
 
+    def insert(self, stem: str, mask: Mask, beyond: Mask) -> Mask:
+        """A frame's mask (H, W) in the picture; beyond the frame, that of the picture (H, W)."""
+        if self._fits(stem):
+            return mask.copy()
+        inside = self.lay(stem, np.ones(self._frame_size, bool))
+        return np.where(inside, self.lay(stem, mask), beyond)
+
     def lift(self, stem: str, mask: Mask) -> Mask:
         """A mask of the picture (H, W) as the frame sees it; False beyond the picture."""
         if self._fits(stem):

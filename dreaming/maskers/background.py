@@ -159,9 +159,11 @@ class BackgroundMasker(SequenceMasker):
         for stem in stems:
             fed = scene.show(stem, self._frame(clip, stem))
             # Judged before it is learnt, and without the random colours: a false alarm does not feed itself.
-            subject = self.cleaning(model.apply(fed, learningRate=0) > 0)
-            yield stem, scene.lift(stem, subject)
-            painted = self._eroded(subject)
+            found = model.apply(fed, learningRate=0) > 0
+            # Cleaned as the frame shows it: shares of its area, and its border, are not those of the picture.
+            subject = self.cleaning(scene.lift(stem, found))
+            yield stem, subject
+            painted = self._eroded(scene.insert(stem, subject, found))
             fed[painted] = _noise(self.seed, stem, painted)
             model.apply(fed, learningRate=-1 if self.learning_rate is None else self.learning_rate)
 

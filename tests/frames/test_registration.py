@@ -81,3 +81,8 @@ def test_a_panorama_is_put_together_from_what_each_frame_shows():
     np.testing.assert_array_equal(scene.known[10:, 30:], True)
     assert not scene.known[:10, 165:].any()
     np.testing.assert_array_equal(scene.lift("b", scene.lay("b", subject)), subject)
+    beyond = np.ones((130, 190), bool)
+    inserted = scene.insert("b", subject, beyond)
+    np.testing.assert_array_equal(scene.lift("b", inserted), subject)
+    assert inserted[:10].all()
+    assert inserted[:, :30].all()

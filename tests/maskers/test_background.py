@@ -89,6 +89,17 @@ def test_a_panning_camera_fools_the_plain_method(scene):
     assert overlap(plain["0006"], truth["0006"]) < 0.5
 
 
+@pytest.mark.parametrize(("smallest", "kept"), [(0.06, True), (0.08, False)])
+def test_the_smallest_blob_is_a_share_of_the_frame_before_a_moving_camera_too(scene, smallest, kept):
+    """The square is 0.072 of a frame, and 0.053 of the picture that all of them are laid into."""
+    clip, truth = scene(pan=3, walk=1)
+    fitted = masker(stabilise="affine", cleaning=Cleaning(closing=5, smallest=smallest))
+    found = dict(fitted.fit(clip, references(clip, truth, ["0000", "0012"])).predict(clip, ["0003", "0006", "0009"]))
+    for stem, probability in found.items():
+        assert probability.any() == kept, stem
+        assert not kept or overlap(probability, truth[stem]) > 0.85, stem
+
+
 def test_both_ways_are_blended_by_distance_in_time(scene):
     clip, truth = scene()
     stems = ["0000", "0012"]
