@@ -131,6 +131,10 @@ class Clip:
             return References((), np.empty((0, *self.size, 3), np.uint8), np.empty((0, *self.size), bool), part)
         return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
 
+    def bootstrap(self, part: str) -> References:
+        """The hand-masked frames of ``part`` that background subtraction alone learns from, in memory."""
+        return self.references(part, self._layout(part).split(self.protocol).bootstrap)
+
     def hand_mask(self, part: str, stem: str) -> Mask | None:
         """The hand mask of one frame, if there is one."""
         for name, _, painted in self._layout(part).pairs():

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -50,9 +50,15 @@ class Split:
         return self.nn_train + self.nn_valid
 
     @property
+    def bootstrap(self) -> tuple[str, ...]:
+        """Names in ``backsub`` alone: only background subtraction learns from them, nothing is judged by them."""
+        others = {*self.nn, *self.nn_test, *self.ensemble_train, *self.ensemble_valid, *self.ensemble_test}
+        return tuple(stem for stem in self.backsub if stem not in others)
+
+    @property
     def seen(self) -> frozenset[str]:
         """Names whose masks anything may learn from or be chosen by; the test masks are not among them."""
-        return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.backsub)
+        return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)
 
 
 def split_by_count(stems: Sequence[str], protocol: Protocol = "auto") -> Split:
@@ -108,12 +114,16 @@ class MaskLayout:
         return self.explicit or len(self.hand_masks) > 0
 
     @property
+    def _backsub(self) -> FrameFolder:
+        return FrameFolder(self.root / "backsub")
+
+    @property
     def hand_masks(self) -> FrameFolder:
         """The simple layout's folder."""
         return FrameFolder(self.root / "hand_masks")
 
     def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
-        """Each mask's name with the folder of its frame and the folder of the mask.
+        """Each mask's name with the folder of its frame and the folder of the mask; of ``backsub``, what no half has.
 
         Raises:
             MaskError: If a mask has no frame of its name, or two of the explicit folders hold one of the same name.
@@ -144,6 +154,7 @@ class MaskLayout:
                     seen[stem] = path
                 # The first program put the maskers' outputs into sub-folders here, in place of the frames.
                 yield from _pair(masks, frames if len(frames) else self.frames)
+        yield from _pair(self._backsub, self.frames, but=seen)
 
     def split(self, protocol: Protocol = "auto") -> Split:
         """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back."""
@@ -154,15 +165,19 @@ class MaskLayout:
             learnt = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
             tests = {name: stems for name, stems in named.items() if name.endswith("_test")}
             everything = tuple(sorted(learnt, key=natural_key))
-            return Split("folds", nn_train=everything, backsub=everything, **tests)
-        return Split("explicit", **named, backsub=tuple(FrameFolder(self.root / "backsub").stems) or named["nn_train"])
+            return Split("folds", nn_train=everything, backsub=tuple(self._backsub.stems) or everything, **tests)
+        return Split("explicit", **named, backsub=tuple(self._backsub.stems) or named["nn_train"])
 
     def _stems(self, half: str, use: str) -> tuple[str, ...]:
         return tuple(FrameFolder(self.root / half / f"{use}_output").stems)
 
 
-def _pair(masks: FrameFolder, frames: FrameFolder) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
+def _pair(
+    masks: FrameFolder, frames: FrameFolder, but: Container[str] = ()
+) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
     for stem, path in masks.files.items():
+        if stem in but:
+            continue
         if stem not in frames:
             raise MaskError(
                 path,

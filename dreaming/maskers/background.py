@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Image, Mask, Size
 from dreaming.frames.clip import Clip
+from dreaming.frames.manifest import fingerprint
 from dreaming.frames.morphology import Cleaning
 from dreaming.frames.panorama import Panorama
+from dreaming.frames.references import References
 from dreaming.frames.registration import Motion, canvas, chain
 from dreaming.frames.runs import Run
+from dreaming.frames.split import Split
 from dreaming.frames.spool import Spool
 from dreaming.maskers.base import Frames, SequenceMasker
 
@@ -35,6 +38,8 @@ class BackgroundMasker(SequenceMasker):
     The model is restarted at every hand-masked frame. Before it learns a frame, what was found there, eroded, is
     painted over with random colours, so that a subject that rests is not learnt as background. The masks that come
     from the hand mask before and those from the hand mask behind are blended by distance in time.
+
+    Hand masks that lie in ``backsub/`` and in no other folder are learnt from beside the references.
 
     Attributes:
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
@@ -75,6 +80,26 @@ class BackgroundMasker(SequenceMasker):
         _expect("erosion", self.erosion, "0 pixels or more", self.erosion >= 0)
         _expect("largest", self.largest, "1 or more", self.largest >= 1)
         _expect("blur", self.blur, "0 pixels or more", self.blur >= 0)
+
+    def fit(self, clip: Clip, references: References) -> Self:
+        """Keep the hand masks, and those that are there for background subtraction alone.
+
+        Raises:
+            MaskError: If none of the references belongs to a frame of the clip.
+        """
+        super().fit(clip, references)
+        own = clip.bootstrap(references.part).without(references.stems)
+        self._masks.update(zip(own.stems, own.masks, strict=True))
+        return self
+
+    def learnt(self, clip: Clip, references: References) -> str:
+        """Fingerprint of the hand masks that are there for background subtraction alone; empty without any."""
+        own = clip.bootstrap(references.part)
+        return fingerprint(own.stems, own.masks) if len(own) else ""
+
+    def learns_from(self, split: Split) -> frozenset[str]:
+        """Names of the masks of the half that maskers see, and of its own."""
+        return super().learns_from(split).union(split.bootstrap)
 
     def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order."""

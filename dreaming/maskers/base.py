@@ -34,7 +34,7 @@ class Masker(ABC):
 
     @abstractmethod
     def fit(self, clip: Clip, references: References) -> Self:
-        """Learn from the references given, and from no other mask of the clip."""
+        """Learn from the references given, and from no other mask of the clip that anything is judged by."""
 
     @abstractmethod
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:

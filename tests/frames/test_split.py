@@ -101,6 +101,19 @@ def test_backsub_is_the_training_half_where_there_is_none(explicit):
     assert explicit.split().backsub == explicit.split().nn_train
 
 
+def test_only_what_no_half_has_is_background_subtraction_s_own(explicit):
+    put(explicit.root / "backsub", "0005", "0006", "0012")
+    pairs = {stem: (frames.path, masks.path) for stem, frames, masks in explicit.pairs()}
+    assert list(pairs) == [*names(10), "0012"]
+    assert pairs["0012"] == (explicit.root / "frames", explicit.root / "backsub")
+    assert pairs["0005"][1] == explicit.root / "nn" / "test_output"
+    for protocol in ("auto", "folds"):
+        split = explicit.split(protocol)
+        assert split.bootstrap == ("0012",)
+        assert split.seen == {*names(9), "0012"} - {"0005"}
+    assert split_by_count(names(20)).bootstrap == ()
+
+
 def test_the_first_program_s_ensemble_folders_are_accepted(explicit):
     # Its code put masks_gmm/ and so on into train_input, where its documentation has frames.
     folder = explicit.root / "ensemble" / "train_input"

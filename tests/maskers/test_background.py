@@ -141,6 +141,37 @@ def test_what_comes_to_stay_is_learnt_the_sooner_the_less_is_remembered(scene, h
     assert found["0011"][block].mean() == pytest.approx(0 if learnt else 1, abs=0.1)
 
 
+def test_masks_in_backsub_are_learnt_from_but_for_those_that_it_is_judged_by(scene):
+    clip, truth = scene(walk=4)
+    wrong = np.zeros(SIZE, bool)
+    wrong[60:70, 2:12] = True
+    masks = {
+        "nn/train_output": {"0000": truth["0000"], "0012": truth["0012"]},
+        "nn/test_output": {"0003": wrong},
+        "ensemble/train_output": {"0009": wrong},
+        "backsub": {"0000": truth["0000"], "0003": wrong, "0006": wrong, "0009": wrong},
+    }
+    plain = masker(stabilise="none")
+    for folder, named in masks.items():
+        for stem, mask in named.items():
+            (clip.path / folder).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(clip.path / folder / f"{stem}.png"), mask.astype(np.uint8) * 255)
+    given, split = clip.references("subject", ["0000", "0012"]), clip.split("subject")
+    assert plain.learns_from(split) == {"0000", "0006", "0012"}
+    found = dict(plain.fit(clip, given).predict(clip, clip.stems))
+    np.testing.assert_array_equal(found["0006"], wrong)
+    for stem in ("0003", "0009"):
+        assert not found[stem][wrong].all(), stem
+    left_out = dict(plain.fit_without(clip, given, given.select(["0012"])).predict(clip, ["0006", "0012"]))
+    np.testing.assert_array_equal(left_out["0006"], wrong)
+    assert (left_out["0012"] != truth["0012"]).any()
+    before = plain.learnt(clip, given)
+    cv2.imwrite(str(clip.path / "backsub" / "0006.png"), truth["0006"].astype(np.uint8) * 255)
+    assert plain.learnt(clip, given) != before
+    (clip.path / "backsub" / "0006.png").unlink()
+    assert plain.learnt(clip, given) == ""
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
