@@ -95,6 +95,7 @@ class Manifest:
         inputs: Fingerprint of each input by name.
         seconds: Wall time spent making it, over all runs; not compared.
         frames: How many frames were made in that time; not compared.
+        found: What was found on the way to it that a person may want to know, as plain JSON data; not compared.
     """
 
     maker: str
@@ -103,6 +104,7 @@ class Manifest:
     inputs: Mapping[str, str]
     seconds: float = field(default=0.0, compare=False)
     frames: int = field(default=0, compare=False)
+    found: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def identity(self) -> str:
@@ -123,9 +125,10 @@ class Manifest:
 
     def difference(self, other: "Manifest") -> str:
         """Which config keys or inputs differ, in a few words, for the log."""
-        mine, others = _flatten(dataclasses.asdict(self)), _flatten(dataclasses.asdict(other))
+        compared = [f.name for f in dataclasses.fields(self) if f.compare]
+        mine, others = (_flatten({name: getattr(one, name) for name in compared}) for one in (self, other))
         keys = sorted(k for k in mine.keys() | others.keys() if mine.get(k) != others.get(k))
-        names = [k.removeprefix("config.").removeprefix("inputs.") for k in keys if k not in ("seconds", "frames")]
+        names = [k.removeprefix("config.").removeprefix("inputs.") for k in keys]
         return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -64,9 +64,19 @@ class Masker(ABC):
         return frozenset(split.nn)
 
     @property
+    def found(self) -> Mapping[str, Any]:
+        """What ``fit`` found that a person may want to know, as plain JSON data for the manifest of the masks."""
+        return {}
+
+    @property
     def built_on(self) -> Mapping[str, "Masker"]:
         """The maskers, by name, whose probabilities it keeps on disk to build on."""
         return {}
+
+
+def is_whole(clip: Clip, references: References) -> bool:
+    """Whether these are all that maskers are given: a fit on them is no fold's, and its records may be kept."""
+    return references.part in clip.parts and set(references.stems) == set(clip.split(references.part).nn)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.colour_table import ColourTable
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.references import References
-from dreaming.maskers.base import FrameMasker
+from dreaming.maskers.base import FrameMasker, is_whole
 from dreaming.maskers.component_count import Colours, Criterion, Trials, draw_trials, try_counts
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class GmmMasker(FrameMasker):
             )
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Fit the mixtures, and draw ``runs/gmm/gmm_components.png`` if their size has to be found out.
+        """Fit the mixtures, and draw ``runs/gmm/gmm_components.png`` if their size is found out from all references.
 
         Raises:
             MaskError: If subject or backdrop has fewer pixels than a mixture has components.
@@ -96,7 +96,7 @@ class GmmMasker(FrameMasker):
         self._table = ColourTable(
             self._pair(references) if self.mode == "pair" else self._chosen(clip, references), self.nodes
         )
-        if self._trials:
+        if self._trials and is_whole(clip, references):
             name = "gmm_components.png" if len(clip.parts) < 2 else f"gmm_components_{references.part}.png"
             write_atomically(clip.runs("gmm") / name, draw_trials(self._trials))
         return self

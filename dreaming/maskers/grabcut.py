@@ -1,8 +1,8 @@
 """Masks of another masker, their outline found anew by graph cut."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -78,6 +78,11 @@ class GrabCutMasker(Masker):
     def learns_from(self, split: Split) -> frozenset[str]:
         """Names of the hand-masked frames whose masks the other masker may reach."""
         return self.seed.learns_from(split)
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """What the other masker's fit found."""
+        return self.seed.found
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
         """Make what the other masker builds on."""

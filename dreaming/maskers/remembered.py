@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import MANIFEST, Clip
@@ -66,13 +66,19 @@ class Remembered:
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
             discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
-            manifest.write(folder.path / MANIFEST)
+            replace(manifest, found=masker.found).write(folder.path / MANIFEST)
             begun = time.monotonic()
             work = partial(_predict, masker.prepare(self.clip, missing), self.clip, folder, title)
             masker.share_out(missing, work)
             log.info("%s: %d frames in %.1f s", title, len(missing), time.monotonic() - begun)
         folder.refresh()
         return folder
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """What the masker's fit found, where it was kept."""
+        made = Manifest.read(self._place()[1].path / MANIFEST)
+        return {} if made is None else made.found
 
     def _place(self) -> tuple[Manifest, FrameFolder]:
         learnt_from = self.learnt_from
@@ -110,12 +116,20 @@ class Remembering(Masker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Note the references; the masker is fitted when something has to be predicted."""
         self._references = references
+        self._found: Mapping[str, Any] = {}
         return self
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
         """See to it that the predictions are there."""
-        self._folder(clip, stems)
+        kept = Remembered(clip, self.name, self.masker, self._references)
+        kept.complete(stems)
+        self._found = kept.found
         return self
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """What the masker's fit found."""
+        return self._found
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.morphology import Cleaning
 from dreaming.frames.references import References
-from dreaming.maskers.base import FrameMasker
+from dreaming.maskers.base import FrameMasker, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ CHANNELS: Mapping[Space, tuple[str, str, str]] = {
 class ThresholdMasker(FrameMasker):
     """All pixels whose colour lies in a box.
 
-    The bounds and their Jaccard index on the hand masks are kept in ``runs/threshold/``.
+    The bounds and their Jaccard index on the hand masks stand in the manifest of its masks and in ``runs/threshold/``.
 
     Attributes:
         space: Colour space of the box.
@@ -74,6 +74,7 @@ class ThresholdMasker(FrameMasker):
                     expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
                     mend="correct it",
                 )
+        self._found: dict[str, Any] = {}
         self._given = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}
 
     def fit(self, clip: Clip, references: References) -> Self:
@@ -85,10 +86,16 @@ class ThresholdMasker(FrameMasker):
         jaccard = self._jaccard(references)
         bounds = {name: list(interval) for name, interval in zip(CHANNELS[self.space], found, strict=True)}
         log.info("threshold: %s, Jaccard index %.3f on the hand masks", bounds, jaccard)
-        record = {"space": self.space, "bounds": bounds, "jaccard": jaccard, "references": references.stems}
-        name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
-        write_atomically(clip.runs("threshold") / name, (json.dumps(record, indent=2) + "\n").encode())
+        self._found = {"space": self.space, "bounds": bounds, "jaccard": jaccard, "references": list(references.stems)}
+        if is_whole(clip, references):
+            name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
+            write_atomically(clip.runs("threshold") / name, (json.dumps(self._found, indent=2) + "\n").encode())
         return self
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """The bounds, their Jaccard index, and the references that both are of."""
+        return self._found
 
     def predict_frame(self, image: Image) -> Probability:
         """1 where the colour lies in the box, (H, W), for one frame (H, W, 3)."""

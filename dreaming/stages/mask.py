@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,14 +71,18 @@ class MaskStage(Stage):
         # What another masker builds on is made once for both.
         shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
         maker = Remembering(masker, name) if describe(masker) in shared else masker
+        found: dict[str, Any] = {}
 
         def manifest() -> Manifest:
             learnt = masker.learnt(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
-            return Manifest(self.name, self.version, config, {"frames": frames, "references": marks, "learnt": learnt})
+            inputs = {"frames": frames, "references": marks, "learnt": learnt}
+            return Manifest(self.name, self.version, config, inputs, found=found)
 
         def begin(stems: list[str]) -> Maker:
-            return partial(_pictures, maker.fit(clip, references).prepare(clip, stems), self.smooth, clip)
+            fitted = maker.fit(clip, references).prepare(clip, stems)
+            found.update(fitted.found)
+            return partial(_pictures, fitted, self.smooth, clip)
 
         folder = clip.masks(references.part, name)
         self.complete(clip, folder, clip.stems, manifest, begin, maker.share_out)

@@ -107,6 +107,12 @@ def test_a_difference_names_keys(tmp_path):
     one = Manifest("mask", 1, {"gmm": {"components": 3, "seed": 0}}, {"frames": "ab"})
     two = Manifest("mask", 1, {"gmm": {"components": 5, "seed": 0}}, {"frames": "cd"}, seconds=3, frames=4)
     assert one.difference(two) == "gmm.components, frames"
+    told = replace(one, found={"bounds": [1, 2]})
+    assert told == one
+    assert told.identity == one.identity
+    assert one.difference(told) == ""
+    told.write(tmp_path / "found.json")
+    assert Manifest.read(tmp_path / "found.json").found == {"bounds": [1, 2]}
     many = replace(one, config={str(key): 1 for key in range(6)}, inputs={})
     assert many.difference(replace(many, config={})) == "0, 1, 2, 3 and 2 more"
 

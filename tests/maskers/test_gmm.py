@@ -33,8 +33,11 @@ def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
     for stem, probability in masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems):
         assert probability.dtype == np.float32
         assert np.mean((probability > 0.5) == drawing.truth[stem]) > 0.99
-    plot = cv2.imread(str(clip.runs("gmm") / "gmm_components.png"))
-    assert plot.std() > 5
+    path = clip.runs("gmm") / "gmm_components.png"
+    assert cv2.imread(str(path)).std() > 5
+    path.unlink()
+    masker.fit(clip, clip.references("subject", ["0001", "0004"]))
+    assert not path.exists(), "a fit that leaves some out drew the plot"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dreaming.errors import ConfigError
+from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.threshold import ThresholdMasker, best_interval, search
 
 counts = arrays(np.int64, 7, elements=st.integers(0, 20))
@@ -58,6 +59,19 @@ def test_bounds_by_hand_are_taken_as_they_are(disc_clip):
     references = clip.references("subject", clip.stems)
     ThresholdMasker(bounds=bounds).fit(clip, references)
     assert json.loads((clip.runs("threshold") / "bounds.json").read_text())["bounds"] == bounds
+
+
+def test_the_bounds_kept_are_those_of_all_references(disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+    masker = GrabCutMasker(ThresholdMasker())
+    assert masker.found == {}
+    masker.fit(clip, references)
+    kept = (clip.runs("threshold") / "bounds.json").read_text()
+    assert json.loads(kept) == masker.found
+    masker.fit_without(clip, references, references.select(["0004"]))
+    assert masker.found["references"] == ["0001", "0008"]
+    assert (clip.runs("threshold") / "bounds.json").read_text() == kept
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The mask stage: any masker, every part, made again when its masks or its config change."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -14,6 +15,7 @@ from dreaming.frames.shard import Shard
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import FrameMasker, Masker
 from dreaming.maskers.remembered import Remembered
+from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.stages.mask import MaskStage
 
 
@@ -137,6 +139,15 @@ def test_what_another_masker_builds_on_is_made_once_for_both(disc_clip):
     for stem in drawing.stems:
         mine, copied = (drawing.path / "masks" / name / f"{stem}.png" for name in ("colour", "copy"))
         assert mine.read_bytes() == copied.read_bytes()
+
+
+def test_what_a_fit_found_stands_in_the_manifest_of_its_masks(disc_clip):
+    for name, others in (("alone", {}), ("shared", {"copy": Copy(ThresholdMasker())})):
+        drawing = disc_clip(name)
+        MaskStage({"colour": ThresholdMasker(), **others}).run(drawing.clip)
+        found = Manifest.read(drawing.path / "masks/colour/manifest.json").found
+        assert found == json.loads((drawing.path / "runs/threshold/bounds.json").read_text())
+        assert found["references"] == ["0001", "0004", "0008"]
 
 
 def test_a_masker_that_another_builds_on_is_trained_before_its_manifest_is_written(disc_clip):
