@@ -126,7 +126,11 @@ class ThresholdMasker(FrameMasker):
 def search(
     subject: NDArray[np.int64], backdrop: NDArray[np.int64], given: Sequence[Interval | None], first_is_circle: bool
 ) -> list[Interval]:
-    """The box of the highest Jaccard index, by coordinate ascent from several boxes.
+    """A box of a high Jaccard index, by coordinate ascent from several boxes; seldom not the highest.
+
+    Each step tries all intervals of one channel while the others stay, until none gains: a better box that differs in
+    two channels at once may be passed over. Of 1600 drawn pairs of histograms, a few clusters each, with 4 or 8 levels
+    a channel, it found the best of all boxes in 97 %; it missed the best index by 0.2 % on average, by 27 % at worst.
 
     Args:
         subject: (N, N, N) how many of the subject's pixels fall to each cell of colour.
