@@ -47,7 +47,7 @@ def train_trial(
         overrides: This job's, by which it finds its trial.
 
     Returns:
-        The value of each objective; of a pruned trial, what it had reached.
+        The value of each objective; of a pruned trial, the best that it had.
     """
     if plan.refit is not None:
         folder, alone = plan.refit, len(subjects) == 1
@@ -64,9 +64,9 @@ def train_trial(
         try:
             score = _measure(recipe, clip, subjects, _without_wandb(workbench), folder, course)
         except optuna.TrialPruned:
-            log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.value)
-            log_values({"score": course.value}, 100)
-            return (course.value,)
+            log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.best)
+            log_values({"score": course.best}, 100)
+            return (course.best,)
         values = [
             score if wanted == "score" else seconds_a_frame(recipe, clip, workbench) for wanted in plan.objectives
         ]

@@ -8,6 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.study import FINISHED
+from dreaming.sweep.trial import REACHED
 
 KINDS = {TrialState.COMPLETE: ("tab:blue", "o", "complete"), TrialState.PRUNED: ("tab:orange", "x", "pruned")}
 
@@ -54,7 +55,8 @@ def _values(axes: Any, trials: list[FrozenTrial]) -> None:
     for state, (colour, marker, name) in KINDS.items():
         shown = [trial for trial in trials if trial.state is state and trial.value is not None]
         if shown:
-            numbers, values = [trial.number for trial in shown], [trial.value for trial in shown]
+            numbers = [trial.number for trial in shown]
+            values = [trial.user_attrs.get(REACHED, trial.value) for trial in shown]
             axes.scatter(numbers, values, c=colour, marker=marker, label=name)
     axes.set(title="What each trial reached", xlabel="trial", ylabel="score")
     axes.legend()

@@ -7,6 +7,7 @@ whose fold ended early would seem half as good to a pruner as one that is a vali
 percent of all fits' budgets, of steps or time, whichever is further; a fit that ended early counts as whole.
 """
 
+import math
 from collections.abc import Callable
 from statistics import fmean
 
@@ -16,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from optuna.trial import Trial
 
 from dreaming.models.callbacks import steps_done
-from dreaming.sweep.trial import PRUNED
+from dreaming.sweep.trial import PRUNED, REACHED
 
 
 class Course:
@@ -28,6 +29,9 @@ class Course:
         sign: +1 where more of it is better, -1 where less is.
         prunes: Whether the study can be asked; with several objectives it cannot.
         log: Gets each reported value and its percent too.
+
+    Attributes:
+        best: The best of the reported values; the last is worse where the next fold begins worse than those before.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class Course:
     ) -> None:
         self.trial, self.monitor, self.sign, self.prunes, self.log = trial, monitor, sign, prunes, log
         self.bests: dict[int, float] = {}
-        self.percent, self.share = 0, 0.0
+        self.percent, self.share, self.best = 0, 0.0, -sign * math.inf
 
     @property
     def value(self) -> float:
@@ -52,17 +56,20 @@ class Course:
             share: Share of this fit's budget that is behind, above 0.
             value: The monitored value.
         """
-        before = self.bests.get(fit, value)
-        self.bests[fit] = max(before, value) if self.sign > 0 else min(before, value)
+        self.bests[fit] = self._better(self.bests.get(fit, value), value)
         self.share = min(1.0, share)
         percent = int(100 * (fit + self.share) / count)
         if not self.prunes or percent <= self.percent:
             return False
         self.percent = percent
+        self.best = self._better(self.best, self.value)
         self.trial.report(self.value, percent)
         self.log(self.value, percent)
         # One that has come to its end is worth more finished than pruned.
         return percent < 100 and self.trial.should_prune()
+
+    def _better(self, one: float, other: float) -> float:
+        return max(one, other) if self.sign > 0 else min(one, other)
 
 
 class Pruning(Callback):
@@ -90,6 +97,7 @@ class Pruning(Callback):
             value = float(trainer.callback_metrics[self.course.monitor])
             hopeless = self.course.report(self.index, self.count, share, value)
             if hopeless:
+                self.course.trial.set_user_attr(REACHED, self.course.best)
                 self.course.trial.set_user_attr(PRUNED, value=True)
         if trainer.strategy.broadcast(hopeless):
             raise optuna.TrialPruned

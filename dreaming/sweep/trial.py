@@ -22,6 +22,9 @@ SECONDS = "seconds"
 PRUNED = "pruned"
 """User attribute: true for a trial that the pruner stopped."""
 
+REACHED = "best"
+"""User attribute of such a trial: the best value that it had; Optuna itself keeps the last."""
+
 
 def find_trial(plan: Plan, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
     """Find this job's own trial in the shared study by its parameters, and claim it.

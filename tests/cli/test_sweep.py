@@ -238,7 +238,8 @@ def test_a_sampler_whose_package_is_absent_is_refused_at_once(disc_clip, refused
 @pytest.mark.slow
 def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep):
     clip = disc_clip(masks=(1, 4, 8)).path
-    hopeless = ("sweep/pruner=threshold", "sweep.pruner.lower=1.1", "sweep.pruner.n_warmup_steps=0")
+    # Three folds of two validations: the fourth is the first after which a trial may end.
+    hopeless = ("sweep/pruner=threshold", "sweep.pruner.lower=1.1", "sweep.pruner.n_warmup_steps=60")
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *hopeless)
     ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *joblib, trials=4)
     assert ran.code == 0, ran.err
@@ -246,7 +247,8 @@ def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_
     assert [trial.state for trial in study.trials] == [TrialState.PRUNED] * 4
     for trial in study.trials:
         assert trial.user_attrs["pruned"]
-        assert trial.value == max(trial.intermediate_values.values())
+        assert list(trial.intermediate_values) == [16, 33, 50, 66]
+        assert trial.user_attrs["best"] == max(trial.intermediate_values.values())
         assert (clip / trial.user_attrs["folder"] / "trial.json").exists()
     assert not (clip / "sweeps" / "cnn" / "best.yaml").exists(), "a pruned trial is nobody's best"
 

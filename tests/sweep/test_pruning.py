@@ -38,7 +38,17 @@ def test_of_less_is_better_the_least_counts(course):
     made, _ = course(sign=-1)
     made.report(0, 1, 0.5, 3.0)
     made.report(0, 1, 0.6, 4.0)
-    assert made.value == 3.0
+    assert (made.value, made.best) == (3.0, 3.0)
+
+
+@pytest.mark.parametrize(("sign", "values", "best"), [(1, (0.8, 0.2), 0.8), (-1, (0.2, 0.8), 0.2)])
+def test_the_best_that_was_reported_is_kept_when_the_next_fit_begins_worse(course, plan, sign, values, best):
+    made, _ = course(sign=sign)
+    for fit, value in enumerate(values):
+        made.report(fit, 2, 1.0, value)
+    reported = open_study(plan()).trials[0].intermediate_values
+    assert reported == pytest.approx({50: best, 100: 0.5})
+    assert made.best == best
 
 
 def test_a_percent_is_reported_once_and_the_best_is_not_lost(course, plan):

@@ -1,0 +1,83 @@
+"""A job of a sweep: its trial is measured, reported, and ended when the pruner says so."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import lightning
+import optuna
+import pytest
+from lightning.pytorch.loggers import Logger
+from optuna.trial import TrialState
+
+from dreaming.models.fit import Workbench
+from dreaming.sweep.job import train_trial
+from dreaming.sweep.trial import PRUNED, REACHED
+
+
+class Kept(Logger):
+    """Keeps what is logged."""
+
+    name = version = None
+
+    def __init__(self, rows, **_):
+        super().__init__()
+        self.rows = rows
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, metrics))
+
+    def log_hyperparams(self, *_):
+        pass
+
+
+class Fits:
+    """A recipe of several fits with one validation each, whose values are given."""
+
+    monitor, sign = "val/jaccard", 1
+
+    def __init__(self, values):
+        self.values = values
+
+    def measure(self, clip, name, workbench, folder):
+        (watch,) = workbench.callbacks
+        for turn, value in enumerate(self.values):
+            trainer = SimpleNamespace(
+                callbacks=[], callback_metrics={self.monitor: value}, is_global_zero=True,
+                strategy=SimpleNamespace(broadcast=lambda said: said),
+                fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=3)),
+            )  # fmt: skip
+            watch(turn, len(self.values), 4).on_validation_end(trainer, None)
+        return sum(self.values) / len(self.values)
+
+
+@pytest.fixture
+def job(disc_clip, plan, study):
+    """Run the job of a trial with these values; return the trial's result, the trial, and what W&B was told."""
+
+    def run(values, pruner):
+        drawing, sweep, rows = disc_clip(masks=(1,)), study(pruner=pruner), []
+        sweep.ask()
+        workbench = Workbench(lightning.Trainer, {"wandb": partial(Kept, rows)})
+        result = train_trial(
+            plan(pruner=pruner), Fits(values), drawing.clip, ["subject"], workbench, drawing.path / "runs" / "0", []
+        )
+        return result, sweep.trials[0], rows
+
+    return run
+
+
+def test_a_pruned_trial_is_recorded_with_the_best_that_it_had(job):
+    result, trial, rows = job((0.9, 0.1, 0.1), optuna.pruners.ThresholdPruner(lower=0.6))
+    assert trial.intermediate_values == {33: 0.9, 66: 0.5}
+    assert trial.user_attrs[PRUNED]
+    assert trial.user_attrs[REACHED] == 0.9
+    assert result == (0.9,)
+    assert rows[-1] == (100, {"score": 0.9})
+
+
+def test_a_trial_that_comes_to_its_end_is_recorded_with_its_score(job):
+    result, trial, rows = job((0.9, 0.1), optuna.pruners.NopPruner())
+    assert trial.state is TrialState.RUNNING, "the sweep tells its end"
+    assert not {PRUNED, REACHED} & set(trial.user_attrs)
+    assert result == (0.5,)
+    assert rows[-1] == (100, {"score": 0.5})
