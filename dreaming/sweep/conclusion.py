@@ -1,4 +1,4 @@
-"""After a sweep: the best trial is written down and fitted on all references, and the search is drawn."""
+"""After a sweep: the best trial is written down and fitted on all references, if there is one; the search is drawn."""
 
 import logging
 import re
@@ -60,7 +60,14 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
     trial = best_of(sweep.study)
     if trial is None:
         log.warning("sweep %s: no trial came to its end", sweep.plan.name)
-        return
+    best = None if trial is None else _use(sweep, trial, launch)
+    pictures = draw(sweep.study, sweep.plan.folder)
+    log_pictures(sweep.config, sweep.plan, best, pictures)
+    say_sync(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
+
+
+def _use(sweep: Sweep, trial: FrozenTrial, launch: Callable[[list[list[str]]], list[JobReturn]]) -> BestTrial:
+    """Write the best trial down, fit it on all references, and say how to do so again."""
     program = str(sweep.config.hydra.job.name)
     best = as_best(sweep, trial, program)
     best.write(sweep.plan.folder)
@@ -69,9 +76,7 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
         (job,) = launch([[*_overrides(sweep, trial), *sweep.others, f"sweep.refit={_quoted(_folder(sweep, trial))}"]])
         _ = job.return_value  # raises what the job raised
     log.info("the same again: %s", best.command)
-    pictures = draw(sweep.study, sweep.plan.folder)
-    log_pictures(sweep.config, sweep.plan, best, pictures)
-    say_sync(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
+    return best
 
 
 def best_of(study: Study) -> FrozenTrial | None:

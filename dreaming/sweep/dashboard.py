@@ -42,18 +42,19 @@ def trial_run(
         finish(logger)
 
 
-def log_pictures(config: DictConfig, plan: Plan, best: BestTrial, pictures: Sequence[Path]) -> None:
-    """A run of the sweep as a whole, with what was found and the pictures."""
+def log_pictures(config: DictConfig, plan: Plan, best: BestTrial | None, pictures: Sequence[Path]) -> None:
+    """A run of the sweep as a whole, with what was found, if anything, and the pictures."""
     node = config.logger.get(WANDB)
-    if node is None:
+    if node is None or not (best or pictures):
         return
     build: Callable[..., WandbLogger] = instantiate(
         node, _convert_="all", _execution_whitelist_=("dreaming.models.loggers.*",)
     )
     logger = build(save_dir=str(plan.folder), group=plan.name, name=plan.name, job_type="sweep")
-    logger.log_hyperparams({"sweep": plan.name, "of": plan.of, "best": list(best.overrides), "trial": best.trial})
+    found = {} if best is None else {"best": list(best.overrides), "trial": best.trial}
+    logger.log_hyperparams({"sweep": plan.name, "of": plan.of, **found})
     shown: dict[str, Any] = {f"sweep/{path.stem}": wandb.Image(str(path)) for path in pictures}
-    logger.experiment.log({"score": best.value, **shown})
+    logger.experiment.log({**({} if best is None else {"score": best.value}), **shown})
     finish(logger)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
+from optuna.trial import TrialState
 
 from dreaming.sweep.overview import draw_overview
 from dreaming.sweep.study import FINISHED
@@ -55,7 +56,10 @@ def _short(name: str, names: list[str]) -> str:
 
 
 def _draw(study: Study, folder: Path) -> list[Path]:
-    names = ONE if len(study.directions) == 1 else SEVERAL
+    alone = len(study.directions) == 1
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    # Of pruned trials alone Optuna draws nothing.
+    names = (ONE if alone else SEVERAL) if complete else ()
     html = optuna.visualization.is_available()
     made = []
     for name in names:
@@ -71,7 +75,7 @@ def _draw(study: Study, folder: Path) -> list[Path]:
                 figure.write_html(folder / f"{name}.html", include_plotlyjs="directory")
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             log.info("%s cannot be drawn of so few trials: %s", name, str(error).rstrip("."))
-    if names is ONE:
+    if alone and study.trials:
         made.append(draw_overview(study, {path.stem: path for path in made}, folder / "dashboard.png"))
     return made
 

@@ -236,12 +236,13 @@ def test_a_sampler_whose_package_is_absent_is_refused_at_once(disc_clip, refused
 
 
 @pytest.mark.slow
-def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep):
+def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_clip, sweep, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
     clip = disc_clip(masks=(1, 4, 8)).path
     # Three folds of two validations: the fourth is the first after which a trial may end.
     hopeless = ("sweep/pruner=threshold", "sweep.pruner.lower=1.1", "sweep.pruner.n_warmup_steps=60")
     joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *hopeless)
-    ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *joblib, trials=4)
+    ran = sweep(clip, "cnn", *TINY_SPACES["cnn"], *joblib, "logger=wandb", trials=4)
     assert ran.code == 0, ran.err
     study = study_of(clip, "cnn")
     assert [trial.state for trial in study.trials] == [TrialState.PRUNED] * 4
@@ -250,7 +251,12 @@ def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_
         assert list(trial.intermediate_values) == [16, 33, 50, 66]
         assert trial.user_attrs["best"] == max(trial.intermediate_values.values())
         assert (clip / trial.user_attrs["folder"] / "trial.json").exists()
-    assert not (clip / "sweeps" / "cnn" / "best.yaml").exists(), "a pruned trial is nobody's best"
+    folder = clip / "sweeps" / "cnn"
+    assert not (folder / "best.yaml").exists(), "a pruned trial is nobody's best"
+    assert (folder / "dashboard.png").exists()
+    (line,) = [line for line in (ran.out + ran.err).splitlines() if "wandb sync" in line]
+    run = clip / study.trials[0].user_attrs["folder"]
+    assert f"{run.parent}/*/wandb/offline-run-* {folder}/wandb/offline-run-*" in line
 
 
 @pytest.mark.slow

@@ -41,6 +41,18 @@ def test_the_overview_tells_pruned_trials_from_complete_ones(study, tmp_path):
     assert (pruned.max() > 100, pruned.min() < -150) == (False, True), "orange lines"
 
 
+def test_of_pruned_trials_only_their_courses_are_drawn(study, tmp_path, capsys):
+    sweep = study()
+    assert draw(sweep, tmp_path) == []
+    for number in range(2):
+        trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0)})
+        trial.report(number / 10, 10)
+        sweep.tell(trial, state=TrialState.PRUNED)
+    assert [path.stem for path in draw(sweep, tmp_path)] == ["dashboard"]
+    assert {path.stem for path in tmp_path.glob("*.png")} == {"dashboard"}
+    assert capsys.readouterr().err == ""
+
+
 def test_of_two_objectives_the_front_is_drawn(study, tmp_path):
     sweep = study(objectives=["score", "seconds"])
     (made,) = draw(searched(sweep, 4, lambda number: (number / 10, number)), tmp_path)
