@@ -19,6 +19,14 @@ TINY_SPACES = {
     # With crops of 32 pixels deep networks without padding have nothing left.
     "unet": ["+hydra.sweeper.params={model.unet.module.network.padding:'choice(zero,reflection)'}"],
     "cnn": ["+hydra.sweeper.params={model.cnn.module.network.kernel_size:'choice(3,5)'}"],
+    "ensemble": [
+        "recipes.unet.budget.max_steps=2",
+        "recipes.unet.validate_every=1",
+        "model.ensemble.source.maskers.pixels.boosting.trees=2",
+        "model.ensemble.source.maskers.pixels.samples=200",
+        *(f"model.ensemble.forms.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
+        "+hydra.sweeper.params={model.ensemble.form:'choice(gated,unet)'}",
+    ],
 }
 
 
@@ -186,7 +194,7 @@ def test_a_misspelt_sweep_is_named_and_nothing_is_made(disc_clip, refused_untouc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet", "cnn", "style"])
+@pytest.mark.parametrize("name", ["unet", "cnn", "ensemble", "style"])
 def test_every_sweep_of_a_model_runs_two_trials(disc_clip, sweep, name):
     clip = disc_clip(masks=(1, 8)).path
     ran = sweep(clip, name, *TINY_SPACES.get(name, []), "sweep/pruner=median")
