@@ -10,7 +10,10 @@ from pathlib import Path
 
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from optuna.trial import TrialState
+
+from dreaming.cli.config import config_root, register_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = ("threads=1", "logger=csv", "trainer=cpu")
@@ -19,12 +22,22 @@ JOBS = {
     "submitit_local": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"),
     "ray": ("hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"),
 }
-PACKAGES = {"joblib": "hydra_joblib_launcher", "submitit_local": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
+PACKAGES = {
+    "joblib": "hydra_joblib_launcher",
+    "submitit_local": "hydra_submitit_launcher",
+    "submitit_slurm": "hydra_submitit_launcher",
+    "ray": "hydra_ray_launcher",
+}
+
+
+def need(name):
+    """Skip the test if the launcher is not installed."""
+    if importlib.util.find_spec(f"hydra_plugins.{PACKAGES[name]}") is None:
+        pytest.skip(f"{PACKAGES[name]} is not installed (pip install 'dreaming[cluster]')")
 
 
 def launcher(name):
-    if importlib.util.find_spec(f"hydra_plugins.{PACKAGES[name]}") is None:
-        pytest.skip(f"{PACKAGES[name]} is not installed (pip install 'dreaming[cluster]')")
+    need(name)
     return JOBS[name]
 
 
@@ -42,6 +55,29 @@ def mask(clip, *more, **options):
     return program("-m", "dreaming", f"clip={clip}", "stages=[mask]", "masker=background", *COMMON, *more, **options)
 
 
+@pytest.mark.parametrize(
+    ("name", "texts", "jobs"),
+    [
+        ("basic", (), 1),
+        ("joblib", ("hydra.launcher.n_jobs=3",), 3),
+        ("joblib", (), -1),
+        ("submitit_slurm", ("hydra.launcher.array_parallelism=3",), 3),
+        ("submitit_local", (), 1),
+        ("ray", ("+hydra.launcher.ray.init.num_cpus=3",), 3),
+        ("ray", ("hydra.launcher.ray.init.address=auto",), 1),
+        ("joblib", ("hydra.launcher.n_jobs=3", "hydra.sweeper.n_jobs=2"), 2),
+    ],
+)
+def test_a_sweep_begins_as_many_trials_at_once_as_its_launcher_runs(name, texts, jobs):
+    if name != "basic":
+        need(name)
+    register_resolvers()
+    overrides = ["clip=x", "sweep=cnn", "hydra.mode=MULTIRUN", f"hydra/launcher={name}", *texts]
+    with initialize_config_dir(str(config_root() / "conf")):
+        config = compose("train", overrides=overrides, return_hydra_config=True)
+    assert config.hydra.sweeper.n_jobs == jobs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["joblib", "submitit_local", "ray"])
 def test_a_sweep_runs_under_every_launcher(disc_clip, name):
@@ -51,9 +87,10 @@ def test_a_sweep_runs_under_every_launcher(disc_clip, name):
         "data.segmentation.crop=32", "model.cnn.budget.max_steps=2", "model.cnn.validate_every=1",
         "model.cnn.module.network.num_layers=2", "model.cnn.module.network.intermediate_channels=2",
     )  # fmt: skip
+    parallel = ("hydra.sweeper.n_jobs=2",) if name == "submitit_local" else ()
     begun = program(
-        "train.py", "-m", "sweep=cnn", f"clip={clip}", *COMMON, *small, *options,
-        "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=2", "sweep/pruner=none",
+        "train.py", "-m", "sweep=cnn", f"clip={clip}", *COMMON, *small, *options, *parallel,
+        "hydra.sweeper.n_trials=2", "sweep/pruner=none",
     )  # fmt: skip
     assert begun.wait(400) == 0
     study = optuna.load_study(study_name="cnn", storage=f"sqlite:///{clip}/sweeps/cnn/study.db")
