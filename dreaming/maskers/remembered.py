@@ -50,7 +50,8 @@ class Remembered:
         """See to it that these frames are there; the folder that holds them, and perhaps others."""
         stems = list(dict.fromkeys(stems))
         title = self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
-        lock = f"predictions-{self.references.part}-{self.name}"
+        # What the masker has learnt is no part of it: two that begin before and after that are for one folder.
+        lock = f"predictions-{self.references.part}-{self.name}-{self._manifest().identity[:16]}"
         with self.clip.lock(lock, f"{title}: waiting for another process that makes its masks"):
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
@@ -80,17 +81,20 @@ class Remembered:
         made = Manifest.read(self._place()[1].path / MANIFEST)
         return {} if made is None else made.found
 
-    def _place(self) -> tuple[Manifest, FrameFolder]:
+    def _manifest(self, **learnt: str) -> Manifest:
         learnt_from = self.learnt_from
         inputs = {
             "frames": self.clip.frames_identity,
             "references": fingerprint(learnt_from.stems, learnt_from.images, learnt_from.masks),
-            "learnt": self.masker.learnt(self.clip, self.references),
+            **learnt,
         }
         if self.left_out is not None:
             # What is left out may be a mask that only the maskers' ensemble learns from.
             inputs["left out"] = fingerprint(self.left_out.stems)
-        manifest = Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
+        return Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
+
+    def _place(self) -> tuple[Manifest, FrameFolder]:
+        manifest = self._manifest(learnt=self.masker.learnt(self.clip, self.references))
         return manifest, FrameFolder(predictions(self.clip, self.references.part, self.name) / manifest.identity[:16])
 
 
