@@ -21,7 +21,7 @@ from dreaming.cli.config import (
     with_clip_settings,
 )
 from dreaming.cli.explain import known_keys, unknown_key
-from dreaming.cli.search import check_search, searched_values
+from dreaming.cli.search import check_devices, check_search, searched_values
 from dreaming.cli.tuned import with_best_trials
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
@@ -64,6 +64,8 @@ def check(program: str, arguments: Sequence[str]) -> None:
         others = [str(override.input_line) for override in parsed if override not in overrides]
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=[*singles, *others], return_hydra_config=True)
+        if program == "train":
+            check_devices(config)
         check_search(config)
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from hydra.core.override_parser.types import IntervalSweep, Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dreaming.cli.config import is_trusted, parse
 from dreaming.cli.explain import known_keys, unknown_key
 from dreaming.cli.values import check_values
+from dreaming.errors import ConfigError
 
 
 def searched_values(override: Override) -> Iterator[str]:
@@ -19,6 +20,23 @@ def searched_values(override: Override) -> Iterator[str]:
         yield from (str(value.start), str(value.end))
     else:
         yield from override.sweep_string_iterator()
+
+
+def check_devices(config: DictConfig) -> None:
+    """Refuse trials on several devices: a trial's course would stay in the processes that fit on them.
+
+    Raises:
+        ConfigError: If the trainer asks for several.
+    """
+    devices = config.trainer.get("devices", 1)
+    alone = devices in (1, "1") or (isinstance(devices, ListConfig) and len(devices) == 1)
+    if not alone:
+        raise ConfigError(
+            "trainer.devices",
+            found=f"{devices} in a sweep",
+            expected="1, for a trial reports to the study from the process that trains it",
+            mend="say trainer=gpu, and hydra/launcher=joblib for several trials at once",
+        )
 
 
 def check_search(config: DictConfig) -> None:

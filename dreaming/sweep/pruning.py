@@ -73,7 +73,7 @@ class Course:
 
 
 class Pruning(Callback):
-    """Report each validation of one fit, and end the trial when the pruner says so.
+    """Report each validation of one fit on one device, and end the trial when the pruner says so.
 
     Args:
         course: The trial's course, shared by its fits.
@@ -92,14 +92,10 @@ class Pruning(Callback):
             TrialPruned: If the trial should end; Lightning passes it on to whoever fits.
         """
         share = max(steps_done(trainer) / self.max_steps, _share_of_time(trainer))
-        hopeless = False
-        if trainer.is_global_zero:
-            value = float(trainer.callback_metrics[self.course.monitor])
-            hopeless = self.course.report(self.index, self.count, share, value)
-            if hopeless:
-                self.course.trial.set_user_attr(REACHED, self.course.best)
-                self.course.trial.set_user_attr(PRUNED, value=True)
-        if trainer.strategy.broadcast(hopeless):
+        value = float(trainer.callback_metrics[self.course.monitor])
+        if self.course.report(self.index, self.count, share, value):
+            self.course.trial.set_user_attr(REACHED, self.course.best)
+            self.course.trial.set_user_attr(PRUNED, value=True)
             raise optuna.TrialPruned
 
 

@@ -187,10 +187,21 @@ def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
         (["-m", "sweep=unet", "+hydra.sweeper.params={model.unet.module.network.norm:'choice(bach)'}"], "'bach'"),
         (["-m", "model=cnn", "sweep=unet"], "model.unet"),
         (["-m", "sweep=unet", "sweep.objectives=[score,seconds]"], "sweep/pruner=none"),
+        (["-m", "sweep=unet", "trainer=ddp"], ("trainer.devices", "-1", "trainer=gpu")),
+        (["-m", "sweep=unet", "trainer=gpu", "trainer.devices=[0,1]"], "trainer.devices"),
     ],
 )
 def test_a_misspelt_sweep_is_named_and_nothing_is_made(disc_clip, refused_untouched, texts, words):
     refused_untouched("train.py", f"clip={disc_clip(count=2, masks=(1, 2)).path}", *texts, words=words)
+
+
+@pytest.mark.parametrize("devices", ["1", "[0]"])
+def test_trials_on_one_device_are_taken_whatever_the_strategy(disc_clip, refused_untouched, devices):
+    refused_untouched(
+        "train.py", "-m", f"clip={disc_clip(count=2, masks=(1, 2)).path}", "sweep=unet", "trainer=ddp",
+        f"trainer.devices={devices}", "+hydra.sweeper.params={model.unet.module.network.norm:'choice(bach)'}",
+        words="'bach'",
+    )  # fmt: skip
 
 
 @pytest.mark.slow

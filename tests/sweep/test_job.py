@@ -42,8 +42,7 @@ class Fits:
         (watch,) = workbench.callbacks
         for turn, value in enumerate(self.values):
             trainer = SimpleNamespace(
-                callbacks=[], callback_metrics={self.monitor: value}, is_global_zero=True,
-                strategy=SimpleNamespace(broadcast=lambda said: said),
+                callbacks=[], callback_metrics={self.monitor: value},
                 fit_loop=SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=3)),
             )  # fmt: skip
             watch(turn, len(self.values), 4).on_validation_end(trainer, None)
