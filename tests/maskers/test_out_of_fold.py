@@ -2,49 +2,95 @@
 
 import shutil
 from functools import partial
+from pathlib import Path
 
 import cv2
 import lightning
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from dreaming.data.evidence import Evidence
+from dreaming.data.evidence_input import EvidenceInput
+from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.morphology import Cleaning
+from dreaming.maskers.auto_context import Boosting
+from dreaming.maskers.background import BackgroundMasker
+from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.maskers.gmm import GmmMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.network import NetworkMasker
 from dreaming.maskers.out_of_fold import lesson, stacks
+from dreaming.maskers.pixels import PixelsMasker
 from dreaming.maskers.remembered import Remembered, gap
+from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.models.base import SegmentationModule
+from dreaming.models.ensemble import EnsembleModule
+from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 from dreaming.networks.cnn import CNN
+from dreaming.networks.mask_mixer import Convolution, Mean
 
+CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "masker"
+EVIDENCE = Evidence(DisFlow(scale=1.0), drift=None, short_side=None, there_and_back=1, reach=8.0)
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
 
 
-def network(patience=None, given=None):
+def network(given=None, channels=()):
     net = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
     loss = {"bce": 1.0, "dice": 1.0}
     module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
-    return NetworkMasker(
-        SegmentationRecipe("cnn", module, data, "val/jaccard", "max", 4, Budget(8), patience=patience, given=given),
-        WORKBENCH,
+    evidence = EvidenceInput(EVIDENCE, channels, prior=channels[0]) if channels else None
+    inputs = ("rgb", "position", "evidence") if channels else ("rgb", "position")
+    budget = Budget(8)
+    recipe = SegmentationRecipe(
+        "cnn", module, data, "val/jaccard", "max", 4, budget, given=given, evidence=evidence, inputs=inputs
     )
+    return NetworkMasker(recipe, WORKBENCH)
 
 
+def ensemble(maskers, **config):
+    module = partial(EnsembleModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    forms = {"logistic": Form(Convolution, 0.1, 10), "mean": Form(Mean)}
+    data = partial(MaskStackDataModule, crop=24, batch_size=2)
+    source = MaskerStacks(maskers)
+    recipe = EnsembleRecipe(
+        "ensemble", module, data, "val/jaccard", "max", 10, Budget(10), source=source, forms=forms, **config
+    )
+    return EnsembleMasker(recipe, WORKBENCH)
+
+
+def red(low, high):
+    """A masker that learns from no mask."""
+    bounds = {"hue": (240, 20), "saturation": (0, 255), "value": (low, high)}
+    return ThresholdMasker(bounds=bounds, cleaning=Cleaning(None, None, None, None))
+
+
+SMALL = {"blur": 0.0, "erosion": 0, "stabilise": "none", "cleaning": Cleaning(None, None, None, None)}
 MAKERS = {
+    "background": lambda: BackgroundMasker(**SMALL),
     "flow": lambda: FlowMasker(DisFlow()),
     "gmm": lambda: GmmMasker(components=2, samples=500, fits=1),
     "grabcut": lambda: GrabCutMasker(FlowMasker(DisFlow())),
+    "pixels": lambda: PixelsMasker(EVIDENCE, Boosting(trees=5, leaf_samples=20), samples=300, edge_radius=0),
+    "threshold": lambda: ThresholdMasker(cleaning=Cleaning(None, None, None, None)),
     "network": network,
+    "network with evidence": lambda: network(channels=("blend", "distance", "palette_ratio")),
     "network given flow": lambda: network(given=MaskerMaps({"flow": FlowMasker(DisFlow())})),
+    "ensemble": lambda: ensemble(
+        {"flow": FlowMasker(DisFlow()), "gmm": GmmMasker(components=2, samples=500, fits=1)}, form="mean"
+    ),
+    "ensemble that learns": lambda: ensemble({"dark": red(0, 200), "light": red(190, 255)}, form="logistic"),
 }
+SLOW = ("network given flow",)
 
 
 def references(clip, part="subject"):
@@ -55,7 +101,13 @@ def found(clip, masker):
     return stacks(clip, {"it": masker}, references(clip), lesson(clip, references(clip)))
 
 
-@pytest.mark.parametrize("name", MAKERS)
+def test_every_masker_there_is_is_tried():
+    targets = {OmegaConf.load(path)._target_.split(".")[-1] for path in CONFIGS.glob("*.yaml")}
+    assert {type(make()).__name__ for make in MAKERS.values()} >= targets
+    assert len(targets) > 5
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MAKERS])
 def test_a_poisoned_mask_changes_nothing_where_it_is_left_out(disc_clip, tmp_path, name):
     drawing = disc_clip(count=9, masks=(1, 3, 5, 7, 9))
     honest = found(drawing.clip, MAKERS[name]())
