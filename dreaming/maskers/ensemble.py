@@ -1,7 +1,7 @@
 """One mask out of those of several maskers, trusted as far as they proved right at masks they had not seen."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder, ahead
-from dreaming.frames.manifest import fingerprint
+from dreaming.frames.manifest import NO_EFFECT, fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.shard import Work
 from dreaming.frames.split import Split
@@ -79,7 +79,7 @@ class EnsembleMasker(Masker):
 
     recipe: EnsembleRecipe
     workbench: Workbench
-    workers: int = 2
+    workers: int = field(default=2, metadata=NO_EFFECT)
 
     @property
     def built_on(self) -> Mapping[str, Masker]:

@@ -14,6 +14,7 @@ from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
+from dreaming.frames.manifest import describe
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
@@ -176,6 +177,12 @@ def test_it_is_trained_once_and_loaded_after(drawing):
     assert again._weights.stat().st_mtime_ns == stamp
     assert np.array_equal(dict(again.predict(drawing.clip, ["0002"]))["0002"], masks["0002"])
     assert again.learnt(drawing.clip, refs) == first.learnt(drawing.clip, refs) != "untrained"
+
+
+def test_frames_read_ahead_make_no_mask_again():
+    maskers = {"left": Half("truth")}
+    few, many = (EnsembleMasker(recipe(maskers), WORKBENCH, workers=workers) for workers in (1, 8))
+    assert describe(few) == describe(many)
 
 
 def test_a_form_that_is_none_is_refused():
