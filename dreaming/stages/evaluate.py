@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from rich import get_console
 from rich.table import Table
 
 from dreaming.errors import ClipError
+from dreaming.frames.arrays import Mask
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder, ahead, encode_png, write_atomically
@@ -27,7 +29,7 @@ from dreaming.models.loggers import finish, log_table
 from dreaming.models.pictures import send
 from dreaming.stages.base import Stage
 from dreaming.stages.stability import mask_stability, styled_flicker
-from dreaming.stages.unseen import rows_of, scores, unseen, with_built_on, worst_frames
+from dreaming.stages.unseen import Look, rows_of, scores, unseen, with_built_on, worst_frames
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class EvaluateStage(Stage):
 
     Against a folder of truth they lie in the clip; frames that have a hand mask (but for the test ones), or are a
     keyframe, are left out, for their truth was given away. Without one every masker is scored at hand masks that it
-    has not learnt from, in the run's folder, with nothing written to ``masks/``.
+    has not learnt from, in the run's folder, with nothing written to ``masks/``. Pictures lie in the run's folder.
 
     Attributes:
         maskers: The selected maskers by name.
@@ -70,8 +72,9 @@ class EvaluateStage(Stage):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Without truth it looks at no frame but hand-masked ones, which it makes by itself."""
-        return self.reads if self._has_truth else ("extract",)
+        """What it compares with a truth; without one it looks at hand-masked frames only, which it masks by itself."""
+        truths = {"mask": self.truth, "stylise": self.styled_truth}
+        return tuple(name for name in self.reads if truths[name]) or ("extract",)
 
     @property
     def _has_truth(self) -> bool:
@@ -85,12 +88,13 @@ class EvaluateStage(Stage):
 
     def run(self, clip: Clip) -> float | None:
         """Score, show a table, write the files; the mean Jaccard index of the chosen masker over all parts."""
-        folder = clip.path if self._has_truth else self.run_folder or runs.new_folder(clip.runs("evaluate"))
+        records = self.run_folder or runs.new_folder(clip.runs("evaluate"))
+        folder = clip.path if self._has_truth else records
         pictures: list[Path] = []
         rows = (
-            [*self._mask_rows(clip), *self._styled_rows(clip)]
+            [*self._mask_rows(clip, records, pictures), *self._styled_rows(clip)]
             if self._has_truth
-            else self._unseen(clip, folder, pictures)
+            else self._unseen(clip, records, pictures)
         )
         what = sorted({(row["kind"], row["of"]) for row in rows})
         summary = [_mean([row for row in rows if (row["kind"], row["of"]) == key]) for key in what]
@@ -99,7 +103,7 @@ class EvaluateStage(Stage):
         write_atomically(folder / "evaluation.json", data.encode())
         write_atomically(folder / "evaluation.csv", _as_csv(rows).encode())
         get_console().print(_as_table(summary, "against the truth" if self._has_truth else "at masks not learnt from"))
-        self._log(folder, summary, pictures)
+        self._log(records, summary, pictures)
         chosen = [row["J"] for row in summary if "J" in row and row["of"].split("/")[-1] == self.chosen]
         return fmean(chosen) if chosen else None
 
@@ -117,17 +121,22 @@ class EvaluateStage(Stage):
             prefix = "" if len(clip.parts) == 1 else f"{part}/"
             found = list(rows_of(evidence, prefix))
             log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)
-            for name in self.maskers if len(evidence.truth) and self.worst else ():
+            for name in self.maskers:
                 own = [row for row in found if row["of"] == prefix + name]
-                path = folder / f"worst-{part}-{name}.png"
-                write_atomically(path, encode_png(worst_frames(evidence, name, own, self.worst)))
-                pictures.append(path)
+                pictures += self._show(folder / f"worst-{part}-{name}.png", own, partial(evidence.look, name))
             rows += found
         return rows
 
+    def _show(self, path: Path, rows: Sequence[Row], look: Callable[[str], Look]) -> list[Path]:
+        """Draw the frames where one masker does worst; where they are drawn, if any are."""
+        if not rows or not self.worst:
+            return []
+        write_atomically(path, encode_png(worst_frames(rows, self.worst, look)))
+        return [path]
+
     # -- against the truth
 
-    def _mask_rows(self, clip: Clip) -> Iterator[Row]:
+    def _mask_rows(self, clip: Clip, folder: Path, pictures: list[Path]) -> Iterator[Row]:
         for part in clip.parts if self.truth else []:
             truth = _folder(Path(str(self.truth)), part, clip.parts, "stage.evaluate.truth")
             seen = clip.split(part).seen
@@ -138,13 +147,19 @@ class EvaluateStage(Stage):
                     continue
                 stems = _not_given_away(truth, masks, seen)
 
-                def score(stem: str, masks: FrameFolder = masks, truth: FrameFolder = truth) -> Row:
-                    found, true = masks.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)
-                    return {"frame": stem, **scores(found, true)}
+                def both(stem: str, masks: FrameFolder = masks, truth: FrameFolder = truth) -> tuple[Mask, Mask]:
+                    return masks.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)
+
+                def score(stem: str, both: Callable[[str], tuple[Mask, Mask]] = both) -> Row:
+                    return {"frame": stem, **scores(*both(stem))}
+
+                def look(stem: str, both: Callable[[str], tuple[Mask, Mask]] = both) -> Look:
+                    return clip.frames.read(stem), *both(stem)
 
                 name = masker if len(clip.parts) == 1 else f"{part}/{masker}"
-                for row in ahead(score, stems, 2):
-                    yield {"kind": "masks", "of": name, **row}
+                rows = [{"kind": "masks", "of": name, **row} for row in ahead(score, stems, 2)]
+                pictures += self._show(folder / f"worst-{part}-{masker}.png", rows, look)
+                yield from rows
 
     def _styled_rows(self, clip: Clip) -> Iterator[Row]:
         layers = clip.layers if self.styled_truth else []

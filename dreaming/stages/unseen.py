@@ -1,9 +1,9 @@
 """How good maskers are at hand masks that they have not learnt from, of which ``evaluate`` makes its table."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -23,6 +23,9 @@ from dreaming.metrics.boundary import boundary_f
 
 log = logging.getLogger(__name__)
 
+Look: TypeAlias = tuple[Image, Mask, Mask]
+"""A frame, the mask that was found, and the true one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -31,12 +34,17 @@ class Evidence:
     Attributes:
         how: ``test`` (test folders), ``held out`` (explicit, split) or ``out of fold``.
         truth: The frames and their hand masks.
-        found: For each masker, the folder that holds its probability at each frame.
+        found: For each masker, its mask (H, W) of each frame.
     """
 
     how: str
     truth: References
-    found: Mapping[str, Mapping[str, FrameFolder]]
+    found: Mapping[str, Mapping[str, Mask]]
+
+    def look(self, name: str, stem: str) -> Look:
+        """The picture of a frame, the mask that a masker found, and the hand mask."""
+        place = self.truth.stems.index(stem)
+        return self.truth.images[place], self.found[name][stem], self.truth.masks[place]
 
 
 def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5) -> Evidence:
@@ -61,10 +69,19 @@ def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5)
             name: dict.fromkeys(shown.stems, Remembered(clip, name, masker, references).complete(shown.stems))
             for name, masker in maskers.items()
         }
-        return Evidence("test", shown, folders)
+        return Evidence("test", shown, _masks(clip, folders))
     given = lesson(clip, references, folds)
-    found = {name: out_of_fold(clip, name, masker, references, given) for name, masker in maskers.items()}
-    return Evidence("out of fold" if given.protocol == "folds" else "held out", given.references, found)
+    folders = {name: out_of_fold(clip, name, masker, references, given) for name, masker in maskers.items()}
+    how = "out of fold" if given.protocol == "folds" else "held out"
+    return Evidence(how, given.references, _masks(clip, folders))
+
+
+def _masks(clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]]) -> dict[str, dict[str, Mask]]:
+    """Each masker's mask of each frame, from where its probability lies."""
+    return {
+        name: {stem: folder.read_mask(stem, clip.size) for stem, folder in places.items()}
+        for name, places in folders.items()
+    }
 
 
 def with_built_on(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
@@ -75,11 +92,9 @@ def with_built_on(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
 
 def rows_of(evidence: Evidence, prefix: str = "") -> Iterator[dict[str, Any]]:
     """One row of scores for each masker and frame."""
-    size = evidence.truth.size
-    for name, folders in evidence.found.items():
+    for name, found in evidence.found.items():
         for stem, true in zip(evidence.truth.stems, evidence.truth.masks, strict=True):
-            found = folders[stem].read_mask(stem, size)
-            yield {"kind": f"masks, {evidence.how}", "of": prefix + name, "frame": stem, **scores(found, true)}
+            yield {"kind": f"masks, {evidence.how}", "of": prefix + name, "frame": stem, **scores(found[stem], true)}
 
 
 def scores(found: Mask, true: Mask) -> dict[str, float]:
@@ -88,14 +103,18 @@ def scores(found: Mask, true: Mask) -> dict[str, float]:
     return {"J": float(jaccard), "F": boundary_f(found, true), "accuracy": float((found == true).mean())}
 
 
-def worst_frames(evidence: Evidence, name: str, rows: Sequence[Mapping[str, Any]], count: int) -> Image:
-    """The frames where a masker scores worst, one below the other, with what is wrong in red."""
+def worst_frames(rows: Sequence[Mapping[str, Any]], count: int, look: Callable[[str], Look]) -> Image:
+    """The frames where a masker scores worst, one below the other, with what is wrong in red.
+
+    Args:
+        rows: Its scores.
+        count: How many frames are shown.
+        look: Gives the picture (H, W, 3) of a named frame, the mask (H, W) that was found, and the true one.
+    """
     ranked = sorted(rows, key=lambda row: row["J"])[:count]
     drawn: list[NDArray[np.uint8]] = []
     for row in ranked:
-        place = evidence.truth.stems.index(row["frame"])
-        found = evidence.found[name][row["frame"]].read_mask(row["frame"], evidence.truth.size)
-        picture = overlay(evidence.truth.images[place], found, evidence.truth.masks[place])
+        picture = overlay(*look(row["frame"]))
         label = f"{row['frame']}  J {row['J']:.3f}  F {row['F']:.3f}"
         cv2.putText(picture, label, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2, cv2.LINE_AA)
         drawn.append(picture)

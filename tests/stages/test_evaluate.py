@@ -9,6 +9,7 @@ import torch
 
 from dreaming.errors import ClipError
 from dreaming.frames.flow import DisFlow
+from dreaming.frames.folder import FrameFolder
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.likeness import psnr, ssim
@@ -105,6 +106,7 @@ def test_flicker_is_told_of_masks_that_are_as_set(disc_clip, tmp_path):
 def test_masks_are_scored_by_area_and_outline(drawing):
     summary, frames = evaluate(drawing, truth=drawing.true / "masks")
     unseen = ["0002", "0003", "0005", "0006", "0007"]  # the others have a hand mask
+    assert summary["left"]["accuracy"] < summary["exact"]["accuracy"] == 1
     assert (summary["exact"]["frames"], summary["exact"]["J"], summary["exact"]["F"]) == (5, 1, 1)
     left = {row["frame"]: row for row in frames if row["of"] == "left"}
     assert list(left) == unseen
@@ -112,8 +114,34 @@ def test_masks_are_scored_by_area_and_outline(drawing):
         truth, found = drawing.truth[stem], drawing.truth[stem] & (np.arange(48) < 24)
         assert row["J"] == pytest.approx(found.sum() / truth.sum())
         assert row["F"] == pytest.approx(boundary_f(found, truth))
+        assert row["accuracy"] == pytest.approx((found == truth).mean())
     assert summary["left"]["J"] == pytest.approx(np.mean([row["J"] for row in left.values()]))
     assert "SSIM" not in summary["left"]
+
+
+def test_only_what_has_a_truth_is_made_first(tmp_path):
+    """The style takes minutes to train, and masks do not show it."""
+    masks, styled = {"truth": tmp_path}, {"styled_truth": tmp_path}
+    assert [EvaluateStage({}, **truth).inputs for truth in (masks, styled, masks | styled, {})] == [
+        ("mask",),
+        ("stylise",),
+        ("mask", "stylise"),
+        ("extract",),
+    ]
+
+
+def test_the_worst_frames_are_shown_beside_the_run(drawing, tmp_path):
+    before = sorted(drawing.path.rglob("*"))
+    evaluate(drawing, truth=drawing.true / "masks", run_folder=tmp_path / "run", worst=2)
+    made = [path for path in sorted(drawing.path.rglob("*")) if path not in before]
+    assert [path.name for path in made if path.name != "split.json"] == ["evaluation.csv", "evaluation.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "worst-subject-exact.png",
+        "worst-subject-left.png",
+    ]
+    assert FrameFolder(tmp_path / "run").read("worst-subject-left").shape == (2 * 32, 48, 3)
+    evaluate(drawing, truth=drawing.true / "masks", run_folder=tmp_path / "none", worst=0)
+    assert not (tmp_path / "none").exists()
 
 
 def test_frames_are_scored_by_likeness(drawing):
