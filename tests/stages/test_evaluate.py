@@ -2,10 +2,12 @@ import csv
 import json
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.loggers import WandbLogger
 
 from dreaming.errors import ClipError
 from dreaming.frames.flow import DisFlow
@@ -79,6 +81,45 @@ def test_without_truth_each_mask_is_scored_by_a_masker_that_had_not_seen_it(disc
     assert (tmp_path / "run" / "worst-subject-flat.png").exists()
     assert not (drawing.path / "masks").exists()
     assert not (drawing.path / "evaluation.json").exists()
+
+
+class Recorder(WandbLogger):
+    """Notes what it is sent."""
+
+    def __init__(self, notes, save_dir):
+        self.notes = notes
+        notes["save_dir"] = save_dir
+
+    @property
+    def experiment(self):
+        return self
+
+    def log_table(self, key, columns, data):
+        self.notes[key] = [dict(zip(columns, row, strict=True)) for row in data]
+
+    def log_image(self, key, images):
+        self.notes[key] = images
+
+    def finalize(self, status):
+        self.notes["status"] = status
+
+    def finish(self):
+        self.notes["finished"] = True
+
+
+def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
+    drawing, notes, folder = disc_clip(masks=(3, 4, 5)), {}, tmp_path / "run"
+    loggers = {"csv": None, "wandb": partial(Recorder, notes)}
+    EvaluateStage(maskers={"flat": Flat()}, run_folder=folder, loggers=loggers).run(drawing.clip)
+    (told,) = json.loads((folder / "evaluation.json").read_text())["summary"]
+    assert told["frames"] == 3
+    assert notes == {
+        "save_dir": str(folder),
+        "evaluation": [told | {key: None for key in ("SSIM", "PSNR", "flicker", "source flicker")}],
+        "worst frames": [str(folder / "worst-subject-flat.png")],
+        "status": "success",
+        "finished": True,
+    }
 
 
 def test_test_masks_come_first_and_nothing_is_left_out_for_them(disc_clip, tmp_path):
