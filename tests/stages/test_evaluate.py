@@ -115,7 +115,7 @@ def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
     assert told["frames"] == 3
     assert notes == {
         "save_dir": str(folder),
-        "evaluation": [told | {key: None for key in ("SSIM", "PSNR", "flicker", "source flicker")}],
+        "evaluation": [told | dict.fromkeys(("SSIM", "PSNR", "flicker", "source flicker"))],
         "worst frames": [str(folder / "worst-subject-flat.png")],
         "status": "success",
         "finished": True,
