@@ -56,6 +56,11 @@ class Split:
         return tuple(stem for stem in self.backsub if stem not in others)
 
     @property
+    def tests(self) -> tuple[str, ...]:
+        """Names whose masks only judge what was made."""
+        return self.nn_test + self.ensemble_test
+
+    @property
     def seen(self) -> frozenset[str]:
         """Names whose masks anything may learn from or be chosen by; the test masks are not among them."""
         return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -61,8 +61,9 @@ class SuggestStage(Stage):
         looks = self._looks(clip)
         for part in clip.parts:
             doubts = self._doubts(clip, part)
-            marked = [stem for stem in clip.split(part).seen if stem in clip.frames]
-            ranked = rank(clip.stems, marked, doubts, self._distances(looks), self.count)
+            split = clip.split(part)
+            marked = [stem for stem in split.seen if stem in clip.frames]
+            ranked = rank(clip.stems, marked, doubts, self._distances(looks), self.count, split.tests)
             found[part] = [{"frame": stem, "gain": gain, "doubt": doubts[stem]} for stem, gain in ranked]
             log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", part)
             sheets += [self._drawn(clip, part, place, row) for place, row in enumerate(found[part], start=1)]
@@ -113,6 +114,7 @@ def rank(
     doubts: Mapping[str, float],
     distances: NDArray[np.float64],
     count: int,
+    passed_over: Collection[str] = (),
 ) -> list[tuple[str, float]]:
     """The frames to mark next, each with the doubt that it takes away beyond those before it.
 
@@ -122,11 +124,12 @@ def rank(
         doubts: Of each frame.
         distances: Between any two, (frames, frames).
         count: How many at most.
+        passed_over: Those not to mark for another reason, such as test masks, which mend nothing around them.
     """
     places = {stem: place for place, stem in enumerate(stems)}
     doubt = np.array([doubts[stem] for stem in stems])
     nearest = distances[:, [places[stem] for stem in marked]].min(axis=1, initial=float(distances.max()))
-    left = [place for stem, place in places.items() if stem not in set(marked)]
+    left = [place for stem, place in places.items() if stem not in {*marked, *passed_over}]
     chosen: list[tuple[str, float]] = []
     while left and len(chosen) < count:
         # A mask at distance d takes away the share 1 - d / (distance of the nearest so far).

@@ -60,7 +60,7 @@ def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5)
     """
     split = clip.split(part)
     references = clip.references(part, split.nn)
-    tests = clip.references(part, split.nn_test + split.ensemble_test)
+    tests = clip.references(part, split.tests)
     if len(tests):
         shown = tests.select(clip.stems)
         if len(shown) < len(tests):

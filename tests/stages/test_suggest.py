@@ -34,6 +34,15 @@ def test_marked_frames_are_never_suggested():
     assert rank(STEMS, STEMS, dict.fromkeys(STEMS, 1.0), TIME, 5) == []
 
 
+def test_frames_passed_over_are_not_suggested_and_mend_nothing_around_them():
+    doubts = dict.fromkeys(STEMS, 1.0)
+    ((first, best),) = rank(STEMS, ["01", "11"], doubts, TIME, 1)
+    assert first == "06"
+    ((second, gain),) = rank(STEMS, ["01", "11"], doubts, TIME, 1, passed_over=["06"])
+    assert second != "06"
+    assert rank(STEMS, ["01", "06", "11"], doubts, TIME, 1)[0][1] < 0.7 * gain < gain < best
+
+
 def test_doubt_is_none_where_all_agree_and_counts_disagreement_by_area():
     sure, other = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)
     sure[0], other[0, :2] = 1, 1
@@ -67,6 +76,31 @@ def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
     assert [row["frame"] in drawing.stems[1:-1] for row in found] == [True, True]
     assert f"paint {found[0]['frame']}, {found[1]['frame']} next" in caplog.text
     assert (drawing.path / "suggestions.png").exists()
+
+
+def suggested(drawing, **config):
+    maskers = {"lost": Sides("0000")}
+    MaskStage(maskers).run(drawing.clip)
+    SuggestStage(maskers, **config).run(drawing.clip)
+    return [row["frame"] for row in json.loads((drawing.path / "suggestions.json").read_text())["subject"]]
+
+
+def test_a_frame_with_a_test_mask_is_not_painted_again(disc_clip):
+    drawing = disc_clip(masks=())
+    for place, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004", "ensemble/test": "0005"}.items():
+        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    assert sorted(suggested(drawing, count=8)) == ["0002", "0003", "0006", "0007"]
+
+
+def test_what_looks_like_no_hand_mask_comes_first_as_far_as_appearance_counts(disc_clip):
+    """Frames near a hand mask look like nothing else: by time alone they can wait."""
+    drawing = disc_clip(count=11, masks=(1, 11))
+    others = ("0002", "0003", "0004", "0005")
+    for stem in drawing.stems:
+        drawing.save(f"frames/{stem}.png", np.full((32, 48, 3), 250 if stem in others else 5, np.uint8))
+    assert suggested(drawing, count=1, appearance=0.0) == ["0006"]
+    assert suggested(drawing, count=1, appearance=30.0)[0] in others
 
 
 def test_without_masks_there_is_nothing_to_suggest(disc_clip):
