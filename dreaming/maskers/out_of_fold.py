@@ -121,7 +121,7 @@ def out_of_fold(
 
 
 def stacks(
-    clip: Clip, maskers: Mapping[str, Masker], references: References, given: Lesson, flow: DisFlow | None
+    clip: Clip, maskers: Mapping[str, Masker], references: References, given: Lesson, flow: DisFlow | None = None
 ) -> MaskStacks:
     """What every masker found at every frame of a lesson; by the flow, if any, also how it agrees with itself there."""
     size = clip.size
