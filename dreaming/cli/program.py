@@ -19,6 +19,7 @@ from dreaming.cli.check import check
 from dreaming.cli.explain import explain
 from dreaming.errors import DreamingError, SpaceError
 from dreaming.frames.folder import FULL
+from dreaming.models.loggers import told_once
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def _run(program: str, job: Callable[[DictConfig], Any]) -> int:
         if not configuration.informs_only(arguments):
             check(program, arguments)
         conf = str(configuration.config_root() / "conf")
-        hydra.main(config_path=conf, config_name=program, execution_whitelist=configuration.TRUSTED)(task)()
+        with told_once():
+            hydra.main(config_path=conf, config_name=program, execution_whitelist=configuration.TRUSTED)(task)()
         if refused:
             raise refused[0]
     except KeyboardInterrupt:

@@ -2,10 +2,13 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -13,8 +16,23 @@ from lightning.pytorch.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
+GIVEN_UP = "DREAMING_WANDB_GIVEN_UP"
+"""Variable that names a file, made by the first of several processes that finds W&B unreachable."""
+
 _unreachable: list[str] = []
 """Why W&B could not be reached; this process does not try again."""
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Let this process and those that it starts in a block know from one another that W&B is unreachable."""
+    path = Path(gettempdir()) / f"dreaming-{uuid4().hex}"
+    os.environ[GIVEN_UP] = str(path)
+    try:
+        yield
+    finally:
+        del os.environ[GIVEN_UP]
+        path.unlink(missing_ok=True)
 
 
 def csv_logger(*, save_dir: str) -> CSVLogger:
@@ -31,6 +49,7 @@ def wandb_logger(
     entity: str | None,
     tags: list[str],
     timeout: float = 15.0,
+    finish_timeout: float = 120.0,
     group: str | None = None,
     name: str | None = None,
     job_type: str | None = None,
@@ -45,35 +64,53 @@ def wandb_logger(
         entity: W&B team; None for the user's own.
         tags: Of the run; a sweep's name is added.
         timeout: Seconds to wait for the server.
+        finish_timeout: Seconds to wait at the end until all is uploaded.
         group: Name of the sweep that the run belongs to.
         name: Of the run; None for one of W&B's.
         job_type: What it is in its group.
     """
     tags = [*tags, *([group] if group else [])]
+    settings = {"init_timeout": timeout, "finish_timeout": finish_timeout}
     run = _begin(
-        timeout, project=project, entity=entity, tags=tags, group=group, name=name, job_type=job_type, dir=save_dir
+        settings, project=project, entity=entity, tags=tags, group=group, name=name, job_type=job_type, dir=save_dir
     )
     return WandbLogger(project=project, save_dir=save_dir, experiment=run)
 
 
 @rank_zero_only
-def _begin(timeout: float, **about: Any) -> wandb.Run:
+def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
     wanted = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
-    if wanted == "online" and _unreachable:
+    if wanted == "online" and _is_given_up():
         wanted = "offline"
     try:
-        return _init(wanted, timeout, about)
+        return _init(wanted, settings, about)
     except (wandb.errors.CommError, wandb.errors.UsageError, TimeoutError) as error:
         if wanted != "online":
             raise
-        _unreachable.append(str(error))
-        log.warning("W&B does not answer (%s); runs are kept offline", " ".join(str(error).split())[:120].rstrip("."))
-        return _init("offline", timeout, about)
+        if _give_up(str(error)):
+            reason = " ".join(str(error).split())[:120].rstrip(".")
+            log.warning("W&B does not answer (%s); runs are kept offline", reason)
+        return _init("offline", settings, about)
 
 
-def _init(mode: str, timeout: float, about: Mapping[str, Any]) -> wandb.Run:
-    settings = wandb.Settings(silent=True, console="off", init_timeout=timeout)
+def _init(mode: str, given: Mapping[str, float], about: Mapping[str, Any]) -> wandb.Run:
+    settings = wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **given)  # type: ignore[arg-type]
     return wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
+
+
+def _is_given_up() -> bool:
+    return bool(_unreachable) or (GIVEN_UP in os.environ and Path(os.environ[GIVEN_UP]).exists())
+
+
+def _give_up(reason: str) -> bool:
+    """Try no more, here and in related processes; return whether this is the first of them to find out."""
+    _unreachable.append(reason)
+    try:
+        if GIVEN_UP in os.environ:
+            Path(os.environ[GIVEN_UP]).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def log_table(logger: Logger, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -92,4 +129,9 @@ def finish(logger: Logger, *, written_here: bool = True) -> None:
     if written_here:
         logger.finalize("success")
     if isinstance(logger, WandbLogger):  # its experiment does nothing on other ranks
-        logger.experiment.finish()
+        run = logger.experiment
+        try:
+            run.finish()
+        except TimeoutError as error:
+            _give_up(str(error))
+            log.warning("W&B did not take all of a run; to upload the rest: wandb sync %s", run.sync_dir)

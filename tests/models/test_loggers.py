@@ -1,14 +1,19 @@
 """Loggers: metrics of a continued run beside the first ones, W&B offline with config, metrics and pictures."""
 
+import os
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import lightning
 import numpy as np
 import pytest
 import torch
+import wandb
 
 from dreaming.frames.folder import encode_png
-from dreaming.models.loggers import csv_logger, finish, wandb_logger
+from dreaming.models import loggers
+from dreaming.models.loggers import GIVEN_UP, csv_logger, finish, told_once, wandb_logger
 from dreaming.models.pictures import send
 
 
@@ -32,6 +37,78 @@ def test_wandb_writes_an_offline_run_with_config_metrics_and_pictures(tmp_path, 
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     assert list(run.glob("*.wandb"))
     assert list(run.glob("files/media/images/*.png"))
+
+
+@pytest.fixture
+def modes(monkeypatch):
+    """In which modes runs are begun, of a server that is not there; and as in a process that has not yet tried."""
+    begun = []
+
+    def init(mode, **about):
+        begun.append(mode)
+        if mode == "online":
+            raise wandb.errors.CommError("no server")
+        return SimpleNamespace(settings=about["settings"])
+
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setattr(loggers, "_unreachable", [])
+    return begun
+
+
+def begin():
+    return loggers._begin({"init_timeout": 1.0, "finish_timeout": 2.0})
+
+
+def test_of_several_processes_one_says_that_wandb_does_not_answer(modes, monkeypatch, caplog):
+    with told_once():
+        begin()
+        begin()
+        assert modes == ["online", "offline", "offline"]
+        monkeypatch.setattr(loggers, "_unreachable", [])
+        begin()
+        assert modes[3:] == ["offline"], "another process knows"
+        # Of two that try at the same time the second one to find out keeps quiet.
+        with monkeypatch.context() as late:
+            late.setattr(loggers, "_is_given_up", lambda: False)
+            begin()
+        assert modes[4:] == ["online", "offline"]
+        path = Path(os.environ[GIVEN_UP])
+    assert len([record for record in caplog.records if "W&B" in record.message]) == 1
+    assert not path.exists()
+    assert GIVEN_UP not in os.environ
+
+
+def test_what_was_found_out_in_one_run_of_the_program_does_not_bind_the_next(modes, monkeypatch):
+    for _ in range(2):
+        monkeypatch.setattr(loggers, "_unreachable", [])
+        with told_once():
+            begin()
+    assert modes == ["online", "offline"] * 2
+
+
+def test_the_end_of_a_run_waits_for_its_upload_only_so_long(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(loggers, "_unreachable", [])
+    logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=[], finish_timeout=7.0)
+    run = logger.experiment
+    assert (run.settings.finish_timeout, run.settings.finish_timeout_raises) == (7.0, True)
+    end = run.finish
+
+    def finish_late():
+        end()
+        raise TimeoutError("Timed out finishing run.")
+
+    monkeypatch.setattr(run, "finish", finish_late)
+    finish(logger)
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert f"wandb sync {folder}" in caplog.text
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with monkeypatch.context() as watched:
+        begun = []
+        watched.setattr(wandb, "init", lambda mode, **_: begun.append(mode))
+        begin()
+    assert begun == ["offline"], "the next run does not wait again"
 
 
 def test_wandb_can_be_switched_off_by_its_own_variable(tmp_path, monkeypatch):

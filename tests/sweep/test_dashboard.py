@@ -67,10 +67,10 @@ def test_without_a_network_one_line_says_so_and_runs_are_kept(tmp_path, monkeypa
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(loggers, "_unreachable", [])
     begun = time.monotonic()
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), loggers.told_once():
         for name in ("a", "b"):
+            monkeypatch.setattr(loggers, "_unreachable", [])  # as in another job's process
             logger = BUILD(save_dir=str(tmp_path / name))
             logger.log_metrics({"x": 1.0}, step=1)
             loggers.finish(logger)
