@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import logging
 
 import optuna
 import pytest
@@ -70,7 +69,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     pointer = read_best(clip / "runs" / "cnn" / "best.json")
     assert pointer.score == study.best_value
     assert pointer.identity["recipe"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
-    assert best["command"] in ran.out + ran.err or "the same again" in ran.out
+    assert f"the same again: {best['command']}\n" in ran.out
     assert sweep(clip, "cnn", *small, "model.cnn.validate_every=2", trials=3).code == 0
     assert len(study_of(clip, "cnn").trials) == 3
     other = sweep(clip, "cnn", *small, "model.cnn.module.lr=interval(1e-4,1e-2)", trials=4)
@@ -78,7 +77,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     assert "sweep.name=ANOTHER" in other.err
 
 
-def test_the_best_trial_is_used_from_then_on(disc_clip, run, tiny, caplog):
+def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "grey"
     folder.mkdir(parents=True)
@@ -87,16 +86,21 @@ def test_the_best_trial_is_used_from_then_on(disc_clip, run, tiny, caplog):
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
 
     def made(*overrides):
-        assert (
-            run("dreaming", f"clip={drawing.path}", "stages=[mask]", *tiny(), "masker=threshold", *overrides).code == 0
-        )
+        ran = run("dreaming", f"clip={drawing.path}", "stages=[mask]", *tiny(), "masker=threshold", *overrides)
+        assert ran.code == 0, ran.err
         config = json.loads((drawing.path / "masks" / "threshold" / "manifest.json").read_text())["config"]["masker"]
-        return config["space"], config["cleaning"]["closing"]
+        said = " ".join((ran.out + ran.err).split())  # on lines as wide as the screen
+        assert said.count("as sweep grey found best") == ("tuned=false" not in overrides)
+        return (config["space"], config["cleaning"]["closing"]), said
 
-    with caplog.at_level(logging.INFO):
-        assert made() == ("lab", 3)
-    assert made("masker.threshold.space=hsv") == ("hsv", 3)
-    assert made("tuned=false") == ("hsv", None)
+    found = "threshold: as sweep grey found best (trial 1, 0.9000):"
+    values, said = made()
+    assert values == ("lab", 3)
+    assert f"{found} {' '.join(tuned)}; tuned=false leaves" in said
+    values, said = made("masker.threshold.space=hsv")
+    assert values == ("hsv", 3)
+    assert f"{found} {tuned[1]}; tuned=false leaves" in said
+    assert made("tuned=false")[0] == ("hsv", None)
 
 
 def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, run, tiny):
