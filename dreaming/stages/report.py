@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,29 @@ from dreaming.models.runs import Best, read_best
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
+
+
+TRUTH = "Against the truth", "Frames with a hand mask, but for the test masks, and keyframes are left out."
+HAND_MASKS = {
+    "masks, test": (
+        "At the test masks",
+        "Only frames that have a test mask are scored, from which nothing learnt.",
+    ),
+    "masks, held out": (
+        "At held-out hand masks",
+        "Only frames whose hand masks were held back from the maskers are scored.",
+    ),
+    "masks, out of fold": (
+        "At left-out hand masks",
+        "Only hand-masked frames are scored, each by maskers that were fitted without its mask.",
+    ),
+}
+"""Heading and explanation of the scores, by the kind that ``evaluate`` names; of every other kind: ``TRUTH``."""
+
+
+def judged(scores: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Heading and explanation of each way in which something was scored; one, but for parts that differ."""
+    return list(dict.fromkeys(HAND_MASKS.get(score["kind"], TRUTH) for score in scores))
 
 
 @dataclass
@@ -62,6 +85,7 @@ class ReportStage(Stage):
             stages=list(self._times(clip)),
             trained=list(self._trained(clip)),
             scores=scores,
+            judged=judged(scores),
             score_names=[
                 n for n in ("J", "F", "accuracy", "flicker", "SSIM", "PSNR") if any(n in score for score in scores)
             ],

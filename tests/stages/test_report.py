@@ -1,5 +1,6 @@
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -92,6 +93,29 @@ def test_scores_are_shown(drawing):
     text, _ = report(drawing)
     assert "<th>J</th><th>F</th><th>SSIM</th><th>PSNR</th>" in text
     assert "<td>masks unet</td><td>5</td><td>0.9123</td><td>0.8000</td><td></td><td></td>" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "said"),
+    [
+        ("masks", "Against the truth", "Frames with a hand mask, but for the test masks, and keyframes are left out."),
+        ("styled", "Against the truth", "keyframes are left out."),
+        ("masks, test", "At the test masks", "Only frames that have a test mask are scored"),
+        ("masks, held out", "At held-out hand masks", "held back from the maskers"),
+        ("masks, out of fold", "At left-out hand masks", "each by maskers that were fitted without its mask"),
+    ],
+)
+def test_it_is_said_what_the_scores_are_of(drawing, kind, heading, said):
+    scores = {"kind": kind, "of": "it", "frames": 5, "J": 0.5}
+    folder = drawing.path / "runs" / "dream" / "now" if "," in kind else drawing.path
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "evaluation.json").write_text(json.dumps({"summary": [scores, scores], "frames": []}))
+    text = unescape(report(drawing)[0])
+    assert f"<h2>{heading}</h2>" in text
+    assert said in text
+    if kind.startswith("masks,"):
+        assert "left out.</p>" not in text
+        assert "Against the truth" not in text
 
 
 def test_a_picture_that_is_missing_leaves_its_place_empty(drawing, caplog):
