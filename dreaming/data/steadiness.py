@@ -13,21 +13,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow, consistent, resize_image, warp
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.folder import FrameFolder
-
-
-def neighbours(clip: Clip, stem: str) -> list[str]:
-    """The frames before and after a frame; none of a picture that is no frame of the clip."""
-    stems = clip.stems
-    if stem not in clip.frames:
-        return []
-    place = stems.index(stem)
-    return [stems[near] for near in (place - 1, place + 1) if 0 <= near < len(stems)]
-
-
-def with_neighbours(clip: Clip, stems: Sequence[str]) -> list[str]:
-    """These frames and those before and after each, in order."""
-    wanted = {near for stem in stems for near in (stem, *neighbours(clip, stem))}
-    return [*(stem for stem in clip.stems if stem in wanted), *(stem for stem in stems if stem not in clip.frames)]
+from dreaming.frames.window import within
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +51,9 @@ class Steadiness:
         differences = np.zeros((len(folders), *size), np.float32)
         counts = np.full(size, 1e-6, np.float32)
         here = [folder.read_probability(stem, size) for folder in folders]
-        for near in neighbours(self.clip, stem):
+        for near in within(self.clip.stems, [stem], 1):
+            if near == stem:
+                continue
             there, back = self.flows.both_ways(stem, near)
             seen = resize_image(consistent(there, back).astype(np.float32), size)
             flow = self.flows.between(stem, near)

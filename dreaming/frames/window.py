@@ -79,6 +79,20 @@ def sliding(
         yield Surroundings(names[centre], held[centre], (before, behind))
 
 
+def within(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
+    """All frames of a clip at most ``radius`` places from a wanted one, in order.
+
+    Args:
+        names: All frames, in order.
+        wanted: Those around which.
+        radius: How far, in frames.
+    """
+    chosen = set(wanted)
+    places = [place for place, name in enumerate(names) if name in chosen]
+    near = set[int]().union(*(range(place - radius, place + radius + 1) for place in places))
+    return [name for place, name in enumerate(names) if place in near]
+
+
 def followed(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
     """Where the pixels of a frame lie in one frame after another on one side of it, (H, W, 2) in pixels of ``size``.
 

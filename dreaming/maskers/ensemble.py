@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.data.mask_stack import MaskStacks, layers
-from dreaming.data.steadiness import Steadiness, with_neighbours
+from dreaming.data.steadiness import Steadiness
 from dreaming.frames.arrays import Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
@@ -17,6 +17,7 @@ from dreaming.frames.manifest import NO_EFFECT, fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.shard import Work
 from dreaming.frames.split import Split
+from dreaming.frames.window import within
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import lesson, stacks
 from dreaming.maskers.remembered import Remembered, gap
@@ -152,7 +153,9 @@ class EnsembleMasker(Masker):
         return source.flow if isinstance(source, MaskerStacks) else None
 
     def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
-        asked = stems if self._alone or self._flow is None else with_neighbours(clip, stems)
+        asked = list(stems)
+        if not self._alone and self._flow is not None:  # the frames before and after are looked at, too
+            asked = [*within(clip.stems, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
         return [
             Remembered(clip, name, masker, self._references, self._left_out).complete(asked)
             for name, masker in self.built_on.items()

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreaming.data.mask_stack import MaskStacks
-from dreaming.data.steadiness import Steadiness, with_neighbours
+from dreaming.data.steadiness import Steadiness
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.references import References
+from dreaming.frames.window import within
 from dreaming.maskers.base import Masker
 from dreaming.maskers.remembered import Remembered, gap
 
@@ -92,7 +93,7 @@ def _enclosed(clip: Clip, left_out: References, learnt: References) -> list[str]
 
 
 def out_of_fold(
-    clip: Clip, name: str, masker: Masker, references: References, given: Lesson, *, around: bool = False
+    clip: Clip, name: str, masker: Masker, references: References, given: Lesson, radius: int = 0
 ) -> dict[str, FrameFolder]:
     """Where a masker's probability at each frame of a lesson lies on disk, made without that frame's mask.
 
@@ -100,22 +101,18 @@ def out_of_fold(
         clip: The clip.
         name: The masker's name.
         masker: The masker.
-        references: What it is fitted on.
+        references: What it learns from.
         given: The lesson.
-        around: Whether the frames before and after are there, too.
+        radius: Frames before and behind that lie there, too.
     """
-
-    def asked(stems: Sequence[str]) -> Sequence[str]:
-        return with_neighbours(clip, stems) if around else stems
-
     if not masker.learns_from(clip.split(references.part)) & set(given.references.stems):
-        return dict.fromkeys(
-            given.references.stems, Remembered(clip, name, masker, references).complete(asked(given.references.stems))
-        )
+        around = within(clip.stems, given.references.stems, radius)
+        return dict.fromkeys(given.references.stems, Remembered(clip, name, masker, references).complete(around))
     return {
         stem: folder
         for part in given.parts
-        for folder in [Remembered(clip, name, masker, references, part.left_out).complete(asked(part.stems))]
+        for around in [within(clip.stems, part.stems, radius)]
+        for folder in [Remembered(clip, name, masker, references, part.left_out).complete(around)]
         for stem in part.stems
     }
 
@@ -127,8 +124,8 @@ def stacks(
     size = clip.size
     found = np.empty((len(given.references), len(maskers), *size), np.uint8)
     stems = given.references.stems
-    around = flow is not None
-    folders = [out_of_fold(clip, name, each, references, given, around=around) for name, each in maskers.items()]
+    radius = 0 if flow is None else 1
+    folders = [out_of_fold(clip, name, each, references, given, radius) for name, each in maskers.items()]
     for column, of_stem in enumerate(folders):
         for row, stem in enumerate(stems):
             found[row, column] = levels(of_stem[stem], stem, size)

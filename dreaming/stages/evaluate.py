@@ -22,6 +22,7 @@ from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder, ahead, encode_png, write_atomically
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker
 from dreaming.metrics.likeness import psnr, ssim
 from dreaming.models import runs
@@ -53,6 +54,7 @@ class EvaluateStage(Stage):
         truth: Folder of true masks, named like the frames; with parts, a folder of each part's name in it.
         styled_truth: Folder of truly stylised frames; with several layers, a folder of each layer's name in it.
         folds: In which masks are left out where none is held back; as the ensemble's own, to use what it has fitted.
+        smooth: How masks are averaged over time, as ``mask`` does it; None: not.
         flow: How the flow is computed along which flicker is told; None: flicker is not told.
         worst: Frames shown of those where a masker does worst.
         loggers: Build the loggers by name.
@@ -66,9 +68,14 @@ class EvaluateStage(Stage):
     truth: Path | None = None
     styled_truth: Path | None = None
     folds: int = 5
+    smooth: Smoothing | None = None
     flow: DisFlow | None = None
     worst: int = 3
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        if self.smooth is not None and self.smooth.sigma is None:
+            self.smooth = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -117,7 +124,7 @@ class EvaluateStage(Stage):
     def _unseen(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
         rows: list[Row] = []
         for part in clip.parts:
-            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds)
+            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds, self.smooth)
             prefix = "" if len(clip.parts) == 1 else f"{part}/"
             found = list(rows_of(evidence, prefix))
             log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import binary_jaccard_index
 
-from dreaming.frames.arrays import Image, Mask
+from dreaming.frames.arrays import Image, Mask, Probability
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.overlay import overlay
 from dreaming.frames.references import References
+from dreaming.frames.temporal import Smoothing
+from dreaming.frames.window import within
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
 from dreaming.maskers.remembered import Remembered
@@ -47,7 +49,9 @@ class Evidence:
         return self.truth.images[place], self.found[name][stem], self.truth.masks[place]
 
 
-def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5) -> Evidence:
+def unseen(
+    clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5, smooth: Smoothing | None = None
+) -> Evidence:
     """Have each masker predict at hand-masked frames of a part that it does not learn from.
 
     The masks in test folders, if there are any; else those held back from the maskers; else each is left out in turn.
@@ -57,31 +61,47 @@ def unseen(clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5)
         part: Its part.
         maskers: The maskers by name.
         folds: In which masks are left out.
+        smooth: How masks are averaged over time before they are compared; None: not.
     """
-    split = clip.split(part)
+    split, radius = clip.split(part), 0 if smooth is None else smooth.radius
     references = clip.references(part, split.nn)
     tests = clip.references(part, split.tests)
     if len(tests):
         shown = tests.select(clip.stems)
         if len(shown) < len(tests):
             log.warning("%d test masks belong to no frame of the clip and are left out", len(tests) - len(shown))
+        around = within(clip.stems, shown.stems, radius)
         folders = {
-            name: dict.fromkeys(shown.stems, Remembered(clip, name, masker, references).complete(shown.stems))
+            name: dict.fromkeys(shown.stems, Remembered(clip, name, masker, references).complete(around))
             for name, masker in maskers.items()
         }
-        return Evidence("test", shown, _masks(clip, folders))
+        return Evidence("test", shown, _masks(clip, folders, smooth))
     given = lesson(clip, references, folds)
-    folders = {name: out_of_fold(clip, name, masker, references, given) for name, masker in maskers.items()}
+    folders = {name: out_of_fold(clip, name, masker, references, given, radius) for name, masker in maskers.items()}
     how = "out of fold" if given.protocol == "folds" else "held out"
-    return Evidence(how, given.references, _masks(clip, folders))
+    return Evidence(how, given.references, _masks(clip, folders, smooth))
 
 
-def _masks(clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]]) -> dict[str, dict[str, Mask]]:
-    """Each masker's mask of each frame, from where its probability lies."""
+def _masks(
+    clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]], smooth: Smoothing | None
+) -> dict[str, dict[str, Mask]]:
+    """Each masker's mask of each frame, from where its probability lies, as ``mask`` would write it."""
     return {
-        name: {stem: folder.read_mask(stem, clip.size) for stem, folder in places.items()}
+        name: {
+            stem: folder.read_mask(stem, clip.size) if smooth is None else _smoothed(clip, folder, smooth, stem)
+            for stem, folder in places.items()
+        }
         for name, places in folders.items()
     }
+
+
+def _smoothed(clip: Clip, folder: FrameFolder, smooth: Smoothing, stem: str) -> Mask:
+    def read(stems: list[str]) -> Iterator[tuple[str, Probability]]:
+        yield from ((name, folder.read_probability(name, clip.size)) for name in stems)
+
+    ((_, probability),) = smooth.smooth(clip, read, [stem])
+    # Masks are kept in levels of 8 bits, and compared as such.
+    return np.rint(probability * 255) > 255 / 2
 
 
 def with_built_on(maskers: Mapping[str, Masker]) -> dict[str, Masker]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError
-from dreaming.frames.window import Neighbour, check_window, followed, sliding
+from dreaming.frames.window import Neighbour, check_window, followed, sliding, within
 
 NAMES = [f"{number}" for number in range(1, 9)]
 
@@ -89,3 +89,10 @@ def test_a_window_of_nothing_is_refused():
         check_window("stage.x", 0, sigma=1.0)
     with pytest.raises(ConfigError, match=r"stage\.x\.time_sigma"):
         check_window("stage.x", 3, sigma=1.0, time_sigma=0.0)
+
+
+def test_what_lies_within_a_radius_ends_with_the_clip():
+    assert within(NAMES, ["5"], 0) == ["5"]
+    assert within(NAMES, ["4", "1"], 1) == ["1", "2", "3", "4", "5"]
+    assert within(NAMES, ["7"], 2) == ["5", "6", "7", "8"]
+    assert within(NAMES, [], 3) == []

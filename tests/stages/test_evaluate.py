@@ -12,6 +12,8 @@ from lightning.pytorch.loggers import WandbLogger
 from dreaming.errors import ClipError
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
+from dreaming.frames.manifest import NO_EFFECT
+from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.likeness import psnr, ssim
@@ -81,6 +83,50 @@ def test_without_truth_each_mask_is_scored_by_a_masker_that_had_not_seen_it(disc
     assert (tmp_path / "run" / "worst-subject-flat.png").exists()
     assert not (drawing.path / "masks").exists()
     assert not (drawing.path / "evaluation.json").exists()
+
+
+@dataclass
+class Late(Masker):
+    """The truth in every other frame, and nothing in between."""
+
+    truth: dict = field(default_factory=dict, metadata=NO_EFFECT)
+    asked: list = field(default_factory=list, metadata=NO_EFFECT)
+
+    def fit(self, clip, references):
+        return self
+
+    def predict(self, clip, stems):
+        stems = list(stems)
+        self.asked.append(stems)
+        for stem in stems:
+            yield stem, self.truth[stem].astype(np.float32) * 0.8 * (int(stem) % 2 == 1)
+
+
+@pytest.mark.parametrize("place", ["hand_masks", "test"])
+def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, place):
+    """Without its frame's own mask each is the mean of those around it: as the stage that writes masks has it."""
+    drawing = disc_clip(masks=(2, 4, 6) if place == "hand_masks" else ())
+    for use, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004"}.items() if place == "test" else ():
+        drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
+    smooth, masker = Smoothing(DisFlow(), sigma=5.0, radius=1, along_flow=False), Late(drawing.truth)
+    MaskStage({"late": masker}, smooth=smooth).run(drawing.clip)
+    kept = {stem: drawing.clip.masks("subject", "late").read_mask(stem) for stem in drawing.stems}
+    masker.asked.clear()
+    EvaluateStage({"late": masker}, smooth=smooth, run_folder=tmp_path / "run").run(drawing.clip)
+    rows = json.loads((tmp_path / "run" / "evaluation.json").read_text())["frames"]
+    told = {row["frame"]: row["J"] for row in rows}
+    expected = {}
+    for stem in ("0002", "0004", "0006") if place == "hand_masks" else ("0004",):
+        true = drawing.truth[stem]
+        expected[stem] = (kept[stem] & true).sum() / (kept[stem] | true).sum()
+    assert told == pytest.approx(expected)
+    assert min(told.values()) > 0.1
+    assert ["0003", "0004", "0005"] in masker.asked, "no frame farther away"
+    off = Smoothing(DisFlow(), sigma=None)
+    EvaluateStage({"late": masker}, smooth=off, run_folder=tmp_path / "off").run(drawing.clip)
+    rows = json.loads((tmp_path / "off" / "evaluation.json").read_text())["frames"]
+    assert {row["J"] for row in rows} == {0}
 
 
 class Recorder(WandbLogger):
