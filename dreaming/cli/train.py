@@ -20,7 +20,8 @@ def train(config: DictConfig) -> float | tuple[float, ...]:
     In a sweep, the values of its objectives.
     """
     lightning.seed_everything(config.seed, verbose=False)
-    clip, folder = Clip(clip_path(config)), Path(HydraConfig.get().runtime.output_dir)
+    clip = Clip(clip_path(config), protocol=config.stage.mask.protocol)
+    folder = Path(HydraConfig.get().runtime.output_dir)
     workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
     (node,) = config.model.values()
     recipe: Recipe = build(node)

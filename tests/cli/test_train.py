@@ -36,6 +36,19 @@ def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tin
     assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
 
 
+def test_no_mask_is_held_back_where_the_protocol_says_so(disc_clip, run, refused_untouched, tiny):
+    drawing = disc_clip(count=12, masks=tuple(range(1, 13)), keyframes=())
+    arguments = ("model=cnn", f"clip={drawing.path}", *tiny("cnn"))
+    words = ("stage.mask.protocol", "'fold'", "auto or split or folds")
+    refused_untouched("train.py", *arguments, "stage.mask.protocol=fold", words=words)
+    for protocol in ("split", "folds"):
+        ran = run("train.py", *arguments, *(["stage.mask.protocol=folds"] if protocol == "folds" else []))
+        assert ran.code == 0, ran.err
+        best = json.loads((drawing.path / "runs" / "cnn" / "best.json").read_text())
+        assert best["protocol"] == protocol
+        assert len(drawing.clip.split("subject").nn) < 12, "twelve are enough to hold some back"
+
+
 def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_config(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
