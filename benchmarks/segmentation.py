@@ -6,19 +6,18 @@
 Each sequence is made into a clip with its hand masks, and `dreaming` runs on it in child processes: first the masker
 (`masker=ensemble` unless said otherwise) with its evaluation, then the truth is looked at. Further KEY=VALUE are handed
 to `dreaming`. Prints one table: J and F of each masker, of the best one alone and of the ensemble, what was chosen, its
-score out of fold, seconds, and peak memory of the largest process. What is still there in --keep is not made again.
+score out of fold, seconds, and peak memory of the larger process. What is still there in --keep is not made again.
 """
 
 import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -44,7 +43,7 @@ class Result:
         scores: Mean (J, F) by masker, against the truth.
         chosen: Form that the ensemble chose, and its score out of fold.
         seconds: Wall time by step.
-        memory: Peak resident size of the largest child process so far, in GB.
+        memory: Peak resident size of the larger of its processes, in GB.
     """
 
     name: str
@@ -54,17 +53,31 @@ class Result:
     memory: float = 0.0
 
 
-def run(arguments: Sequence[str], threads: int) -> tuple[float, str]:
-    """Run `dreaming` in a child process; its seconds and what it said."""
+def run(arguments: Sequence[str], threads: int) -> tuple[float, str, float]:
+    """Run `dreaming` in a child process; its seconds, what it said, and its peak resident size in GB."""
     start = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-m", "dreaming", *arguments, f"threads={threads}", "logger=csv"]
-    done = subprocess.run(  # noqa: S603
+    code, said, memory = finished(command, environment)
+    if code:
+        sys.exit(f"{' '.join(command)} ended with {code}:\n{said[-4000:]}")
+    return time.perf_counter() - start, said, memory
+
+
+def finished(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str, float]:
+    """Run a command to its end; its exit code, what it said, and its own peak resident size in GB.
+
+    What the system keeps of all children is the largest of any so far. No figure is below this process's own size, with
+    which a child begins.
+    """
+    with subprocess.Popen(  # noqa: S603
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
-    return time.perf_counter() - start, done.stdout
+    ) as child:
+        assert child.stdout is not None
+        said = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)  # it cannot be waited for again
+    return child.returncode, said, usage.ru_maxrss / 1e6
 
 
 def folders(clip: Clip, masker: str) -> Iterator[tuple[str, FrameFolder]]:
@@ -96,12 +109,14 @@ def measure(name: str, options: argparse.Namespace, masks: int, seed: int, place
     several = len(options.masks) > 1 or len(options.seeds) > 1
     result = Result(f"{name}, {masks} masks, seed {seed}" if several else name)
     common = [f"clip={path}", f"masker={options.masker}", f"seed={seed}", *options.overrides]
-    result.seconds["mask"], said = run([*common, "stages=[mask]"], options.threads)
-    result.seconds["evaluate"], _ = run([*common, "stages=[evaluate]", "stage.evaluate.flow=null"], options.threads)
+    result.seconds["mask"], said, masking = run([*common, "stages=[mask]"], options.threads)
+    result.seconds["evaluate"], _, evaluating = run(
+        [*common, "stages=[evaluate]", "stage.evaluate.flow=null"], options.threads
+    )
     flat = " ".join(said.split())
     choice = re.search(r"ensemble: (\S+), val/jaccard ([0-9.]+) ", flat)
     result.chosen = f"{choice[1]} {choice[2]}" if choice else ""
-    result.memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    result.memory = max(masking, evaluating)
     clip, truth = Clip(path), FrameFolder(path.with_name(path.name + "-truth") / "masks")
     result.scores = {masker: against_truth(clip, folder, truth) for masker, folder in folders(clip, options.masker)}
     return result
