@@ -54,7 +54,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
         check_clip(config)
         _check_choices(program, config)
         _check_values(config)
-        config = with_best_trials(config, arguments)
+        config = with_best_trials(config, arguments, silent=True)
         _check_buildable(config)
     if "sweep" in config:
         if not multirun:

@@ -15,8 +15,8 @@ from dreaming.sweep.best import BEST, BestTrial, best_trials
 log = logging.getLogger(__name__)
 
 
-def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config in which each selected model and masker has the values of its best trial, saying so.
+def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bool = False) -> DictConfig:
+    """The config in which each selected model and masker has the values of its best trial, saying so unless silent.
 
     A key that the command line sets is left as it is. What a sweep found for one model is set for that model only, even
     where the key is shared, as those of ``data`` are; and only in a run of the same generator, guides, seed and so on.
@@ -31,8 +31,8 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str]) -> DictConfig
     for of, best in best_trials(Clip(clip_path(config))).items():
         for group in _groups(config, best) if of != own else ():
             used = of in config.get(group, {}) and (group == "masker" or _is_used(of, config))
-            if used and _is_fitting(config, best, overrides):
-                _tune(config, group, best, said)
+            if used and _is_fitting(config, best, overrides, silent):
+                _tune(config, group, best, said, silent)
     return config
 
 
@@ -42,14 +42,15 @@ def _groups(config: DictConfig, best: BestTrial) -> list[str]:
     return named or ["model" if best.of in config.get("model", {}) else "masker"]
 
 
-def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str]) -> bool:
+def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], silent: bool) -> bool:
     """Whether this run makes the choices under which the trial's values were found; says so where it does not."""
     said = {(override.get_key_element(), str(override.value())) for override in parse(overrides)}
     chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     for choice in parse(best.choices):
         key, value = choice.get_key_element(), str(choice.value())
         if (key, value) not in said and str(chosen.get(key, config.get(key))) != value:
-            log.warning(
+            log.log(
+                logging.DEBUG if silent else logging.WARNING,
                 "%s: what sweep %s found best is not used, for it was found with %s; say that, too, or tuned=false",
                 best.of, best.sweep, choice.input_line,
             )  # fmt: skip
@@ -63,7 +64,7 @@ def _is_used(model: str, config: DictConfig) -> bool:
     return any(f"${{model.{model}}}" in OmegaConf.to_yaml(node) for node in (config.masker, *running))
 
 
-def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str]) -> None:
+def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silent: bool) -> None:
     tuned, used = copy.deepcopy(config), []
     for override in parse(best.overrides):
         key = str(override.key_or_group)
@@ -80,7 +81,8 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str]) -> No
         used.append(str(override.input_line))
     node = OmegaConf.select(tuned, f"{group}.{best.of}")
     config[group][best.of] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
-    log.info(
+    log.log(
+        logging.DEBUG if silent else logging.INFO,
         "%s: as sweep %s found best (trial %d, %.4f): %s; tuned=false leaves it as set in conf/",
         best.of, best.sweep, best.trial, best.value, " ".join(used) or "nothing that the command line does not set",
     )  # fmt: skip
