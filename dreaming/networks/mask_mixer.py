@@ -51,7 +51,8 @@ class Mixer(nn.Module):
     def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None) -> None:
         super().__init__()
         self.maskers, odd = divmod(in_channels - FRAME - GAP, 2)
-        assert self.maskers >= 1 and not odd, "a mixer needs something to mix"  # noqa: PT018
+        assert self.maskers >= 1, "a mixer needs something to mix"
+        assert not odd, "each masker has a probability and its unsteadiness"
         weights = torch.ones(self.maskers) if trust is None else torch.as_tensor(trust, dtype=torch.float32)
         assert weights.shape == (self.maskers,), "each masker has its weight"
         assert (weights > 0).all(), "a masker of no weight is better left out"
