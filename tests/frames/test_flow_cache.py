@@ -1,6 +1,11 @@
 """The kept flow: what is read is what was computed, nothing is made twice, and nothing damaged or stale is used."""
 
+import gc
 import logging
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -62,6 +67,33 @@ def test_only_what_is_missing_is_made(drawing, caplog):
     assert files(drawing) == whole
     assert not list((drawing.path / "flow").glob(".*"))
     assert (drawing.path / "flow/0002.npz").stat().st_mtime_ns == times["0002.npz"]
+
+
+class Interruption:
+    """Garbage whose end lets another thread run, wherever the collector comes upon it."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        time.sleep(0)
+
+
+def test_threads_read_flow_at_once(drawing, request):
+    # Python 3.11 and 3.12 may end in a SystemError where two threads parse the header of an array at once.
+    cache = FlowCache(drawing.clip, DisFlow())
+    cache.complete()
+    request.addfinalizer(partial(gc.set_threshold, *gc.get_threshold()))
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    gc.set_threshold(5)
+    sys.setswitchinterval(1e-6)
+
+    def read(_):
+        Interruption()
+        return cache.both_ways("0001", "0002")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(list(pool.map(read, range(3000)))) == 3000
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "empty", "foreign", "gone"])
