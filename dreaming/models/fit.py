@@ -82,6 +82,7 @@ class Recipe(ABC):
         monitor: Logged value that tells the best checkpoint.
         mode: ``max`` or ``min`` of it.
         patience: Validations without improvement before a fit stops; None for never.
+        min_delta: Least improvement that counts as one there.
         warmup: Steps over which the learning rate rises at the start.
         save_seconds: Seconds between checkpoints that are written for a kill's sake; what one loses at most.
         validate_every: Steps between validations, at most.
@@ -96,6 +97,7 @@ class Recipe(ABC):
     validate_every: int
     budget: Budget
     patience: int | None = None
+    min_delta: float = 0.0
     warmup: int = 0
     save_seconds: float = field(default=60.0, metadata=NO_EFFECT)
 
@@ -206,7 +208,13 @@ def fit(
         *recipe.callbacks(folder),
     ]
     if validate and recipe.patience is not None:
-        stop = EarlyStopping(recipe.monitor, mode=recipe.mode, patience=recipe.patience, check_on_train_epoch_end=False)
+        stop = EarlyStopping(
+            recipe.monitor,
+            min_delta=recipe.min_delta,
+            mode=recipe.mode,
+            patience=recipe.patience,
+            check_on_train_epoch_end=False,
+        )
         callbacks.append(stop)
     last = folder / "checkpoints" / "last.ckpt"
     saved = [path for path in (last, folder / "checkpoints" / f"{ROLLING}.ckpt") if path.exists()]

@@ -27,6 +27,8 @@ ELSEWHERE = (
     "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt", "tuned", "hydra", "sweep",
 )  # fmt: skip
 """First words of the overrides that say where and on what a trial runs; the others decide what it is."""
+ALL_MASKS = "stage.mask."
+"""How overrides begin that hold for the masks of every masker: part of the command, not of one masker's best values."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
     deciding = [text for text in texts if _decides(text, group)]
     settings = tuple(text for text in deciding if is_value(text))
     choices = tuple(text for text in deciding if not is_value(text))
-    selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith("clip="))]
+    selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith(("clip=", ALL_MASKS)))]
     stages = ["stages=[mask]"] if program == "dream" else []
     command = shlex.join([*COMMANDS[program].split(), *selecting, *stages, *choices, *settings])
     return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, command, choices)

@@ -156,13 +156,17 @@ def test_the_best_trial_holds_all_that_decides_what_it_is(tmp_path):
     plan = Plan(name="s", of="style", folder=tmp_path, storage="", objectives=["score"])
     fixed = {"model": "style", "clip": "a", "generator": "fspbt", "seed": 3, "model.style.filtered": True, "threads": 1}
     fixed |= {"+guide@guide.wide": "gauss", "hydra/launcher": "joblib", "trainer": "cpu", "sweep": "style"}
+    fixed |= {"stage.mask.protocol": "folds", "stage.preview.start": 4}
     best = as_best(
         Sweep(plan, study, ["generator.lr"], fixed, ["~guide.edges"], OmegaConf.create()), study.best_trial, "train"
     )
     assert best.overrides == ("model.style.filtered=True", "generator.lr=0.02")
     assert best.choices == ("generator=fspbt", "seed=3", "+guide@guide.wide=gauss", "~guide.edges")
-    assert best.command.startswith("python train.py model=style clip=a generator=fspbt seed=3 ")
+    assert best.command.startswith(
+        "python train.py model=style clip=a stage.mask.protocol=folds generator=fspbt seed=3 "
+    )
     assert best.command.endswith("generator.lr=0.02")
+    assert "preview" not in best.command
 
 
 def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
