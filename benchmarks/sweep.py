@@ -1,6 +1,6 @@
 """What pruning saves in a sweep: 20 UNet trials, two at a time, with and without it.
 
-    python benchmarks/sweep.py CLIP [CLIP ...] [--trials 20] [--keep FOLDER] [--override KEY=VALUE ...]
+    python benchmarks/sweep.py CLIP [CLIP ...] [--trials 20] [--keep FOLDER] [--logger csv] [--override KEY=VALUE ...]
 
 For each clip it prints the trial-seconds in all, the wall time, the best Jaccard index, and how many were pruned. The
 clips are left alone: each sweep works on a copy of the folder without its runs, which --keep does not throw away.
@@ -30,6 +30,7 @@ def main() -> None:
         "--pruners", nargs="+", default=PRUNERS, help="the first is what the others are compared with"
     )
     arguments.add_argument("--keep", type=Path, help="folder for the copies, with their studies and runs")
+    arguments.add_argument("--logger", default="csv", help="wandb (WANDB_MODE=offline) for dashboard.py")
     arguments.add_argument("--override", nargs="+", default=[], help="further overrides of train.py")
     given = arguments.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -40,7 +41,7 @@ def main() -> None:
             for pruner in given.pruners:
                 copy = (given.keep or Path(temporary)) / clip.name / pruner
                 shutil.copytree(clip, copy, ignore=shutil.ignore_patterns("runs", "sweeps", ".locks"))
-                wall = sweep(copy, pruner, given.trials, given.jobs, given.override)
+                wall = sweep(copy, pruner, given.trials, given.jobs, given.logger, given.override)
                 study = optuna.load_study(study_name="unet", storage=f"sqlite:///{copy}/sweeps/unet/study.db")
                 seconds = sum(trial.user_attrs.get("seconds", 0.0) for trial in study.trials)
                 whole = whole or seconds
@@ -55,13 +56,13 @@ def main() -> None:
                 )
 
 
-def sweep(clip: Path, pruner: str, trials: int, jobs: int, overrides: list[str]) -> float:
+def sweep(clip: Path, pruner: str, trials: int, jobs: int, logger: str, overrides: list[str]) -> float:
     """Sweep on a clip; return the wall time in seconds."""
     begun = time.perf_counter()
     command = [
         sys.executable, str(ROOT / "train.py"), "-m", "model=unet", "sweep=unet", f"clip={clip}",
         f"sweep/pruner={pruner}", f"hydra.sweeper.n_trials={trials}", "hydra/launcher=joblib",
-        f"hydra.launcher.n_jobs={jobs}", "threads=1", "trainer=cpu", "logger=csv", *overrides,
+        f"hydra.launcher.n_jobs={jobs}", "threads=1", "trainer=cpu", f"logger={logger}", *overrides,
     ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603, the command is ours
     return time.perf_counter() - begun
