@@ -16,7 +16,7 @@ demo: install
 	$(BIN)/dreaming clip=$(DEMO) experiments=demo
 
 test: install
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto
 
 test-all: install
 	$(BIN)/python -m pytest
