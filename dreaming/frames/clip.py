@@ -1,5 +1,6 @@
 """A clip: where everything of one video lies."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from dreaming.frames.folder import FrameFolder, natural_key
 from dreaming.frames.keyframe_folder import KeyframeFolder
 from dreaming.frames.manifest import Manifest, fingerprint, fingerprint_files
 from dreaming.frames.references import SUBJECT, Keyframes, References
+from dreaming.frames.source import left_out
 from dreaming.frames.split import MaskLayout, Protocol, Split, write_split
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,16 @@ class Clip:
         """``source.json``: what is known of the video."""
         return self.path / "source.json"
 
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Names of the video's frames that were not extracted: what is painted on them waits until they are."""
+        if not self.frames_are_made:
+            return frozenset()
+        try:
+            return left_out(json.loads(self.source.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return frozenset()
+
     @property
     def frames_identity(self) -> str:
         """Fingerprint of the frames: of their making where extracted, of their contents where given."""
@@ -96,7 +108,7 @@ class Clip:
         """
         folder = self.path / "parts"
         named = _subfolders(folder)
-        if named and MaskLayout(self.path, self.frames).exists:
+        if named and MaskLayout(self.path, self.frames, self.left_out).exists:
             raise ClipError(
                 folder,
                 found="parts/ and hand masks of a lone subject side by side",
@@ -107,7 +119,7 @@ class Clip:
 
     def _layout(self, part: str) -> MaskLayout:
         inside = self.path / "parts" / part
-        return MaskLayout(inside if inside.is_dir() else self.path, self.frames)
+        return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.left_out)
 
     def split(self, part: str) -> Split:
         """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
@@ -198,11 +210,11 @@ class Clip:
 
     def keyframe_folder(self, layer: Layer) -> FrameFolder:
         """The stylised keyframes of a layer."""
-        return FrameFolder(self.path / "keyframes" / layer.folder)
+        return FrameFolder(self.path / "keyframes" / layer.folder, but=self.left_out)
 
     def keyframe_masks(self, layer: Layer) -> FrameFolder:
         """Where the user says which part of a keyframe is painted; optional."""
-        return FrameFolder(self.path / "keyframes" / layer.folder / "masks")
+        return FrameFolder(self.path / "keyframes" / layer.folder / "masks", but=self.left_out)
 
     def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
         """A layer's keyframes in memory, with the frames they are painted on.

@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -141,10 +141,11 @@ class FrameFolder:
 
     Args:
         path: The folder; it need not exist yet.
+        but: Names that are passed over.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, *, but: Container[str] = ()) -> None:
+        self.path, self._but = Path(path), but
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
@@ -157,7 +158,7 @@ class FrameFolder:
         if not self.path.is_dir():
             return found
         for path in sorted(self.path.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._but:
                 continue
             if path.stem in found:
                 raise FrameError(

@@ -113,3 +113,21 @@ class Source:
                 mend="remove the file and run `stages=[extract]` again",
             ) from None
         return cls(data["file"], width, height, rotation, tuple(pts), time_base, rate, data["sound"])
+
+
+def left_out(record: object) -> frozenset[str]:
+    """Names that those of a video's frames would have which were not extracted, for they lie outside the range or step.
+
+    Args:
+        record: The parsed ``source.json``; nothing is known of one that is damaged.
+    """
+    match record:
+        case {"frames": int(count), "places": {"start": int(start), "end": int(end), "every": int(every)}} if every > 0:
+            taken = range(start, end + 1, every)
+            return frozenset(name_of(place, count) for place in range(1, count + 1) if place not in taken)
+    return frozenset()
+
+
+def name_of(place: int, count: int) -> str:
+    """Name of the frame at a place, from 1, in a video of so many: alike long for all, and in order."""
+    return f"{place:0{max(4, len(str(count)))}d}"

@@ -103,10 +103,12 @@ class MaskLayout:
     Args:
         root: The clip's folder, or ``parts/<part>`` in it.
         frames: The clip's frames, which the simple layout's masks are painted on.
+        left_out: Names of the video's frames that were not extracted; the simple layout's masks of those wait.
     """
 
     root: Path
     frames: FrameFolder
+    left_out: frozenset[str] = frozenset()
 
     @property
     def explicit(self) -> bool:
@@ -125,7 +127,7 @@ class MaskLayout:
     @property
     def hand_masks(self) -> FrameFolder:
         """The simple layout's folder."""
-        return FrameFolder(self.root / "hand_masks")
+        return FrameFolder(self.root / "hand_masks", but=self.left_out)
 
     def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
         """Each mask's name with the folder of its frame and the folder of the mask; of ``backsub``, what no half has.

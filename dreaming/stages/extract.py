@@ -14,7 +14,7 @@ from dreaming.errors import ClipError, ConfigError, VideoError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import NO_EFFECT, Manifest, fingerprint_files
-from dreaming.frames.source import Source
+from dreaming.frames.source import Source, name_of
 from dreaming.frames.video import probe, read_frames
 from dreaming.stages.base import Stage
 
@@ -100,8 +100,7 @@ class ExtractStage(Stage):
                 mend="correct stage.extract.start and stage.extract.end",
             )
         places = range(self.start, end + 1, self.every)
-        digits = max(4, len(str(source.count)))
-        stems = [f"{place:0{digits}d}" for place in places]
+        stems = [name_of(place, source.count) for place in places]
         record: dict[str, Any] = {
             **source.to_json(),
             "path": str(video.resolve()),
@@ -128,11 +127,21 @@ class ExtractStage(Stage):
             for place, image in frames:
                 if place == self.start:  # not before the video has proved readable
                     note()
-                if (stem := f"{place:0{digits}d}") in stems:
+                if (stem := name_of(place, source.count)) in stems:
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
         note()  # the same video may have moved
+        _tell_of_painted(clip)
+
+
+def _tell_of_painted(clip: Clip) -> None:
+    """What is painted on frames outside the range waits, which its painter may not expect."""
+    places = ("hand_masks/*", "parts/*/hand_masks/*", "keyframes/*/*")
+    waiting = sorted(path for place in places for path in clip.path.glob(place) if path.stem in clip.left_out)
+    if waiting:
+        names = ", ".join(str(path.relative_to(clip.path)) for path in waiting)
+        log.warning("extract: not learnt from, for their frames are not extracted: %s", names)
 
 
 def read_source(clip: Clip) -> Source | None:

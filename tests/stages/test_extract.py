@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dreaming.errors import ClipError, ConfigError, FrameError, VideoError
+from dreaming.errors import ClipError, ConfigError, FrameError, MaskError, VideoError
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import Manifest
 from dreaming.frames.shard import Shard
@@ -61,6 +61,27 @@ def test_names_keep_the_place_in_the_video(drawing, config, places):
     assert drawing.clip.stems == [f"{place:04d}" for place in places]
     for stem in drawing.clip.stems:
         np.testing.assert_array_equal(drawing.clip.frames.read(stem), drawing.images[stem])
+
+
+def test_what_is_painted_outside_the_range_waits_and_it_is_said(drawing, caplog):
+    for stem in ("0002", "0009", "0012"):
+        drawing.save(f"hand_masks/{stem}.png", drawing.truth[stem])
+        drawing.save(f"keyframes/painted/{stem}.png", drawing.styled[stem])
+    drawing.save("hand_masks/0013.png", drawing.truth["0012"])
+    ExtractStage(video=drawing.video, end=6).run(drawing.clip)
+    assert "keyframes/painted/0009.png, keyframes/painted/0012.png" in caplog.text
+    with pytest.raises(MaskError, match=r"0013\.png: found no frame named 0013"):
+        drawing.clip.references("subject", ["0002"])
+    (drawing.path / "hand_masks/0013.png").unlink()
+    clip = drawing.clip
+    assert clip.split("subject").nn == ("0002",)
+    assert clip.references("subject", clip.split("subject").nn).stems == ("0002",)
+    assert clip.keyframes(clip.layers[0]).stems == ("0002",)
+    caplog.clear()
+    ExtractStage(video=drawing.video).run(drawing.clip)
+    assert "not extracted" not in caplog.text
+    assert drawing.clip.split("subject").nn == ("0002", "0009", "0012")
+    assert len(drawing.clip.keyframes(clip.layers[0]).stems) == 3
 
 
 def test_gamma_is_the_power_of_each_value(drawing):
