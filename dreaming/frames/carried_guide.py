@@ -160,7 +160,8 @@ class CarriedGuide(Guide):
     def _strokes_travel(self, carrying: KeyframeCarrier, layer: Layer) -> bool:
         """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
 
-        A single keyframe is believed to.
+        Keyframes that see too little of each other to tell, as across a cut, are left out; without any that do, such as
+        for a single keyframe, they are believed to.
         """
         carried, plain = list[float](), list[float]()
         keyframes = carrying.clip.keyframes(layer)
@@ -170,9 +171,14 @@ class CarriedGuide(Guide):
             there = mask & touched(painted, frame, self.stroke)
             for side in carrying.others(stem):
                 where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
-                carried.append(foretold(painted, side.picture, where, self.stroke))
-                plain.append(abs(foretold(painted, frame, where, self.stroke)))
+                by_carried, by_frame = (foretold(painted, by, where, self.stroke) for by in (side.picture, frame))
+                if by_carried is not None and by_frame is not None:
+                    carried.append(by_carried)
+                    plain.append(abs(by_frame))
         if not carried:
+            log.info(
+                "strokes are taken to travel with the picture: no two keyframes show enough of the same to compare"
+            )
             return True
         travel = float(np.mean(carried)) > self.travel * float(np.mean(plain))
         habit = "travel with the picture" if travel else "are laid anew, so that keyframes are not carried"

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,18 @@ class Guide(ABC):
 
     Subclasses are dataclasses: their fields are their config, and tell one result from another
     (``frames.manifest.describe``).
+
+    Attributes:
+        version: Of drawing from keyframes, raised on purpose when what comes of it changes.
     """
+
+    version: ClassVar[int] = 1
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """Fingerprint of each thing, beside its config, that it is drawn from, by name."""
         painted = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
         keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in painted])
-        return {"frames": clip.frames_identity, "keyframes": keyframes}
+        return {"frames": clip.frames_identity, "keyframes": keyframes, "version": str(self.version)}
 
     @property
     @abstractmethod

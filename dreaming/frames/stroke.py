@@ -9,6 +9,9 @@ from dreaming.frames.arrays import Image, Mask
 TOUCHED = 4.0
 """Mean difference to the frame, in levels, from which on a pixel's surroundings count as painted over."""
 
+FEWEST = 100
+"""Pixels below which a correlation of two pictures' detail says nothing."""
+
 
 def detail(image: Image, sigma: float) -> NDArray[np.float32]:
     """Grey (H, W) less its Gaussian blur: what is finer than about ``sigma`` pixels."""
@@ -16,8 +19,10 @@ def detail(image: Image, sigma: float) -> NDArray[np.float32]:
     return grey - cv2.GaussianBlur(grey, (0, 0), sigma)
 
 
-def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float:
-    """Correlation of a painting's detail with another picture's, over some pixels; 0 where there are too few.
+def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
+    """Correlation of a painting's detail with another picture's, over some pixels; None where there are too few.
+
+    A picture without any detail foretells none: that is 0.
 
     Args:
         painted: (H, W, 3).
@@ -25,8 +30,8 @@ def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) 
         where: (H, W), the pixels compared.
         sigma: Of the blur that is not detail, in pixels.
     """
-    if where.sum() < 2:
-        return 0.0
+    if np.count_nonzero(where) < FEWEST:
+        return None
     one, other = (detail(picture, sigma)[where] for picture in (painted, by))
     if one.std() == 0 or other.std() == 0:
         return 0.0

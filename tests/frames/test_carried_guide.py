@@ -1,5 +1,6 @@
 """Keyframes carried along the flow: where the texture moves rigidly, the painting arrives where it was painted."""
 
+import logging
 from dataclasses import replace
 
 import cv2
@@ -96,6 +97,23 @@ def test_strokes_that_do_not_travel_are_not_carried(drawing):
     drawn = list(GUIDE.draw(clip, layer, ["0004", "0003"]))
     assert [stem for stem, _ in examples + drawn] == ["0003", "0008", "0004", "0003"]
     assert not any(channels.any() for _, channels in examples + drawn)
+
+
+def test_keyframes_that_cannot_see_each_other_are_carried_within_their_shots(drawing, caplog):
+    made = drawing()
+    noise = np.random.default_rng(1).integers(0, 255, (*SIZE, 3)).astype(np.float32)
+    other = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    other = cv2.normalize(other, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    for stem in made.stems[5:]:
+        made.save(f"frames/{stem}.png", other)
+    made.save("keyframes/painted/0008.png", paint(other))
+    clip = made.clip
+    with caplog.at_level(logging.INFO):
+        drawn = dict(GUIDE.draw(clip, clip.layers[0], ["0004", "0007"]))
+    for stem, image in (("0004", made.images["0004"]), ("0007", other)):
+        assert np.abs(inner(drawn[stem][..., :3]) - inner(paint(image))).mean() < 4
+        assert inner(drawn[stem][..., 3]).mean() > 150
+    assert "no two keyframes show enough of the same to compare" in caplog.text
 
 
 def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):

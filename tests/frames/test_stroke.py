@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dreaming.frames.stroke import detail, foretold
+from dreaming.frames.stroke import FEWEST, detail, foretold
 
 RNG = np.random.default_rng(0)
 ONE, OTHER = RNG.integers(0, 256, (2, 40, 50, 3), dtype=np.uint8)
@@ -27,6 +27,10 @@ def test_only_the_pixels_asked_for_count():
     assert foretold(ONE, mixed, half, 0.3) > 0.95 > foretold(ONE, mixed, ALL, 0.3)
 
 
-def test_flat_pictures_and_no_pixels_foretell_nothing():
+def test_flat_pictures_foretell_nothing_and_few_pixels_do_not_tell():
     assert foretold(ONE, np.zeros_like(ONE), ALL, 2.0) == 0
-    assert foretold(ONE, ONE, ~ALL, 2.0) == 0
+    few = np.zeros_like(ALL)
+    few.flat[: FEWEST - 1] = True
+    assert foretold(ONE, ONE, few, 2.0) is None
+    few.flat[FEWEST - 1] = True
+    assert foretold(ONE, ONE, few, 2.0) == pytest.approx(1.0)

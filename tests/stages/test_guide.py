@@ -67,6 +67,16 @@ def test_another_config_draws_again(disc_clip):
     assert (read() != before).any()
 
 
+def test_another_version_of_drawing_from_keyframes_draws_again(disc_clip, monkeypatch):
+    drawing = disc_clip()
+    GuideStage(GUIDES, ["five"]).run(drawing.clip)
+    path = drawing.path / "guides/painted/five/1/0003.png"
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(Five, "version", Five.version + 1)
+    GuideStage(GUIDES, ["five"]).run(drawing.clip)
+    assert path.stat().st_mtime_ns > before
+
+
 def test_it_is_skipped_where_nothing_is_to_be_drawn_and_refuses_what_is_no_guide(disc_clip):
     assert "no guide is chosen" in GuideStage(GUIDES).skips(disc_clip("none").clip)
     assert GuideStage(GUIDES, ["five"]).skips(disc_clip("bare", keyframes=()).clip) == "the clip has no keyframes"
