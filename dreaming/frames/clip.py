@@ -224,7 +224,7 @@ class Clip:
             frames: Where the frames are taken from, such as ``filtered``; None for the clip's own.
 
         Raises:
-            KeyframeError: If a keyframe has no frame of its name, its mask is empty, or there are none.
+            KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.
             SizeError: If a keyframe has another size than its frame.
         """
         folder = KeyframeFolder(self.keyframe_folder(layer), self.keyframe_masks(layer))

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreaming.errors import KeyframeError
-from dreaming.frames.arrays import Size
-from dreaming.frames.folder import FrameFolder
+from dreaming.frames.arrays import Mask, Size
+from dreaming.frames.folder import FrameFolder, decode_opacity
 from dreaming.frames.references import Keyframes
 
 
 @dataclass(frozen=True)
 class KeyframeFolder:
-    """Stylised frames, and where the user says that they are painted.
+    """Stylised frames, and where the user says that they are painted: by masks, by leaving the rest transparent.
 
     Attributes:
         painted: The stylised frames, named like their frame.
-        masks: Where some of them are painted; a frame without one is painted all over.
+        masks: Where some of them are painted; a frame without one is painted wherever it is opaque.
     """
 
     painted: FrameFolder
@@ -31,18 +31,37 @@ class KeyframeFolder:
             size: (height, width) of all pictures in pixels.
 
         Raises:
-            KeyframeError: If a keyframe has no frame of its name, its mask is empty, or there are none.
+            KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.
             SizeError: If a keyframe has another size than its frame.
         """
         self._check(frames, size)
-        stems, whole = self.painted.stems, np.ones(size, bool)
-        masks = [self.masks.read_mask(stem, size) if stem in self.masks else whole for stem in stems]
+        stems = self.painted.stems
         return Keyframes(
             tuple(stems),
             sources=np.stack([sources.read(stem, size) for stem in stems]),
             styled=np.stack([self.painted.read(stem, size) for stem in stems]),
-            masks=np.stack(masks),
+            masks=np.stack([self.mask(stem, size) for stem in stems]),
         )
+
+    def mask(self, stem: str, size: Size) -> Mask:
+        """Where a keyframe of this size is painted, (H, W): white in its mask, if it has one, and opaque itself.
+
+        Raises:
+            KeyframeError: If that is nowhere.
+        """
+        mask = self.masks.read_mask(stem, size) if stem in self.masks else np.ones(size, bool)
+        opacity = decode_opacity(self.painted.files[stem])
+        if opacity is not None:
+            mask &= opacity > 0.5
+        if not mask.any():
+            raise KeyframeError(
+                self.painted.files[stem],
+                found="a picture that is transparent "
+                + ("where its mask is white" if stem in self.masks else "all over"),
+                expected="opaque paint on transparency, or on the whole frame",
+                mend="paint it again or remove it",
+            )
+        return mask
 
     def _check(self, frames: FrameFolder, size: Size) -> None:
         if not len(self.painted):
