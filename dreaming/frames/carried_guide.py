@@ -19,7 +19,7 @@ from dreaming.frames.guide import Channels, Guide
 from dreaming.frames.keyframe_carrier import TENTHS, Gap, KeyframeCarrier, Side
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.spool import Spool
-from dreaming.frames.stroke import foretold, touched
+from dreaming.frames.stroke import foretold, inside, touched
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class CarriedGuide(Guide):
     Six channels: the carried painting's RGB, taken at each pixel from the side with the greater weight
     w = visible exp(-error / scale) / steps; trust, 255 w steps of that side; nearness in time, 255 halved every
     ``half_time`` steps; and agreement, 255 where both sides show the same, 0 where there is one side only.
+    Where a keyframe is not painted, the weight of its side is 0.
 
     Training never sees a keyframe as itself. It sees the other keyframes carried to it, and the keyframe carried away
     and back, and then led astray: what is hidden on the way shows there as it will elsewhere, but errors of the flow
@@ -168,7 +169,7 @@ class CarriedGuide(Guide):
         for stem, frame, painted, mask in zip(
             keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
         ):
-            there = mask & touched(painted, frame, self.stroke)
+            there = inside(mask, self.stroke) & touched(painted, frame, self.stroke)
             for side in carrying.others(stem):
                 where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
                 by_carried, by_frame = (foretold(painted, by, where, self.stroke) for by in (side.picture, frame))
@@ -197,7 +198,7 @@ class CarriedGuide(Guide):
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=self.workers)
         carrier = Carrier(clip, flows, self.drift, self.error_sigma)
-        return KeyframeCarrier(clip, clip.keyframe_folder(layer), carrier, self.error_scale, self.hidden)
+        return KeyframeCarrier(clip, clip.masked_keyframes(layer), carrier, self.error_scale, self.hidden)
 
     def _joined(self, sides: Sequence[Side], size: Size) -> Channels:
         """The six channels of one or two sides, (H, W, 6)."""

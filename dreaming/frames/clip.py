@@ -227,8 +227,11 @@ class Clip:
             KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.
             SizeError: If a keyframe has another size than its frame.
         """
-        folder = KeyframeFolder(self.keyframe_folder(layer), self.keyframe_masks(layer))
-        return folder.read(self.frames, frames or self.frames, self.size)
+        return self.masked_keyframes(layer).read(self.frames, frames or self.frames, self.size)
+
+    def masked_keyframes(self, layer: Layer) -> KeyframeFolder:
+        """The keyframes of a layer on disk, with their masks."""
+        return KeyframeFolder(self.keyframe_folder(layer), self.keyframe_masks(layer))
 
     # -- what dreaming makes
 

@@ -10,10 +10,17 @@ from numpy.typing import NDArray
 from dreaming.frames.arrays import Flow, Image
 from dreaming.frames.carry import Carried, Carrier
 from dreaming.frames.clip import Clip
-from dreaming.frames.folder import FrameFolder
+from dreaming.frames.flow import resize_image
+from dreaming.frames.keyframe_folder import KeyframeFolder
 
 TENTHS = 10
 """Steps of an e-fold in which a side's weight is kept in a byte."""
+
+UNPAINTED = np.uint8(255)
+"""Doubt, in those steps, where a keyframe is not painted: no trust is left."""
+
+HALF = 127
+"""Level above which a resized or carried mask is white."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +30,7 @@ class Side:
     Attributes:
         picture: (H, W, 3) RGB, the carried painting.
         doubt: (h, w) in tenths, by how many e-folds the photometric error and the flow's contradictions lower its
-            weight; at the flow's working size.
+            weight; 255 where the keyframe is not painted; at the flow's working size.
         steps: Neighbours passed on the way.
     """
 
@@ -51,14 +58,14 @@ class KeyframeCarrier:
 
     Attributes:
         clip: The clip.
-        painted: The stylised keyframes.
+        keyframes: The stylised keyframes, and where they are painted.
         carrier: Carries.
         error_scale: As the guide's.
         hidden: As the guide's.
     """
 
     clip: Clip
-    painted: FrameFolder
+    keyframes: KeyframeFolder
     carrier: Carrier
     error_scale: float
     hidden: float
@@ -71,7 +78,7 @@ class KeyframeCarrier:
     @property
     def keys(self) -> list[str]:
         """Names of the keyframes, in order."""
-        return [stem for stem in self.painted.stems if stem in self.places]
+        return [stem for stem in self.keyframes.painted.stems if stem in self.places]
 
     def gap(self, stem: str) -> Gap:
         """The nearest keyframes before and behind a frame, itself left out."""
@@ -85,7 +92,7 @@ class KeyframeCarrier:
         gap: Gap | None = None
         group: list[str] = []
         for stem in stems:
-            here = None if stem in self.painted else self.gap(stem)
+            here = None if stem in self.keyframes.painted else self.gap(stem)
             if group and (here is None or here != gap or self.places[group[-1]] >= self.places[stem]):
                 yield gap, group
                 group = []
@@ -96,17 +103,18 @@ class KeyframeCarrier:
 
     def keyframe(self, stem: str) -> Side:
         """A keyframe where it was painted."""
-        return Side(self.painting(stem), np.zeros(self.carrier.flows.working_size, np.uint8), 0)
+        doubt = np.where(self._where_painted(stem) > HALF, np.uint8(0), UNPAINTED)
+        return Side(self.painting(stem), doubt, 0)
 
     def carried(self, start: str, end: str, wanted: Sequence[str]) -> Iterator[tuple[str, Side]]:
         """Yield the wanted frames on the way from a keyframe to a frame."""
         first, last = self.places[start], self.places[end]
         step = 1 if last > first else -1
         path = [self.clip.stems[place] for place in range(first, last + step, step)]
-        picture, asked = self.painting(start), set(wanted)
+        picture, where, asked = self.painting(start), self._where_painted(start), set(wanted)
         for carried in self.carrier.along(path):
             if carried.stem in asked:
-                yield carried.stem, self._side(carried, picture)
+                yield carried.stem, self._side(carried, picture, where)
 
     def returned(self, stem: str, turn: str, off: Callable[[int], Flow]) -> Side:
         """A keyframe carried to a frame and back, and off its place by the flow (h, w, 2) of so many steps."""
@@ -118,7 +126,7 @@ class KeyframeCarrier:
             arrived = carried
         assert arrived is not None
         arrived = self.carrier.astray(arrived, off(arrived.steps))
-        return self._side(arrived, self.painting(stem))
+        return self._side(arrived, self.painting(stem), self._where_painted(stem))
 
     def others(self, stem: str) -> list[Side]:
         """The neighbouring keyframes carried to a keyframe, which is left out itself."""
@@ -128,9 +136,15 @@ class KeyframeCarrier:
 
     def painting(self, stem: str) -> Image:
         """A stylised keyframe."""
-        return self.painted.read(stem, self.clip.size)
+        return self.keyframes.painted.read(stem, self.clip.size)
 
-    def _side(self, carried: Carried, picture: Image) -> Side:
+    def _where_painted(self, stem: str) -> NDArray[np.uint8]:
+        """255 where a keyframe is painted, at the flow's working size."""
+        mask = self.keyframes.mask(stem, self.clip.size).astype(np.uint8)
+        return resize_image(255 * mask, self.carrier.flows.working_size)
+
+    def _side(self, carried: Carried, picture: Image, where: NDArray[np.uint8]) -> Side:
         seen = self.hidden + (1 - self.hidden) * carried.visible
         doubt = carried.error / self.error_scale - np.log(seen)
-        return Side(carried.sample(picture), np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8), carried.steps)
+        tenths = np.rint(np.clip(doubt * TENTHS, 0, UNPAINTED)).astype(np.uint8)
+        return Side(carried.sample(picture), np.where(carried.sample(where) > HALF, tenths, UNPAINTED), carried.steps)

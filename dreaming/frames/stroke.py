@@ -12,6 +12,9 @@ TOUCHED = 4.0
 FEWEST = 100
 """Pixels below which a correlation of two pictures' detail says nothing."""
 
+REACH = 2.5
+"""Sigmas from which on a blur takes next to nothing from a pixel."""
+
 
 def detail(image: Image, sigma: float) -> NDArray[np.float32]:
     """Grey (H, W) less its Gaussian blur: what is finer than about ``sigma`` pixels."""
@@ -48,3 +51,15 @@ def touched(painted: Image, frame: Image, sigma: float) -> Mask:
     """
     apart = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
     return cv2.GaussianBlur(apart, (0, 0), sigma) > TOUCHED
+
+
+def inside(mask: Mask, sigma: float) -> Mask:
+    """A mask (H, W) without its margin, where ``detail`` shows the edge of what is painted, and not strokes.
+
+    Args:
+        mask: Where a keyframe is painted.
+        sigma: Of the blur that is not detail, in pixels.
+    """
+    reach = int(np.ceil(REACH * sigma))
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return cv2.erode(mask.astype(np.uint8), kernel).astype(np.bool_)

@@ -116,12 +116,60 @@ def test_keyframes_that_cannot_see_each_other_are_carried_within_their_shots(dra
     assert "no two keyframes show enough of the same to compare" in caplog.text
 
 
+def test_the_edge_of_what_is_painted_is_no_stroke_that_travels(drawing):
+    made = drawing()
+    for seed, stem in enumerate(("0003", "0008")):
+        strokes = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 100, (*SIZE, 1)), (0, 0), 1.5)
+        painted = np.clip(made.images[stem] // 4 + 128 + strokes[..., None], 0, 255).astype(np.uint8)
+        mask = np.zeros(SIZE, bool)
+        mask[14:50, 28 + 2 * int(stem) : 64 + 2 * int(stem)] = True
+        painted[~mask] = 0
+        made.save(f"keyframes/painted/{stem}.png", painted)
+        made.save(f"keyframes/painted/masks/{stem}.png", mask)
+    clip = made.clip
+    ((_, channels),) = GUIDE.draw(clip, clip.layers[0], ["0004"])
+    assert not channels.any()
+
+
 def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
     made = drawing()
     before = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     made.save("keyframes/painted/0003.png", paint(made.images["0003"]) // 2)
     after = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     np.testing.assert_array_equal(after, before)
+
+
+def test_where_a_keyframe_is_not_painted_there_is_no_trust(drawing):
+    made = drawing(keyframes=(3,))
+    whole = dict(GUIDE.draw(made.clip, made.clip.layers[0], ["0003", "0006"]))
+    right = np.zeros(SIZE, bool)
+    right[:, 48:] = True
+    made.save("keyframes/painted/masks/0003.png", right)
+    clip = made.clip
+    drawn = dict(GUIDE.draw(clip, clip.layers[0], ["0003", "0006"]))
+    np.testing.assert_array_equal(drawn["0003"][..., 3], np.where(right, 255, 0))
+    arrived = np.roll(right, 6, axis=1)  # by 2 pixels a frame
+    edge = np.abs(np.arange(SIZE[1]) - 54) < 3
+    arrived[:, :6] = False
+    np.testing.assert_array_equal(
+        drawn["0006"][8:-8, ~edge, 3], np.where(arrived, whole["0006"][..., 3], 0)[8:-8, ~edge]
+    )
+    back = [channels[..., 3] for _, channels in GUIDE.examples(clip, clip.layers[0], ["0003"], seed=0)]
+    assert all((trust[8:-8, 24:45] == 0).all() and trust[8:-8, 52:72].mean() > 150 for trust in back)
+
+
+def test_what_one_keyframe_leaves_transparent_is_taken_from_the_other(drawing):
+    made = drawing()
+    painted = paint(made.images["0003"])
+    painted[:, :48] = 0
+    opacity = np.where(np.arange(SIZE[1]) < 48, 0, 255).astype(np.uint8)[None].repeat(SIZE[0], axis=0)
+    path = made.path / "keyframes/painted/0003.png"
+    assert cv2.imwrite(str(path), np.dstack([painted[..., ::-1], opacity]))
+    clip = made.clip
+    ((_, channels),) = GUIDE.draw(clip, clip.layers[0], ["0004"])
+    for part in (np.s_[8:-8, 24:44], np.s_[8:-8, 56:72]):
+        assert np.abs(channels[part][..., :3].astype(int) - paint(made.images["0004"])[part]).mean() < 4
+        assert channels[part][..., 3].mean() > 150
 
 
 def test_a_lone_keyframe_has_journeys_and_a_lone_frame_itself(drawing):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dreaming.frames.stroke import FEWEST, detail, foretold
+from dreaming.frames.stroke import FEWEST, detail, foretold, inside
 
 RNG = np.random.default_rng(0)
 ONE, OTHER = RNG.integers(0, 256, (2, 40, 50, 3), dtype=np.uint8)
@@ -34,3 +34,12 @@ def test_flat_pictures_foretell_nothing_and_few_pixels_do_not_tell():
     assert foretold(ONE, ONE, few, 2.0) is None
     few.flat[FEWEST - 1] = True
     assert foretold(ONE, ONE, few, 2.0) == pytest.approx(1.0)
+
+
+def test_inside_nothing_is_seen_of_an_edge_but_for_the_picture_s_border():
+    assert inside(ALL, 2.0).all()
+    left = ALL.copy()
+    left[:, 30:] = False
+    flat = np.where(left[..., None], 100, 0).astype(np.uint8).repeat(3, axis=2)
+    assert inside(left, 2.0).sum() == 40 * 25
+    assert np.abs(detail(flat, 2.0)[inside(left, 2.0)]).max() < 1 < np.abs(detail(flat, 2.0)[left]).max()
