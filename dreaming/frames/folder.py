@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -107,7 +107,21 @@ def decode_opacity(path: Path) -> Probability | None:
     if image.ndim == 2 or image.shape[2] != 4:
         return None
     full = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    return image[..., 3].astype(np.float32) / np.float32(full)
+    return _turned(image[..., 3], path).astype(np.float32) / np.float32(full)
+
+
+def _turned(opacity: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Opacity (H, W) turned as EXIF says: OpenCV does so with colours, but not with what it decodes unchanged."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    _, kinds, facts = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
+    exif = [fact for kind, fact in zip(kinds, facts, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
+    if not exif:
+        return opacity
+    # As a picture of its own with the same EXIF, it is turned by whatever OpenCV turns colours by.
+    png = cv2.imencodeWithMetadata(".png", opacity.copy(), [cv2.IMAGE_METADATA_EXIF], exif)[1]
+    turned = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    assert turned is not None
+    return turned
 
 
 def _is_grey_png(path: Path) -> bool:

@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import resource
 import struct
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,12 +36,23 @@ def encoded(image, suffix, *options):
     return cv2.imencode(suffix, image, options)[1].tobytes()
 
 
+def exif(orientation):
+    """What a picture's header says of how to turn it."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
+
+
 def exif_jpeg(orientation):
     """PICTURE as a JPEG whose EXIF header tells how to turn it."""
-    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
-    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
     data = encoded(PICTURE, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 100)
-    return data[:2] + segment(0xE1, b"Exif\0\0" + tiff) + data[2:]
+    return data[:2] + segment(0xE1, b"Exif\0\0" + exif(orientation)) + data[2:]
+
+
+def exif_tiff(image, orientation):
+    """RGBA as a TIFF that tells how to turn it."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "TIFF", tiffinfo={0x0112: orientation})
+    return file.getvalue()
 
 
 def segment(marker, body):
@@ -195,6 +208,28 @@ def test_what_is_transparent_in_a_mask_is_background(tmp_path):
         np.testing.assert_allclose(values[[0, 10, 20]][:, [0, 20]], [[1, 0], [0.4, 0], [0, 0]], err_msg=name)
         np.testing.assert_array_equal(folder.read_mask(name)[[0, 10, 20], 0], [True, False, False])
     np.testing.assert_array_equal(folder.read_probability("palette")[[0, 10, 20], 0], [1, 0, 0])
+
+
+@pytest.mark.parametrize("side", [40, 30])
+@pytest.mark.parametrize(
+    ("suffix", "depth"), [(".png", np.uint8), (".png", np.uint16), (".webp", np.uint8), (".tif", np.uint8)]
+)
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, -1), (3, 2), (8, 1)])
+def test_colour_and_opacity_of_a_mask_are_turned_alike(tmp_path, side, suffix, depth, orientation, turns):
+    mask = np.zeros((30, side, 4), np.uint8)
+    mask[:20, :, :3] = 255
+    mask[:, :10, 3] = 255
+    scale = np.iinfo(depth).max // 255
+    if suffix == ".tif":
+        data = exif_tiff(mask, orientation)
+    else:
+        pixels = mask[..., [2, 1, 0, 3]].astype(depth) * scale
+        told = np.frombuffer(exif(orientation), np.uint8)
+        lossless = (cv2.IMWRITE_WEBP_QUALITY, 101)
+        data = cv2.imencodeWithMetadata(suffix, pixels, [cv2.IMAGE_METADATA_EXIF], [told], lossless)[1].tobytes()
+    found = folder_of(tmp_path / "f", **{f"1_{suffix[1:]}": data}).read_probability("1")
+    expected = np.rot90(mask[..., 0] / 255.0 * mask[..., 3] / 255.0, turns)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_mask_without_transparency_is_read_as_it_was(tmp_path):
