@@ -27,7 +27,7 @@ class Guide(ABC):
         version: Of drawing from keyframes, raised on purpose when what comes of it changes.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 1
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """Fingerprint of each thing, beside its config, that it is drawn from, by name."""
