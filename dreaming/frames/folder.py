@@ -1,6 +1,7 @@
 """Folders of images: listed in natural order, addressed by stem, read ahead, written atomically."""
 
 import errno
+import logging
 import os
 import re
 import tempfile
@@ -18,10 +19,16 @@ from numpy.typing import NDArray
 from dreaming.errors import FrameError, SizeError, SpaceError
 from dreaming.frames.arrays import Image, Mask, Probability, Size
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 UNFINISHED = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a full disk is told by; a FAT file system or a quota may end a file early, too."""
+GONE = (errno.ENOENT, errno.ESTALE)
+"""What a file is told by that was removed while it was open, here or by another machine."""
+TRIES = 10
+"""How often a file is begun that others remove while it is written; each does so once, on its way to its own work."""
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -40,15 +47,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        for left in reversed(range(TRIES)):
+            try:
+                _write(path, data)
+                return
+            except OSError as error:
+                if error.errno not in GONE or not left:
+                    raise
+                log.info("%s: begun again, for another process took it for what a kill had left", path)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -60,8 +66,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         ) from None
 
 
+def _write(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process left of the files of these names; for whoever alone may write them now."""
+    """Remove what a killed process left of the files of these names, before writing any of them.
+
+    What another process, of an overlapping share, is writing right now looks the same: ``write_atomically`` there
+    begins again.
+    """
     hidden = {f".{name}" for name in names}
     for path in folder.glob(f".*{UNFINISHED}"):
         if path.with_suffix("").stem in hidden:  # between name and suffix stands what makes it unique

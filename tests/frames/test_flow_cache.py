@@ -6,6 +6,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +68,25 @@ def test_only_what_is_missing_is_made(drawing, caplog):
     assert files(drawing) == whole
     assert not list((drawing.path / "flow").glob(".*"))
     assert (drawing.path / "flow/0002.npz").stat().st_mtime_ns == times["0002.npz"]
+
+
+def test_who_completes_all_leaves_a_share_at_work_on_its_own_unharmed(drawing, disc_clip, monkeypatch):
+    other = disc_clip("other", count=6, size=(40, 56), masks=(), keyframes=())
+    FlowCache(other.clip, DisFlow()).complete()
+    replace, begun = Path.replace, []
+
+    def interrupted(path, target):
+        if path.name.startswith(".0003.npz") and not begun:
+            begun.append(path)
+            FlowCache(drawing.clip, DisFlow()).complete()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    cache = FlowCache(drawing.clip, DisFlow())
+    cache.complete(cache.pairs[::2], share="1-of-2")
+    assert begun
+    assert files(drawing) == files(other)
+    assert not list((drawing.path / "flow").glob(".*"))
 
 
 class Interruption:

@@ -1,5 +1,6 @@
 import errno
 import io
+import logging
 import os
 import resource
 import struct
@@ -7,6 +8,7 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -408,6 +410,28 @@ def test_what_a_kill_left_is_removed_by_name(tmp_path):
         ".11.png.ab.part",
     }
     discard_unfinished(tmp_path / "absent", ["1.png"])
+
+
+def test_what_another_process_takes_for_left_by_a_kill_is_written_again(tmp_path, monkeypatch, caplog):
+    replace, discards = Path.replace, iter(range(3))
+
+    def disturbed(path, target):
+        if next(discards, None) is not None:
+            discard_unfinished(tmp_path, ["1.png"])
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", disturbed)
+    with caplog.at_level(logging.INFO):
+        write_atomically(tmp_path / "1.png", b"whole")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"1.png": b"whole"}
+    assert caplog.text.count("1.png: begun again") == 3
+
+
+def test_a_file_that_never_stays_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "replace", lambda path, target: path.unlink() or path.stat())
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "1.png", b"whole")
+    assert not list(tmp_path.iterdir())
 
 
 # -- reading ahead
