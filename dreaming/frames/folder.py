@@ -40,7 +40,7 @@ def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, sees all of it or none of it.
+    """Write a file so that a reader, a kill or a power cut at any moment sees all of it or none of it.
 
     Raises:
         SpaceError: If the disk is full.
@@ -71,6 +71,9 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
+            # Else a power cut may leave the name with nothing in it: it can reach the disk before the data.
+            out.flush()
+            os.fsync(out.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

@@ -83,6 +83,8 @@ def write_video(
     try:
         clock = _Clock(path, times if fps is None else None, fps, begin)
         count = _encode(path, temporary, frames, clock, (sound, begin, end), _Encoder(codec, crf, preset))
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())  # as in folder.write_atomically: the data before the name
         temporary.chmod(0o644)
         temporary.replace(path)
     except (OSError, av.FFmpegError) as error:

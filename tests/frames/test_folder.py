@@ -427,6 +427,14 @@ def test_what_another_process_takes_for_left_by_a_kill_is_written_again(tmp_path
     assert caplog.text.count("1.png: begun again") == 3
 
 
+def test_the_data_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append((os.fstat(handle), (tmp_path / "1.png").exists())))
+    write_atomically(tmp_path / "1.png", b"whole")
+    ((status, named),) = synced
+    assert (status.st_size, status.st_ino, named) == (5, (tmp_path / "1.png").stat().st_ino, False)
+
+
 def test_a_file_that_never_stays_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda path, target: path.unlink() or path.stat())
     with pytest.raises(FileNotFoundError):

@@ -1,3 +1,4 @@
+import os
 import resource
 import struct
 from concurrent.futures import ProcessPoolExecutor
@@ -204,6 +205,14 @@ def test_an_error_leaves_the_old_video_alone(tmp_path):
         write_video(path, frames(), fps=25)
     assert [file.name for file in tmp_path.iterdir()] == ["dream.mp4"]
     assert path.read_bytes() == b"old"
+
+
+def test_the_data_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "a.mp4", []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append((os.fstat(handle), path.exists())))
+    write_video(path, [flat((1, 2, 3))], fps=25)
+    ((status, named),) = synced
+    assert (status.st_size, status.st_ino, named) == (path.stat().st_size, path.stat().st_ino, False)
 
 
 def _write_with_little_room(path):
