@@ -1,8 +1,9 @@
 """Masks by background subtraction that is restarted at every hand mask and told what it has found."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias
 
 import cv2
@@ -21,6 +22,8 @@ from dreaming.frames.runs import Run
 from dreaming.frames.split import Split
 from dreaming.frames.spool import Spool
 from dreaming.maskers.base import Frames, SequenceMasker
+
+log = logging.getLogger(__name__)
 
 MARGIN = 0.1  # of a box, on each side: it is a guess from two others
 REPEATS = 4  # of the first picture, until each pixel of a nearest-neighbour model holds two samples of it
@@ -53,7 +56,7 @@ class BackgroundMasker(SequenceMasker):
         largest: Height and width of the picture that frames of a moving camera are laid into, in those of a frame.
         plate: Whether what the subject hides at the start is taken from other frames, where they show it.
         blur: Sigma in pixels of a Gaussian applied to every frame; 0 for none.
-        cleaning: Post-processing of each frame's mask.
+        cleaning: Post-processing of each frame's mask; blobs of half the smallest hand mask are kept, whatever it says.
         seed: Of the random colours, together with the frame's name.
 
     Raises:
@@ -90,7 +93,21 @@ class BackgroundMasker(SequenceMasker):
         super().fit(clip, references)
         own = clip.bootstrap(references.part).without(references.stems)
         self._masks.update(zip(own.stems, own.masks, strict=True))
+        self._cleaning = self._spare_the_subject()
         return self
+
+    def _spare_the_subject(self) -> Cleaning:
+        """How this clip's masks are cleaned: a subject as small as the hand masks show it is no speck."""
+        smallest, cap = self.cleaning.smallest, min(float(mask.mean()) for mask in self._masks.values()) / 2
+        if smallest is None or smallest <= cap:
+            return self.cleaning
+        log.info(
+            "background: blobs are kept from %.2g of the frame on, half the smallest hand mask, in place of "
+            "masker.background.cleaning.smallest=%g",
+            cap,
+            smallest,
+        )
+        return replace(self.cleaning, smallest=cap)
 
     def learnt(self, clip: Clip, references: References) -> str:
         """Fingerprint of the hand masks that are there for background subtraction alone; empty without any."""
@@ -186,7 +203,7 @@ class BackgroundMasker(SequenceMasker):
             # Judged before it is learnt, and without the random colours: a false alarm does not feed itself.
             found = model.apply(fed, learningRate=0) > 0
             # Cleaned as the frame shows it: shares of its area, and its border, are not those of the picture.
-            subject = self.cleaning(scene.lift(stem, found))
+            subject = self._cleaning(scene.lift(stem, found))
             yield stem, subject
             painted = self._eroded(scene.insert(stem, subject, found))
             fed[painted] = _noise(self.seed, stem, painted)
