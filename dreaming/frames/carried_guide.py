@@ -9,6 +9,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Flow, Size
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
@@ -61,6 +62,9 @@ class CarriedGuide(Guide):
             strokes to travel.
         stroke: Sigma of the blur that leaves strokes out, in pixels.
         workers: Pairs of frames whose flow is computed at once.
+
+    Raises:
+        ConfigError: If a value is out of its range.
     """
 
     layout: ClassVar[tuple[str, ...]] = ("red", "green", "blue", "trust", "nearness", "agreement")
@@ -78,6 +82,23 @@ class CarriedGuide(Guide):
     travel: float = 1.5
     stroke: float = 4.0
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        for name, fits, expected in (
+            ("error_scale", self.error_scale > 0, "above 0"),
+            ("error_sigma", self.error_sigma >= 0, "0 pixels or more"),
+            ("hidden", 0 < self.hidden <= 1, "above 0, at most 1"),
+            ("hardness", self.hardness > 0, "above 0"),
+            ("half_time", self.half_time > 0, "above 0 frames"),
+            ("journeys", self.journeys >= 1, "1 or more"),
+            ("farthest", self.farthest >= 1, "1 frame or more"),
+            ("stray", self.stray >= 0, "0 pixels or more"),
+            ("travel", self.travel >= 0, "0 or more"),
+            ("stroke", self.stroke > 0, "above 0 pixels"),
+        ):
+            if not fits:
+                found = str(getattr(self, name))
+                raise ConfigError(f"guide.carried.{name}", found=found, expected=expected, mend="correct it")
 
     @property
     def channels(self) -> int:

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Flow, Image, Size
 from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow, chain, consistent, coordinates, resize_flow, resize_image, warp
+from dreaming.frames.flow import DisFlow, chain, check_search, consistent, coordinates, resize_flow, resize_image, warp
 from dreaming.frames.flow_cache import FlowCache
 
 
@@ -73,6 +74,9 @@ class Drift:
         patch_stride: Of this search, as in ``frames.flow.DisFlow``; coarser than between neighbours, and as good.
         descent_iterations: Of this search.
         smoothing_iterations: Of this search.
+
+    Raises:
+        ConfigError: If a value is out of its range.
     """
 
     coarsest_scale: int = 1
@@ -81,6 +85,22 @@ class Drift:
     patch_stride: int | None = 4
     descent_iterations: int | None = 12
     smoothing_iterations: int | None = 1
+
+    def __post_init__(self) -> None:
+        for name, fits, expected in (
+            ("coarsest_scale", self.coarsest_scale >= 0, "0 or more"),
+            ("reach", self.reach > 0, "above 0 pixels"),
+            ("gain", self.gain >= 0, "0 or more"),
+        ):
+            if not fits:
+                found = str(getattr(self, name))
+                raise ConfigError(f"drift.{name}", found=found, expected=expected, mend="correct it")
+        check_search(
+            "drift",
+            patch_stride=self.patch_stride,
+            descent_iterations=self.descent_iterations,
+            smoothing_iterations=self.smoothing_iterations,
+        )
 
     def search(self, flow: DisFlow) -> DisFlow:
         """The search for corrections of this flow."""

@@ -18,6 +18,8 @@ PRESETS = {
 }
 SMALLEST = 16
 """Pixels of the shorter side below which the search has no room for its patches."""
+LEAST = {"finest_scale": 0, "patch_stride": 1, "descent_iterations": 1, "smoothing_iterations": 0}
+"""Smallest values that a search can do with."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class DisFlow:
         patch_stride: Pixels between patches, 8 wide, that are searched for; None: the preset's.
         descent_iterations: Steps of gradient descent for each patch; None: the preset's.
         smoothing_iterations: Rounds of variational refinement at each level; None: the preset's.
+
+    Raises:
+        ConfigError: If a value is out of its range.
     """
 
     preset: str = "medium"
@@ -51,6 +56,13 @@ class DisFlow:
             raise ConfigError(
                 "data.flow.scale", found=str(self.scale), expected="above 0, at most 1", mend="correct it"
             )
+        check_search(
+            "data.flow",
+            finest_scale=self.finest_scale,
+            patch_stride=self.patch_stride,
+            descent_iterations=self.descent_iterations,
+            smoothing_iterations=self.smoothing_iterations,
+        )
 
     def working_size(self, size: Size) -> Size:
         """(height, width) of the flow between frames of ``size``."""
@@ -89,6 +101,22 @@ class DisFlow:
             if value is not None:
                 change(value)
         return search
+
+
+def check_search(key: str, **values: int | None) -> None:
+    """Refuse values that OpenCV would die of or make nonsense of.
+
+    Args:
+        key: Of the config, under which the values stand.
+        **values: By their names in ``DisFlow``; None: the preset's.
+
+    Raises:
+        ConfigError: If one is too small.
+    """
+    for name, value in values.items():
+        if value is not None and value < LEAST[name]:
+            expected = f"{LEAST[name]} or more, or null for the preset's"
+            raise ConfigError(f"{key}.{name}", found=str(value), expected=expected, mend="correct it")
 
 
 def resize_image(image: NDArray[Any], size: Size) -> NDArray[Any]:

@@ -36,6 +36,9 @@ class FlowMasker(SequenceMasker):
         hidden: Share of its weight that a side keeps where the forward-backward check found it hidden; 1: no check.
         edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: none.
         edge_epsilon: Variance of grey in 0..1 from which on it takes something for an edge.
+
+    Raises:
+        ConfigError: If a value is out of its range.
     """
 
     flow: DisFlow
@@ -47,10 +50,16 @@ class FlowMasker(SequenceMasker):
     edge_epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0 < self.hidden <= 1:
-            raise ConfigError(
-                "masker.flow.hidden", found=str(self.hidden), expected="above 0, at most 1", mend="correct it"
-            )
+        for name, fits, expected in (
+            ("error_scale", self.error_scale > 0, "above 0"),
+            ("error_sigma", self.error_sigma >= 0, "0 pixels or more"),
+            ("hidden", 0 < self.hidden <= 1, "above 0, at most 1"),
+            ("edge_radius", self.edge_radius >= 0, "0 pixels or more"),
+            ("edge_epsilon", self.edge_epsilon > 0, "above 0"),
+        ):
+            if not fits:
+                found = str(getattr(self, name))
+                raise ConfigError(f"masker.flow.{name}", found=found, expected=expected, mend="correct it")
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Keep the hand masks, and see to it that the clip's flow is there.

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.arrays import Image, Probability
 from dreaming.frames.clip import Clip
-from dreaming.frames.colour_table import ColourTable
+from dreaming.frames.colour_table import LEVELS, ColourTable
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.references import References
 from dreaming.maskers.base import FrameMasker, is_whole
@@ -51,7 +51,8 @@ class GmmMasker(FrameMasker):
         seed: Of samples and fits.
 
     Raises:
-        ConfigError: If no number of components is given to try, or one that leaves nothing to tell apart.
+        ConfigError: If no number of components is given to try, or one that leaves nothing to tell apart, or if another
+            value is out of its range.
     """
 
     mode: Mode = "pair"
@@ -85,6 +86,18 @@ class GmmMasker(FrameMasker):
                 expected=f"at least {least} in mode {self.mode}",
                 mend="name more, or null to find out",
             )
+        for name, fits, expected in (
+            ("fits", self.fits >= 1, "1 or more"),
+            ("samples", self.samples >= 1, "1 pixel or more"),
+            ("recall", 0 <= self.recall <= 1, "a share from 0 to 1"),
+            ("precision", 0 <= self.precision <= 1, "a share from 0 to 1"),
+            ("prior", self.prior is None or 0 < self.prior < 1, "above 0 and below 1, or null"),
+            ("floor", self.floor > 0, "above 0"),
+            ("nodes", 2 <= self.nodes <= LEVELS, f"2 to {LEVELS}"),
+        ):
+            if not fits:
+                found = str(getattr(self, name))
+                raise ConfigError(f"masker.gmm.{name}", found=found, expected=expected, mend="correct it")
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Fit the mixtures, and draw ``runs/gmm/gmm_components.png`` if their size is found out from all references.

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.errors import ConfigError
 from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.keyframe_carrier import Side
@@ -217,3 +218,24 @@ def test_each_pixel_is_of_the_side_with_the_greater_weight():
     assert (joined[:, 56:, 3] == round(255 * np.exp(-4))).all()
     assert (joined[:, 56:, 4] == round(255 * 0.5**0.1)).all()
     assert not joined[..., 5].any(), "they show the contrary"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"error_scale": 0.0},
+        {"error_sigma": -1.0},
+        {"hidden": 0.0},
+        {"hidden": 1.5},
+        {"hardness": 0.0},
+        {"half_time": 0.0},
+        {"journeys": 0},
+        {"farthest": 0},
+        {"stray": -0.1},
+        {"travel": -1.0},
+        {"stroke": 0.0},
+    ],
+)
+def test_what_cannot_be_carried_is_refused(wrong):
+    with pytest.raises(ConfigError, match=rf"guide\.carried\.{next(iter(wrong))}"):
+        replace(GUIDE, **wrong)

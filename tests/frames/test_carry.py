@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dreaming.errors import ConfigError
 from dreaming.frames.carry import Carrier, Drift
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
@@ -90,6 +91,22 @@ def test_drift_is_taken_out(disc_clip):
     assert mean_drift(None) == pytest.approx(3)
     assert mean_drift(Drift()) < 0.3
     assert mean_drift(Drift(reach=0.1)) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"coarsest_scale": -1},
+        {"reach": 0.0},
+        {"gain": -1.0},
+        {"patch_stride": 0},
+        {"descent_iterations": 0},
+        {"smoothing_iterations": -1},
+    ],
+)
+def test_a_correction_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=rf"drift\.{next(iter(wrong))}"):
+        Drift(**wrong)
 
 
 def smooth_noise(size):

@@ -140,3 +140,15 @@ def test_a_preset_or_scale_that_does_not_exist_is_refused():
         DisFlow("slow")
     with pytest.raises(ConfigError, match="found 0, expected above 0"):
         DisFlow(scale=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("finest_scale", -1), ("patch_stride", 0), ("descent_iterations", 0), ("smoothing_iterations", -1)],
+)
+def test_a_search_that_opencv_would_die_of_is_refused(name, value):
+    with pytest.raises(ConfigError, match=rf"data\.flow\.{name}: found {value}, expected"):
+        DisFlow(**{name: value})
+    image = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
+    assert np.isfinite(DisFlow(**{name: value + 1}).between(image, image)).all()
+    assert np.isfinite(DisFlow(**{name: None}).between(image, image)).all()

@@ -127,9 +127,13 @@ def test_hand_masks_of_other_frames_are_told_or_refused(drawing, caplog):
         Plain().fit(clip, references.select(["0009"]))
 
 
-def test_a_weight_of_nothing_for_what_is_hidden_is_refused():
-    with pytest.raises(ConfigError, match=r"masker\.flow\.hidden"):
-        FlowMasker(DIS, hidden=0.0)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"error_scale": 0.0}, {"error_sigma": -1.0}, {"hidden": 0.0}, {"edge_radius": -1}, {"edge_epsilon": 0.0}],
+)
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=rf"masker\.flow\.{next(iter(wrong))}"):
+        FlowMasker(DIS, **wrong)
 
 
 @pytest.mark.slow

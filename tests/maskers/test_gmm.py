@@ -43,14 +43,16 @@ def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"recall": 1.1}, "no component has a recall of 1.1 and a precision of 0.5"),
+        ({"recall": 1}, "no component has a recall of 1 and a precision of 0.5"),
         ({"recall": 0, "precision": 0}, "every component has a recall of 0 and a precision of 0"),
     ],
 )
 def test_no_component_or_all_good_enough_leaves_the_best_one_and_a_warning(disc_clip, caplog, changes, said):
     drawing = disc_clip()
     clip = drawing.clip
-    masker = GmmMasker(mode="components", components=2, **changes).fit(clip, clip.references("subject", clip.stems))
+    references = clip.references("subject", clip.stems)
+    references.masks[:, 0, 0] = True  # of the backdrop, so that no component is all of the subject
+    masker = GmmMasker(mode="components", components=2, **changes).fit(clip, references)
     assert f"{said}; the best alone is taken" in caplog.text
     found = masker.predict_frame(drawing.images["0002"])
     assert np.mean((found > 0.5) == drawing.truth["0002"]) > 0.98
@@ -122,6 +124,25 @@ def test_too_few_pixels_and_nothing_to_try_are_refused(disc_clip):
         GmmMasker(components=9).fit(clip, references)
     with pytest.raises(ConfigError, match="counts"):
         GmmMasker(counts=[])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fits": 0},
+        {"samples": 0},
+        {"recall": -0.1},
+        {"precision": 1.1},
+        {"prior": 0.0},
+        {"prior": 1.0},
+        {"floor": 0.0},
+        {"nodes": 1},
+        {"nodes": 257},
+    ],
+)
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=rf"masker\.gmm\.{next(iter(wrong))}"):
+        GmmMasker(**wrong)
 
 
 def test_one_component_for_the_whole_video_is_refused():
