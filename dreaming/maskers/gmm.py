@@ -103,7 +103,8 @@ class GmmMasker(FrameMasker):
         """Fit the mixtures, and draw ``runs/gmm/gmm_components.png`` if their size is found out from all references.
 
         Raises:
-            MaskError: If subject or backdrop has fewer pixels than a mixture has components.
+            MaskError: If subject or backdrop has fewer pixels than a mixture has components, or than twice as many
+                where their number is found out.
         """
         self._trials: dict[str, Trials] = {}
         self._table = ColourTable(
@@ -119,15 +120,19 @@ class GmmMasker(FrameMasker):
         return self._table(image)
 
     def _mixture(self, name: str, colours: Colours) -> GaussianMixture:
-        most = self.components or max(self.counts)
-        if len(colours) < max(2, most):
+        count = self.components
+        if count is None:
+            # Each number is tried on half of them.
+            least, why, key = 2 * max(self.counts), "two for each component of the largest mixture tried", "counts"
+        else:
+            least, why, key = max(2, count), "one for each component of its mixture", "components"
+        if len(colours) < least:
             raise MaskError(
                 f"the {name}'s pixels",
                 found=str(len(colours)),
-                expected=f"at least {max(2, most)}, one for each component of its mixture",
-                mend="paint larger masks or lower masker.gmm.components",
+                expected=f"at least {least}, {why}",
+                mend=f"paint larger masks or lower masker.gmm.{key}",
             )
-        count = self.components
         if count is None:
             tried = try_counts(colours, self.counts, self.fits, self.criterion, self.seed, self.floor)
             self._trials[name], count = tried, tried.best

@@ -126,6 +126,19 @@ def test_too_few_pixels_and_nothing_to_try_are_refused(disc_clip):
         GmmMasker(counts=[])
 
 
+def test_numbers_of_components_are_tried_on_half_of_the_pixels(disc_clip):
+    clip = disc_clip().clip
+    references = clip.references("subject", clip.stems)
+    references.masks[:] = False
+    references.masks[:, 0, :3] = True
+    with pytest.raises(
+        MaskError, match=r"the subject's pixels: found 9, expected at least 10, two .* masker.gmm.counts"
+    ):
+        GmmMasker(counts=[2, 5], fits=1).fit(clip, references)
+    GmmMasker(counts=[2, 4], fits=1, nodes=8).fit(clip, references)
+    GmmMasker(components=9, nodes=8).fit(clip, references)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
