@@ -121,7 +121,7 @@ class FlowCache:
             found = "of another size or not finite"
         except FileNotFoundError:
             found = "missing"
-        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, NotImplementedError) as error:
+        except ValueError as error:
             found = f"damaged ({error})"
         log.warning("%s is %s and made again", path, found)
         places = self._places[stem]
@@ -193,9 +193,17 @@ def _encoded(pair: Pair) -> bytes:
 
 
 def _decoded(data: bytes) -> Pair:
-    """Raises one of several errors if a single bit is wrong, for a zip holds checksums."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        forward, backward = (_array(archive.read(f"{name}.npy")) for name in PARTS)
+    """The pair in a file.
+
+    Raises:
+        ValueError: If a single bit is wrong, for a zip holds checksums.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            forward, backward = (_array(archive.read(f"{name}.npy")) for name in PARTS)
+    # By a flip a zip may also call itself encrypted, of a later version, or packed in another way.
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, OSError) as error:
+        raise ValueError(str(error)) from error
     return forward, backward
 
 

@@ -116,7 +116,7 @@ def test_threads_read_flow_at_once(drawing, request):
         assert len(list(pool.map(read, range(3000)))) == 3000
 
 
-@pytest.mark.parametrize("change", ["flip", "cut", "empty", "foreign", "gone"])
+@pytest.mark.parametrize("change", ["flip", "encrypted", "bzip2", "cut", "empty", "foreign", "gone"])
 def test_a_damaged_file_is_made_again_with_a_warning(drawing, caplog, change):
     cache = FlowCache(drawing.clip, DisFlow())
     cache.complete()
@@ -124,7 +124,13 @@ def test_a_damaged_file_is_made_again_with_a_warning(drawing, caplog, change):
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 3] ^= 16
+    # What the zip's directory says of its first part: flags, and how it is packed.
+    part = whole.index(b"PK\1\2")
+    encrypted, otherwise = bytearray(whole), bytearray(whole)
+    encrypted[part + 8] ^= 1
+    otherwise[part + 10] ^= 4
     wrong = {"flip": bytes(flipped), "cut": whole[: len(whole) // 2], "empty": b"", "foreign": b"not a zip"}
+    wrong |= {"encrypted": bytes(encrypted), "bzip2": bytes(otherwise)}
     if change == "gone":
         path.unlink()
     else:
