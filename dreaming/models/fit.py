@@ -17,8 +17,10 @@ from lightning.pytorch.loggers import Logger
 
 from dreaming.errors import CheckpointError
 from dreaming.frames.clip import Clip
+from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
+from dreaming.models.checkpoints import Rolling, WholeFiles
 from dreaming.models.loggers import finish
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
@@ -32,8 +34,8 @@ END = "checkpoints/end.ckpt"
 """Where the weights lie that a finished fit ended with, whatever validation says of them: Lightning writes its
 ``last.ckpt`` only when there is a new best one."""
 
-ROLLING = "rolling"
-"""Name of the checkpoint that is written by the clock, between validations."""
+ROLLING = "checkpoints/rolling.ckpt"
+"""Where the checkpoint lies that is written by the clock, between validations."""
 
 
 @dataclass(frozen=True)
@@ -190,19 +192,14 @@ def fit(
         enable_version_counter=False,
         save_on_train_epoch_end=not validate,
     )
-    rolling = ModelCheckpoint(
-        folder / "checkpoints",
-        filename=ROLLING,
-        train_time_interval=timedelta(seconds=recipe.save_seconds),
-        enable_version_counter=False,
-    )
+    rolling = folder / ROLLING
     callbacks: list[Callback] = [
         timer,
         CosineToBudget(steps, timer, recipe.warmup),
         StepBar(title, steps, timer, recipe.monitor),
         curve,
         keep,
-        rolling,
+        Rolling(rolling, recipe.save_seconds),
         Pictures(folder / PICTURES),
         *(build(*turn, steps) for build in workbench.callbacks),
         *recipe.callbacks(folder),
@@ -217,7 +214,8 @@ def fit(
         )
         callbacks.append(stop)
     last = folder / "checkpoints" / "last.ckpt"
-    saved = [path for path in (last, folder / "checkpoints" / f"{ROLLING}.ckpt") if path.exists()]
+    discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
+    saved = [path for path in (last, rolling) if path.exists()]
     newest = max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)
     if newest is not None:
         log.info("%s: continuing from %s", title, newest)
@@ -235,6 +233,7 @@ def fit(
             log_every_n_steps=1,
         )
         check_strategy(trainer)
+        trainer.strategy.checkpoint_io = WholeFiles()
         for logger in trainer.loggers:
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
@@ -250,7 +249,7 @@ def fit(
     trainer.save_checkpoint(folder / END, weights_only=True)
     for logger in trainer.loggers:
         finish(logger, written_here=trainer.num_devices == 1)
-    (folder / "checkpoints" / f"{ROLLING}.ckpt").unlink(missing_ok=True)
+    rolling.unlink(missing_ok=True)
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(
         checkpoint=str(Path(best).absolute().relative_to(folder.absolute())),

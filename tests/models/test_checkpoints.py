@@ -1,0 +1,145 @@
+"""A fit that is cut off goes on from its checkpoint by the clock, and ends as one that never was."""
+
+import errno
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from dreaming.data.base import SteppedDataModule
+from dreaming.models.checkpoints import WholeFiles
+from dreaming.models.fit import Budget, Recipe, Workbench, fit
+
+TRAINER = functools.partial(lightning.Trainer, accelerator="cpu", devices=1)
+
+
+class Line(lightning.LightningModule):
+    """Learns y = 2x, stepping its optimiser itself if it is ``manual``."""
+
+    def __init__(self, manual: bool) -> None:
+        super().__init__()
+        self.automatic_optimization = not manual
+        self.layer = torch.nn.Linear(1, 1)
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.1)
+
+    def _loss(self, batch):
+        return ((self.layer(batch["x"]) - 2 * batch["x"]) ** 2).mean()
+
+    def training_step(self, batch, index):
+        loss = self._loss(batch)
+        if self.automatic_optimization:
+            return loss
+        self.optimizers().zero_grad()
+        self.manual_backward(loss)
+        self.optimizers().step()
+        return None
+
+    def validation_step(self, batch, index):
+        # The first is the best, so that Lightning's own checkpoint is written once.
+        self.log("val/error", self._loss(batch) + self.global_step)
+
+
+class Numbers(SteppedDataModule):
+    def draw(self, step):
+        return {"x": torch.rand(4, 1, generator=self.generator(step, "draw"))}
+
+    def val_dataloader(self):
+        return torch.utils.data.DataLoader([{"x": torch.linspace(-1, 1, 8)[:, None]}], batch_size=None)
+
+
+class LineRecipe(Recipe):
+    def subjects(self, clip):
+        raise NotImplementedError
+
+    def train(self, clip, subject, workbench, folder):
+        raise NotImplementedError
+
+
+class CutError(RuntimeError):
+    pass
+
+
+class CutAt(Callback):
+    """Ends a fit in the middle of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise CutError
+
+
+def run(folder, manual=True, cut=None, module=Line, **more):
+    made = LineRecipe("line", Line, Numbers, "val/error", "min", 10, Budget(40), save_seconds=0.0)
+    callbacks = [] if cut is None else [lambda *_: CutAt(cut)]
+    return fit(
+        made,
+        Workbench(TRAINER, callbacks=callbacks),
+        folder,
+        module=lambda: module(manual),
+        data=lambda: Numbers(batch_size=4, steps_per_epoch=made.epoch, seed=0),
+        identity={"recipe": "a line"},
+        title="line",
+        **{"validate": True} | more,
+    )
+
+
+def end(folder):
+    return torch.load(folder / "checkpoints" / "end.ckpt", weights_only=True)["state_dict"]
+
+
+def taken(folder):
+    """Steps behind the checkpoint by the clock."""
+    return torch.load(folder / "checkpoints" / "rolling.ckpt", weights_only=True)["global_step"]
+
+
+@pytest.mark.parametrize("manual", [True, False])
+def test_cut_off_between_validations_it_goes_on_from_there_to_the_same_end(tmp_path, manual):
+    whole = run(tmp_path / "whole", manual)
+    # In the first epoch, in a later one, and before the first step of one.
+    for cut, expected in ((7, 7), (26, 26), (30, 29)):
+        folder = tmp_path / str(cut)
+        with pytest.raises(CutError):
+            run(folder, manual, cut=cut)
+        assert taken(folder) == expected
+        found = run(folder, manual)
+        assert (found.curve, found.steps, found.step) == (whole.curve, whole.steps, whole.step)
+        for name, weight in end(tmp_path / "whole").items():
+            assert torch.equal(end(folder)[name], weight), name
+
+
+def test_nothing_is_written_by_the_clock_right_before_a_validation(tmp_path):
+    with pytest.raises(CutError):
+        run(tmp_path, cut=20)
+    assert taken(tmp_path) == 19
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "some.ckpt"
+    WholeFiles().save_checkpoint({"step": 1}, path)
+
+    def elsewhere(*_):
+        raise OSError(errno.EXDEV, "another disk")
+
+    def torn(_, target, **__):
+        Path(target).write_bytes(b"half")
+        raise CutError
+
+    def killed(*_):
+        raise CutError
+
+    # A temporary file on another disk cannot be renamed; shutil then copies it.
+    monkeypatch.setattr(os, "rename", elsewhere)
+    monkeypatch.setattr(shutil, "copyfile", torn)
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(CutError):
+        WholeFiles().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
