@@ -26,7 +26,13 @@ from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
 from dreaming.models.quiet import quiet_lightning
 from dreaming.models.runs import Best, begin
-from dreaming.models.several_devices import check_normalisation, check_strategy, make_portable, recall
+from dreaming.models.several_devices import (
+    check_normalisation,
+    check_strategy,
+    launches_processes,
+    make_portable,
+    recall,
+)
 
 log = logging.getLogger(__name__)
 
@@ -238,17 +244,18 @@ def fit(
             for step, value in (unseen_curve or {}).items():
                 logger.log_metrics({recipe.monitor: value}, step=step)
             send(logger, unseen_pictures)
-        if trainer.num_devices > 1:
+        elsewhere = launches_processes(trainer)
+        if elsewhere:
             check_normalisation(trainer, model)
             make_portable(workbench.trainer)
         trainer.fit(model, batches, ckpt_path=newest, weights_only=True)
-    if trainer.num_devices > 1:
+    if elsewhere:
         recall([curve, keep, timer], last)
     if trainer.interrupted:
         raise KeyboardInterrupt
     trainer.save_checkpoint(folder / END, weights_only=True)
     for logger in trainer.loggers:
-        finish(logger, written_here=trainer.num_devices == 1)
+        finish(logger, written_here=not elsewhere)
     rolling.unlink(missing_ok=True)
     best = keep.best_model_path if validate else str(last)
     outcome = Outcome(

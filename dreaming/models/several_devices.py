@@ -23,13 +23,18 @@ RANK = "LOCAL_RANK"
 """Variable from which Lightning takes, in one of several processes, which of the devices is this one's own."""
 
 
+def launches_processes(trainer: lightning.Trainer) -> bool:
+    """Whether its fits happen in processes of their own, be it a single one for a single device."""
+    return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
+
+
 def check_strategy(trainer: lightning.Trainer) -> None:
     """Refuse strategies that start this very command again for each device: its locks would wait for one another.
 
     Raises:
         ConfigError: If the trainer's is one of them.
     """
-    if trainer.num_devices > 1 and not isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+    if trainer.num_devices > 1 and not launches_processes(trainer):
         raise ConfigError(
             "trainer.strategy",
             found=f"{type(trainer.strategy).__name__}, which would start the whole command once more for each device",

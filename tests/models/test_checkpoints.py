@@ -77,12 +77,12 @@ class CutAt(Callback):
             raise CutError
 
 
-def run(folder, manual=True, cut=None, module=Line, **more):
+def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, **more):
     made = LineRecipe("line", Line, Numbers, "val/error", "min", 10, Budget(40), save_seconds=0.0)
     callbacks = [] if cut is None else [lambda *_: CutAt(cut)]
     return fit(
         made,
-        Workbench(TRAINER, callbacks=callbacks),
+        Workbench(trainer, callbacks=callbacks),
         folder,
         module=lambda: module(manual),
         data=lambda: Numbers(batch_size=4, steps_per_epoch=made.epoch, seed=0),
@@ -143,3 +143,12 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
     with pytest.raises(CutError):
         WholeFiles().save_checkpoint({"step": 2}, path)
     assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+@pytest.mark.slow
+def test_a_fit_in_a_process_for_the_only_device_ends_as_in_this_one(tmp_path):
+    spawned = functools.partial(TRAINER, strategy="ddp_spawn")
+    here, there = run(tmp_path / "here"), run(tmp_path / "there", trainer=spawned)
+    assert (there.score, there.step) == (here.score, here.step)
+    for name, weight in end(tmp_path / "here").items():
+        assert torch.equal(end(tmp_path / "there")[name], weight), name
