@@ -11,6 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from dreaming.frames.folder import write_atomically
+from dreaming.models.several_devices import launches_processes
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -55,3 +56,8 @@ class Rolling(Checkpoint):
         if trainer.strategy.broadcast(due):  # clocks of several processes differ, and all take part in it
             trainer.save_checkpoint(self.path)
             self._last = time.monotonic()
+
+    def on_train_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Write the last one where another process waits for this one: from it that process learns how it went."""
+        if launches_processes(trainer):
+            trainer.save_checkpoint(self.path)

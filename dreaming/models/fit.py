@@ -249,10 +249,10 @@ def fit(
             check_normalisation(trainer, model)
             make_portable(workbench.trainer)
         trainer.fit(model, batches, ckpt_path=newest, weights_only=True)
-    if elsewhere:
-        recall([curve, keep, timer], last)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    if elsewhere:
+        recall([curve, keep, timer], rolling)
     trainer.save_checkpoint(folder / END, weights_only=True)
     for logger in trainer.loggers:
         finish(logger, written_here=not elsewhere)

@@ -146,9 +146,14 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
 
 
 @pytest.mark.slow
-def test_a_fit_in_a_process_for_the_only_device_ends_as_in_this_one(tmp_path):
-    spawned = functools.partial(TRAINER, strategy="ddp_spawn")
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_fit_in_processes_of_its_own_ends_as_in_this_one(tmp_path, devices):
+    spawned = functools.partial(TRAINER, strategy="ddp_spawn", devices=devices)
     here, there = run(tmp_path / "here"), run(tmp_path / "there", trainer=spawned)
-    assert (there.score, there.step) == (here.score, here.step)
+    # All of the curve, though the best of it is its first value.
+    assert there.curve == pytest.approx(here.curve)
+    assert (there.steps, there.step) == (here.steps, here.step) == (40, 10)
+    assert there.seconds > 0
     for name, weight in end(tmp_path / "here").items():
-        assert torch.equal(end(tmp_path / "there")[name], weight), name
+        torch.testing.assert_close(end(tmp_path / "there")[name], weight)
+    assert not (tmp_path / "there" / "checkpoints" / "rolling.ckpt").exists()
