@@ -35,7 +35,8 @@ class CosineToBudget(Callback):
         step = steps_done(trainer) - 1
         left = self.timer.time_remaining()
         clock = 0.0 if left is None else 1 - left / max(left + self.timer.time_elapsed(), 1e-9)
-        share = min(1.0, max(step / self.max_steps, clock))
+        # Processes that share a batch have one rate, though their clocks differ.
+        share = trainer.strategy.broadcast(min(1.0, max(step / self.max_steps, clock)))
         scale = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:

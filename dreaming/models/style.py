@@ -1,5 +1,6 @@
 """Learning a painter's style from patches of a few keyframes, and applying it to frames of any size."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -31,7 +32,13 @@ TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
 
 @runtime_checkable
 class WarmStart(Protocol):
-    """A generator of which a part is fitted before training begins."""
+    """A generator of which a part is fitted before training begins.
+
+    Attributes:
+        warm: Whether that is done; kept with the weights, so that what goes on after a kill does not do it again.
+    """
+
+    warm: Tensor
 
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
         """Fit to keyframes: each (3, H, W) and painted (3, H, W) in -1..1, what to learn from (1, H, W) bool."""
@@ -105,8 +112,10 @@ class StyleModule(LightningModule):
         self.generator.to(memory_format=self.layout)  # type: ignore[call-overload]  # in the docs, not in the stubs
         self.averaged: AveragedModel | None = None
         if average is not None:
-            averaging = get_ema_multi_avg_fn(average)  # type: ignore[no-untyped-call]
+            # Torch's own function cannot travel to other processes.
+            averaging = functools.partial(_average, average)
             self.averaged = AveragedModel(self.generator, multi_avg_fn=averaging, use_buffers=True)
+            self.averaged.requires_grad_(False)  # DDP waits for a gradient of whatever may have one
         self._make_vgg = vgg
         # In a list VGG is no submodule, so its 20 million weights stay out of checkpoints.
         self._vgg: list[nn.Module] = []
@@ -137,9 +146,13 @@ class StyleModule(LightningModule):
             assert self._make_vgg is not None
             self._vgg = [self._make_vgg().to(self.device)]
         data = getattr(self.trainer, "datamodule", None)
-        if isinstance(self.generator, WarmStart) and isinstance(data, KeyframesDataModule):
-            for generator in {self.generator, self.judged}:
-                cast(WarmStart, generator).warm_start(data.whole())
+        if isinstance(self.generator, WarmStart) and isinstance(data, KeyframesDataModule) and not self.generator.warm:
+            self.generator.warm_start(data.whole())
+            if self.trainer.world_size > 1:  # DDP made them alike before; each process has fitted its own since
+                for value in self.generator.state_dict().values():
+                    torch.distributed.broadcast(value, src=0)
+            if self.averaged is not None:
+                self.averaged.module.load_state_dict(self.generator.state_dict())
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""
@@ -265,6 +278,11 @@ class StyleModule(LightningModule):
             return made
         finally:
             self.train(training)
+
+
+def _average(decay: float, *lists: Any) -> None:
+    """Move a list of averages towards a list of values."""
+    get_ema_multi_avg_fn(decay)(*lists)  # type: ignore[no-untyped-call]
 
 
 def _side_by_side(*columns: Tensor) -> list[Image]:

@@ -21,10 +21,11 @@ class Clock:
         return None if self.limit is None else self.limit - self.elapsed
 
 
-def rate(step, clock, **more):
+def rate(step, clock, broadcast=lambda own: own, **more):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=step))
-    CosineToBudget(100, clock, **more).on_train_batch_start(SimpleNamespace(fit_loop=loop, optimizers=[optimizer]))
+    trainer = SimpleNamespace(fit_loop=loop, optimizers=[optimizer], strategy=SimpleNamespace(broadcast=broadcast))
+    CosineToBudget(100, clock, **more).on_train_batch_start(trainer)
     return optimizer.param_groups[0]["lr"]
 
 
@@ -43,3 +44,10 @@ def test_the_budget_that_is_nearer_to_its_end_decides():
 def test_it_rises_first():
     assert rate(0, Clock(), warmup=4, floor=1.0) == pytest.approx(0.1)
     assert rate(4, Clock(), warmup=4, floor=1.0) == pytest.approx(0.5)
+
+
+def test_several_processes_go_by_the_clock_of_the_first():
+    late, early = Clock(50, 100), Clock(10, 100)
+    told = []
+    first = rate(10, late, lambda own: told.append(own) or own)
+    assert rate(10, early, lambda own: told[0]) == first

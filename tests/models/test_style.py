@@ -1,3 +1,4 @@
+import os
 from functools import partial
 from pathlib import Path
 
@@ -263,6 +264,35 @@ def test_a_warm_start_gives_the_colours_before_the_first_step(tmp_path):
     trainer(tmp_path, 0).fit(warm, data())
     losses = [trainer(tmp_path, 1).validate(model, data(), verbose=False)[0]["val/loss"] for model in (cold, warm)]
     assert losses[1] < 0.1 * losses[0]
+
+
+class Differing(FastGenerator):
+    """Fitted otherwise in each process, as by different devices or clocks."""
+
+    def warm_start(self, pictures):
+        super().warm_start(pictures)
+        torch.nn.init.constant_(self.head.leave.bias, 0.1 * int(os.environ["LOCAL_RANK"]))
+
+
+class Ended(Callback):
+    """Writes what each process ends with."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_train_end(self, trainer, module):
+        torch.save(module.state_dict(), self.folder / f"{trainer.global_rank}.pt")
+
+
+@pytest.mark.slow
+def test_processes_that_share_batches_have_one_generator_and_one_average(tmp_path):
+    model = fast(average=0.9)
+    model.generator.__class__ = Differing
+    options = {"strategy": "ddp_spawn", "devices": 2, "use_distributed_sampler": False}
+    trainer(tmp_path, 4, Ended(tmp_path), **options).fit(model, data())
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, msg=name)
 
 
 def test_noise_is_added_to_colours_and_not_to_guides():
