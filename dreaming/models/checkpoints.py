@@ -8,7 +8,8 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from torch import Tensor
 
 from dreaming.frames.folder import write_atomically
 from dreaming.models.several_devices import launches_processes
@@ -26,6 +27,29 @@ class WholeFiles(TorchCheckpointIO):
         data = io.BytesIO()
         torch.save(checkpoint, data)
         write_atomically(Path(path), data.getvalue())
+
+
+class Chance(Callback):
+    """Keep torch's random state in checkpoints, so that noise and dropout go on with what they would have drawn."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The state of the CPU, and of the GPU in use if there is one."""
+        states = {"cpu": torch.get_rng_state()}
+        return states | {"cuda": torch.cuda.get_rng_state()} if _on_gpu() else states
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Take it along until training starts: what is set up before draws from it, too."""
+        self._states = state_dict
+
+    def on_train_start(self, *_: Any) -> None:
+        """Go on with it."""
+        if "cpu" in self._states:
+            torch.set_rng_state(self._states["cpu"].cpu())
+        if "cuda" in self._states and _on_gpu():
+            torch.cuda.set_rng_state(self._states["cuda"].cpu())
 
 
 class Rolling(Checkpoint):
@@ -61,3 +85,7 @@ class Rolling(Checkpoint):
         """Write the last one where another process waits for this one: from it that process learns how it went."""
         if launches_processes(trainer):
             trainer.save_checkpoint(self.path)
+
+
+def _on_gpu() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
-from dreaming.models.checkpoints import Rolling, WholeFiles
+from dreaming.models.checkpoints import Chance, Rolling, WholeFiles
 from dreaming.models.loggers import finish
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
@@ -205,6 +205,7 @@ def fit(
         StepBar(title, steps, timer, recipe.monitor),
         curve,
         keep,
+        Chance(),
         Rolling(rolling, recipe.save_seconds),
         Pictures(folder / PICTURES),
         *(build(*turn, steps) for build in workbench.callbacks),

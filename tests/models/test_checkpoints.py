@@ -77,8 +77,8 @@ class CutAt(Callback):
             raise CutError
 
 
-def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, **more):
-    made = LineRecipe("line", Line, Numbers, "val/error", "min", 10, Budget(40), save_seconds=0.0)
+def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, save_seconds=0.0, **more):
+    made = LineRecipe("line", Line, Numbers, "val/error", "min", 10, Budget(40), save_seconds=save_seconds)
     callbacks = [] if cut is None else [lambda *_: CutAt(cut)]
     return fit(
         made,
@@ -114,6 +114,26 @@ def test_cut_off_between_validations_it_goes_on_from_there_to_the_same_end(tmp_p
         assert (found.curve, found.steps, found.step) == (whole.curve, whole.steps, whole.step)
         for name, weight in end(tmp_path / "whole").items():
             assert torch.equal(end(folder)[name], weight), name
+
+
+class Noisy(Line):
+    """Draws from torch's own stream at each step, and improves at each validation."""
+
+    def _loss(self, batch):
+        return super()._loss({"x": batch["x"] + 0.1 * torch.randn(batch["x"].shape)})
+
+    def validation_step(self, batch, index):
+        self.log("val/error", super()._loss(batch) - self.global_step)
+
+
+@pytest.mark.parametrize("save_seconds", [0.0, 1e6])
+def test_noise_goes_on_where_it_was(tmp_path, save_seconds):
+    whole = run(tmp_path / "whole", module=Noisy)
+    with pytest.raises(CutError):
+        run(tmp_path / "cut", module=Noisy, cut=26, save_seconds=save_seconds)
+    found = run(tmp_path / "cut", module=Noisy)
+    assert found.curve == whole.curve
+    assert torch.equal(end(tmp_path / "cut")["layer.weight"], end(tmp_path / "whole")["layer.weight"])
 
 
 def test_nothing_is_written_by_the_clock_right_before_a_validation(tmp_path):
