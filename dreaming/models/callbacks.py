@@ -44,6 +44,23 @@ class CosineToBudget(Callback):
                 group["lr"] = group["initial_lr"] * scale * min(1.0, (step + 1) / (self.warmup + 1))
 
 
+class StepLimit(Callback):
+    """End a fit after so many steps, within an epoch if need be.
+
+    The Trainer's own ``max_steps`` loses count where a fit goes on from a checkpoint within an epoch.
+
+    Args:
+        max_steps: How many.
+    """
+
+    def __init__(self, max_steps: int) -> None:
+        self.max_steps = max_steps
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop if it was the last."""
+        trainer.should_stop = trainer.should_stop or steps_done(trainer) >= self.max_steps
+
+
 class Curve(Callback):
     """Record the monitored value at each validation, and the steps done; saved with the checkpoint.
 

@@ -19,7 +19,7 @@ from dreaming.errors import CheckpointError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT
-from dreaming.models.callbacks import CosineToBudget, Curve, StepBar
+from dreaming.models.callbacks import CosineToBudget, Curve, StepBar, StepLimit
 from dreaming.models.checkpoints import Chance, Rolling, WholeFiles
 from dreaming.models.loggers import finish
 from dreaming.models.outcome import Outcome
@@ -211,6 +211,8 @@ def fit(
         *(build(*turn, steps) for build in workbench.callbacks),
         *recipe.callbacks(folder),
     ]
+    if max_steps is not None:
+        callbacks.append(StepLimit(max_steps))
     if validate and recipe.patience is not None:
         stop = EarlyStopping(
             recipe.monitor,

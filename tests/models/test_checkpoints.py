@@ -136,6 +136,23 @@ def test_noise_goes_on_where_it_was(tmp_path, save_seconds):
     assert torch.equal(end(tmp_path / "cut")["layer.weight"], end(tmp_path / "whole")["layer.weight"])
 
 
+def test_steps_that_are_asked_for_are_done_and_no_more(tmp_path):
+    asked = {"validate": False, "max_steps": 23}
+    whole = run(tmp_path / "whole", **asked)
+    assert whole.steps == 23
+    assert torch.load(tmp_path / "whole" / whole.checkpoint, weights_only=True)["global_step"] == 23
+    # By the clock within an epoch and after one, and by the end of an epoch.
+    for cut, seconds in ((7, 0.0), (21, 0.0), (22, 0.0), (21, 1e6)):
+        folder = tmp_path / f"{cut}-{seconds}"
+        with pytest.raises(CutError):
+            run(folder, cut=cut, save_seconds=seconds, **asked)
+        found = run(folder, **asked)
+        assert found.steps == 23, cut
+        assert torch.load(folder / found.checkpoint, weights_only=True)["global_step"] == 23
+        for name, weight in end(tmp_path / "whole").items():
+            assert torch.equal(end(folder)[name], weight), (cut, name)
+
+
 def test_nothing_is_written_by_the_clock_right_before_a_validation(tmp_path):
     with pytest.raises(CutError):
         run(tmp_path, cut=20)
