@@ -15,6 +15,18 @@ def steps_done(trainer: lightning.Trainer) -> int:
     return trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
 
+class Clock(Timer):
+    """A timer that counts what a module does before its first step, too."""
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any) -> None:
+        """Start it; stop at once where a continued fit has no time left."""
+        super().on_train_start(trainer, module)
+        super().on_fit_start(trainer, module)
+
+    def on_train_start(self, *_: Any) -> None:
+        """Let it run on."""
+
+
 class CosineToBudget(Callback):
     """Let every optimizer's learning rate fall to ``floor`` of its start by half a cosine over steps or time.
 

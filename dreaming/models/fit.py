@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
 from dreaming.errors import CheckpointError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT
-from dreaming.models.callbacks import CosineToBudget, Curve, StepBar, StepLimit
+from dreaming.models.callbacks import Clock, CosineToBudget, Curve, StepBar, StepLimit
 from dreaming.models.checkpoints import Chance, Rolling, WholeFiles
 from dreaming.models.loggers import finish
 from dreaming.models.outcome import Outcome
@@ -50,7 +50,7 @@ class Budget:
 
     Attributes:
         max_steps: Training steps.
-        max_time: Wall time in seconds; None for no limit.
+        max_time: Wall time in seconds, all that comes before the first step included; None for no limit.
     """
 
     max_steps: int
@@ -187,7 +187,7 @@ def fit(
     model = module()
     # Steps that folds found best are all done: on a machine that is busy just then they take longer than they did.
     limit = recipe.budget.max_time if max_steps is None else None
-    timer = Timer(None if limit is None else timedelta(seconds=limit), verbose=False)
+    timer = Clock(None if limit is None else timedelta(seconds=limit), verbose=False)
     curve = Curve(recipe.monitor)
     keep = ModelCheckpoint(
         folder / "checkpoints",

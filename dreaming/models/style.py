@@ -1,8 +1,8 @@
 """Learning a painter's style from patches of a few keyframes, and applying it to frames of any size."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
@@ -26,22 +26,9 @@ from dreaming.losses.style import (
 )
 from dreaming.models.style_inference import Reach, in_fitting_tiles, in_suited_precision
 from dreaming.models.style_quality import Judge, Quality, flicker_of
+from dreaming.models.warm_start import warm_start
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
-
-
-@runtime_checkable
-class WarmStart(Protocol):
-    """A generator of which a part is fitted before training begins.
-
-    Attributes:
-        warm: Whether that is done; kept with the weights, so that what goes on after a kill does not do it again.
-    """
-
-    warm: Tensor
-
-    def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Fit to keyframes: each (3, H, W) and painted (3, H, W) in -1..1, what to learn from (1, H, W) bool."""
 
 
 class StyleModule(LightningModule):
@@ -146,13 +133,9 @@ class StyleModule(LightningModule):
             assert self._make_vgg is not None
             self._vgg = [self._make_vgg().to(self.device)]
         data = getattr(self.trainer, "datamodule", None)
-        if isinstance(self.generator, WarmStart) and isinstance(data, KeyframesDataModule) and not self.generator.warm:
-            self.generator.warm_start(data.whole())
-            if self.trainer.world_size > 1:  # DDP made them alike before; each process has fitted its own since
-                for value in self.generator.state_dict().values():
-                    torch.distributed.broadcast(value, src=0)
-            if self.averaged is not None:
-                self.averaged.module.load_state_dict(self.generator.state_dict())
+        fitted = isinstance(data, KeyframesDataModule) and warm_start(self.generator, data.whole(), self.trainer)
+        if fitted and self.averaged is not None:
+            self.averaged.module.load_state_dict(self.generator.state_dict())
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""

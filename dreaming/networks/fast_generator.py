@@ -111,18 +111,18 @@ class FastGenerator(nn.Module):
         blocks = sum(block.look.dilation[0] for block in self.blocks if isinstance(block, DilatedBlock))
         return 2 * (2 + blocks) + 1 + self.colours.margin + sum(map(reach, self.means))
 
-    def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+    def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
         """Fit the colour map to painted pictures, as ``ColourMap.fit`` takes them, then the colours of single pixels.
 
         Holds all pictures, and what is seen of some of their pixels. What has been warm-started already is left as it
-        is, so that training that goes on after a kill keeps what it had learnt.
+        is, so that training that goes on after a kill keeps what it had learnt. ``until`` is for ``PixelHead.fit``.
         """
         if self.warm:
             return
         known = list(pictures)
         self.colours.fit(known)
         if self.pixel_steps:
-            self.head.fit(*self._pixels(known), steps=self.pixel_steps)
+            self.head.fit(*self._pixels(known), steps=self.pixel_steps, until=until)
         self.warm.fill_(1)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Colours made pixel by pixel at full resolution, with steps as sharp as the painter's."""
 
 import math
+import time
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,9 @@ AT_ONCE = 2**13
 
 RATE = 3e-3
 """Learning rate of a fit to single pixels at its start."""
+
+PACED = 20
+"""Steps of such a fit from which is told how many there is time for."""
 
 
 class PixelHead(nn.Module):
@@ -63,7 +67,16 @@ class PixelHead(nn.Module):
                 waves += [torch.sin(math.pi * often * colours), torch.cos(math.pi * often * colours)]
         return waves
 
-    def fit(self, features: Tensor, colours: Tensor, changes: Tensor, *, steps: int, batch: int = 8192) -> None:
+    def fit(
+        self,
+        features: Tensor,
+        colours: Tensor,
+        changes: Tensor,
+        *,
+        steps: int,
+        batch: int = 8192,
+        until: float | None = None,
+    ) -> None:
         """Learn changes of single pixels by Adam on mean absolute differences, the rate falling to zero.
 
         Args:
@@ -72,12 +85,14 @@ class PixelHead(nn.Module):
             changes: (N, 3), what is wanted.
             steps: How many.
             batch: Pixels a step, drawn with replacement, the same in every run.
+            until: Reading of ``time.monotonic`` by which to end, with fewer steps if need be; None: no such time.
         """
         draw = torch.Generator().manual_seed(0)
         optimizer = torch.optim.Adam(self.parameters(), lr=RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        done, begun = 0, time.monotonic()
         with torch.enable_grad():
-            for _ in range(steps):
+            while done < steps and (until is None or done < PACED or time.monotonic() < until):
                 chosen = torch.randint(len(features), (batch,), generator=draw).to(features.device)
                 seen = (rows[chosen].T[None, :, :, None] for rows in (features, colours))  # (1, channels, batch, 1)
                 loss = functional.l1_loss(self(*seen), changes[chosen].T[None, :, :, None])
@@ -85,4 +100,11 @@ class PixelHead(nn.Module):
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
+                done += 1
+                if done == 1:  # which takes longer than the others
+                    begun = time.monotonic()
+                if done == PACED and until is not None:
+                    pace = (time.monotonic() - begun) / (PACED - 1)
+                    affordable = done + max(0, int((until - time.monotonic()) / pace))
+                    schedule.T_max = steps = min(steps, affordable)
         optimizer.zero_grad()

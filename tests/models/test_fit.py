@@ -106,6 +106,16 @@ def test_a_fit_ends_when_its_time_is_over(tmp_path):
     assert 0 < outcome.steps < 100_000
 
 
+def test_what_is_fitted_before_the_first_step_is_in_the_time(tmp_path):
+    class Prepared(Line):
+        def on_fit_start(self):
+            time.sleep(1.2)
+
+    outcome = run(tmp_path, recipe(max_steps=100_000, max_time=1.0), module=Prepared, delay=0.01)
+    assert (outcome.steps, outcome.step) == (1, 1)
+    assert outcome.seconds > 1.2
+
+
 def test_steps_that_folds_found_are_done_however_long_they_take(tmp_path):
     assert run(tmp_path, recipe(max_time=0.1), validate=False, max_steps=30, delay=0.02).steps == 30
 

@@ -1,4 +1,6 @@
 import os
+import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError, WeightsError
 from dreaming.frames.references import Keyframes
+from dreaming.models.callbacks import Clock
 from dreaming.models.style import StyleModule
 from dreaming.models.style_quality import Quality
 from dreaming.networks.fast_generator import FastGenerator
@@ -266,11 +269,21 @@ def test_a_warm_start_gives_the_colours_before_the_first_step(tmp_path):
     assert losses[1] < 0.1 * losses[0]
 
 
+def test_a_warm_start_leaves_time_for_the_training_that_it_is_part_of(tmp_path):
+    model, clock = fast(average=0.9), Clock(timedelta(seconds=2))
+    model.generator.pixel_steps = 10**9
+    begun = time.monotonic()
+    trainer(tmp_path, 10**9, clock, max_epochs=10**9).fit(model, data())
+    assert 1.5 < clock.time_elapsed() <= time.monotonic() - begun < 20
+    assert model.trainer.global_step > 0
+    assert float(model.generator.warm) == 1
+
+
 class Differing(FastGenerator):
     """Fitted otherwise in each process, as by different devices or clocks."""
 
-    def warm_start(self, pictures):
-        super().warm_start(pictures)
+    def warm_start(self, pictures, **more):
+        super().warm_start(pictures, **more)
         torch.nn.init.constant_(self.head.leave.bias, 0.1 * int(os.environ["LOCAL_RANK"]))
 
 

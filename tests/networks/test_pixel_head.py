@@ -1,6 +1,9 @@
+import time
+
+import pytest
 import torch
 
-from dreaming.networks.pixel_head import PixelHead
+from dreaming.networks.pixel_head import PACED, PixelHead
 
 
 def head(**options):
@@ -59,3 +62,26 @@ def test_a_fit_is_the_same_every_time_and_leaves_no_gradient():
         model.fit(*rows(), torch.ones(500, 3), steps=3, batch=100)
         assert all(parameter.grad is None for parameter in model.parameters())
     torch.testing.assert_close(dict(models[0].state_dict()), dict(models[1].state_dict()), atol=0, rtol=0)
+
+
+def test_a_fit_that_has_time_is_as_one_without_a_limit():
+    models = [head(), head()]
+    for model, until in zip(models, (None, time.monotonic() + 1000), strict=True):
+        model.fit(*rows(), torch.ones(500, 3), steps=2 * PACED, batch=100, until=until)
+    assert torch.equal(models[0].leave.weight, models[1].leave.weight)
+
+
+def test_a_fit_without_time_does_fewer_steps_and_ends_as_finely(monkeypatch):
+    model, rates = head(), []
+    monkeypatch.setattr(time, "monotonic", lambda: float(len(rates)))  # a second a step
+    step = torch.optim.Adam.step
+
+    def watched(self, *more):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *more)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    model.fit(*rows(), torch.ones(500, 3), steps=10**5, batch=100, until=300)
+    assert len(rates) == 300
+    assert rates[0] == pytest.approx(3e-3)
+    assert rates[-1] < 1e-4 * rates[0]
