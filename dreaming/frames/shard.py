@@ -9,27 +9,21 @@ Work = Callable[[list[str]], None]
 
 @dataclass(frozen=True)
 class Shard:
-    """One share of the frames: every ``count``-th, beginning with the ``index``-th from 1."""
+    """One share of the frames: the ``index``-th of ``count`` stretches of neighbours, from 1.
+
+    Of every n-th frame alone, a stage that looks around would have to make or read all those between, too.
+    """
 
     index: int = 1
     count: int = 1
 
     def take(self, stems: Sequence[str]) -> list[str]:
         """The names that fall to this share."""
-        return list(stems[self.index - 1 :: self.count])
+        first, last = (len(stems) * number // self.count for number in (self.index - 1, self.index))
+        return list(stems[first:last])
 
     def __str__(self) -> str:
         return f"{self.index}-of-{self.count}"
-
-
-@dataclass(frozen=True)
-class Stretch(Shard):
-    """One share of the frames, the ``index``-th of ``count`` stretches of neighbours: for stages that look around."""
-
-    def take(self, stems: Sequence[str]) -> list[str]:
-        """The names that fall to this share."""
-        first, last = (len(stems) * number // self.count for number in (self.index - 1, self.index))
-        return list(stems[first:last])
 
 
 def undivided(stems: list[str], work: Work) -> None:

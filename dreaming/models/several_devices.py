@@ -17,7 +17,7 @@ from torch import multiprocessing, nn
 from torch.multiprocessing.spawn import ProcessRaisedException, start_processes
 
 from dreaming.errors import ConfigError, DreamingError
-from dreaming.frames.shard import Stretch, Work
+from dreaming.frames.shard import Shard, Work
 
 RANK = "LOCAL_RANK"
 """Variable from which Lightning takes, in one of several processes, which of the devices is this one's own."""
@@ -97,7 +97,7 @@ def in_each_process(count: int, stems: list[str], work: Work) -> None:
         DreamingError: If the work raises one; the first that a process met.
     """
     count = min(count, len(stems))
-    shares = [Stretch(place, count).take(stems) for place in range(1, count + 1)]
+    shares = [Shard(place, count).take(stems) for place in range(1, count + 1)]
     refused = multiprocessing.get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // count)
     try:

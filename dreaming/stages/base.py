@@ -40,6 +40,8 @@ class Stage(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
+    reads_its_share: ClassVar[bool] = False
+    """Whether it can do with this process's share of what it reads; else its inputs are made whole before it."""
 
     shard: Shard = field(default_factory=Shard, kw_only=True, metadata=NO_EFFECT)
     writers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)

@@ -53,6 +53,7 @@ class CompositeStage(Stage):
 
     name: ClassVar[str] = "composite"
     reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
+    reads_its_share: ClassVar[bool] = True
 
     maskers: Sequence[str] = field(metadata=NO_EFFECT)
     masker: str | None = field(default=None, metadata=NO_EFFECT)

@@ -62,6 +62,7 @@ class EvaluateStage(Stage):
 
     name: ClassVar[str] = "evaluate"
     reads: ClassVar[tuple[str, ...]] = ("mask", "stylise")
+    reads_its_share: ClassVar[bool] = True  # what is there is scored, and by the last share all
 
     maskers: Mapping[str, Masker]
     masker: str | None = None

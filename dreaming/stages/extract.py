@@ -14,6 +14,7 @@ from dreaming.errors import ClipError, ConfigError, VideoError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.manifest import NO_EFFECT, Manifest, fingerprint_files
+from dreaming.frames.shard import Shard
 from dreaming.frames.source import Source, name_of
 from dreaming.frames.video import probe, read_frames
 from dreaming.stages.base import Stage
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ExtractStage(Stage):
-    """Write the frames of a video to ``frames/``, named by their place in it.
+    """Write the frames of a video to ``frames/``, named by their place in it; all of them, whatever the shard.
 
     Attributes:
         video: The video; by default a lone ``source.*`` in the clip's folder.
@@ -42,6 +43,10 @@ class ExtractStage(Stage):
     end: int | None = None
     every: int = 1
     size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        # Each share would decode the video from its start, and what follows takes the frames that lie there for all.
+        self.shard = Shard()
 
     def skips(self, clip: Clip) -> str | None:
         """Frames that the user put there need no extraction."""

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dreaming.frames.clip import Clip
+from dreaming.frames.shard import Shard
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,15 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
 def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:
     """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why.
 
+    A shard is of the named stages. What another stage needs all frames of, and what runs only for another, is made
+    whole: by the process that comes first, while those of the other shards wait.
+
     Returns:
         The last score that a stage came to; None without one.
     """
     score: float | None = None
-    for name in with_inputs(named, stages):
+    running = with_inputs(named, stages)
+    for name in running:
         stage = stages[name]
         reason = stage.skips(clip)
         if reason is not None:
@@ -42,6 +48,10 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
         if name not in named:
             readers = [reader for reader in named if name in with_inputs([reader], stages)]
             log.info("%s: for %s, which needs it", name, ", ".join(readers))
+        of_all = [reader for reader in running if name in stages[reader].inputs and not stages[reader].reads_its_share]
+        if stage.shard != Shard() and (name not in named or of_all):
+            log.info("%s: all frames, not shard %s alone", name, stage.shard)
+            stage = replace(stage, shard=Shard())
         found = stage.run(clip)
         score = score if found is None else found
         clip.frames.refresh()

@@ -20,7 +20,6 @@ from dreaming.frames.folder import ahead
 from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.frames.shard import Shard, Stretch
 from dreaming.models import runs
 from dreaming.models.fit import Workbench, load
 from dreaming.models.inference import on_device, share_out
@@ -63,9 +62,6 @@ class StyliseStage(Stage):
         if self.batch is not None and self.batch < 1:
             where = "stage.stylise.batch"
             raise ConfigError(where, found=str(self.batch), expected="1 frame or more", mend="correct it")
-        if self._blends and type(self.shard) is Shard:
-            # Of every n-th frame alone, each process would have to stylise all those between, too.
-            self.shard = Stretch(self.shard.index, self.shard.count)
 
     @property
     def _blends(self) -> bool:

@@ -158,10 +158,25 @@ def test_shards_of_a_multirun_make_all_frames_with_one_training(disc_clip, run, 
     drawing = disc_clip(masks=(1, 8), keyframes=())
     arguments = [f"clip={drawing.path}", *tiny(), "stages=[mask]", "masker=cnn"]
     assert run("dreaming", *arguments, "shard=2/3").code == 0
-    assert drawing.clip.masks("subject", "cnn").stems == ["0002", "0005", "0008"]
+    assert drawing.clip.masks("subject", "cnn").stems == ["0003", "0004", "0005"]
     assert run("dreaming", "-m", *arguments, "shard=1/3,2/3,3/3").code == 0
     assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
     assert len(list(drawing.path.glob("runs/cnn/*/result.json"))) == 1
+
+
+def test_shards_from_a_video_make_what_one_run_makes(disc_clip, film, run, tmp_path, tiny):
+    whole, shared = (disc_clip(name, frames=False, masks=(1, 8), keyframes=()) for name in ("whole", "shared"))
+    video = film(tmp_path / "a.mkv", whole.images.values())
+    arguments = [f"video={video}", *tiny(), "stages=[mask]", "masker=threshold"]
+    assert run("dreaming", f"clip={whole.path}", *arguments).code == 0
+    assert run("dreaming", "-m", f"clip={shared.path}", *arguments, "shard=1/2,2/2").code == 0
+    for folder in ("frames", "masks/threshold"):
+        made, expected = (
+            {path.name: path.read_bytes() for path in (drawing.path / folder).glob("*.png")}
+            for drawing in (shared, whole)
+        )
+        assert len(made) == 8
+        assert made == expected
 
 
 def test_in_a_multirun_a_clip_that_is_refused_does_not_stop_the_others(disc_clip, run, tiny):

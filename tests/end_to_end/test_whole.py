@@ -144,6 +144,21 @@ def test_two_processes_at_once_end_with_one_result(filmed):
     assert not list(drawing.path.rglob("*.part"))
 
 
+@pytest.mark.slow
+def test_shards_of_a_video_that_look_around_end_as_one_run(filmed):
+    alone, video = filmed("alone")
+    arguments = [f"video={video}", "stage.stylise.blend.sigma=1", "model.style.filtered=true"]
+    dream(alone.path, *arguments)
+    drawing, _ = filmed("both")
+    both = [start(drawing.path, *arguments, f"shard={shard}/2") for shard in (1, 2)]
+    for process in both:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err + out
+    folders = ("frames", "filtered", "masks", "styled", "composite")
+    assert pictures(drawing.path, *folders) == pictures(alone.path, *folders)
+    assert (drawing.path / "dream.mp4").exists()
+
+
 def test_keyframes_without_masks(disc_clip):
     clip = disc_clip(masks=()).path
     told = dream(clip)

@@ -188,9 +188,9 @@ def test_the_manifest_is_asked_again_after_fitting(drawing):
 # -- shards
 
 
-def test_a_shard_takes_every_nth():
-    assert [Shard(k, 3).take(list("abcdefg")) for k in (1, 2, 3)] == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
-    assert Shard(2, 8).take(["a"]) == []
+def test_a_shard_takes_a_stretch_of_neighbours():
+    assert [Shard(k, 3).take(list("abcdefg")) for k in (1, 2, 3)] == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
+    assert Shard(5, 9).take(["a"]) == []
     assert str(Shard(2, 8)) == "2-of-8"
 
 
@@ -199,7 +199,7 @@ def test_shards_together_make_what_one_makes(drawing, whole, order):
     for index in order:
         stage = Shade(shard=Shard(index, len(order)))
         stage.run(drawing.clip)
-        assert stage.made == drawing.stems[index - 1 :: len(order)]
+        assert stage.made == Shard(index, len(order)).take(drawing.stems)
     assert contents(drawing) == whole
     assert Manifest.read(drawing.path / "composite/manifest.json").frames == 12
     after = Shade()

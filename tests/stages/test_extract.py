@@ -120,9 +120,8 @@ def test_what_is_done_is_left_alone_and_a_moved_video_is_found(drawing, caplog):
     assert find_video(drawing.clip) == elsewhere
 
 
-def test_shards_share_the_video(drawing):
-    for index in (2, 1, 3):
-        ExtractStage(video=drawing.video, every=2, shard=Shard(index, 3)).run(drawing.clip)
+def test_every_shard_sees_to_all_frames(drawing):
+    ExtractStage(video=drawing.video, every=2, shard=Shard(2, 3)).run(drawing.clip)
     assert drawing.clip.stems == drawing.stems[::2]
     np.testing.assert_array_equal(drawing.clip.frames.read("0005"), drawing.images["0005"])
 

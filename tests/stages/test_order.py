@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dreaming.frames.shard import Shard
 from dreaming.stages import composite, draw, evaluate, extract, filter, flow, guide, mask, preview, report, stylise
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER, run, with_inputs
@@ -23,7 +24,7 @@ def stages(log, reads=READS, **reasons):
                 return self.why
 
             def run(self, clip):
-                self.log.append(self.name)
+                self.log.append(self.name if self.shard == Shard() else f"{self.name} {self.shard}")
 
         Noting.name, Noting.reads = name, needed
         made[name] = Noting(reasons.get(name), log)
@@ -44,6 +45,26 @@ def test_stages_run_in_order_whatever_the_names_order(disc_clip, named):
     log = []
     run(disc_clip().clip, named, stages(log))
     assert log == ["extract", "mask", "composite", "report"]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (["mask", "composite"], ["extract", "mask 1-of-2", "composite 1-of-2"]),
+        (["composite"], ["extract", "mask", "composite 1-of-2"]),
+        (["mask", "stylise"], ["extract", "mask", "stylise 1-of-2"]),
+        (["mask", "stylise", "composite"], ["extract", "mask", "stylise 1-of-2", "composite 1-of-2"]),
+        (["mask", "report"], ["extract", "mask 1-of-2", "report 1-of-2"]),
+    ],
+)
+def test_a_shard_is_of_the_named_stages_that_no_other_needs_all_frames_of(disc_clip, named, expected):
+    log = []
+    known = stages(log, {**READS, "stylise": ("mask",)})
+    type(known["composite"]).reads_its_share = True
+    for stage in known.values():
+        stage.shard = Shard(1, 2)
+    run(disc_clip().clip, named, known)
+    assert log == expected
 
 
 def test_what_is_skipped_or_added_is_told(disc_clip, caplog):

@@ -13,7 +13,7 @@ from dreaming.errors import ConfigError
 from dreaming.frames.blending import Blending
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard, Stretch
+from dreaming.frames.shard import Shard
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
 from dreaming.models.style import StyleModule
@@ -84,15 +84,6 @@ def test_frames_are_made_again_where_blending_changes_and_only_there(clip, caplo
     replace(STAGE, blend=BLEND).run(clip)
     assert before != Manifest.read(path)
     assert len(list(clip.runs("style").glob("*/outcome.json"))) == 1, "trained once"
-
-
-def test_a_share_of_blended_frames_is_a_run_of_neighbours():
-    stems = list("abcdefg")
-    shares = [replace(STAGE, blend=BLEND, shard=Shard(index, 3)).shard for index in (1, 2, 3)]
-    assert [share.take(stems) for share in shares] == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
-    assert str(shares[0]) == "1-of-3"
-    assert replace(STAGE, shard=Shard(1, 3)).shard.take(stems) == ["a", "d", "g"]
-    assert Stretch(5, 9).take(["a"]) == []
 
 
 def test_no_frames_at_once_is_refused():
