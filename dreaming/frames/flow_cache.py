@@ -161,7 +161,6 @@ class FlowCache:
                 log.info("flow: made again, for what it depends on changed: %s", self.manifest.difference(found))
             elif old:
                 log.warning("flow: made again, for nothing says how the %d files there were made", len(old))
-            (self.path / MANIFEST).unlink(missing_ok=True)
             for path in old:
                 path.unlink(missing_ok=True)
             self.manifest.write(self.path / MANIFEST)

@@ -158,7 +158,7 @@ class _Filling:
             log.info("%s: made again, for what it depends on changed: %s", title, wanted.difference(found))
         elif len(folder):
             log.warning("%s: made again, for nothing says how the %d frames there were made", title, len(folder))
-        (folder.path / MANIFEST).unlink(missing_ok=True)
+        # The old manifest stays until its frames are gone: a kill between leaves none of unknown making.
         for path in folder.files.values():
             path.unlink(missing_ok=True)
         folder.refresh()

@@ -164,3 +164,20 @@ def test_another_config_or_other_frames_make_all_anew(drawing, caplog):
     (drawing.path / "flow/manifest.json").unlink()
     FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
     assert "nothing says how the 5 files there were made" in caplog.text
+
+
+def test_killed_while_old_flow_is_removed_what_is_left_is_known(drawing, caplog, monkeypatch):
+    FlowCache(drawing.clip, DisFlow()).complete()
+    unlink = Path.unlink
+
+    def killed(path, **options):
+        if path.suffix == ".npz":
+            raise KeyboardInterrupt
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    assert "nothing says" not in caplog.text

@@ -241,6 +241,29 @@ def test_killed_and_continued_it_ends_with_the_same_bytes(drawing, disc_clip):
     assert made.frames == 12 - len(left)
 
 
+def test_killed_while_frames_are_replaced_what_is_left_is_not_taken_for_the_user_s(drawing, monkeypatch):
+    ExtractStage(video=drawing.video, every=2).run(drawing.clip)
+    unlink = Path.unlink
+
+    def killed(path, **options):
+        if path.name == "0005.png":
+            raise KeyboardInterrupt
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ExtractStage(video=drawing.video).run(drawing.clip)
+    assert drawing.clip.frames_are_made
+    assert drawing.clip.stems == drawing.stems[4::2]
+    again = ExtractStage(video=drawing.video, every=2)
+    assert again.skips(drawing.clip) is None
+    again.run(drawing.clip)
+    assert drawing.clip.stems == drawing.stems[::2], "under the old config it goes on"
+    ExtractStage(video=drawing.video).run(drawing.clip)
+    assert drawing.clip.stems == drawing.stems
+
+
 def slowly(*arguments, **named):
     """``read_frames``, slow enough to be caught in the act."""
     for found in read_frames(*arguments, **named):
