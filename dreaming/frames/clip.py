@@ -33,10 +33,12 @@ class Clip:
     Attributes:
         path: The folder.
         protocol: Whether some hand masks are held back.
+        aside: Folders such as ``composite`` that stay as they are; in their place one of ``preview/`` is filled.
     """
 
     path: Path
     protocol: Protocol = "auto"
+    aside: frozenset[str] = frozenset()
 
     @cached_property
     def settings(self) -> ClipSettings:
@@ -251,12 +253,15 @@ class Clip:
 
     def styled(self, layer: Layer) -> FrameFolder:
         """The stylised frames of a layer."""
-        return FrameFolder(self.path / "styled" / layer.name)
+        return self._made(f"styled/{layer.name}")
 
     @property
     def composite(self) -> FrameFolder:
         """The layers patched together."""
-        return FrameFolder(self.path / "composite")
+        return self._made("composite")
+
+    def _made(self, place: str) -> FrameFolder:
+        return FrameFolder(self.path / "preview" / place if place in self.aside else self.path / place)
 
     def runs(self, name: str) -> Path:
         """Run folders of one model."""

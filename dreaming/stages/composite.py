@@ -73,7 +73,7 @@ class CompositeStage(Stage):
     def run(self, clip: Clip) -> None:
         """Blend the frames that are missing, then make the video once all are there."""
         layers = [self._open(clip, layer) for layer in clip.layers]
-        manifest = Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
+        manifest = self._manifest(clip, layers)
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             return ahead(lambda stem: (stem, self._blend(clip, layers, stem)), stems, self.workers)
@@ -82,10 +82,19 @@ class CompositeStage(Stage):
         if self.alpha:
             for opened in layers:
                 self._write_alpha(clip, opened)
-        if set(clip.stems) <= set(clip.composite.stems):
+        if "composite" in clip.aside:
+            log.info("dream.mp4: stays as it is, too")
+        elif set(clip.stems) <= set(clip.composite.stems):
             self._write_video(clip, manifest)
         else:
             log.info("dream.mp4: left to the shard that finishes last")
+
+    def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
+        """The folder of frames, and what they depend on as things are."""
+        yield clip.composite, self._manifest(clip, [self._open(clip, layer) for layer in clip.layers])
+
+    def _manifest(self, clip: Clip, layers: Sequence[_OpenLayer]) -> Manifest:
+        return Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
 
     def _open(self, clip: Clip, layer: Layer) -> _OpenLayer:
         masks = None if layer.part is None else clip.masks(layer.part, self.masker or self.maskers[-1])

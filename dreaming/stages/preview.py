@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Image
-from dreaming.frames.clip import Clip
+from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.flow import resize_image
 from dreaming.frames.folder import FrameFolder
 from dreaming.frames.layer_masks import LayerMasks
+from dreaming.frames.manifest import Manifest
 from dreaming.frames.shard import Shard
 from dreaming.frames.video_writer import write_video
 from dreaming.stages.base import Stage
@@ -45,8 +46,9 @@ class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
 
     Frames are stylised at their full size, for strokes look otherwise at another, and kept: what a preview has
-    rendered, and a style that it had to train, is not made again by the whole run. Where masks are there the layers are
-    patched together; else each stands beside the source.
+    rendered, and a style that it had to train, is not made again by the whole run. Frames of another making that are
+    there already stay; the preview's then lie in ``preview/``, which may be deleted at any time. Where masks are there
+    the layers are patched together; else each stands beside the source.
 
     Attributes:
         stylise: Makes the stylised frames that are missing.
@@ -93,6 +95,7 @@ class PreviewStage(Stage):
         """Stylise the chosen frames where they are missing, and make the video."""
         stretch = self._stretch(clip)
         stems = stretch.take(clip.stems)
+        clip = _apart(clip, self.stylise.outputs(clip))
         replace(self.stylise, shard=stretch, writers=self.writers).run(clip)
         columns = [clip.frames, *self._results(clip, stretch, stems)]
         path = clip.path / "preview.mp4"
@@ -120,7 +123,8 @@ class PreviewStage(Stage):
         cut_by = LayerMasks(self.composite.maskers, self.composite.masker)
         masks = [cut_by.folder(clip, layer) for layer in clip.layers]
         if all(folder is None or set(stems) <= set(folder.stems) for folder in masks):
-            replace(self.composite, shard=stretch, writers=self.writers).run(clip)
+            clip = _apart(clip, self.composite.outputs(clip))
+            replace(self.composite, shard=stretch, writers=self.writers, alpha=False).run(clip)
             return [clip.composite]
         log.info("preview: without masks, which are not there yet, each layer fills the frame")
         return [clip.styled(layer) for layer in clip.layers]
@@ -131,3 +135,12 @@ class PreviewStage(Stage):
         size = round(height * share), round(width * share)
         for stem in stems:
             yield np.hstack([resize_image(folder.read(stem, clip.size), size) for folder in columns])
+
+
+def _apart(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]]) -> Clip:
+    """The clip, with a folder of the preview's own in place of each that holds frames of another making."""
+    others = [folder for folder, wanted in outputs if len(folder) and Manifest.read(folder.path / MANIFEST) != wanted]
+    aside = {str(folder.path.relative_to(clip.path)) for folder in others}
+    for place in sorted(aside):
+        log.info("preview: %s holds frames made otherwise, which stay; these lie in preview/%s", place, place)
+    return replace(clip, aside=clip.aside | aside)

@@ -1,7 +1,7 @@
 """The ``stylise`` stage: every layer's generator, trained on its keyframes and run over all frames."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ from dreaming.frames.arrays import Image
 from dreaming.frames.blending import Blending
 from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
-from dreaming.frames.folder import ahead
+from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
@@ -83,10 +83,16 @@ class StyliseStage(Stage):
         for layer in clip.layers:
             self._stylise(clip, layer)
 
-    def _stylise(self, clip: Clip, layer: Layer) -> None:
+    def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
+        """Each layer's folder, and what its frames depend on as things are."""
+        for layer in clip.layers:
+            stack = GuideStack(clip, layer, self.recipe.guides)
+            yield clip.styled(layer), self._manifest(clip, layer, stack)()
+
+    def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
+        """Tells what a layer's frames depend on; another after training."""
         frames = clip.frames_identity
         identity = self.recipe.identity(clip, layer, self.workbench)
-        stack = GuideStack(clip, layer, self.recipe.guides)
         made = [*([clip.filtered] if self.recipe.filtered else []), *stack.folders]
 
         def manifest() -> Manifest:
@@ -98,6 +104,12 @@ class StyliseStage(Stage):
             inputs = {"frames": frames, "keyframes": identity["references"], "learnt": learnt}
             inputs |= {str(folder.path.relative_to(clip.path)): identity_of(folder) for folder in made}
             return Manifest(self.name, self.version, config, inputs)
+
+        return manifest
+
+    def _stylise(self, clip: Clip, layer: Layer) -> None:
+        stack = GuideStack(clip, layer, self.recipe.guides)
+        manifest = self._manifest(clip, layer, stack)
 
         def begin(_: list[str]) -> Maker:
             best = self.recipe.find_or_train(clip, layer, self.workbench, stack)

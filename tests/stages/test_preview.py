@@ -1,7 +1,8 @@
 """The preview: a range of frames beside the result, rendered where it is not there yet, and kept."""
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
@@ -25,15 +26,21 @@ class Inverting(Stage):
     name: ClassVar[str] = "stylise"
     reads: ClassVar[tuple[str, ...]] = ("extract", "filter")
 
+    tint: int = 0
+
     def skips(self, clip):
         return None
 
     def run(self, clip):
         def make(stems):
-            return ((stem, 255 - clip.frames.read(stem)) for stem in stems)
+            return ((stem, 255 - clip.frames.read(stem) - self.tint) for stem in stems)
 
+        for folder, wanted in self.outputs(clip):
+            self.complete(clip, folder, clip.stems, lambda wanted=wanted: wanted, lambda _: make)
+
+    def outputs(self, clip):
         for layer in clip.layers:
-            self.complete(clip, clip.styled(layer), clip.stems, self.manifest, lambda _: make)
+            yield clip.styled(layer), self.manifest()
 
 
 def stage(**config):
@@ -73,6 +80,44 @@ def test_what_was_rendered_is_kept_for_the_whole_run(disc_clip):
     assert len(before) == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert drawing.clip.styled(drawing.clip.layers[0]).stems == drawing.stems
+
+
+def finished(drawing):
+    return {
+        path.relative_to(drawing.path): path.read_bytes()
+        for place in ("styled/**/*", "composite/*", "alpha/**/*", "dream.*")
+        for path in drawing.path.glob(place)
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("config", [{"tint": 9}, {"feather": 3.0}])
+def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
+    drawing = disc_clip(size=(32, 64))
+    for stem, mask in drawing.truth.items():
+        drawing.save(f"masks/drawn/{stem}.png", mask)
+    Manifest("mask", 1, {}, {}).write(drawing.path / "masks/drawn/manifest.json")
+    composite = CompositeStage(["drawn"], feather=0.0, alpha=True)
+    Inverting().run(drawing.clip)
+    composite.run(drawing.clip)
+    before = finished(drawing)
+    assert len(before) == 3 * 9 + 2
+    again = Inverting(config.get("tint", 0)), replace(composite, feather=config.get("feather", 0.0))
+    with caplog.at_level(logging.INFO):
+        PreviewStage(*again).run(drawing.clip)
+    assert finished(drawing) == before
+    assert "preview: composite holds frames made otherwise, which stay" in caplog.text
+    aside = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
+    places = ("styled/painted", "composite") if "tint" in config else ("composite",)
+    assert aside == {f"{place}/{stem}.png" for place in places for stem in drawing.stems}
+    right, image = shown(drawing)[3][:, 64:].astype(int), drawing.images["0004"].astype(int)
+    if "tint" in config:
+        styled = 255 - image - config["tint"]
+        assert np.abs(right - np.where(drawing.truth["0004"][..., None], styled, image)).mean() < 16
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        PreviewStage(*again).run(drawing.clip)
+    assert f"preview/{places[0]}: done before" in caplog.text
 
 
 def test_layers_are_patched_together_where_masks_are_there(disc_clip):

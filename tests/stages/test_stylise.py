@@ -86,6 +86,13 @@ def test_frames_are_made_again_where_blending_changes_and_only_there(clip, caplo
     assert len(list(clip.runs("style").glob("*/outcome.json"))) == 1, "trained once"
 
 
+def test_what_its_frames_depend_on_is_known_before_they_are_made(clip):
+    STAGE.run(clip)
+    for stage, same in ((STAGE, True), (replace(STAGE, blend=BLEND), False)):
+        ((folder, wanted),) = stage.outputs(clip)
+        assert (Manifest.read(folder.path / "manifest.json") == wanted) == same
+
+
 def test_no_frames_at_once_is_refused():
     with pytest.raises(ConfigError, match=r"stage\.stylise\.batch"):
         replace(STAGE, batch=0)
