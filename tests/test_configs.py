@@ -168,6 +168,8 @@ def test_every_sweep_searches_what_there_is(composed, name):
     assert config.sweep.of in config["model" if program == "train" else "masker"]
     assert config.hydra.sweeper.study_name == config.sweep.name == name
     assert isinstance(build(config.sweep), Plan)
+    if program == "dream":
+        assert config.stage.evaluate.tests is False, "nothing is chosen by a test mask"
 
 
 @pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent == CONF / "sweep" / "pruner"])

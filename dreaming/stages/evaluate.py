@@ -54,6 +54,7 @@ class EvaluateStage(Stage):
         truth: Folder of true masks, named like the frames; with parts, a folder of each part's name in it.
         styled_truth: Folder of truly stylised frames; with several layers, a folder of each layer's name in it.
         folds: In which masks are left out where none is held back; as the ensemble's own, to use what it has fitted.
+        tests: Whether masks in test folders are what is scored, where there are any; not where a sweep chooses by it.
         smooth: How masks are averaged over time, as ``mask`` does it; None: not.
         flow: How the flow is computed along which flicker is told; None: flicker is not told.
         worst: Frames shown of those where a masker does worst.
@@ -69,6 +70,7 @@ class EvaluateStage(Stage):
     truth: Path | None = None
     styled_truth: Path | None = None
     folds: int = 5
+    tests: bool = True
     smooth: Smoothing | None = None
     flow: DisFlow | None = None
     worst: int = 3
@@ -130,7 +132,7 @@ class EvaluateStage(Stage):
     def _unseen(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
         rows: list[Row] = []
         for part in clip.parts:
-            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds, self.smooth)
+            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds, self.smooth, self.tests)
             prefix = "" if len(clip.parts) == 1 else f"{part}/"
             found = list(rows_of(evidence, prefix))
             log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)

@@ -50,11 +50,17 @@ class Evidence:
 
 
 def unseen(
-    clip: Clip, part: str, maskers: Mapping[str, Masker], folds: int = 5, smooth: Smoothing | None = None
+    clip: Clip,
+    part: str,
+    maskers: Mapping[str, Masker],
+    folds: int = 5,
+    smooth: Smoothing | None = None,
+    tests: bool = True,
 ) -> Evidence:
     """Have each masker predict at hand-masked frames of a part that it does not learn from.
 
-    The masks in test folders, if there are any; else those held back from the maskers; else each is left out in turn.
+    The masks in test folders, if there are any and they are asked for; else those held back from the maskers; else each
+    is left out in turn.
 
     Args:
         clip: The clip.
@@ -62,14 +68,15 @@ def unseen(
         maskers: The maskers by name.
         folds: In which masks are left out.
         smooth: How masks are averaged over time before they are compared; None: not.
+        tests: Whether test masks may be looked at; not where something is chosen by what is found.
     """
     split, radius = clip.split(part), 0 if smooth is None else smooth.radius
     references = clip.references(part, split.nn)
-    tests = clip.references(part, split.tests)
-    if len(tests):
-        shown = tests.select(clip.stems)
-        if len(shown) < len(tests):
-            log.warning("%d test masks belong to no frame of the clip and are left out", len(tests) - len(shown))
+    kept = clip.references(part, split.tests if tests else ())
+    if len(kept):
+        shown = kept.select(clip.stems)
+        if len(shown) < len(kept):
+            log.warning("%d test masks belong to no frame of the clip and are left out", len(kept) - len(shown))
         around = within(clip.stems, shown.stems, radius)
         folders = {
             name: dict.fromkeys(shown.stems, Remembered(clip, name, masker, references).complete(around))

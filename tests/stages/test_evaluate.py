@@ -177,6 +177,9 @@ def test_test_masks_come_first_and_nothing_is_left_out_for_them(disc_clip, tmp_p
     assert masker.told == [("0003", "0004")]
     rows = json.loads((tmp_path / "run" / "evaluation.json").read_text())["frames"]
     assert [(row["frame"], row["kind"]) for row in rows] == [("0005", "masks, test")]
+    EvaluateStage(maskers={"flat": Flat()}, tests=False, run_folder=tmp_path / "choosing").run(drawing.clip)
+    rows = json.loads((tmp_path / "choosing" / "evaluation.json").read_text())["frames"]
+    assert {row["frame"] for row in rows} == {"0003", "0004"}
 
 
 def test_flicker_is_told_of_masks_that_are_as_set(disc_clip, tmp_path):
