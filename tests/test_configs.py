@@ -170,6 +170,7 @@ def test_every_sweep_searches_what_there_is(composed, name):
     assert isinstance(build(config.sweep), Plan)
     if program == "dream":
         assert config.stage.evaluate.tests is False, "nothing is chosen by a test mask"
+        assert config.stage.evaluate.masker == name, "whatever else is selected"
 
 
 @pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent == CONF / "sweep" / "pruner"])

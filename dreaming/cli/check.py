@@ -146,14 +146,15 @@ def _borrowed(config: DictConfig, where: str = "") -> Iterator[str]:
 
 def _check_buildable(config: DictConfig) -> None:
     """Read and build what the run will, for clip.yaml and constructors may refuse, too."""
-    cutting = OmegaConf.select(config, "stage.composite.masker")
-    if cutting is not None and cutting not in config.masker:
-        raise ConfigError(
-            "stage.composite.masker",
-            found=repr(cutting),
-            expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
-            mend=f"correct the name, or select it too with masker=[...,{cutting}]",
-        )
+    for key in ("stage.composite.masker", "stage.evaluate.masker"):
+        named = OmegaConf.select(config, key)
+        if named is not None and named not in config.masker:
+            raise ConfigError(
+                key,
+                found=repr(named),
+                expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
+                mend=f"correct the name, or select it too with masker=[...,{named}]",
+            )
     if "stage" in config and "extract" in config.stage:
         with_clip_settings(config, ())
     for group in ("stage", "model"):

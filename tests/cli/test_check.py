@@ -32,6 +32,7 @@ WRONG = [
     ("shard=3/2", ("shard", "3/2")),
     ("shard=half", ("shard", "half")),
     ("stage.composite.masker=gmm", ("stage.composite.masker", "unet")),
+    ("stage.evaluate.masker=gmm", ("stage.evaluate.masker", "unet")),
     ("clip", "clip"),
     ("model=[unet", "model=[unet"),
     ("video=nowhere.mp4", ("video", "nowhere.mp4")),
