@@ -24,8 +24,20 @@ from dreaming.frames.sound import Soundtrack
 
 log = logging.getLogger(__name__)
 
+_SLOWEST = 0.001  # frames a second; as a fraction whose denominator is at most 1001 a lower rate would be 0
 _LARGEST_CRF = {"libx264": 51, "libx265": 51}  # beyond it they clip it without a word; others go to 63
 _FINEST_TIME_BASE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players take 31
+
+
+def check_rate(key: str, fps: Fraction | float | None) -> None:
+    """Refuse a rate that no video can have.
+
+    Raises:
+        ConfigError: If it is one.
+    """
+    if fps is not None and not _SLOWEST <= fps < math.inf:
+        expected = f"{_SLOWEST} frames a second or more"
+        raise ConfigError(key, found=str(fps), expected=expected, mend="correct it, or leave it out")
 
 
 def write_video(
@@ -70,8 +82,7 @@ def write_video(
     """
     if fps is None and times is None:
         raise ConfigError("stage.composite.fps", found="no rate", expected="frames per second", mend="set it to 25")
-    if fps is not None and not 0 < fps < math.inf:
-        raise ConfigError("stage.composite.fps", found=str(fps), expected="a number above 0", mend="change it")
+    check_rate("stage.composite.fps", fps)
     if times is not None and any(later <= earlier for earlier, later in pairwise(times)):
         raise VideoError(path, found="frame times that do not rise", expected="rising ones", mend="extract again")
     if begin is None:

@@ -15,7 +15,7 @@ from dreaming.frames.clip_settings import Layer
 from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.frames.morphology import feather
-from dreaming.frames.video_writer import write_video
+from dreaming.frames.video_writer import check_rate, write_video
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, identity_of
 from dreaming.stages.extract import find_video, read_source
@@ -65,6 +65,9 @@ class CompositeStage(Stage):
     codec: str = field(default="libx264", metadata=NO_EFFECT)
     preset: str | None = field(default="medium", metadata=NO_EFFECT)
     workers: int = field(default=2, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        check_rate("stage.composite.fps", self.fps)
 
     def skips(self, clip: Clip) -> str | None:
         """Without a stylised layer there is nothing to patch together."""

@@ -16,7 +16,7 @@ from dreaming.frames.folder import FrameFolder
 from dreaming.frames.layer_masks import LayerMasks
 from dreaming.frames.manifest import Manifest
 from dreaming.frames.shard import Shard
-from dreaming.frames.video_writer import write_video
+from dreaming.frames.video_writer import check_rate, write_video
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
 from dreaming.stages.extract import read_source
@@ -76,6 +76,7 @@ class PreviewStage(Stage):
     preset: str | None = "veryfast"
 
     def __post_init__(self) -> None:
+        check_rate("stage.preview.fps", self.fps)
         for key, least in (("start", 1), ("frames", 1), ("width", 16), ("end", self.start)):
             value = getattr(self, key)
             if value is not None and value < least:

@@ -12,7 +12,7 @@ import cv2
 import jinja2
 import numpy as np
 
-from dreaming.errors import DreamingError
+from dreaming.errors import ConfigError, DreamingError
 from dreaming.frames.arrays import Image
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.folder import FrameFolder, decode, write_atomically
@@ -64,6 +64,12 @@ class ReportStage(Stage):
     rows: int = 4
     width: int = 480
     embed: float = 20.0
+
+    def __post_init__(self) -> None:
+        for key in ("rows", "width"):
+            value = getattr(self, key)
+            if value < 1:
+                raise ConfigError(f"stage.report.{key}", found=str(value), expected="1 or more", mend="correct it")
 
     def skips(self, clip: Clip) -> str | None:
         """There is always something to report."""
@@ -120,7 +126,7 @@ class ReportStage(Stage):
 
     def _embedded(self, image: Image) -> str:
         if image.shape[1] > self.width:
-            height = round(image.shape[0] * self.width / image.shape[1])
+            height = max(1, round(image.shape[0] * self.width / image.shape[1]))
             image = cv2.resize(image, (self.width, height), interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
         return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

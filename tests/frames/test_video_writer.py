@@ -162,6 +162,7 @@ def test_other_encoders_do_too(tmp_path, codec, caplog):
         ({"crf": 0}, "composite.{crf,preset}: .* refuses"),  # lossless H.264 plays nowhere
         ({"preset": "warp"}, "composite.{crf,preset}: .*preset=warp"),
         ({"fps": 0}, "composite.fps"),
+        ({"fps": 1e-6}, "composite.fps"),
         ({"fps": None}, "composite.fps: found no rate"),
     ],
 )
