@@ -11,9 +11,11 @@ log = logging.getLogger(__name__)
 
 
 def suited_trainer(**arguments: Any) -> lightning.Trainer:
-    """A Trainer on the best device, in mixed bfloat16 where the device computes it faster than float32."""
+    """A Trainer on CUDA or else the CPU, in mixed bfloat16 where the device computes it faster than float32."""
     precision = "bf16-mixed" if has_fast_bfloat16() else "32-true"
-    return lightning.Trainer(accelerator="auto", devices=1, precision=precision, **arguments)  # type: ignore[arg-type]
+    # Lightning's own choice would be MPS on a Mac, which has no float64; scores and colour maps are computed in it.
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    return lightning.Trainer(accelerator=accelerator, devices=1, precision=precision, **arguments)  # type: ignore[arg-type]
 
 
 @lru_cache
