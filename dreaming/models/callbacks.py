@@ -7,6 +7,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback, Timer
 
+from dreaming.errors import ConfigError
 from dreaming.progress import Bar, bar
 
 
@@ -78,18 +79,27 @@ class Curve(Callback):
 
     Args:
         monitor: Name of the logged value.
+        key: Where the config says so.
     """
 
-    def __init__(self, monitor: str) -> None:
-        self.monitor, self.values, self.steps = monitor, dict[int, float](), 0
+    def __init__(self, monitor: str, key: str = "monitor") -> None:
+        self.monitor, self.key, self.values, self.steps = monitor, key, dict[int, float](), 0
 
     def best(self, sign: int) -> int:
         """The earliest step of the best value; ``sign`` +1 if more is better."""
         return max(self.values, key=lambda step: (sign * self.values[step], -step))
 
     def on_validation_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        """Note the value."""
-        self.values[steps_done(trainer)] = float(trainer.callback_metrics[self.monitor])
+        """Note the value.
+
+        Raises:
+            ConfigError: If nothing of that name is logged.
+        """
+        logged = trainer.callback_metrics
+        if self.monitor not in logged:
+            known = "a logged value: " + ", ".join(sorted(name for name in logged if name.startswith("val/")))
+            raise ConfigError(self.key, found=self.monitor, expected=known, mend="correct its name")
+        self.values[steps_done(trainer)] = float(logged[self.monitor])
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Note the step."""

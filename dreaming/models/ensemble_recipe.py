@@ -87,6 +87,7 @@ class EnsembleRecipe(Recipe):
     tolerance: float = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         known = [*self.forms, *self.source.names]
         for key, name in [("form", self.form), *(("candidates", name) for name in self.candidates)]:
             if name not in known and (key, name) != ("form", AUTO):

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from dreaming.errors import CheckpointError
+from dreaming.errors import CheckpointError, ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT
@@ -51,10 +51,17 @@ class Budget:
     Attributes:
         max_steps: Training steps.
         max_time: Wall time in seconds, all that comes before the first step included; None for no limit.
+
+    Raises:
+        ConfigError: If it leaves no room for a step.
     """
 
     max_steps: int
     max_time: float | None = None
+
+    def __post_init__(self) -> None:
+        _check("budget.max_steps", self.max_steps, self.max_steps >= 1, "1 or more")
+        _check("budget.max_time", self.max_time, self.max_time is None or self.max_time > 0, "seconds above 0, or null")
 
     def __str__(self) -> str:
         limit = "" if self.max_time is None else f" or {self.max_time:.0f} s, whichever comes first"
@@ -95,6 +102,9 @@ class Recipe(ABC):
         save_seconds: Seconds between checkpoints that are written for a kill's sake; what one loses at most.
         validate_every: Steps between validations, at most.
         budget: When one fit ends.
+
+    Raises:
+        ConfigError: If a number is out of its range.
     """
 
     name: str
@@ -108,6 +118,13 @@ class Recipe(ABC):
     min_delta: float = 0.0
     warmup: int = 0
     save_seconds: float = field(default=60.0, metadata=NO_EFFECT)
+
+    def __post_init__(self) -> None:
+        where, patience = f"model.{self.name}", self.patience
+        _check(f"{where}.validate_every", self.validate_every, self.validate_every >= 1, "1 or more")
+        _check(f"{where}.patience", patience, patience is None or patience >= 0, "0 or more, or null for never")
+        _check(f"{where}.warmup", self.warmup, self.warmup >= 0, "0 or more")
+        _check(f"{where}.save_seconds", self.save_seconds, self.save_seconds >= 0, "0 or more")
 
     @property
     def sign(self) -> int:
@@ -172,7 +189,7 @@ def fit(
 
     Raises:
         CheckpointError: If the folder holds the beginning of another fit.
-        ConfigError: If the trainer cannot fit it on several devices.
+        ConfigError: If the trainer cannot fit it on several devices, or nothing of the monitored name is logged.
     """
     begin(folder, identity)
     finished = Outcome.read(folder / "outcome.json")
@@ -188,7 +205,7 @@ def fit(
     # Steps that folds found best are all done: on a machine that is busy just then they take longer than they did.
     limit = recipe.budget.max_time if max_steps is None else None
     timer = Clock(None if limit is None else timedelta(seconds=limit), verbose=False)
-    curve = Curve(recipe.monitor)
+    curve = Curve(recipe.monitor, f"model.{recipe.name}.monitor")
     keep = ModelCheckpoint(
         folder / "checkpoints",
         filename="best",
@@ -298,6 +315,11 @@ def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.Light
         expected=f"a checkpoint of {type(module).__name__} with the same network",
         mend="delete its run folder to train again, or set the model's config as it was trained",
     )
+
+
+def _check(key: str, value: float | None, fits: bool, expected: str) -> None:
+    if not fits:
+        raise ConfigError(key, found=str(value), expected=expected, mend="correct the value")
 
 
 def _loggers(workbench: Workbench, folder: Path, identity: Mapping[str, Any], *, alone: bool) -> list[Logger]:

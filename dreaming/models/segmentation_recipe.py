@@ -80,6 +80,7 @@ class SegmentationRecipe(Recipe):
     statistics_frames: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = [name for name in self.inputs if name not in INPUTS]
         if unknown or "rgb" not in self.inputs:
             raise ConfigError(

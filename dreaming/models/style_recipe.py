@@ -57,6 +57,7 @@ class StyleRecipe(Recipe):
     consistency: Consistency | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         patch, weights = _argument(self.data, "patch"), _argument(self.module, "loss_weights") or {}
         if patch is not None and patch < STRUCTURE_SIDE and weights.get("structure", 0) > 0:
             raise ConfigError(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from dreaming.errors import CheckpointError
+from dreaming.errors import CheckpointError, ConfigError
 from dreaming.models.fit import Budget, Recipe, Workbench, fit, load
 from dreaming.models.loggers import csv_logger
 
@@ -67,7 +67,8 @@ TRAINER = functools.partial(lightning.Trainer, accelerator="cpu", devices=1)
 
 
 def recipe(max_steps: int = 40, max_time: float | None = None, **more) -> LineRecipe:
-    return LineRecipe("line", Line, Numbers, "val/error", "min", 10, Budget(max_steps, max_time), **more)
+    values = {"monitor": "val/error", "mode": "min", "validate_every": 10, **more}
+    return LineRecipe("line", Line, Numbers, budget=Budget(max_steps, max_time), **values)
 
 
 def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0.0, **more):
@@ -156,6 +157,27 @@ def test_an_improvement_below_the_least_that_counts_is_none(tmp_path):
     slow = run(tmp_path / "slow", recipe(max_steps=100, patience=2), module=Slow)
     stopped = run(tmp_path / "stopped", recipe(max_steps=100, patience=2, min_delta=0.006), module=Slow)
     assert (slow.steps, stopped.steps) == (100, 30)
+
+
+def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.line\.monitor: found val/eror, expected a logged value: val/error;"):
+        run(tmp_path, recipe(monitor="val/eror"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("budget.max_steps", 0),
+        ("budget.max_time", 0.0),
+        ("validate_every", 0),
+        ("patience", -1),
+        ("warmup", -1),
+        ("save_seconds", -1.0),
+    ],
+)
+def test_numbers_that_leave_nothing_to_fit_are_refused(key, value):
+    with pytest.raises(ConfigError, match=f"{key}: found {value}, expected"):
+        recipe(**{key.removeprefix("budget."): value})
 
 
 def test_a_finished_fit_is_not_done_again(tmp_path):
