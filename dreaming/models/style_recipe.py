@@ -31,6 +31,7 @@ from dreaming.models.fit import Recipe, Workbench, fit
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import STRIP, Strip
 from dreaming.models.runs import Best
+from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, least_side
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class StyleRecipe(Recipe):
         consistency: Unpainted frames from which the network learns not to flicker; None: none.
 
     Raises:
-        ConfigError: If patches are too small for the loss that compares structure.
+        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator.
     """
 
     guides: Mapping[str, Guide] = field(default_factory=dict)
@@ -65,6 +66,23 @@ class StyleRecipe(Recipe):
                 found=f"{patch} with model.style.module.loss_weights.structure above 0",
                 expected=f"{STRUCTURE_SIDE} pixels or more, the window in which structure is compared",
                 mend="enlarge it, or set that weight to 0",
+            )
+        if patch is not None and max(weights.get("adversarial", 0), weights.get("matching", 0)) > 0:
+            self._check_judged(patch)
+
+    def _check_judged(self, patch: int) -> None:
+        """Refuse patches of which the discriminator's convolutions leave nothing."""
+        discriminator = _argument(self.module, "discriminator")
+        if _made(discriminator) is not PatchDiscriminator:
+            return
+        layers = _argument(discriminator, "layers")
+        least = least_side(LAYERS if layers is None else layers)
+        if patch < least:
+            raise ConfigError(
+                "data.keyframes.patch",
+                found=f"{patch} with model.style.module.loss_weights.adversarial or matching above 0",
+                expected=f"{least} pixels or more, of which the discriminator's layers leave something",
+                mend="enlarge it, lower model.style.module.discriminator.layers, or set those weights to 0",
             )
 
     @property
@@ -206,3 +224,8 @@ class StyleRecipe(Recipe):
 def _argument(partial: Callable[..., Any], name: str) -> Any:
     """What a partial hands on under a name; None if nothing."""
     return partial.keywords.get(name) if isinstance(partial, functools.partial) else None
+
+
+def _made(factory: Any) -> Any:
+    """What a partial, or a class by itself, makes."""
+    return factory.func if isinstance(factory, functools.partial) else factory

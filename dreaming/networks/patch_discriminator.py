@@ -4,6 +4,14 @@ import itertools
 
 from torch import Tensor, nn
 
+LAYERS = 2
+
+
+def least_side(layers: int = LAYERS) -> int:
+    """Pixels that a discriminator of so many layers needs of an image's sides to learn from it."""
+    # Halved each time; of 3 pixels the convolution of stride 1 leaves 2, and a single one cannot be normalised.
+    return 3 * 2**layers
+
 
 class PatchDiscriminator(nn.Module):
     """Convolutions 4x4 with instance normalisation, as in Isola et al. 2017 (PatchGAN) and Texler et al. 2020.
@@ -16,7 +24,7 @@ class PatchDiscriminator(nn.Module):
         slope: Of the LeakyReLU below zero.
     """
 
-    def __init__(self, *, channels: int = 3, filters: int = 12, layers: int = 2, slope: float = 0.2) -> None:
+    def __init__(self, *, channels: int = 3, filters: int = 12, layers: int = LAYERS, slope: float = 0.2) -> None:
         super().__init__()
         widths = [channels, *(filters * min(2**layer, 8) for layer in range(layers + 1))]
         self.steps = nn.ModuleList()
@@ -29,7 +37,7 @@ class PatchDiscriminator(nn.Module):
         self.judge = nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Judge (B, channels, H, W) in -1..1, at least 16x16 pixels with 2 layers.
+        """Judge (B, channels, H, W) in -1..1, at least ``least_side`` pixels high and wide.
 
         Returns:
             The verdicts (B, 1, h, w), near 1 where the image looks genuine, and the feature maps they were drawn from,

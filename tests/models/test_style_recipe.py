@@ -203,6 +203,18 @@ def test_patches_smaller_than_structure_s_window_are_refused(patch, weight, fits
         replace(recipe(), module=module, data=data)
 
 
+@pytest.mark.parametrize(("layers", "least"), [(None, 12), (3, 24), (4, 48)])
+def test_patches_of_which_the_discriminator_leaves_nothing_are_refused(layers, least):
+    made, weights = recipe(), {"adversarial": 0.5}
+    discriminator = PatchDiscriminator if layers is None else partial(PatchDiscriminator, layers=layers)
+    module = partial(made.module, discriminator=discriminator, loss_weights=weights)
+    replace(made, module=module, data=partial(made.data, patch=least))
+    too_small = partial(made.data, patch=least - 1)
+    with pytest.raises(ConfigError, match=rf"patch: found {least - 1} with .*adversarial.* expected {least} pixels"):
+        replace(made, module=module, data=too_small)
+    replace(made, module=partial(module, loss_weights={"pixel": 1.0}), data=too_small)
+
+
 def test_the_smallest_patch_is_large_enough_for_structure():
     smallest = torch.rand(1, 3, STRUCTURE_SIDE, STRUCTURE_SIDE)
     assert structure_loss(smallest, smallest) == pytest.approx(0, abs=1e-5)

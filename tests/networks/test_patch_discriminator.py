@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from dreaming.networks.patch_discriminator import PatchDiscriminator
+from dreaming.networks.patch_discriminator import PatchDiscriminator, least_side
 
 
 def test_verdicts_and_features_of_the_original():
@@ -28,6 +28,14 @@ def test_forward_equals_the_network_written_out():
 def test_widths_double_up_to_eight_times(layers):
     _, features = PatchDiscriminator(filters=2, layers=layers)(torch.rand(1, 3, 64, 64))
     assert [f.shape[1] for f in features] == [2, 4, 8, 16, 16][: layers + 1]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_the_least_side_is_the_smallest_that_can_be_learnt_from(layers):
+    discriminator, side = PatchDiscriminator(filters=2, layers=layers), least_side(layers)
+    discriminator(torch.rand(1, 3, side, side))
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        discriminator(torch.rand(1, 3, side - 1, side - 1))
 
 
 def test_a_verdict_sees_34_pixels():
