@@ -34,7 +34,7 @@ class SegmentationModule(LightningModule):
 
     Args:
         network: Makes the network: ``network(in_channels=...)``. The network takes a normalised picture and its
-            places, returns logits, and says its ``margin``, ``multiple`` and ``residue``.
+            places, returns logits, and says its ``margin``, ``multiple``, ``residue`` and ``least``.
         optimizer: Makes the optimiser: ``optimizer(parameters, lr=...)``.
         lr: Learning rate.
         loss_weights: What each term of ``losses.mask`` counts; a term that is left out counts nothing.
@@ -173,17 +173,23 @@ class SegmentationModule(LightningModule):
     def _crop_logits(self, batch: MaskSample) -> Tensor:
         """Logits of training crops, cut to a size that the network can take."""
         image, places = torch.cat([batch["image"], *_seen(batch)[1:]], dim=1), batch["places"]
-        size = [fitting(length, self.network, cut=True) for length in image.shape[-2:]]
-        lost = 2 * cast(Sizing, self.network).margin
-        if min(size) <= lost:
-            raise ConfigError(
-                "data.segmentation.crop",
-                found=f"{image.shape[-1]} pixels",
-                expected=f"more than the {lost} that the network's convolutions take away",
-                mend="raise it or pad the convolutions",
-            )
-        like = image.new_empty(size)
+        _check_side("data.segmentation.crop", image.shape[-1], self.network)
+        like = image.new_empty([fitting(length, self.network, cut=True) for length in image.shape[-2:]])
         return self(centre(image, like), centre(places, like))
+
+    def check_sides(self, crop: int | None, frame: Size) -> None:
+        """Refuse training crops, or frames of a clip, that the network's convolutions reach across.
+
+        Raises:
+            ConfigError: If they do.
+        """
+        if crop is not None:
+            _check_side("data.segmentation.crop", crop, self.network)
+        side = min(working_size(frame, self.short_side))
+        if self.tile is not None:
+            side = min(side, self.tile)
+        key = "tile" if side == self.tile else "data.segmentation.short_side"
+        _check_side(key, fitting(side, self.network), self.network)
 
     @torch.no_grad()
     def predict_probability(self, image: Tensor, evidence: Tensor | None = None) -> Tensor:
@@ -234,3 +240,14 @@ class SegmentationModule(LightningModule):
 def _seen(batch: MaskSample) -> tuple[Tensor, ...]:
     """Picture and, where there is any, evidence of a batch."""
     return (batch["image"], batch["evidence"]) if "evidence" in batch else (batch["image"],)
+
+
+def _check_side(key: str, side: int, network: nn.Module) -> None:
+    least = cast(Sizing, network).least
+    if side < least:
+        raise ConfigError(
+            key,
+            found=f"{side} pixels",
+            expected=f"at least {least}, for the network's convolutions reach that far",
+            mend="raise it, use padding=zero or make the network less deep",
+        )

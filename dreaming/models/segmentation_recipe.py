@@ -19,8 +19,9 @@ from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.clip import Clip
 from dreaming.frames.manifest import describe, fingerprint
 from dreaming.frames.references import References
-from dreaming.frames.statistics import ColourStatistics, measure
+from dreaming.frames.statistics import NEUTRAL, ColourStatistics, measure
 from dreaming.models import runs
+from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import END, Recipe, Workbench, fit
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES
@@ -268,7 +269,14 @@ class SegmentationRecipe(Recipe):
         return Unseen(FOLDS, curve[steps], steps, curve, tuple(outcomes), pictures)
 
     def _fits(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Callable[..., Outcome]:
-        """Fits of one training, all with the same statistics and identity."""
+        """Fits of one training, all with the same statistics and identity.
+
+        Raises:
+            ConfigError: If the network's convolutions reach across a crop or a frame.
+        """
+        module, crop = self.build(NEUTRAL), getattr(self.data, "keywords", {}).get("crop")
+        assert isinstance(module, SegmentationModule)
+        module.check_sides(crop, clip.size)
         identity, statistics = self.identity(clip, references, workbench), self._statistics(clip)
         runs.begin(folder, identity)
         known = self._usable(clip, references)

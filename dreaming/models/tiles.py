@@ -12,11 +12,15 @@ from dreaming.networks.position import mirrored
 
 
 class Sizing(Protocol):
-    """What a network says about sizes: input less both margins is its output, which is a multiple plus the residue."""
+    """What a network says about sizes: input less both margins is its output, which is a multiple plus the residue.
+
+    A side of ``least`` is the smallest input that its convolutions do not reach across.
+    """
 
     margin: int
     multiple: int
     residue: int
+    least: int
 
 
 def fitting(length: int, network: nn.Module, cut: bool = False) -> int:

@@ -15,6 +15,7 @@ class CNN(nn.Module):
         margin: Pixels that the output lacks on each side.
         multiple: What the output's height and width divide by, after ``residue`` is taken off.
         residue: What they leave over.
+        least: Pixels that the picture needs of height and width.
 
     Args:
         in_channels: Channels of the picture, position not counted.
@@ -63,6 +64,9 @@ class CNN(nn.Module):
         self.layers = nn.Sequential(*layers)
         taken = sum(lost(kernel_size, dilation**layer) for layer in range(num_layers))
         self.margin = taken if padding == "none" else 0
+        # A border cannot be reflected by as many pixels as there are.
+        reflected = max(lost(kernel_size, dilation**layer) for layer in range(num_layers))
+        self.least = 1 + (reflected if padding == "reflection" else 2 * self.margin)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).

@@ -45,7 +45,7 @@ class Mixer(nn.Module):
         trust: Weight that each masker begins with; None: all alike. Where nothing is learnt it stays so.
     """
 
-    margin, multiple, residue = 0, 1, 0
+    margin, multiple, residue, least = 0, 1, 0, 1
     share: Tensor
 
     def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None) -> None:
@@ -154,6 +154,7 @@ class UNetMixer(Mixer):
             norm=norm,
         )
         self.margin, self.multiple, self.residue = self.network.margin, self.network.multiple, self.network.residue
+        self.least = self.network.least
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, 1, H - 2 margin, W - 2 margin) of a picture (B, in_channels, H, W) at these places."""

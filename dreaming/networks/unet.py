@@ -71,6 +71,7 @@ class UNet(nn.Module):
         margin: Pixels that the output lacks on each side.
         multiple: What the output's height and width divide by, after ``residue`` is taken off.
         residue: What they leave over.
+        least: Pixels that the picture needs of height and width.
 
     Args:
         in_channels: Channels of the picture, position not counted.
@@ -137,6 +138,8 @@ class UNet(nn.Module):
         # input - output = 4 (2^(depth + 1) - 1) + 4 (2^depth - 1).
         self.margin = 6 * self.multiple - 4 if padding == "none" else 0
         self.residue = 4 % self.multiple if padding == "none" else 0
+        # Of the lowest map something is left, and with reflection a pixel beside the one that is mirrored there.
+        self.least = 2 * self.multiple if padding == "reflection" else 2 * self.margin + (self.residue or self.multiple)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).

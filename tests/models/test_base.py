@@ -161,7 +161,7 @@ def test_crops_are_cut_to_what_valid_convolutions_take(references):
     loss = module.training_step(batches.on_after_batch_transfer(batches.draw(0)), 0)
     assert loss.isfinite()
     batches = data(references, crop=40)
-    with pytest.raises(ConfigError, match="crop: found 40 pixels, expected more than the 40"):
+    with pytest.raises(ConfigError, match="crop: found 40 pixels, expected at least 44"):
         module.training_step(batches.on_after_batch_transfer(batches.draw(0)), 0)
 
 
@@ -198,7 +198,7 @@ def test_evidence_reaches_the_network_beside_the_picture_at_its_resolution():
 class Silent(torch.nn.Module):
     """A network without padding that says nothing."""
 
-    margin, multiple, residue = 1, 1, 0
+    margin, multiple, residue, least = 1, 1, 0, 3
 
     def __init__(self, in_channels):
         super().__init__()
@@ -222,3 +222,35 @@ def test_how_much_that_mask_counts_is_learnt():
     module.training_step(batch, 0).backward()
     assert module.trust.grad < 0
     assert not hasattr(make(Silent, evidence=1), "trust")
+
+
+DEEP = {
+    "dilated": (partial(CNN, kernel_size=5, num_layers=4, dilation=2, padding="reflection"), 17),
+    "lost": (partial(CNN, kernel_size=5, num_layers=3, padding="none"), 13),
+    "halved": (partial(UNet, width=2, depth=3, padding="reflection"), 16),
+    "lost and halved": (partial(UNet, width=2, depth=3, padding="none"), 92),
+    "zero": (partial(UNet, width=2, depth=3, padding="zero"), 8),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_the_least_crop_is_the_smallest_that_can_be_learnt_from(name, references):
+    network, least = DEEP[name]
+    module = make(network)
+    module.check_sides(least, (least, 2 * least))
+    batches = data(references, crop=least, batch_size=2)
+    assert module.training_step(batches.on_after_batch_transfer(batches.draw(0)), 0).isfinite()
+    with pytest.raises(ConfigError, match=rf"crop: found {least - 1} pixels, expected at least {least}, "):
+        module.check_sides(least - 1, (least, least))
+
+
+def test_frames_and_tiles_that_a_network_cannot_reflect_the_border_of_are_refused():
+    network, least = DEEP["dilated"]
+    with pytest.raises(ConfigError, match=r"short_side: found 16 pixels, expected at least 17"):
+        make(network, short_side=16).check_sides(least, (32, 48))
+    with pytest.raises(ConfigError, match=r"tile: found 16 pixels, expected at least 17"):
+        make(network, tile=16).check_sides(least, (32, 48))
+    with pytest.raises(RuntimeError, match="Padding size"):
+        make(network).predict_logits(torch.rand(1, 3, 16, 48))
+    make(DEEP["lost"][0]).check_sides(None, (2, 3))
+    make(DEEP["lost"][0]).predict_logits(torch.rand(1, 3, 2, 3))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dreaming.data.segmentation import SegmentationDataModule
-from dreaming.errors import MaskError
+from dreaming.errors import ConfigError, MaskError
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
@@ -96,6 +96,15 @@ def test_masks_laid_out_for_validation_are_not_trained_on(disc_clip):
     assert not (best.folder / "fold-1").exists()
     curve = json.loads((best.folder / "outcome.json").read_text())["curve"]
     assert best.score == pytest.approx(max(curve.values()))
+
+
+def test_a_network_that_reaches_across_a_crop_is_refused_before_anything_is_begun(disc_clip):
+    clip, made = disc_clip(masks=(1, 8)).clip, recipe()
+    deep = partial(CNN, kernel_size=9, num_layers=4, dilation=2, padding="reflection")
+    made = replace(made, module=partial(made.module, network=deep))
+    with pytest.raises(ConfigError, match="crop: found 24 pixels, expected at least 33"):
+        made.measure(clip, "subject", WORKBENCH, clip.runs("cnn") / "trial")
+    assert not clip.runs("cnn").exists()
 
 
 def test_one_mask_is_too_few(disc_clip):
