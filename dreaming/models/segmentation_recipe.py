@@ -151,9 +151,12 @@ class SegmentationRecipe(Recipe):
     def identity(self, clip: Clip, references: References, workbench: Workbench) -> dict[str, Any]:
         """What tells this training from any other."""
         held_out = self._held_out(clip, references)
+        learnt = fingerprint(references.stems, references.images, references.masks, held_out)
+        if self.channels:  # which are carried through all the clip
+            learnt = fingerprint(learnt, clip.frames_identity)
         return {
             "recipe": describe(replace(self, evidence=self.evidence_input)),
-            "references": fingerprint(references.stems, references.images, references.masks, held_out),
+            "references": learnt,
             "seed": workbench.seed,
         }
 

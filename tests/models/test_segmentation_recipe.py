@@ -9,8 +9,11 @@ import lightning
 import pytest
 import torch
 
+from dreaming.data.evidence import Evidence
+from dreaming.data.evidence_input import EvidenceInput
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ConfigError, MaskError
+from dreaming.frames.flow import DisFlow
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
@@ -66,6 +69,20 @@ def test_a_finished_training_is_used_and_another_recipe_or_mask_trains_anew(disc
     assert train(drawing.clip, recipe(lr=0.02)).folder != first.folder
     shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
     assert train(type(drawing.clip)(drawing.path)).folder != first.folder
+
+
+@pytest.mark.parametrize("evidence", [None, EvidenceInput(Evidence(DisFlow()), ("near_mask",))])
+def test_frames_without_a_mask_count_where_evidence_is_carried_through_them(disc_clip, evidence):
+    drawing = disc_clip(masks=(1, 8))
+    made = replace(recipe(), inputs=("rgb", "evidence"), evidence=evidence)
+
+    def identity():
+        clip = type(drawing.clip)(drawing.path)
+        return made.identity(clip, clip.references("subject", clip.split("subject").nn), WORKBENCH)
+
+    before = identity()
+    shutil.copy(drawing.path / "frames" / "0005.png", drawing.path / "frames" / "0004.png")
+    assert (identity() == before) == (evidence is None)
 
 
 def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
