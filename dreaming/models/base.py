@@ -1,7 +1,7 @@
 """What every segmenter shares: one step for training, validation and test, and prediction of frames of any size."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeAlias, cast
+from typing import ClassVar, Literal, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -54,6 +54,9 @@ class SegmentationModule(LightningModule):
     Raises:
         ConfigError: If a loss term has no such name.
     """
+
+    NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"channels_last": True}
+    """Arguments that training is the same with, and the value that stands for all; by tiles and flips it validates."""
 
     mean: Tensor
     deviation: Tensor

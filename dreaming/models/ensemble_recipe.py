@@ -16,7 +16,6 @@ from torch import nn
 from dreaming.data.mask_stack import MaskStacks
 from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import describe
 from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL
 from dreaming.models import runs
@@ -123,7 +122,7 @@ class EnsembleRecipe(Recipe):
     ) -> dict[str, Any]:
         """What tells this training from any other."""
         return {
-            "recipe": describe(self),
+            "recipe": self.describe_training(),
             "references": self.source.learnt(clip, references, left_out),
             "seed": workbench.seed,
         }

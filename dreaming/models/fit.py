@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import Logger
 from dreaming.errors import CheckpointError, ConfigError
 from dreaming.frames.clip import Clip
 from dreaming.frames.folder import discard_unfinished
-from dreaming.frames.manifest import NO_EFFECT
+from dreaming.frames.manifest import NO_EFFECT, describe
 from dreaming.models.callbacks import Clock, CosineToBudget, Curve, StepBar, StepLimit
 from dreaming.models.checkpoints import Chance, Rolling, WholeFiles
 from dreaming.models.loggers import finish
@@ -136,6 +136,14 @@ class Recipe(ABC):
         """Steps of an epoch, which ends with a validation: epochs alike that fill the budget, or miss it by a few."""
         epochs = math.ceil(self.budget.max_steps / self.validate_every)
         return math.ceil(self.budget.max_steps / epochs)
+
+    def describe_training(self) -> dict[str, Any]:
+        """Plain data of all that decides what is learnt, whatever the module says of keys that it does not learn by."""
+        described: dict[str, Any] = describe(self)
+        for name, usual in getattr(getattr(self.module, "func", None), "NOT_LEARNT_BY", {}).items():
+            if name in described["module"]:
+                described["module"][name] = usual
+        return described
 
     def callbacks(self, folder: Path) -> list[Callback]:
         """What else is to happen during a fit in this folder."""

@@ -17,7 +17,7 @@ from dreaming.data.lessons import GivenMaps, Lessons
 from dreaming.data.lucid import Lucid
 from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import describe, fingerprint
+from dreaming.frames.manifest import fingerprint
 from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL, ColourStatistics, measure
 from dreaming.models import runs
@@ -155,7 +155,7 @@ class SegmentationRecipe(Recipe):
         if self.channels:  # which are carried through all the clip
             learnt = fingerprint(learnt, clip.frames_identity)
         return {
-            "recipe": describe(replace(self, evidence=self.evidence_input)),
+            "recipe": replace(self, evidence=self.evidence_input).describe_training(),
             "references": learnt,
             "seed": workbench.seed,
         }

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning import LightningModule
@@ -65,6 +65,9 @@ class StyleModule(LightningModule):
     Raises:
         ConfigError: If a loss term has no such name, or ``average`` is not in 0..1.
     """
+
+    NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
+    """Arguments that training is the same with, and the value that stands for all."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from dreaming.frames.guide import Guide
 from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import channel_count, guided_frames, guided_keyframes, painted_channels
 from dreaming.frames.layer_region import LayerRegion
-from dreaming.frames.manifest import NO_EFFECT, describe, fingerprint
+from dreaming.frames.manifest import NO_EFFECT, fingerprint
 from dreaming.frames.references import Keyframes
 from dreaming.losses.style import STRUCTURE_SIDE
 from dreaming.models import runs
@@ -123,7 +123,7 @@ class StyleRecipe(Recipe):
         if self.guides:
             drawn_from = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
             references = fingerprint(references, drawn_from)
-        return {"recipe": describe(self), "references": references, "seed": workbench.seed}
+        return {"recipe": self.describe_training(), "references": references, "seed": workbench.seed}
 
     def _restricted(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
         return keyframes if self.inside is None else self.inside.restrict(clip, layer, keyframes)

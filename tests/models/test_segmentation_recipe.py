@@ -85,6 +85,17 @@ def test_frames_without_a_mask_count_where_evidence_is_carried_through_them(disc
     assert (identity() == before) == (evidence is None)
 
 
+def test_where_features_lie_in_memory_is_no_part_of_a_training_and_a_flip_by_which_it_is_validated_is(disc_clip):
+    clip, made = disc_clip().clip, recipe()
+    references = clip.references("subject", clip.split("subject").nn)
+
+    def identity(**module):
+        return replace(made, module=partial(made.module, **module)).identity(clip, references, WORKBENCH)
+
+    assert identity(channels_last=False) == identity(channels_last=True)
+    assert identity(channels_last=True, flip=True) != identity(channels_last=True, flip=False)
+
+
 def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
     clip = disc_clip().clip
     first = train(clip)

@@ -64,6 +64,20 @@ def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     assert recipe(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
 
 
+def test_a_style_is_used_again_however_frames_are_tiled(disc_clip):
+    clip, made = disc_clip().clip, recipe()
+    (layer,) = clip.layers
+
+    def identity(**module):
+        changed = replace(made, module=partial(made.module, **module))
+        return changed.identity(clip, layer, WORKBENCH)
+
+    usual = {"tile": None, "overlap": None, "channels_last": True}
+    assert identity(tile=960, overlap=32, channels_last=False) == identity(**usual)
+    assert identity(**usual)["recipe"]["module"].items() >= usual.items()
+    assert identity(**usual, noise=1.0) != identity(**usual)
+
+
 def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
     clip = disc_clip().clip
     (layer,) = clip.layers
