@@ -71,7 +71,8 @@ class EnsembleRecipe(Recipe):
     Attributes:
         source: What it learns from.
         forms: The forms by name.
-        trust: Weights of the maskers that the forms begin with, by name; 1 for those not named.
+        trust: Weights of the maskers that the forms begin with, by name; 1 for those not named. By these the maskers
+            alone are tried after the forms, the most trusted first.
         form: The form or masker to use; ``auto`` for the best of ``candidates`` and of all maskers alone.
         candidates: Forms that are tried, the most trusted first.
         tolerance: A candidate is given up for one more trusted that is behind by less than this many standard errors
@@ -168,7 +169,8 @@ class EnsembleRecipe(Recipe):
     ) -> Best:
         identity = self.identity(clip, references, workbench, left_out)
         runs.begin(folder, identity)
-        names = list(dict.fromkeys([*self.candidates, *stacks.names] if self.form == AUTO else [self.form]))
+        alone = sorted(stacks.names, key=lambda name: -self.trust.get(name, 1.0))  # the most trusted first
+        names = list(dict.fromkeys([*self.candidates, *alone] if self.form == AUTO else [self.form]))
         log.info("%s: %d masks that the maskers did not see, protocol %s", self.name, len(stacks), stacks.protocol)
         scores, seconds = dict[str, list[float]](), 0.0
         for name in dict.fromkeys([*names, *stacks.names]):

@@ -1,7 +1,7 @@
 """The recipe by itself, on stacks that are given: what is compared, chosen and kept."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import lightning
@@ -74,6 +74,23 @@ def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     assert recipe(form="logistic").fold_checkpoint(best, ["0003", "0008"]).is_relative_to(best.folder)
     assert recipe(form="logistic").fold_checkpoint(best, ["0008"]) is None
     assert recipe(form="logistic").fold_checkpoint(best, ["0003", "0006"]) is None, "fold 1 has learnt from 0006"
+
+
+@dataclass(frozen=True)
+class Alike(Given):
+    """Two maskers that find the same."""
+
+    def stacks(self, clip, references, left_out=()):
+        found = super().stacks(clip, references, left_out)
+        return replace(found, found=found.found[:, [0, 0]])
+
+
+def test_of_maskers_that_do_as_well_the_more_trusted_one_is_chosen(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    for weight, chosen in ((0.3, "right"), (5.0, "wrong")):
+        made = replace(recipe(candidates=[], trust={"wrong": weight}), source=Alike())
+        best = made.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / chosen)
+        assert Choice.read(best.folder).chosen == chosen
 
 
 def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
