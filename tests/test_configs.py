@@ -67,7 +67,9 @@ def composed(tmp_path):
 def small(composed, *overrides):
     config = composed("dream", "trainer=cpu", "logger=csv", "model=[unet,cnn,style,ensemble]", *SMALL, *overrides)
     for model in config.model.values():
-        model.budget.max_steps, model.validate_every = 2, 1
+        model.budget.max_steps = 2
+        if "validate_every" in model:
+            model.validate_every = 1
     return config
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -79,6 +79,11 @@ class EnsembleRecipe(Recipe):
             of their difference.
     """
 
+    # A form is fitted without validation, and chosen by this alone.
+    monitor: str = "val/jaccard"
+    mode: Literal["max", "min"] = "max"
+    validate_every: int = 150
+    budget: Budget = field(default_factory=lambda: Budget(200))
     source: StackSource = field(kw_only=True)
     forms: Mapping[str, Form] = field(kw_only=True)
     trust: Mapping[str, float] = field(default_factory=dict, kw_only=True)
@@ -202,7 +207,7 @@ class EnsembleRecipe(Recipe):
         return best
 
     def _steps(self, name: str) -> int:
-        return self.forms[name].max_steps if name in self.forms else 0
+        return min(self.forms[name].max_steps, self.budget.max_steps) if name in self.forms else 0
 
     def _checkpoint(self, place: Path) -> Path:
         trained = place / END
@@ -225,14 +230,15 @@ class EnsembleRecipe(Recipe):
             place.mkdir(parents=True, exist_ok=True)
             torch.save({"state_dict": {} if module is None else module.state_dict()}, place / UNTRAINED)
             return module, 0.0
-        budget = Budget(form.max_steps, self.budget.max_time)
-        fitted = replace(self, budget=budget, validate_every=form.max_steps, patience=None)
+        steps = self._steps(name)
+        budget = Budget(steps, self.budget.max_time)
+        fitted = replace(self, budget=budget, validate_every=steps, patience=None)
         outcome = fit(
             fitted,
             workbench,
             place,
             module=lambda: self.build(name),
-            data=lambda: self._batches(stacks, form.max_steps, workbench.seed),
+            data=lambda: self._batches(stacks, steps, workbench.seed),
             validate=False,
             identity={**identity, "form": name, "learn": list(stacks.references.stems)},
             title=f"{self.name}: {name}",

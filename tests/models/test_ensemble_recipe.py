@@ -63,6 +63,15 @@ def test_a_form_that_learns_finds_out_whom_to_trust(disc_clip):
     assert recipe().find(clip, clip.references("subject", choice.stems), WORKBENCH) == best
 
 
+def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    short = replace(recipe(form="logistic"), budget=Budget(2))
+    best = short.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    assert best.steps == 2
+    outcome = json.loads((best.folder / "forms" / "logistic" / "outcome.json").read_text())
+    assert outcome["steps"] == 2
+
+
 def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     clip = disc_clip(masks=(3, 4, 6)).clip
     best = recipe(form="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
