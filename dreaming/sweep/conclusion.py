@@ -1,7 +1,6 @@
 """After a sweep: the best trial is written down and fitted on all references, if there is one; the search is drawn."""
 
 import logging
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.best import BEST, BestTrial, is_value
 from dreaming.sweep.dashboard import log_pictures, say_sync
+from dreaming.sweep.identity import ALL_MASKS, decides
 from dreaming.sweep.pictures import draw
 from dreaming.sweep.plan import Plan
 from dreaming.sweep.trial import FOLDER
@@ -22,13 +22,7 @@ from dreaming.sweep.trial import FOLDER
 log = logging.getLogger(__name__)
 
 COMMANDS = {"train": "python train.py", "dream": "dreaming"}
-
-ELSEWHERE = (
-    "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt", "tuned", "hydra", "sweep",
-)  # fmt: skip
-"""First words of the overrides that say where and on what a trial runs; the others decide what it is."""
-ALL_MASKS = "stage.mask."
-"""How overrides begin that hold for the masks of every masker: part of the command, not of one masker's best values."""
+GROUPS = {"train": "model", "dream": "masker"}
 
 
 @dataclass(frozen=True)
@@ -69,14 +63,16 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
 
 
 def _use(sweep: Sweep, trial: FrozenTrial, launch: Callable[[list[list[str]]], list[JobReturn]]) -> BestTrial:
-    """Write the best trial down, fit it on all references, and say how to do so again."""
+    """Fit the best trial on all references, write it down, and say how to do so again."""
     program = str(sweep.config.hydra.job.name)
     best = as_best(sweep, trial, program)
-    best.write(sweep.plan.folder)
-    log.info("sweep %s: best is trial %d, %.4f; %s", best.sweep, best.trial, best.value, sweep.plan.folder / BEST)
+    log.info("sweep %s: best is trial %d, %.4f", best.sweep, best.trial, best.value)
     if program == "train":
         (job,) = launch([[*_overrides(sweep, trial), *sweep.others, f"sweep.refit={_quoted(_folder(sweep, trial))}"]])
         _ = job.return_value  # raises what the job raised
+    # Not before: what is written is used from then on, and a fit that fails leaves nothing to be used with it.
+    best.write(sweep.plan.folder)
+    log.info("sweep %s: kept in %s", best.sweep, sweep.plan.folder / BEST)
     log.info("the same again: %s", best.command)
     return best
 
@@ -90,20 +86,15 @@ def best_of(study: Study) -> FrozenTrial | None:
 
 def as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
     """A trial with all that decides what it is, whoever set it: the sweep, its file, or the command line."""
-    group = "model" if program == "train" else "masker"
+    group = GROUPS[program]
     texts = [*_overrides(sweep, trial), *sweep.others]
-    deciding = [text for text in texts if _decides(text, group)]
+    deciding = [text for text in texts if decides(text, group)]
     settings = tuple(text for text in deciding if is_value(text))
     choices = tuple(text for text in deciding if not is_value(text))
     selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith(("clip=", ALL_MASKS)))]
     stages = ["stages=[mask]"] if program == "dream" else []
     command = shlex.join([*COMMANDS[program].split(), *selecting, *stages, *choices, *settings])
     return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, command, choices)
-
-
-def _decides(text: str, group: str) -> bool:
-    key = text.partition("=")[0].lstrip("+~")
-    return key != group and re.split(r"[./@]", key)[0] not in ELSEWHERE
 
 
 def _overrides(sweep: Sweep, trial: FrozenTrial) -> list[str]:

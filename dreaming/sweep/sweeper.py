@@ -9,6 +9,7 @@ trial's parameters as overrides ``name=value``.
 import functools
 import importlib.util
 import logging
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -24,7 +25,8 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from dreaming.errors import ConfigError, DreamingError
-from dreaming.sweep.conclusion import Sweep, conclude
+from dreaming.sweep.conclusion import GROUPS, Sweep, conclude
+from dreaming.sweep.identity import check_identity, identity_of
 from dreaming.sweep.plan import Plan
 from dreaming.sweep.study import ask, beating, check_space, finished, give_up, open_study, retry_lost
 from dreaming.sweep.trial import PRUNED
@@ -55,8 +57,8 @@ class _Continuing(OptunaSweeperImpl):
         """Run what is missing of the trials, then make use of the best one.
 
         Raises:
-            ConfigError: If there is nothing to search, the study was begun otherwise, or the sampler's package is not
-                installed.
+            ConfigError: If there is nothing to search, the study was begun otherwise or on another clip, or the
+                sampler's package is not installed.
             DreamingError: What the last of several jobs said that failed in a row.
         """
         self._process_searchspace_config()
@@ -73,6 +75,9 @@ class _Continuing(OptunaSweeperImpl):
         assert self.config is not None
         study = open_study(self.plan, self._sampler(space))
         check_space(study, space)
+        shared = [*(f"{name}={value}" for name, value in fixed.items()), *others]
+        group = GROUPS[str(self.config.hydra.job.name)]
+        check_identity(study, self.plan, identity_of(self.plan, Path(str(self.config.clip)), shared, group))
         before = finished(study)
         if study.get_trials(deepcopy=False):
             log.info("sweep %s goes on: %d of %d trials are finished", self.plan.name, before, self.n_trials)

@@ -250,6 +250,21 @@ def test_every_sweep_of_a_masker_runs_two_trials_and_touches_no_masks(disc_clip,
     assert (clip / "sweeps" / name / "best.yaml").exists()
 
 
+@pytest.mark.slow
+def test_a_database_that_holds_the_sweep_of_another_clip_is_refused(disc_clip, sweep, tmp_path):
+    shared = f"sweep.storage='sqlite:///{tmp_path}/shared.db'"
+    one, other = disc_clip("a").path, disc_clip("b", masks=(1, 8)).path
+    assert sweep(one, "threshold", shared, program="dreaming", trials=1).code == 0
+    ran = sweep(other, "threshold", shared, program="dreaming", trials=1)
+    assert ran.code == 2
+    assert "other hand masks" in ran.err
+    assert "sweep.name=ANOTHER" in ran.err
+    assert not (other / "sweeps" / "threshold" / "best.yaml").exists()
+    changed = sweep(one, "threshold", shared, "seed=3", program="dreaming", trials=2)
+    assert changed.code == 2
+    assert "found seed=3" in changed.err
+
+
 NUMBERS = (
     "+hydra.sweeper.params={masker.threshold.cleaning.holes:'interval(0.001,0.02)',"
     "masker.threshold.cleaning.smallest:'interval(0.0005,0.01)'}"
