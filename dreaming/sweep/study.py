@@ -31,6 +31,9 @@ SQLITE_PATIENCE = 60
 RETRY_OF = "retry_of"
 """User attribute: number of the lost trial that this one repeats."""
 
+RETRIES = 2
+"""Times that lost values are tried again: a trial that ends its process each time would hold up the sweep for ever."""
+
 
 def open_storage(plan: Plan) -> RDBStorage:
     """The database, made if it is a file that is not there yet.
@@ -138,23 +141,38 @@ def _storage(study: Study) -> Any:
 
 
 def retry_lost(study: Study) -> None:
-    """Fail the trials that gave no sign of life for long, on this machine or another, and queue each once more."""
+    """Fail the trials that gave no sign of life for long, on this machine or another, and queue their values anew."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         fail_stale_trials(study)
 
 
+def give_up(study: Study, trials: Sequence[Trial]) -> None:
+    """Fail trials whose jobs were interrupted, and queue their values anew."""
+    for trial in trials:
+        frozen = study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        if frozen.state is TrialState.FAIL:
+            _retry(study, frozen)
+
+
 def _retry(study: Study, trial: FrozenTrial) -> None:
+    if _attempts(study, trial) > RETRIES:
+        log.warning(
+            "sweep %s: trial %d was lost, as %d before it of the same values; they are not tried again",
+            study.study_name, trial.number, RETRIES,
+        )  # fmt: skip
+        return
     log.warning("sweep %s: trial %d was lost; its values are tried again", study.study_name, trial.number)
     study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
 
 
-def give_up(study: Study, trials: Sequence[Trial]) -> None:
-    """Fail trials whose jobs were interrupted, and queue each once more."""
-    for trial in trials:
-        frozen = study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-        if frozen.state is TrialState.FAIL:
-            study.enqueue_trial(frozen.params, user_attrs={RETRY_OF: frozen.number})
+def _attempts(study: Study, trial: FrozenTrial) -> int:
+    """How often a trial's values were tried, itself among them."""
+    trials = study.get_trials(deepcopy=False)
+    count = 1
+    while RETRY_OF in trial.user_attrs:
+        trial, count = trials[trial.user_attrs[RETRY_OF]], count + 1
+    return count
 
 
 @contextmanager

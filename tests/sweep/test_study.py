@@ -97,6 +97,19 @@ def test_trials_of_an_interrupted_batch_are_queued_but_for_those_that_ended(stud
     assert again.suggest_int("depth", 1, 9) == broken.params["depth"]
 
 
+def test_values_that_are_lost_each_time_are_given_up_in_the_end(study, caplog):
+    sweep = study()
+    first = sweep.ask({"depth": IntDistribution(1, 1000)})
+    give_up(sweep, [first])
+    for _ in range(2):
+        (again,) = ask(sweep, 1)
+        assert again.suggest_int("depth", 1, 1000) == first.params["depth"]
+        assert "not tried again" not in caplog.text
+        give_up(sweep, [again])
+    assert states(sweep) == ["FAIL"] * 3, "nothing is queued"
+    assert "trial 2 was lost, as 2 before it of the same values; they are not tried again" in caplog.text
+
+
 def test_optuna_itself_keeps_quiet(study, capsys):
     sweep = study()
     sweep.tell(sweep.ask(), 0.5)
