@@ -51,6 +51,13 @@ def check(program: str, arguments: Sequence[str]) -> None:
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=singles)
         _check_additions(overrides)
+        if multirun and config.get("ckpt") is not None:
+            raise ConfigError(
+                "ckpt",
+                found=f"{config.ckpt} with -m",
+                expected="a single run to go on with",
+                mend="leave out -m and say what the job that was cut off was given; a sweep goes on without ckpt=",
+            )
         check_clip(config)
         _check_choices(program, config)
         _check_values(config)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dreaming.errors import CheckpointError
-from dreaming.frames.folder import write_atomically
+from dreaming.frames.folder import natural_key, write_atomically
 from dreaming.frames.manifest import fingerprint_files
 from dreaming.frames.references import SUBJECT
 
@@ -20,6 +20,8 @@ RESULT = "result.json"
 IDENTITY = "identity.json"
 TRIAL = "trial.json"
 """Lies in the run folder of a sweep's trial, which nobody else goes on with."""
+MULTIRUN = "multirun.yaml"
+"""Hydra's, where the run folders of several jobs lie."""
 
 
 @dataclass(frozen=True)
@@ -149,18 +151,23 @@ def unfinished(runs: Path, identity: Mapping[str, Any]) -> Path | None:
 
 
 def latest(runs: Path) -> Path | None:
-    """The latest run folder that was begun and not finished."""
-    begun = {path.parent for path in runs.glob(f"*/{IDENTITY}")} | {
-        path.parent for path in runs.glob(f"*/*/{IDENTITY}")
+    """The latest run folder that was begun and not finished: of a multirun, that of one of its jobs."""
+    begun = {
+        _run_of(path.parent, runs)
+        for path in runs.glob(f"**/{IDENTITY}")
+        if not _is_finished(path.parent, runs) and not is_trial(path.parent, runs)
     }
-    names = sorted(
-        {
-            path.relative_to(runs).parts[0]
-            for path in begun
-            if not (path / RESULT).exists() and "fold-" not in path.name and not is_trial(path, runs)
-        }
-    )
-    return runs / names[-1] if names else None
+    return max(begun, key=lambda folder: [*map(natural_key, folder.relative_to(runs).parts)], default=None)
+
+
+def _run_of(folder: Path, runs: Path) -> Path:
+    """Which run folder a fit's folder lies in, as deep as its subject and its fold may be."""
+    name, *inside = folder.relative_to(runs).parts
+    return runs / name / inside[0] if inside and (runs / name / MULTIRUN).exists() else runs / name
+
+
+def _is_finished(folder: Path, runs: Path) -> bool:
+    return any((place / RESULT).exists() for place in (folder, *folder.parents) if place.is_relative_to(runs))
 
 
 def is_trial(folder: Path, runs: Path) -> bool:

@@ -68,6 +68,20 @@ def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_confi
     refused("train.py", *arguments, "ckpt=last", words="no run")
 
 
+def test_last_goes_on_with_a_job_of_a_multirun_and_takes_no_several(disc_clip, run, refused_untouched, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
+    assert run("train.py", "-m", *arguments, "seed=0,1").code == 0
+    (folder,) = (drawing.path / "runs" / "cnn").glob("2*")
+    for name in ("result.json", "outcome.json"):
+        (folder / "1" / name).unlink()
+    refused_untouched("train.py", "-m", *arguments, "seed=0,1", "ckpt=last", words=("ckpt", "leave out -m"))
+    ran = run("train.py", *arguments, "seed=1", "ckpt=last")
+    assert ran.code == 0, ran.err
+    assert (folder / "1" / "result.json").exists()
+    assert len(list((drawing.path / "runs" / "cnn").glob("2*"))) == 1
+
+
 def test_a_clip_with_nothing_to_learn_from_is_refused(disc_clip, refused, tiny):
     bare = disc_clip(masks=(), keyframes=()).path
     refused("train.py", f"clip={bare}", *tiny("unet"), words=(str(bare), "hand masks"))

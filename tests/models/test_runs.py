@@ -82,6 +82,26 @@ def test_a_run_that_was_cut_off_is_found_and_its_folds_are_not_taken_for_it(tmp_
     assert runs.latest(tmp_path) is None
 
 
+def test_the_latest_of_several_parts_is_their_run(tmp_path):
+    runs.begin(tmp_path / "2026" / "1", identity())
+    runs.record(finished(tmp_path / "2026" / "1", 0.6, identity()), tmp_path)
+    assert runs.latest(tmp_path) is None
+    runs.begin(tmp_path / "2026" / "2" / "fold-1", identity())
+    assert runs.latest(tmp_path) == tmp_path / "2026", "parts may be named by numbers, too"
+
+
+def test_the_latest_of_a_multirun_is_one_of_its_jobs(tmp_path):
+    (tmp_path / "2026").mkdir()
+    (tmp_path / "2026" / "multirun.yaml").touch()
+    for job in ("9/head", "10/head", "11/head"):
+        runs.begin(tmp_path / "2026" / job, identity())
+        runs.begin(tmp_path / "2026" / job / "fold-1", identity())
+    runs.record(finished(tmp_path / "2026" / "11" / "head", 0.6, identity()), tmp_path)
+    assert runs.latest(tmp_path) == tmp_path / "2026" / "10"
+    runs.begin(tmp_path / "2027", identity())
+    assert runs.latest(tmp_path) == tmp_path / "2027"
+
+
 def test_a_folder_is_begun_once_for_one_identity(tmp_path):
     runs.begin(tmp_path, identity("a"))
     runs.begin(tmp_path, identity("a"))
