@@ -31,6 +31,9 @@ SQLITE_PATIENCE = 60
 RETRY_OF = "retry_of"
 """User attribute: number of the lost trial that this one repeats."""
 
+BEGUN = "begun"
+"""User attribute: true for a trial that has given a sign of life, and so is found out if it gives no more."""
+
 RETRIES = 2
 """Times that lost values are tried again: a trial that ends its process each time would hold up the sweep for ever."""
 
@@ -123,6 +126,13 @@ def finished(study: Study) -> int:
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
+def running(study: Study) -> int:
+    """Trials that others run; after ``retry_lost`` all of them gave a sign of life not long ago."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    # One whose process was killed before the first sign would be waited for in vain.
+    return sum(bool(trial.user_attrs.get(BEGUN)) for trial in trials)
+
+
 def ask(study: Study, count: int) -> list[Trial]:
     """New trials, those first that are queued; each gives its first sign of life."""
     trials, storage = [], _storage(study)
@@ -132,6 +142,7 @@ def ask(study: Study, count: int) -> list[Trial]:
         for _ in range(count):
             trials.append(study.ask())
             storage.record_heartbeat(trials[-1]._trial_id)
+            trials[-1].set_user_attr(BEGUN, True)
     return trials
 
 

@@ -9,6 +9,7 @@ trial's parameters as overrides ``name=value``.
 import functools
 import importlib.util
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from dreaming.errors import ConfigError, DreamingError
 from dreaming.sweep.conclusion import GROUPS, Sweep, conclude
 from dreaming.sweep.identity import check_identity, identity_of
 from dreaming.sweep.plan import Plan
-from dreaming.sweep.study import ask, beating, check_space, finished, give_up, open_study, retry_lost
+from dreaming.sweep.study import ask, beating, check_space, finished, give_up, open_study, retry_lost, running
 from dreaming.sweep.trial import PRUNED
 
 log = logging.getLogger(__name__)
@@ -91,10 +92,19 @@ class _Continuing(OptunaSweeperImpl):
         return self.sampler
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
-        failed = 0
+        failed, waiting = 0, False
         while (left := self.n_trials - finished(study)) > 0 and not _exhausted(study):
             retry_lost(study)
-            trials = ask(study, min(left, self.n_jobs))
+            unclaimed = left - running(study)
+            if unclaimed <= 0:
+                if not waiting:
+                    log.info(
+                        "sweep %s: waiting for trials that others run, or that were cut off just now", study.study_name
+                    )
+                waiting = True
+                time.sleep(self.plan.heartbeat)
+                continue
+            trials = ask(study, min(unclaimed, self.n_jobs))
             try:
                 with beating(study, trials, self.plan.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)

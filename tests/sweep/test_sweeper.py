@@ -3,6 +3,8 @@
 import functools
 import inspect
 import sys
+import threading
+from types import SimpleNamespace
 
 import hydra
 import optuna
@@ -10,12 +12,14 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from dreaming.sweep.study import ask, beating, finished
 from dreaming.sweep.sweeper import StudySweeper
 
 ARGUMENTS = (
@@ -165,3 +169,30 @@ def test_a_job_has_its_trials_parameters_as_overrides(jobs, tmp_path):
     for trial, overrides in zip(trials, seen, strict=True):
         assert {f"{name}={value}" for name, value in trial.params.items()} <= set(overrides)
         assert "+seed=3" in overrides
+
+
+def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, study, caplog):
+    caplog.set_level("INFO")
+    ours = StudySweeper(**{**dict.fromkeys(ARGUMENTS), "n_trials": 3, "n_jobs": 2, "max_failure_rate": 0.0}).sweeper
+    launched = []
+
+    def launch(overrides, initial_job_idx):
+        launched.append(len(overrides))
+        jobs = [JobReturn(status=JobStatus.COMPLETED) for _ in overrides]
+        for job in jobs:
+            job.return_value = 0.5
+        return jobs
+
+    ours.plan, ours.launcher = plan(heartbeat=1), SimpleNamespace(launch=launch)
+    sweep, space = study(heartbeat=1), {"lr": FloatDistribution(0.1, 1.0)}
+    sweep.ask()  # of a process that was killed before its first sign of life; nobody waits for it
+    lost, theirs = ask(sweep, 2)
+    with beating(sweep, [theirs], 1):
+        thread = threading.Timer(2.0, lambda: sweep.tell(theirs, 0.7))
+        thread.start()
+        ours._run(sweep, space, {}, [])
+        thread.join()
+    assert finished(sweep) == 3
+    assert launched == [1, 1], "the third is begun only when the lost one is known to be lost"
+    assert lost.number in {trial.number for trial in sweep.trials if trial.state.name == "FAIL"}
+    assert caplog.text.count("waiting for trials") == 1
