@@ -21,7 +21,7 @@ from dreaming.cli.config import (
     with_clip_settings,
 )
 from dreaming.cli.explain import known_keys, unknown_key
-from dreaming.cli.search import check_devices, check_search, searched_values
+from dreaming.cli.search import check_devices, check_search, check_sweeper, searched_values
 from dreaming.cli.tuned import with_best_trials
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
@@ -73,6 +73,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
             config = compose(program, overrides=[*singles, *others], return_hydra_config=True)
         if program == "train":
             check_devices(config)
+        check_sweeper(config)
         check_search(config)
 
 
