@@ -25,6 +25,7 @@ from dreaming.cli.search import check_devices, check_search, check_sweeper, sear
 from dreaming.cli.tuned import with_best_trials
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
+from dreaming.models.loggers import check_mode
 from dreaming.stages.order import ORDER
 
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
@@ -121,6 +122,8 @@ def _check_choices(program: str, config: DictConfig) -> None:
 
 def _check_values(config: DictConfig) -> None:
     parse_shard(config)
+    if "wandb" in (config.get("logger") or {}):
+        check_mode()
     check_values(_resolved(config), is_trusted, set(_borrowed(config)))
     for key, least in (("threads", 1), ("seed", 0)):
         if config[key] is not None and config[key] < least:

@@ -14,7 +14,12 @@ import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from dreaming.errors import ConfigError
+
 log = logging.getLogger(__name__)
+
+MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
+"""What W&B takes for ``WANDB_MODE``."""
 
 GIVEN_UP = "DREAMING_WANDB_GIVEN_UP"
 """Variable that names a file, made by the first of several processes that finds W&B unreachable."""
@@ -77,19 +82,36 @@ def wandb_logger(
     return WandbLogger(project=project, save_dir=save_dir, experiment=run)
 
 
+def check_mode() -> None:
+    """Refuse a ``WANDB_MODE`` that W&B does not know.
+
+    Raises:
+        ConfigError: If it is set to another word.
+    """
+    told = os.environ.get("WANDB_MODE")
+    if told and told not in MODES:
+        raise ConfigError(
+            "WANDB_MODE", found=told, expected="one of " + ", ".join(MODES), mend="correct the variable, or unset it"
+        )
+
+
 @rank_zero_only
 def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
-    wanted = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
+    check_mode()
+    told = os.environ.get("WANDB_MODE")
+    wanted = told or "online"
     if wanted == "online" and _is_given_up():
         wanted = "offline"
     try:
+        if wanted == "online" and not told and not wandb.login(prompt=False, verify=False):
+            wanted = "offline"
         return _init(wanted, settings, about)
     except (wandb.errors.CommError, wandb.errors.UsageError, TimeoutError) as error:
         if wanted != "online":
             raise
         if _give_up(str(error)):
             reason = " ".join(str(error).split())[:120].rstrip(".")
-            log.warning("W&B does not answer (%s); runs are kept offline", reason)
+            log.warning("W&B cannot be reached (%s); runs are kept offline", reason)
         return _init("offline", settings, about)
 
 

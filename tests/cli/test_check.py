@@ -128,3 +128,10 @@ def test_bounds_given_on_the_command_line_are_a_key_that_is_known(disc_clip, ref
     bounds = "masker.threshold.bounds={hue:[240,20],value:[9,0]}"
     words = ("masker.threshold.bounds.value", "9 to 0")
     refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", "masker=threshold", bounds, words=words)
+
+
+def test_a_mode_that_wandb_does_not_know_is_refused_where_it_is_asked(disc_clip, refused_untouched, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "on")
+    clip = f"clip={disc_clip(count=2, masks=(1, 2)).path}"
+    refused_untouched("train.py", clip, "logger=wandb", words=("WANDB_MODE", "found on", "online"))
+    refused_untouched("train.py", clip, "logger=csv", "seed=-1", words="seed")

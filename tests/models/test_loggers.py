@@ -79,6 +79,19 @@ def test_of_several_processes_one_says_that_wandb_does_not_answer(modes, monkeyp
     assert GIVEN_UP not in os.environ
 
 
+def test_a_key_that_wandb_refuses_leaves_runs_offline_and_is_told_once(modes, monkeypatch, caplog):
+    def login(**_):
+        raise wandb.errors.AuthenticationError("WANDB_API_KEY invalid: API key must have 40+ characters, has 3.")
+
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(wandb, "login", login)
+    begin()
+    begin()
+    assert modes == ["offline", "offline"]
+    (warning,) = [record.message for record in caplog.records if "W&B" in record.message]
+    assert "WANDB_API_KEY invalid" in warning
+
+
 def test_what_was_found_out_in_one_run_of_the_program_does_not_bind_the_next(modes, monkeypatch):
     for _ in range(2):
         monkeypatch.setattr(loggers, "_unreachable", [])
