@@ -88,8 +88,19 @@ class _Continuing(OptunaSweeperImpl):
 
     def _sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
         if isinstance(self.sampler, functools.partial) and self.sampler.func is GridSampler:
-            return self.sampler({name: self._to_grid_sampler_choices(values) for name, values in space.items()})
+            return self.sampler({name: self._choices(name, values) for name, values in space.items()})
         return self.sampler
+
+    def _choices(self, name: str, values: BaseDistribution) -> Any:
+        try:
+            return self._to_grid_sampler_choices(values)
+        except ValueError:
+            raise ConfigError(
+                name,
+                found="an interval, which has no end of values",
+                expected="choices or a range for a grid",
+                mend=f"say {name}=choice(...), or choose another sampler",
+            ) from None
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
         failed, waiting = 0, False
@@ -150,6 +161,10 @@ def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, values=list(value) if isinstance(value, tuple | list) else [float(value)])
+    except RuntimeError as error:
+        # A grid at its end, whose sampler stops what Optuna does not run itself; the trial is told by then.
+        if not (isinstance(study.sampler, GridSampler) and "`Study.stop` is supposed to be" in str(error)):
+            return _failed(study, trial, error)
     except Exception as error:  # a job's own error comes out of its result, whatever it is
         return _failed(study, trial, error)
     return None

@@ -19,7 +19,8 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from dreaming.sweep.study import ask, beating, finished
+from dreaming.errors import ConfigError
+from dreaming.sweep.study import ask, beating, finished, open_study
 from dreaming.sweep.sweeper import StudySweeper
 
 ARGUMENTS = (
@@ -171,28 +172,61 @@ def test_a_job_has_its_trials_parameters_as_overrides(jobs, tmp_path):
         assert "+seed=3" in overrides
 
 
-def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, study, caplog):
+@pytest.fixture
+def ours():
+    """Our own sweeper of three trials, two at once, under a launcher whose jobs all end with 0.5."""
+
+    def make(**config):
+        made = StudySweeper(
+            **{**dict.fromkeys(ARGUMENTS), "n_trials": 3, "n_jobs": 2, "max_failure_rate": 0.0, **config}
+        )
+        launched = []
+
+        def launch(overrides, initial_job_idx):
+            launched.append(len(overrides))
+            jobs = [JobReturn(status=JobStatus.COMPLETED) for _ in overrides]
+            for job in jobs:
+                job.return_value = 0.5
+            return jobs
+
+        made.sweeper.launcher = SimpleNamespace(launch=launch)
+        return made.sweeper, launched
+
+    return make
+
+
+def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, study, ours, caplog):
     caplog.set_level("INFO")
-    ours = StudySweeper(**{**dict.fromkeys(ARGUMENTS), "n_trials": 3, "n_jobs": 2, "max_failure_rate": 0.0}).sweeper
-    launched = []
-
-    def launch(overrides, initial_job_idx):
-        launched.append(len(overrides))
-        jobs = [JobReturn(status=JobStatus.COMPLETED) for _ in overrides]
-        for job in jobs:
-            job.return_value = 0.5
-        return jobs
-
-    ours.plan, ours.launcher = plan(heartbeat=1), SimpleNamespace(launch=launch)
+    own, launched = ours()
+    own.plan = plan(heartbeat=1)
     sweep, space = study(heartbeat=1), {"lr": FloatDistribution(0.1, 1.0)}
     sweep.ask()  # of a process that was killed before its first sign of life; nobody waits for it
     lost, theirs = ask(sweep, 2)
     with beating(sweep, [theirs], 1):
         thread = threading.Timer(2.0, lambda: sweep.tell(theirs, 0.7))
         thread.start()
-        ours._run(sweep, space, {}, [])
+        own._run(sweep, space, {}, [])
         thread.join()
     assert finished(sweep) == 3
     assert launched == [1, 1], "the third is begun only when the lost one is known to be lost"
     assert lost.number in {trial.number for trial in sweep.trials if trial.state.name == "FAIL"}
     assert caplog.text.count("waiting for trials") == 1
+
+
+GRID = {"_target_": "optuna.samplers.GridSampler", "_partial_": True}
+
+
+def test_a_grid_ends_with_its_last_value_and_that_one_counts(plan, ours, caplog):
+    own, _ = ours(sampler=OmegaConf.create(GRID), n_trials=20)
+    own.plan, space = plan(), {"depth": IntDistribution(1, 3)}
+    sweep = open_study(own.plan, own._sampler(space))
+    own._run(sweep, space, {}, [])
+    assert [trial.state.name for trial in sweep.trials] == ["COMPLETE"] * len(sweep.trials)
+    assert {trial.params["depth"] for trial in sweep.trials} == {1, 2, 3}
+    assert "failed" not in caplog.text
+
+
+def test_a_grid_of_an_interval_is_refused_in_a_sentence(ours):
+    own, _ = ours(sampler=OmegaConf.create(GRID))
+    with pytest.raises(ConfigError, match=r"lr: found an interval.*lr=choice"):
+        own._sampler({"lr": FloatDistribution(0.1, 1.0)})
