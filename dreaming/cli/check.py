@@ -166,6 +166,12 @@ def _check_buildable(config: DictConfig) -> None:
                 expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
                 mend=f"correct the name, or select it too with masker=[...,{named}]",
             )
+    for key in ("stage.evaluate.truth", "stage.evaluate.styled_truth"):
+        truth = OmegaConf.select(config, key)
+        if truth is not None and not Path(str(truth)).is_dir() and "draw" not in config.stages:
+            raise ConfigError(
+                key, found=f"no folder {truth}", expected="a folder of true pictures", mend="correct the path"
+            )
     if "stage" in config and "extract" in config.stage:
         with_clip_settings(config, ())
     for group in ("stage", "model"):

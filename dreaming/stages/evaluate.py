@@ -79,11 +79,6 @@ class EvaluateStage(Stage):
     def __post_init__(self) -> None:
         if self.smooth is not None and self.smooth.sigma is None:
             self.smooth = None
-        for key in ("truth", "styled_truth"):
-            path = getattr(self, key)
-            if path and not Path(str(path)).is_dir():
-                where, expected = f"stage.evaluate.{key}", "a folder of true pictures"
-                raise ClipError(where, found=f"no folder {path}", expected=expected, mend="correct the path")
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ WRONG = [
     ("shard=half", ("shard", "half")),
     ("stage.composite.masker=gmm", ("stage.composite.masker", "unet")),
     ("stage.evaluate.masker=gmm", ("stage.evaluate.masker", "unet")),
+    ("stage.evaluate.truth=nowhere", ("stage.evaluate.truth", "no folder nowhere")),
+    ("stage.evaluate.styled_truth=nowhere", ("stage.evaluate.styled_truth", "no folder nowhere")),
     ("clip", "clip"),
     ("model=[unet", "model=[unet"),
     ("video=nowhere.mp4", ("video", "nowhere.mp4")),

@@ -281,12 +281,6 @@ def test_parts_have_truth_of_their_own(drawing):
     assert summary["body/exact"]["J"] < 0.2
 
 
-@pytest.mark.parametrize("key", ["truth", "styled_truth"])
-def test_a_folder_of_truth_that_is_not_there_is_told_before_anything_is_made(drawing, key):
-    with pytest.raises(ClipError, match=rf"stage\.evaluate\.{key}: found no folder .*nowhere"):
-        EvaluateStage({}, **{key: drawing.true / "nowhere"})
-
-
 def test_what_cannot_be_compared_is_told(drawing, caplog):
     (drawing.true / "empty").mkdir()
     with pytest.raises(ClipError, match=r"stage\.evaluate\.truth: found no pictures in .*empty"):
