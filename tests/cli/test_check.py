@@ -2,6 +2,8 @@
 
 import pytest
 
+from dreaming.cli.check import check
+
 SPARSE = {"count": 3, "masks": (1, 3), "keyframes": (2,)}
 
 WRONG = [
@@ -104,6 +106,12 @@ def test_a_clip_has_to_be_named_and_to_be_there(disc_clip, tmp_path, refused_unt
     refused_untouched(program, f"clip={tmp_path / 'dacner'}", words=(str(tmp_path / "dacner"), "dancer"))
     picture = tmp_path / "dancer" / "frames" / "0001.png"
     refused_untouched(program, f"clip={picture}", words=(str(picture), "folder"))
+
+
+def test_the_demo_is_taken_where_nothing_is_there_yet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check("dream", ["clip=demo", "experiments=demo"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused_untouched):
