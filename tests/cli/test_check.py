@@ -3,6 +3,7 @@
 import pytest
 
 from dreaming.cli.check import check
+from dreaming.cli.config import register_resolvers
 
 SPARSE = {"count": 3, "masks": (1, 3), "keyframes": (2,)}
 
@@ -109,6 +110,7 @@ def test_a_clip_has_to_be_named_and_to_be_there(disc_clip, tmp_path, refused_unt
 
 
 def test_the_demo_is_taken_where_nothing_is_there_yet(tmp_path, monkeypatch):
+    register_resolvers()
     monkeypatch.chdir(tmp_path)
     check("dream", ["clip=demo", "experiments=demo"])
     assert not list(tmp_path.iterdir())
