@@ -1,5 +1,6 @@
 """Fitting a part of a generator before its training begins, within the time that its training has."""
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
@@ -8,6 +9,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Timer
 from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
 
 SHARE = 0.5
 """Of the time that a fit has left, what a warm start may take; on most machines it is done long before."""
@@ -38,7 +41,10 @@ def warm_start(
         return False
     clocks = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
     left = [seconds for clock in clocks if (seconds := clock.time_remaining()) is not None]
-    generator.warm_start(pictures, until=time.monotonic() + SHARE * min(left) if left else None)
+    log.info("the generator's colours are fitted to the keyframes before its training begins")
+    begun = time.monotonic()
+    generator.warm_start(pictures, until=begun + SHARE * min(left) if left else None)
+    log.info("colours fitted in %.0f s", time.monotonic() - begun)
     if trainer.world_size > 1:  # DDP made them alike before; each process has fitted its own since
         for value in generator.state_dict().values():
             torch.distributed.broadcast(value, src=0)

@@ -307,6 +307,17 @@ def test_a_filter_that_the_style_does_not_look_through_is_told(disc_clip, run, t
         assert ("model.style.filtered=true" in ran.out + ran.err) is not used
 
 
+def test_a_kind_of_guide_is_given_twice(disc_clip, run, tiny):
+    drawing = disc_clip(count=2, masks=(), keyframes=(2,))
+    twice = ("guides=[gauss,wide]", "+guide@guide.wide=gauss", "guide.wide.sigma=15")
+    assert run("dreaming", f"clip={drawing.path}", *tiny(), "stages=[guide]", *twice).code == 0
+    drawn = drawing.path / "guides/painted"
+    narrow, wide = (cv2.imread(str(next((drawn / name).rglob("0001.png")))) for name in ("gauss", "wide"))
+    assert narrow.any()
+    assert wide.any()
+    assert not np.array_equal(narrow, wide)
+
+
 def test_a_style_is_trained_alone_with_guides_that_follow_the_masks(disc_clip, run, refused, tiny):
     drawing = disc_clip(count=4, masks=(1, 4), keyframes=(2,))
     alone = (f"clip={drawing.path}", "model=style", "guides=[gauss]")

@@ -269,6 +269,16 @@ def test_a_warm_start_gives_the_colours_before_the_first_step(tmp_path):
     assert losses[1] < 0.1 * losses[0]
 
 
+def test_a_warm_start_says_that_it_is_at_work_and_how_long_it_was(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="dreaming.models.warm_start"):
+        trainer(tmp_path, 1).fit(fast(), data())
+    said = [message for name, _, message in caplog.record_tuples if name == "dreaming.models.warm_start"]
+    assert [message.split(" in ")[0] for message in said] == [
+        "the generator's colours are fitted to the keyframes before its training begins",
+        "colours fitted",
+    ]
+
+
 def test_a_warm_start_leaves_time_for_the_training_that_it_is_part_of(tmp_path):
     model, clock = fast(average=0.9), Clock(timedelta(seconds=2))
     model.generator.pixel_steps = 10**9
