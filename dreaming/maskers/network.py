@@ -23,7 +23,8 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
-from dreaming.models.fit import Workbench, load
+from dreaming.models.checkpoints import load
+from dreaming.models.fit import Workbench
 from dreaming.models.inference import on_device, share_out
 from dreaming.models.segmentation_recipe import SegmentationRecipe
 

@@ -1,4 +1,4 @@
-"""Checkpoints that a killed fit goes on from: written by the clock, and each all or nothing."""
+"""Checkpoints of a fit: each all or nothing, some by the clock; gone on from after a kill, and loaded for use."""
 
 import io
 import time
@@ -11,8 +11,19 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
 
-from dreaming.frames.folder import write_atomically
+from dreaming.errors import CheckpointError
+from dreaming.frames.folder import discard_unfinished, write_atomically
 from dreaming.models.several_devices import launches_processes
+
+LAST = "checkpoints/last.ckpt"
+"""Where Lightning writes a checkpoint with each new best one; without validation, after each epoch."""
+
+END = "checkpoints/end.ckpt"
+"""Where the weights lie that a finished fit ended with, whatever validation says of them: Lightning writes its
+``last.ckpt`` only when there is a new best one."""
+
+ROLLING = "checkpoints/rolling.ckpt"
+"""Where the checkpoint lies that is written by the clock, between validations."""
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -85,6 +96,41 @@ class Rolling(Checkpoint):
         """Write the last one where another process waits for this one: from it that process learns how it went."""
         if launches_processes(trainer):
             trainer.save_checkpoint(self.path)
+
+
+def recover(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a fit's folder, to go on from; what a kill left half written is removed."""
+    last, rolling = folder / LAST, folder / ROLLING
+    discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
+    saved = [path for path in (last, rolling) if path.exists()]
+    return max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.LightningModule:
+    """Load a checkpoint's weights into a module built from the same config.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or one of another model.
+    """
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
+    except FileNotFoundError:
+        found = "no such file"
+    except (RuntimeError, KeyError, EOFError, OSError) as error:
+        found = "a file that is no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        found = "a file that is no checkpoint, or holds more than weights"
+    else:
+        return module.eval()
+    raise CheckpointError(
+        checkpoint,
+        found=found,
+        expected=f"a checkpoint of {type(module).__name__} with the same network",
+        mend="delete its run folder to train again, or set the model's config as it was trained",
+    )
 
 
 def _on_gpu() -> bool:

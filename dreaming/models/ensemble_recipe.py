@@ -20,8 +20,9 @@ from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
+from dreaming.models.checkpoints import END, load
 from dreaming.models.choice import Choice, choose, table
-from dreaming.models.fit import END, Budget, Recipe, Workbench, fit, load
+from dreaming.models.fit import Budget, Recipe, Workbench, fit
 from dreaming.models.mixing import jaccards
 from dreaming.models.runs import Best
 

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from dreaming.errors import CheckpointError, ConfigError
+from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
-from dreaming.frames.folder import discard_unfinished
 from dreaming.frames.manifest import NO_EFFECT, describe
 from dreaming.models.callbacks import Clock, CosineToBudget, Curve, StepBar, StepLimit
-from dreaming.models.checkpoints import Chance, Rolling, WholeFiles
+from dreaming.models.checkpoints import END, LAST, ROLLING, Chance, Rolling, WholeFiles, recover
 from dreaming.models.loggers import finish
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES, Pictures, send
@@ -35,13 +33,6 @@ from dreaming.models.several_devices import (
 )
 
 log = logging.getLogger(__name__)
-
-END = "checkpoints/end.ckpt"
-"""Where the weights lie that a finished fit ended with, whatever validation says of them: Lightning writes its
-``last.ckpt`` only when there is a new best one."""
-
-ROLLING = "checkpoints/rolling.ckpt"
-"""Where the checkpoint lies that is written by the clock, between validations."""
 
 
 @dataclass(frozen=True)
@@ -247,10 +238,7 @@ def fit(
             check_on_train_epoch_end=False,
         )
         callbacks.append(stop)
-    last = folder / "checkpoints" / "last.ckpt"
-    discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
-    saved = [path for path in (last, rolling) if path.exists()]
-    newest = max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)
+    newest = recover(folder)
     if newest is not None:
         log.info("%s: continuing from %s", title, newest)
     with quiet_lightning():
@@ -285,7 +273,7 @@ def fit(
     for logger in trainer.loggers:
         finish(logger, written_here=not elsewhere)
     rolling.unlink(missing_ok=True)
-    best = keep.best_model_path if validate else str(last)
+    best = keep.best_model_path if validate else str(folder / LAST)
     outcome = Outcome(
         checkpoint=str(Path(best).absolute().relative_to(folder.absolute())),
         score=float(keep.best_model_score) if validate and keep.best_model_score is not None else math.nan,
@@ -296,33 +284,6 @@ def fit(
     )
     outcome.write(folder / "outcome.json")
     return outcome
-
-
-def load(module: lightning.LightningModule, checkpoint: Path) -> lightning.LightningModule:
-    """Load a checkpoint's weights into a module built from the same config.
-
-    Raises:
-        CheckpointError: If it is no checkpoint, or one of another model.
-    """
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        module.load_state_dict(state)
-    except FileNotFoundError:
-        found = "no such file"
-    except (RuntimeError, KeyError, EOFError, OSError) as error:
-        found = "a file that is no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
-            raise
-        found = "a file that is no checkpoint, or holds more than weights"
-    else:
-        return module.eval()
-    raise CheckpointError(
-        checkpoint,
-        found=found,
-        expected=f"a checkpoint of {type(module).__name__} with the same network",
-        mend="delete its run folder to train again, or set the model's config as it was trained",
-    )
 
 
 def _check(key: str, value: float | None, fits: bool, expected: str) -> None:

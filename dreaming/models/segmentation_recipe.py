@@ -22,7 +22,8 @@ from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL, ColourStatistics, measure
 from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
-from dreaming.models.fit import END, Recipe, Workbench, fit
+from dreaming.models.checkpoints import END
+from dreaming.models.fit import Recipe, Workbench, fit
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES
 from dreaming.models.runs import Best

@@ -21,7 +21,8 @@ from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
 from dreaming.models import runs
-from dreaming.models.fit import Workbench, load
+from dreaming.models.checkpoints import load
+from dreaming.models.fit import Workbench
 from dreaming.models.inference import on_device, share_out
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation

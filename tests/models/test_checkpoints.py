@@ -1,4 +1,4 @@
-"""A fit that is cut off goes on from its checkpoint by the clock, and ends as one that never was."""
+"""Checkpoints: a fit that is cut off goes on from them and ends as one that never was, and strangers are refused."""
 
 import errno
 import functools
@@ -12,7 +12,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from dreaming.data.base import SteppedDataModule
-from dreaming.models.checkpoints import WholeFiles
+from dreaming.errors import CheckpointError
+from dreaming.models.checkpoints import WholeFiles, load
 from dreaming.models.fit import Budget, Recipe, Workbench, fit
 
 TRAINER = functools.partial(lightning.Trainer, accelerator="cpu", devices=1)
@@ -21,10 +22,10 @@ TRAINER = functools.partial(lightning.Trainer, accelerator="cpu", devices=1)
 class Line(lightning.LightningModule):
     """Learns y = 2x, stepping its optimiser itself if it is ``manual``."""
 
-    def __init__(self, manual: bool) -> None:
+    def __init__(self, manual: bool = True, width: int = 1) -> None:
         super().__init__()
         self.automatic_optimization = not manual
-        self.layer = torch.nn.Linear(1, 1)
+        self.layer = torch.nn.Linear(1, width)
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=0.1)
@@ -180,6 +181,24 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, mo
     with pytest.raises(CutError):
         WholeFiles().save_checkpoint({"step": 2}, path)
     assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_loading_refuses_what_is_no_checkpoint_of_this_module(tmp_path):
+    outcome = run(tmp_path)
+    loaded = load(Line(), tmp_path / outcome.checkpoint)
+    stored = torch.load(tmp_path / outcome.checkpoint, weights_only=True)["state_dict"]
+    assert torch.equal(loaded.layer.weight, stored["layer.weight"])
+    assert not loaded.training
+    with pytest.raises(CheckpointError, match="no checkpoint of this model"):
+        load(Line(width=3), tmp_path / outcome.checkpoint)
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load(Line(), tmp_path / "text.ckpt")
+    with pytest.raises(CheckpointError, match="no such file"):
+        load(Line(), tmp_path / "gone.ckpt")
+    torch.save({"state_dict": Line()}, tmp_path / "pickled.ckpt")
+    with pytest.raises(CheckpointError, match="more than weights"):
+        load(Line(), tmp_path / "pickled.ckpt")
 
 
 @pytest.mark.slow
