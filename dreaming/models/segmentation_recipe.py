@@ -2,11 +2,10 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import lightning
@@ -27,33 +26,12 @@ from dreaming.models.fit import Recipe, Workbench, fit
 from dreaming.models.outcome import Outcome
 from dreaming.models.pictures import PICTURES
 from dreaming.models.runs import Best
+from dreaming.models.unseen import FOLDS, Unseen
 
 log = logging.getLogger(__name__)
 
 MINIMUM = 2
 INPUTS = ("rgb", "position", "evidence")
-FOLDS = "folds"
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """What was measured on masks that were not learnt from.
-
-    Attributes:
-        protocol: How they were come by; see ``runs.Best``.
-        score: Best monitored value.
-        steps: Training steps at which it was reached.
-        curve: Mean of the folds' monitored values by step; empty without folds.
-        outcomes: The fits behind it.
-        pictures: Folders of the folds' pictures.
-    """
-
-    protocol: str
-    score: float
-    steps: int
-    curve: Mapping[int, float]
-    outcomes: tuple[Outcome, ...]
-    pictures: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -266,11 +244,9 @@ class SegmentationRecipe(Recipe):
             fits(place, train.without(part.stems), part, f"{self.name} {place.name}", alone=False, turn=(k, len(parts)))
             for k, (place, part) in enumerate(zip(places, parts, strict=True))
         ]
-        curve = mean_curve([outcome.curve for outcome in outcomes])
-        steps = max(curve, key=lambda step: (self.sign * curve[step], -step))
-        log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, curve[steps], steps)
-        pictures = tuple(place / PICTURES for place in places)
-        return Unseen(FOLDS, curve[steps], steps, curve, tuple(outcomes), pictures)
+        unseen = Unseen.of_folds(outcomes, [place / PICTURES for place in places], self.sign)
+        log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, unseen.score, unseen.steps)
+        return unseen
 
     def _fits(self, clip: Clip, references: References, workbench: Workbench, folder: Path) -> Callable[..., Outcome]:
         """Fits of one training, all with the same statistics and identity.
@@ -311,10 +287,3 @@ class SegmentationRecipe(Recipe):
         stems = clip.stems
         places = np.unique(np.linspace(0, len(stems) - 1, min(self.statistics_frames, len(stems))).round().astype(int))
         return measure(image for _, image in clip.frames.read_ahead([stems[i] for i in places]))
-
-
-def mean_curve(curves: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """The mean of the folds' monitored values by step; a fold that stopped early stands for its last value."""
-    steps = sorted(set().union(*curves))
-    held = [[curve[max((s for s in curve if s <= step), default=min(curve))] for step in steps] for curve in curves]
-    return {step: fmean(values) for step, values in zip(steps, zip(*held, strict=True), strict=True)}

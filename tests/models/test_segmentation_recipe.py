@@ -18,7 +18,7 @@ from dreaming.models import runs
 from dreaming.models.base import SegmentationModule
 from dreaming.models.fit import Budget, Workbench
 from dreaming.models.loggers import csv_logger
-from dreaming.models.segmentation_recipe import SegmentationRecipe, mean_curve
+from dreaming.models.segmentation_recipe import SegmentationRecipe
 from dreaming.networks.cnn import CNN
 
 WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -138,11 +138,6 @@ def test_a_network_that_reaches_across_a_crop_is_refused_before_anything_is_begu
 def test_one_mask_is_too_few(disc_clip):
     with pytest.raises(MaskError, match="at least 2"):
         train(disc_clip(masks=(4,)).clip)
-
-
-def test_a_fold_that_stopped_early_stands_for_its_last_value():
-    curves = [{10: 0.2, 20: 0.8, 30: 0.6}, {10: 0.4, 20: 0.5}]
-    assert mean_curve(curves) == pytest.approx({10: 0.3, 20: 0.65, 30: 0.55})
 
 
 def test_the_pictures_of_the_folds_are_kept(disc_clip):
