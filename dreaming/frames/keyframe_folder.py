@@ -6,7 +6,8 @@ import numpy as np
 
 from dreaming.errors import KeyframeError
 from dreaming.frames.arrays import Mask, Size
-from dreaming.frames.folder import FrameFolder, decode_opacity
+from dreaming.frames.folder import FrameFolder
+from dreaming.frames.image_file import decode_opacity
 from dreaming.frames.references import Keyframes
 
 

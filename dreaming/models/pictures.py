@@ -13,7 +13,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from dreaming.frames.arrays import Image
-from dreaming.frames.folder import decode, encode_png, write_atomically
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.image_file import decode, encode_png
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from dreaming.errors import ClipError
 from dreaming.frames.arrays import Mask
 from dreaming.frames.clip import MANIFEST, Clip
 from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder, ahead, encode_png, write_atomically
+from dreaming.frames.folder import FrameFolder, ahead, write_atomically
+from dreaming.frames.image_file import encode_png
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
 from dreaming.frames.temporal import Smoothing
 from dreaming.maskers.base import Masker

@@ -15,7 +15,8 @@ import numpy as np
 from dreaming.errors import ConfigError, DreamingError
 from dreaming.frames.arrays import Image
 from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder, decode, write_atomically
+from dreaming.frames.folder import FrameFolder, write_atomically
+from dreaming.frames.image_file import decode
 from dreaming.frames.manifest import Manifest
 from dreaming.frames.overlay import overlay
 from dreaming.models.pictures import PICTURES

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from dreaming.frames.arrays import Image, Probability
 from dreaming.frames.clip import Clip
-from dreaming.frames.folder import encode_png, write_atomically
+from dreaming.frames.folder import write_atomically
+from dreaming.frames.image_file import encode_png
 from dreaming.frames.overlay import overlay
 from dreaming.maskers.base import Masker
 from dreaming.maskers.remembered import Remembered

@@ -11,7 +11,7 @@ import pytest
 import torch
 import wandb
 
-from dreaming.frames.folder import encode_png
+from dreaming.frames.image_file import encode_png
 from dreaming.models import loggers
 from dreaming.models.loggers import GIVEN_UP, csv_logger, finish, told_once, wandb_logger
 from dreaming.models.pictures import send
