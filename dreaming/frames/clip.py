@@ -14,8 +14,9 @@ import numpy as np
 from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.frames.arrays import Mask, Size
 from dreaming.frames.clip_settings import ClipSettings, Layer
-from dreaming.frames.folder import FrameFolder, natural_key
+from dreaming.frames.folder import FrameFolder, natural_key, subfolders
 from dreaming.frames.keyframe_folder import KeyframeFolder
+from dreaming.frames.layers import layers_of, painted_folders
 from dreaming.frames.manifest import Manifest, fingerprint, fingerprint_files
 from dreaming.frames.references import SUBJECT, Keyframes, References
 from dreaming.frames.source import left_out
@@ -109,7 +110,7 @@ class Clip:
             ClipError: If there are parts, and masks of a lone subject as well.
         """
         folder = self.path / "parts"
-        named = _subfolders(folder)
+        named = subfolders(folder)
         if named and MaskLayout(self.path, self.frames, self.left_out).exists:
             raise ClipError(
                 folder,
@@ -166,49 +167,8 @@ class Clip:
             ClipError: If clip.yaml names a part that has no masks, or misspells a folder of keyframes; if keyframes lie
                 outside a layer's folder; or if there is more than one way to read the folders.
         """
-        folder = self.path / "keyframes"
-        painted = _subfolders(folder)
-        if len(FrameFolder(folder)):
-            raise ClipError(
-                folder,
-                found=f"{len(FrameFolder(folder))} keyframes that belong to no layer",
-                expected="a folder for each layer, with its keyframes in it",
-                mend=f"move them to {folder / 'painted'}",
-            )
-        parts = self.parts
-        if self.settings.layers is not None:
-            self._check_folders(self.settings.layers, painted)
-            for layer in self.settings.layers:
-                if layer.part is not None and layer.part not in parts:
-                    raise ClipError(
-                        self.path / "clip.yaml",
-                        found=f"layer {layer.name} of part {layer.part}",
-                        expected=f"a part with hand masks ({', '.join(parts) or 'there is none'})",
-                        mend="correct the part or paint its masks",
-                    )
-            return [layer for layer in self.settings.layers if layer.folder in painted]
-        if len(painted) <= 1 and len(parts) <= 1:
-            return [Layer(name, part=next(iter(parts), None)) for name in painted]
-        if set(painted) <= set(parts):
-            return [Layer(name, part=name) for name in painted]
-        raise ClipError(
-            folder,
-            found=f"keyframes of {', '.join(painted)} and masks of {', '.join(parts) or 'no part'}",
-            expected="a list that says which part cuts out which layer",
-            mend="list them in clip.yaml, bottom to top: `layers: [{name: NAME, part: PART}, ...]`",
-        )
-
-    def _check_folders(self, layers: Iterable[Layer], painted: Iterable[str]) -> None:
-        """A layer may wait for its keyframes, but not while a folder that no layer names looks misspelt."""
-        named = {layer.folder for layer in layers}
-        unpainted, unnamed = sorted(named - set(painted)), sorted(set(painted) - named)
-        if unpainted and unnamed:
-            raise ClipError(
-                self.path / "clip.yaml",
-                found=f"no folder keyframes/{unpainted[0]}, but {', '.join(unnamed)}, which no layer names",
-                expected="folders and layers of the same names",
-                mend="correct the name, or list the folder as a layer",
-            )
+        painted = painted_folders(self.path / "keyframes")
+        return layers_of(self.path, painted, self.parts, self.settings.layers)
 
     def keyframe_folder(self, layer: Layer) -> FrameFolder:
         """The stylised keyframes of a layer."""
@@ -287,12 +247,6 @@ class Clip:
             yield
         finally:
             lock.release()
-
-
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _checked(mask: Mask, path: Path) -> Mask:

@@ -39,6 +39,13 @@ def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, in alphabetical order, but for hidden ones; none where it does not exist."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader, a kill or a power cut at any moment sees all of it or none of it.
 
