@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,12 @@ RETRY_OF = "retry_of"
 
 BEGUN = "begun"
 """User attribute: true for a trial that has given a sign of life, and so is found out if it gives no more."""
+
+SURPLUS = "surplus"
+"""User attribute: true for a trial that was given back, because others had begun enough at the same time."""
+
+HESITATION = 2.0
+"""Seconds to wait for the first sign of life of a trial that was begun just now."""
 
 RETRIES = 2
 """Times that lost values are tried again: a trial that ends its process each time would hold up the sweep for ever."""
@@ -144,6 +151,38 @@ def ask(study: Study, count: int) -> list[Trial]:
             storage.record_heartbeat(trials[-1]._trial_id)
             trials[-1].set_user_attr(BEGUN, True)
     return trials
+
+
+def give_back(study: Study, asked: Sequence[Trial], total: int) -> list[Trial]:
+    """Fail those new trials that others, who asked at the same time, leave no room for; return the rest.
+
+    It needs no lock: the database numbers the trials, so that all agree on who came first.
+
+    Args:
+        study: The study.
+        asked: The new trials.
+        total: Finished trials that are wanted in all.
+    """
+    deadline = time.monotonic() + HESITATION
+    while True:
+        trials, late = study.get_trials(deepcopy=False), time.monotonic() > deadline
+        left = total - sum(trial.state in FINISHED for trial in trials)
+        claims = [trial for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+        hesitant = {
+            trial.number for trial in claims if trial.state is TrialState.RUNNING and BEGUN not in trial.user_attrs
+        }
+        # One whose process was killed before its first sign of life claims nothing.
+        numbers = [trial.number for trial in claims if not (late and trial.number in hesitant)]
+        first = numbers[: max(0, left)]
+        surplus = [trial for trial in asked if trial.number not in first]
+        if not surplus or late or not hesitant:
+            break
+        time.sleep(0.1)
+    for trial in surplus:
+        trial.set_user_attr(SURPLUS, value=True)
+        study.tell(trial, state=TrialState.FAIL)
+        log.info("sweep %s: trial %d is given back, for others began enough", study.study_name, trial.number)
+    return [trial for trial in asked if trial not in surplus]
 
 
 def _storage(study: Study) -> Any:

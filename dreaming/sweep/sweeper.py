@@ -29,7 +29,17 @@ from dreaming.errors import ConfigError, DreamingError
 from dreaming.sweep.conclusion import GROUPS, Sweep, conclude
 from dreaming.sweep.identity import check_identity, identity_of
 from dreaming.sweep.plan import Plan
-from dreaming.sweep.study import ask, beating, check_space, finished, give_up, open_study, retry_lost, running
+from dreaming.sweep.study import (
+    ask,
+    beating,
+    check_space,
+    finished,
+    give_back,
+    give_up,
+    open_study,
+    retry_lost,
+    running,
+)
 from dreaming.sweep.trial import PRUNED
 
 log = logging.getLogger(__name__)
@@ -115,7 +125,9 @@ class _Continuing(OptunaSweeperImpl):
                 waiting = True
                 time.sleep(self.plan.heartbeat)
                 continue
-            trials = ask(study, min(unclaimed, self.n_jobs))
+            trials = give_back(study, ask(study, min(unclaimed, self.n_jobs)), self.n_trials)
+            if not trials:
+                continue
             try:
                 with beating(study, trials, self.plan.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from dreaming.sweep.study import ask, beating, finished, open_study, retry_lost
+from dreaming.sweep.study import ask, beating, finished, give_back, open_study, retry_lost
 from dreaming.sweep.trial import find_trial
 
 PORT = 54329
@@ -66,4 +66,5 @@ def test_two_machines_share_a_study(disc_clip, plan, server):
     assert finished(here) == finished(there) == 2
     assert there.best_trial.number == mine.number
     assert here.trials[theirs.number].intermediate_values == {10: 0.5}
-    assert len(ask(here, 1)) == 1
+    mine, theirs = ask(here, 1), ask(there, 1)
+    assert (give_back(there, theirs, 3), give_back(here, mine, 3)) == ([], mine)

@@ -9,12 +9,16 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from dreaming.errors import ConfigError
+from dreaming.sweep import study as module
 from dreaming.sweep.study import (
+    BEGUN,
     RETRY_OF,
+    SURPLUS,
     ask,
     beating,
     check_space,
     finished,
+    give_back,
     give_up,
     open_storage,
     open_study,
@@ -76,6 +80,28 @@ def test_lost_trials_are_tried_again_and_live_ones_left_alone(plan, study):
     assert again.user_attrs[RETRY_OF] == lost.number
     retry_lost(sweep)
     assert states(sweep) == ["FAIL", "RUNNING", "RUNNING"], "one that has given no sign yet may wait in a queue"
+
+
+def test_of_trials_asked_at_the_same_time_the_first_are_kept(plan, study):
+    here, there = study(), study()
+    here.tell(here.ask(), 0.5)
+    mine, theirs = ask(here, 2), ask(there, 2)
+    assert give_back(there, theirs, 4) == theirs[:1]
+    assert give_back(here, mine, 4) == mine
+    assert states(here) == ["COMPLETE", "RUNNING", "RUNNING", "RUNNING", "FAIL"]
+    assert here.trials[4].user_attrs[SURPLUS]
+
+
+def test_a_trial_begun_just_now_is_waited_for_and_one_that_stays_dumb_left_out(study, monkeypatch):
+    monkeypatch.setattr(module, "HESITATION", 0.5)
+    sweep = study()
+    begins = sweep.ask()
+    asked = ask(sweep, 2)
+    assert give_back(sweep, asked, 2) == asked, "its process was killed"
+    timer = threading.Timer(0.2, begins.set_user_attr, (BEGUN, True))
+    timer.start()
+    assert give_back(sweep, asked, 2) == asked[:1]
+    timer.join()
 
 
 def test_signs_of_life_are_given_while_a_block_runs(plan, study):

@@ -4,6 +4,7 @@ import functools
 import inspect
 import sys
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 
 import hydra
@@ -20,6 +21,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from dreaming.errors import ConfigError
+from dreaming.sweep import sweeper as sweeper_module
 from dreaming.sweep.study import ask, beating, finished, open_study
 from dreaming.sweep.sweeper import StudySweeper
 
@@ -211,6 +213,30 @@ def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, stu
     assert launched == [1, 1], "the third is begun only when the lost one is known to be lost"
     assert lost.number in {trial.number for trial in sweep.trials if trial.state.name == "FAIL"}
     assert caplog.text.count("waiting for trials") == 1
+
+
+def test_two_that_ask_before_either_counts_end_with_as_many_trials_as_are_wanted(plan, study, ours, monkeypatch):
+    study(heartbeat=1)
+    barrier = threading.Barrier(2)
+
+    def ask_together(sweep, count):
+        asked = ask(sweep, count)
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(3)
+        return asked
+
+    def run(own):
+        own.plan = plan(heartbeat=1)
+        own._run(open_study(own.plan, optuna.samplers.RandomSampler()), {"lr": FloatDistribution(0.1, 1.0)}, {}, [])
+
+    monkeypatch.setattr(sweeper_module, "ask", ask_together)
+    threads = [threading.Thread(target=run, args=(ours()[0],)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    states = [trial.state.name for trial in study(heartbeat=1).trials]
+    assert states == ["COMPLETE"] * 3 + ["FAIL"]
 
 
 GRID = {"_target_": "optuna.samplers.GridSampler", "_partial_": True}
