@@ -68,9 +68,8 @@ class _Continuing(OptunaSweeperImpl):
         """Run what is missing of the trials, then make use of the best one.
 
         Raises:
-            ConfigError: If there is nothing to search, the study was begun otherwise or on another clip, or the
-                sampler's package is not installed.
-            DreamingError: What the last of several jobs said that failed in a row.
+            ConfigError: If there is nothing to search, the study was begun otherwise or on another clip, the sampler's
+                package is not installed, or too many trials failed in a row.
         """
         self._process_searchspace_config()
         space, fixed, others = create_params_from_overrides([*self._parse_sweeper_params_config(), *arguments])
@@ -139,8 +138,18 @@ class _Continuing(OptunaSweeperImpl):
                 error = _tell(study, trial, job)
                 failed = 0 if error is None else failed + 1
             if error is not None and failed >= self.plan.failures:
-                raise error
+                raise self._ended(failed, finished(study), error)
             log.info("sweep %s: %s", self.plan.name, _standing(study, self.n_trials))
+
+    def _ended(self, failed: int, before: int, error: Exception) -> ConfigError:
+        """Why a sweep ends early: a sampler learns nothing of trials that fail, and may draw such ones for ever."""
+        said = str(error) if isinstance(error, DreamingError) else f"{type(error).__name__}: {error}"
+        return ConfigError(
+            f"sweep {self.plan.name}",
+            found=f"{failed} failed trials in a row, the last with `{said.rstrip('.')}`",
+            expected=f"trials that come to their end, as {before} of {self.n_trials} did",
+            mend="mend that, search less, or say a higher sweep.failures=, and start it again to go on",
+        )
 
     def _launch(self, overrides: list[list[str]]) -> list[JobReturn]:
         assert self.launcher is not None
@@ -172,7 +181,9 @@ def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
         if attributes.get(PRUNED):
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, values=list(value) if isinstance(value, tuple | list) else [float(value)])
+            values = list(value) if isinstance(value, tuple | list) else [float(value)]
+            # With the state said, what is no number is an error; else Optuna would fail the trial without a word.
+            study.tell(trial, values=values, state=TrialState.COMPLETE)
     except RuntimeError as error:
         # A grid at its end, whose sampler stops what Optuna does not run itself; the trial is told by then.
         if not (isinstance(study.sampler, GridSampler) and "`Study.stop` is supposed to be" in str(error)):
@@ -185,10 +196,7 @@ def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
 def _failed(study: Study, trial: Trial, error: Exception) -> Exception:
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
     log.warning("trial %d failed: %s", trial.number, error)
-    return error if isinstance(error, DreamingError) else ConfigError(
-        "sweep", found=f"several trials in a row that failed, the last with {type(error).__name__}: {error}",
-        expected="trials that come to an end", mend="see the log in the run folder of the last one",
-    )  # fmt: skip
+    return error
 
 
 def _standing(study: Study, total: int) -> str:

@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+import itertools
+import math
 import sys
 import threading
 from contextlib import suppress
@@ -176,9 +178,9 @@ def test_a_job_has_its_trials_parameters_as_overrides(jobs, tmp_path):
 
 @pytest.fixture
 def ours():
-    """Our own sweeper of three trials, two at once, under a launcher whose jobs all end with 0.5."""
+    """Our own sweeper of three trials, two at once, under a launcher whose jobs end with 0.5, or as told."""
 
-    def make(**config):
+    def make(results=None, **config):
         made = StudySweeper(
             **{**dict.fromkeys(ARGUMENTS), "n_trials": 3, "n_jobs": 2, "max_failure_rate": 0.0, **config}
         )
@@ -186,9 +188,11 @@ def ours():
 
         def launch(overrides, initial_job_idx):
             launched.append(len(overrides))
-            jobs = [JobReturn(status=JobStatus.COMPLETED) for _ in overrides]
-            for job in jobs:
-                job.return_value = 0.5
+            values = [0.5 if results is None else next(results) for _ in overrides]
+            states = [JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED for value in values]
+            jobs = [JobReturn(status=state) for state in states]
+            for job, value in zip(jobs, values, strict=True):
+                job.return_value = value
             return jobs
 
         made.sweeper.launcher = SimpleNamespace(launch=launch)
@@ -237,6 +241,35 @@ def test_two_that_ask_before_either_counts_end_with_as_many_trials_as_are_wanted
         thread.join(30)
     states = [trial.state.name for trial in study(heartbeat=1).trials]
     assert states == ["COMPLETE"] * 3 + ["FAIL"]
+
+
+TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", mend="say crop=33")
+
+
+def begun(own, plan):
+    own.plan = plan(failures=3)
+    sweep = open_study(own.plan, optuna.samplers.RandomSampler(seed=0))
+    return sweep, lambda: own._run(sweep, {"lr": FloatDistribution(0.1, 1.0)}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("result", "words"), [(TOO_DEEP, "crop: found 32 pixels, expected at least 33; say crop=33"), (math.nan, "nan")]
+)
+def test_a_sweep_whose_trials_fail_one_after_another_ends_in_a_sentence(plan, ours, result, words):
+    own, _ = ours(itertools.chain([0.5], itertools.repeat(result)), n_jobs=1)
+    sweep, run = begun(own, plan)
+    with pytest.raises(ConfigError, match=r"found 3 failed trials in a row.*1 of 3 did.*start it again") as ended:
+        run()
+    assert words in str(ended.value)
+    assert [trial.state.name for trial in sweep.trials] == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+
+
+def test_trials_that_fail_now_and_then_do_not_end_a_sweep(plan, ours, caplog):
+    own, _ = ours(itertools.cycle([TOO_DEEP, TOO_DEEP, 0.5]), n_jobs=1)
+    sweep, run = begun(own, plan)
+    run()
+    assert finished(sweep) == 3
+    assert caplog.text.count("failed: crop: found 32 pixels") == 6
 
 
 GRID = {"_target_": "optuna.samplers.GridSampler", "_partial_": True}
