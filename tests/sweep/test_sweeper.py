@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import hydra
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -22,6 +23,7 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from dreaming.cli.config import config_root, register_resolvers
 from dreaming.errors import ConfigError
 from dreaming.sweep import sweeper as sweeper_module
 from dreaming.sweep.study import ask, beating, finished, open_study
@@ -289,3 +291,26 @@ def test_a_grid_of_an_interval_is_refused_in_a_sentence(ours):
     own, _ = ours(sampler=OmegaConf.create(GRID))
     with pytest.raises(ConfigError, match=r"lr: found an interval.*lr=choice"):
         own._sampler({"lr": FloatDistribution(0.1, 1.0)})
+
+
+MIXED = {
+    "lr": FloatDistribution(1e-4, 0.1, log=True),
+    "depth": IntDistribution(1, 3),
+    "norm": CategoricalDistribution(("batch", "group")),
+}
+
+
+@pytest.mark.parametrize("sampler", ["tpe_5", "tpe", "random", "gp", "cmaes", "qmc", "nsgaii", "nsgaiii"])
+def test_every_sampler_goes_on_where_a_sweep_was_left(plan, ours, sampler):
+    register_resolvers()
+    with initialize_config_dir(str(config_root() / "conf")):
+        overrides = ["clip=x", "sweep=cnn", "hydra.mode=MULTIRUN", f"hydra/sweeper/sampler={sampler}"]
+        config = compose("train", overrides=overrides, return_hydra_config=True).hydra.sweeper.sampler
+    numbers = itertools.count(1)
+    for trials in (6, 9):
+        own, _ = ours((1 / number for number in numbers), sampler=config, n_trials=trials)
+        own.plan = plan()
+        sweep = open_study(own.plan, own._sampler(MIXED))
+        own._run(sweep, MIXED, {}, [])
+        assert [trial.state.name for trial in sweep.trials] == ["COMPLETE"] * trials
+    assert len({tuple(trial.params.values()) for trial in sweep.trials}) == 9
