@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dreaming.errors import ConfigError
 from dreaming.sweep.plan import Plan
@@ -28,6 +28,9 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 SQLITE_PATIENCE = 60
 """Seconds to wait for another process that writes to the same file."""
+
+TRIES = 20
+"""Times that a new database is opened while others make its tables, too."""
 
 RETRY_OF = "retry_of"
 """User attribute: number of the lost trial that this one repeats."""
@@ -51,28 +54,38 @@ def open_storage(plan: Plan) -> RDBStorage:
     Raises:
         ConfigError: If it cannot be reached, or its driver is not installed.
     """
-    try:
-        url = make_url(plan.storage)
-        options = {}
-        if url.get_backend_name() == "sqlite":
-            Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-            options = {"connect_args": {"timeout": SQLITE_PATIENCE}}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return RDBStorage(
-                plan.storage,
-                engine_kwargs=options,
-                heartbeat_interval=plan.heartbeat,
-                grace_period=3 * plan.heartbeat,
-                heartbeat_stale_trial_callback=_retry,
-            )
-    except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        raise ConfigError(
-            "sweep.storage",
-            found=" ".join(str(error).split())[:200].rstrip("."),
-            expected="the URL of a database that can be reached, such as postgresql://user@host/name",
-            mend="correct it, start the server or install its driver (psycopg, mysqlclient)",
-        ) from error
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return _storage_at(plan)
+        except (SQLAlchemyError, ImportError, RuntimeError) as error:
+            if tries < TRIES and (isinstance(error, IntegrityError) or "already exists" in str(error)):
+                time.sleep(0.1)  # another machine made the tables in between
+                continue
+            raise ConfigError(
+                "sweep.storage",
+                found=" ".join(str(error).split())[:200].rstrip("."),
+                expected="the URL of a database that can be reached, such as postgresql://user@host/name",
+                mend="correct it, start the server or install its driver (psycopg, mysqlclient)",
+            ) from error
+
+
+def _storage_at(plan: Plan) -> RDBStorage:
+    url = make_url(plan.storage)
+    options = {}
+    if url.get_backend_name() == "sqlite":
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        options = {"connect_args": {"timeout": SQLITE_PATIENCE}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return RDBStorage(
+            plan.storage,
+            engine_kwargs=options,
+            heartbeat_interval=plan.heartbeat,
+            grace_period=3 * plan.heartbeat,
+            heartbeat_stale_trial_callback=_retry,
+        )
 
 
 def open_study(plan: Plan, sampler: BaseSampler | None = None) -> Study:

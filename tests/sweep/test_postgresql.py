@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -53,8 +54,8 @@ def server():
 @pytest.mark.slow
 def test_two_machines_share_a_study(disc_clip, plan, server):
     clip, shared = disc_clip(masks=(1,)).clip, plan(storage=server)
-    here = open_study(shared, optuna.samplers.RandomSampler(seed=0))
-    there = open_study(shared, optuna.samplers.RandomSampler(seed=1))
+    with ThreadPoolExecutor() as machines:  # begun at the same time, when there are no tables yet
+        here, there = machines.map(lambda seed: open_study(shared, optuna.samplers.RandomSampler(seed=seed)), range(2))
     mine, theirs = (study.ask({"depth": IntDistribution(1, 1000)}) for study in (here, there))
     with beating(here, [mine], 10), beating(there, [theirs], 10):
         found = find_trial(shared, [f"depth={theirs.params['depth']}"], clip, clip.path / "runs" / "1")

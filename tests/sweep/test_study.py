@@ -52,6 +52,23 @@ def test_a_database_that_cannot_be_reached_is_told_in_a_sentence(plan, url):
         open_storage(plan(storage=url))
 
 
+def test_several_that_begin_at_once_make_one_database(plan):
+    barrier, opened = threading.Barrier(4), []
+
+    def begin(url):
+        barrier.wait()
+        opened.append(open_study(plan(storage=url), optuna.samplers.RandomSampler()))
+
+    for number in range(3):
+        url = f"sqlite:///{plan().folder}/{number}.db"
+        threads = [threading.Thread(target=begin, args=(url,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(opened) == 12
+
+
 def test_another_search_space_is_refused_and_a_wider_one_taken(study):
     sweep = study()
     trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0), "depth": IntDistribution(2, 5)})
