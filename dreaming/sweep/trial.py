@@ -69,10 +69,11 @@ def timed(trial: Trial) -> Iterator[None]:
 
 
 def _matching(study: Study, overrides: set[str]) -> int | None:
-    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if FOLDER not in frozen.user_attrs and _values(frozen) <= overrides:
-            return frozen._trial_id
-    return None
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    fitting = [frozen for frozen in running if FOLDER not in frozen.user_attrs and _values(frozen) <= overrides]
+    # One whose values another machine draws just now, or was killed while it did, has fewer of them, or none.
+    own = max(fitting, key=lambda frozen: len(frozen.params), default=None)
+    return own._trial_id if own is not None and own.params else None
 
 
 def _values(frozen: FrozenTrial) -> set[str]:

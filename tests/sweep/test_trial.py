@@ -40,6 +40,17 @@ def test_jobs_of_equal_parameters_claim_different_trials(disc_clip, plan, study)
         find_trial(plan(), ["padding=zero"], clip, clip.path / "3")
 
 
+def test_a_trial_whose_values_are_still_drawn_is_not_taken_for_ones_own(disc_clip, plan, study):
+    clip, sweep = disc_clip(masks=(1,)).clip, study()
+    sweep.ask()
+    partial = sweep.ask({"padding": CategoricalDistribution(["zero"])})
+    own = sweep.ask({"padding": CategoricalDistribution(["zero"]), "lr": SPACE["lr"]})
+    assert find_trial(plan(), overrides(own.params), clip, clip.path / "own").number == own.number
+    sweep.tell(partial, 0.5)
+    with pytest.raises(ConfigError, match="no running trial"):
+        find_trial(plan(), overrides(own.params), clip, clip.path / "own")
+
+
 def test_a_job_without_a_trial_is_refused(disc_clip, plan, study):
     clip, sweep = disc_clip(masks=(1,)).clip, study()
     trial = sweep.ask(SPACE)
