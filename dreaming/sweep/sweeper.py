@@ -91,7 +91,6 @@ class _Continuing(OptunaSweeperImpl):
         before = finished(study)
         if study.get_trials(deepcopy=False):
             log.info("sweep %s goes on: %d of %d trials are finished", self.plan.name, before, self.n_trials)
-            study.sampler.reseed_rng()  # else the first draws would be those of the beginning
         self._run(study, space, fixed, others)
         conclude(Sweep(self.plan, study, list(space), fixed, others, self.config), self._launch)
 
@@ -112,10 +111,11 @@ class _Continuing(OptunaSweeperImpl):
             ) from None
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
-        failed, waiting = 0, False
-        while (left := self.n_trials - finished(study)) > 0 and not _exhausted(study):
+        failed, waiting, drawing = 0, False, False
+        while finished(study) < self.n_trials and not _exhausted(study):
             retry_lost(study)
-            unclaimed = left - running(study)
+            taken = running(study)  # counted first: one that ends between the counts may be in both, but not in neither
+            unclaimed = self.n_trials - finished(study) - taken
             if unclaimed <= 0:
                 if not waiting:
                     log.info(
@@ -127,6 +127,9 @@ class _Continuing(OptunaSweeperImpl):
             trials = give_back(study, ask(study, min(unclaimed, self.n_jobs)), self.n_trials)
             if not trials:
                 continue
+            if not drawing and trials[0].number > 0:
+                study.sampler.reseed_rng()  # else its draws would be those of the beginning, or another machine's
+            drawing = True
             try:
                 with beating(study, trials, self.plan.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)

@@ -26,7 +26,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.errors import ConfigError
 from dreaming.sweep import sweeper as sweeper_module
-from dreaming.sweep.study import ask, beating, finished, open_study
+from dreaming.sweep.study import SURPLUS, ask, beating, finished, open_study
 from dreaming.sweep.sweeper import StudySweeper
 
 ARGUMENTS = (
@@ -233,7 +233,9 @@ def test_two_that_ask_before_either_counts_end_with_as_many_trials_as_are_wanted
 
     def run(own):
         own.plan = plan(heartbeat=1)
-        own._run(open_study(own.plan, optuna.samplers.RandomSampler()), {"lr": FloatDistribution(0.1, 1.0)}, {}, [])
+        own._run(
+            open_study(own.plan, optuna.samplers.RandomSampler(seed=0)), {"lr": FloatDistribution(0.1, 1.0)}, {}, []
+        )
 
     monkeypatch.setattr(sweeper_module, "ask", ask_together)
     threads = [threading.Thread(target=run, args=(ours()[0],)) for _ in range(2)]
@@ -241,8 +243,11 @@ def test_two_that_ask_before_either_counts_end_with_as_many_trials_as_are_wanted
         thread.start()
     for thread in threads:
         thread.join(30)
-    states = [trial.state.name for trial in study(heartbeat=1).trials]
-    assert states == ["COMPLETE"] * 3 + ["FAIL"]
+    sweep = study(heartbeat=1)
+    complete = sweep.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    assert finished(sweep) == len(complete) == 3
+    assert all(trial.user_attrs.get(SURPLUS) for trial in sweep.trials if trial.number not in (0, 1, 2))
+    assert len({trial.params["lr"] for trial in complete}) == 3, "of one seed, and yet not the same draws"
 
 
 TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", mend="say crop=33")
