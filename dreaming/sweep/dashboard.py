@@ -1,8 +1,9 @@
-"""A sweep in Weights & Biases: one group a sweep, one run a trial, and one with the pictures."""
+"""A sweep in Weights & Biases: one group a sweep: a run for each trial, for the last fit, and for the pictures."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def trial_run(
         if isinstance(logger, WandbLogger):
             logger.experiment.summary[PRUNED] = bool(trial.user_attrs.get(PRUNED, False))
         finish(logger)
+
+
+def refit_loggers(loggers: Mapping[str, Callable[..., Logger]], plan: Plan) -> dict[str, Callable[..., Logger]]:
+    """The loggers of the best trial's last fit, whose run is one of the sweep's, too."""
+    about = {"group": plan.name, "name": f"{plan.name}-best", "job_type": "refit"}
+    return {name: partial(build, **about) if name == WANDB else build for name, build in loggers.items()}
 
 
 def log_pictures(config: DictConfig, plan: Plan, best: BestTrial | None, pictures: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.models.fit import Recipe, Workbench
 from dreaming.models.runs import TRIAL
-from dreaming.sweep.dashboard import WANDB, trial_run
+from dreaming.sweep.dashboard import WANDB, refit_loggers, trial_run
 from dreaming.sweep.plan import Plan
 from dreaming.sweep.pruning import Course, Pruning
 from dreaming.sweep.speed import seconds_a_frame
@@ -51,6 +51,7 @@ def train_trial(
     """
     if plan.refit is not None:
         folder, alone = plan.refit, len(subjects) == 1
+        workbench = replace(workbench, loggers=refit_loggers(workbench.loggers, plan))
         bests = [recipe.train(clip, name, workbench, folder if alone else folder / name) for name in subjects]
         return (fmean(best.score for best in bests),)
     trial = find_trial(plan, overrides, clip, folder)

@@ -7,6 +7,7 @@ import lightning
 import optuna
 import pytest
 from lightning.pytorch.loggers import Logger
+from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from dreaming.models.fit import Workbench
@@ -55,11 +56,12 @@ def job(disc_clip, plan, study):
 
     def run(values, pruner):
         drawing, sweep, rows = disc_clip(masks=(1,)), study(pruner=pruner), []
-        sweep.ask()
+        sweep.ask({"depth": IntDistribution(2, 2)})
         workbench = Workbench(lightning.Trainer, {"wandb": partial(Kept, rows)})
         result = train_trial(
-            plan(pruner=pruner), Fits(values), drawing.clip, ["subject"], workbench, drawing.path / "runs" / "0", []
-        )
+            plan(pruner=pruner), Fits(values), drawing.clip, ["subject"], workbench, drawing.path / "runs" / "0",
+            ["depth=2"],
+        )  # fmt: skip
         return result, sweep.trials[0], rows
 
     return run
@@ -80,3 +82,19 @@ def test_a_trial_that_comes_to_its_end_is_recorded_with_its_score(job):
     assert not {PRUNED, REACHED} & set(trial.user_attrs)
     assert result == (0.5,)
     assert rows[-1] == (100, {"score": 0.5})
+
+
+def test_the_last_fit_of_the_best_trial_is_a_run_of_the_sweep(disc_clip, plan):
+    drawing, begun = disc_clip(masks=(1,)), []
+    loggers = {name: partial(lambda which, **about: begun.append((which, about)), name) for name in ("csv", "wandb")}
+
+    def train(clip, name, workbench, folder):
+        for build in workbench.loggers.values():
+            build(save_dir=str(folder))
+        return SimpleNamespace(score=0.75)
+
+    folder, bench = drawing.path / "runs" / "3", Workbench(lightning.Trainer, loggers)
+    recipe = SimpleNamespace(train=train)
+    assert train_trial(plan(refit=folder), recipe, drawing.clip, ["subject"], bench, folder, []) == (0.75,)
+    about = {"group": "unet", "name": "unet-best", "job_type": "refit"}
+    assert begun == [("csv", {"save_dir": str(folder)}), ("wandb", {"save_dir": str(folder), **about})]
