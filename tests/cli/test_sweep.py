@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 
 import optuna
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
+from tiny import MACHINE
 
 from dreaming.models.runs import read_best
 from dreaming.sweep.conclusion import Sweep, as_best
@@ -48,7 +50,7 @@ def sweep(run, tiny):
 
 
 @pytest.mark.slow
-def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_clip, sweep):
+def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_clip, sweep, run):
     clip = disc_clip(masks=(1, 8)).path
     small = (
         "model.cnn.module.network.num_layers=2",
@@ -70,6 +72,17 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     assert pointer.score == study.best_value
     assert pointer.identity["recipe"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
     assert f"the same again: {best['command']}\n" in ran.out
+    used = run("dreaming", f"clip={clip}", "stages=[mask]", "masker=cnn", *MACHINE)
+    assert used.code == 0, used.err
+    said = used.out + used.err
+    assert ("as sweep cnn found best" in said, "trained in" in said, len(list((clip / "masks/cnn").glob("*.png")))) == (
+        True, False, 8,
+    )  # fmt: skip
+    again = run("train.py", *shlex.split(best["command"])[2:], *MACHINE)
+    assert again.code == 0, again.err
+    repeated = read_best(clip / "runs" / "cnn" / "best.json")
+    assert repeated.weights != pointer.weights
+    assert (repeated.score, repeated.identity) == (pointer.score, pointer.identity)
     assert sweep(clip, "cnn", *small, "model.cnn.validate_every=2", trials=3).code == 0
     assert len(study_of(clip, "cnn").trials) == 3
     other = sweep(clip, "cnn", *small, "model.cnn.module.lr=interval(1e-4,1e-2)", trials=4)
