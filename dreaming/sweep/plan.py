@@ -32,7 +32,7 @@ class Plan:
     storage: str
     pruner: BasePruner | None = None
     heartbeat: int = 10
-    failures: int = 5
+    failures: int = 10
     objectives: tuple[Literal["score", "seconds"], ...] = ("score",)
     refit: Path | None = None
 
