@@ -12,6 +12,7 @@ import filelock
 import numpy as np
 
 from dreaming.errors import ClipError, FrameError, MaskError
+from dreaming.frames.absence import Absences
 from dreaming.frames.arrays import Mask, Size
 from dreaming.frames.clip_settings import ClipSettings, Layer
 from dreaming.frames.folder import FrameFolder, natural_key, subfolders
@@ -126,35 +127,62 @@ class Clip:
 
     def split(self, part: str) -> Split:
         """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
-        splits = {name: self._layout(name).split(self.protocol) for name in self.parts}
+        splits = {name: self._split(name) for name in self.parts}
         write_split(self.path / "split.json", splits)
         return splits[part]
+
+    def _split(self, part: str) -> Split:
+        layout = self._layout(part)
+        return layout.split(self.protocol, lambda: self._absences.of(part, layout))
+
+    @cached_property
+    def _absences(self) -> Absences:
+        return Absences(self.path)
 
     def references(self, part: str, stems: Iterable[str]) -> References:
         """The named hand-masked frames of ``part``, in memory.
 
+        A mask without foreground says that the part is not in its frame, where another mask has some.
+
         Raises:
-            MaskError: If a mask is empty, covers everything, or has no frame.
+            MaskError: If all masks of the part are empty, or one covers everything, or has no frame.
             SizeError: If a mask or frame is not of the clip's size.
         """
-        wanted = set(stems)
-        pairs = [pair for pair in self._layout(part).pairs() if pair[0] in wanted]
+        wanted, layout = set(stems), self._layout(part)
+        pairs = [pair for pair in layout.pairs() if pair[0] in wanted]
         pairs.sort(key=lambda pair: natural_key(pair[0]))
         images = [frames.read(stem, self.size) for stem, frames, _ in pairs]
-        masks = [_checked(painted.read_mask(stem, self.size), painted.files[stem]) for stem, _, painted in pairs]
+        masks = [self._absences.read(part, layout, painted, stem, self.size) for stem, _, painted in pairs]
         if not pairs:
             return References((), np.empty((0, *self.size, 3), np.uint8), np.empty((0, *self.size), bool), part)
         return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
 
     def bootstrap(self, part: str) -> References:
         """The hand-masked frames of ``part`` that background subtraction alone learns from, in memory."""
-        return self.references(part, self._layout(part).split(self.protocol).bootstrap)
+        return self.references(part, self._split(part).bootstrap)
+
+    def learning_references(self, part: str) -> References:
+        """The hand-masked frames of ``part`` that maskers learn from, in memory.
+
+        Raises:
+            MaskError: If none of their masks has any foreground.
+        """
+        references = self.references(part, self.split(part).nn)
+        if len(references) and not references.present:
+            raise MaskError(
+                self.path,
+                found=f"no foreground in any hand mask that maskers learn from ({', '.join(references.stems)})",
+                expected=f"one at least that shows the {part}",
+                mend="let them learn from another one",
+            )
+        return references
 
     def hand_mask(self, part: str, stem: str) -> Mask | None:
         """The hand mask of one frame, if there is one."""
-        for name, _, painted in self._layout(part).pairs():
+        layout = self._layout(part)
+        for name, _, painted in layout.pairs():
             if name == stem:
-                return _checked(painted.read_mask(stem, self.size), painted.files[stem])
+                return self._absences.read(part, layout, painted, stem, self.size)
         return None
 
     # -- layers and their keyframes
@@ -247,15 +275,3 @@ class Clip:
             yield
         finally:
             lock.release()
-
-
-def _checked(mask: Mask, path: Path) -> Mask:
-    share = float(mask.mean())
-    if 0 < share < 1:
-        return mask
-    raise MaskError(
-        path,
-        found="a mask without any foreground" if share == 0 else "a mask that is foreground all over",
-        expected="white on the subject and black elsewhere",
-        mend="paint it again or remove it",
-    )

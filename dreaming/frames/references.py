@@ -36,6 +36,11 @@ class References:
         return len(self.stems)
 
     @property
+    def present(self) -> tuple[str, ...]:
+        """Names of the frames that show the subject; a mask without foreground says that its frame does not."""
+        return tuple(stem for stem, mask in zip(self.stems, self.masks, strict=True) if mask.any())
+
+    @property
     def size(self) -> Size:
         """(height, width) in pixels."""
         return self.images.shape[1], self.images.shape[2]
@@ -56,9 +61,17 @@ class References:
         return replace(self, stems=stems, images=self.images[index], masks=self.masks[index])
 
     def folds(self, count: int = 5) -> list[Self]:
-        """``min(count, K)`` disjoint parts to leave out in turn, each spread over time."""
-        count = min(count, len(self))
-        return [self._take(range(start, len(self), count)) for start in range(count)]
+        """``min(count, K)`` disjoint parts to leave out in turn, each spread over time.
+
+        Frames that show the subject are dealt out first, so that it is seen in what any part leaves. One frame that
+        alone shows it among others is in no part.
+        """
+        present = set(self.present)
+        places = sorted(range(len(self)), key=lambda place: self.stems[place] not in present)
+        if len(present) == 1:
+            places = places[1:] or places
+        count = min(count, len(places))
+        return [self._take(sorted(places[start::count])) for start in range(count)]
 
 
 @dataclass(frozen=True, eq=False)

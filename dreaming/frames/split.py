@@ -2,18 +2,18 @@
 
 import json
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from dreaming.errors import ClipError, MaskError
-from dreaming.frames.folder import FrameFolder, natural_key, write_atomically
+from dreaming.frames.folder import FrameFolder, ahead, natural_key, write_atomically
 
 log = logging.getLogger(__name__)
 
 HOLD_OUT_FROM = 12
-"""Hand masks from which on some are held back; with fewer, every one is worth more in training."""
+"""Hand masks that show the subject from which on some are held back; of fewer, each is worth more in training."""
 
 FEWEST_TO_SPLIT = 6
 """Hand masks with which each half has two: three train the maskers, one validates them, two are the ensemble's."""
@@ -22,6 +22,7 @@ Protocol: TypeAlias = Literal["auto", "split", "folds"]
 """Whether some masks are held back; ``auto``: as the folders say, else from ``HOLD_OUT_FROM`` masks on."""
 
 SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
+AT_ONCE = 2  # masks read
 HALVES = ("nn", "ensemble")
 USES = ("train", "valid", "test")
 
@@ -66,7 +67,12 @@ class Split:
         return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)
 
 
-def split_by_count(stems: Sequence[str], protocol: Protocol = "auto") -> Split:
+def holds_back(count: int, protocol: Protocol) -> bool:
+    """Whether of so many hand masks that show the subject some are held back."""
+    return protocol == "split" or (protocol == "auto" and count >= HOLD_OUT_FROM)
+
+
+def split_by_count(stems: Sequence[str], protocol: Protocol = "auto", absent: Container[str] = ()) -> Split:
     """The deterministic split of ``hand_masks/``, each use spread evenly over time.
 
     The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
@@ -74,22 +80,25 @@ def split_by_count(stems: Sequence[str], protocol: Protocol = "auto") -> Split:
     Args:
         stems: Names of the hand-masked frames, in order.
         protocol: Whether some are held back: ``split`` or ``folds``, or ``auto`` to tell by their number.
+        absent: Those of them that do not show the subject: they do not count, and are dealt out behind the others, so
+            that each use has some that do.
 
     Raises:
         MaskError: If some are to be held back and there are too few.
     """
-    if protocol == "folds" or (protocol == "auto" and len(stems) < HOLD_OUT_FROM):
+    present = [stem for stem in stems if stem not in absent]
+    if not holds_back(len(present), protocol):
         return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
-    if len(stems) < FEWEST_TO_SPLIT:
+    if len(present) < FEWEST_TO_SPLIT:
         raise MaskError(
             "stage.mask.protocol",
-            found=f"split, and {len(stems)} hand masks",
+            found=f"split, and {len(present)} hand masks" + " that show the subject" * (len(present) < len(stems)),
             expected=f"at least {FEWEST_TO_SPLIT} to hold some back",
             mend="paint more, or say stage.mask.protocol=folds",
         )
     chosen: dict[str, list[str]] = {use: [] for use in SHARES}
     chosen["nn_train"] = [stems[0], stems[-1]]
-    for place, stem in enumerate(stems[1:-1], start=3):
+    for place, stem in enumerate(sorted(stems[1:-1], key=lambda stem: stem in absent), start=3):
         use = max(SHARES, key=lambda use: SHARES[use] * place - len(chosen[use]))
         chosen[use].append(stem)
     ordered = {use: tuple(stem for stem in stems if stem in set(names)) for use, names in chosen.items()}
@@ -163,10 +172,31 @@ class MaskLayout:
                 yield from _pair(masks, frames if len(frames) else self.frames)
         yield from _pair(self._backsub, self.frames, but=seen)
 
-    def split(self, protocol: Protocol = "auto") -> Split:
-        """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back."""
+    @property
+    def folders(self) -> list[FrameFolder]:
+        """All folders of masks."""
         if not self.explicit:
-            return split_by_count(self.hand_masks.stems, protocol)
+            return [self.hand_masks]
+        return [*(self._masks(half, use) for half in HALVES for use in USES), self._backsub]
+
+    def absent(self) -> dict[str, Path]:
+        """The masks without foreground, by name: the subject is not in their frames. None where all masks are such."""
+        masks = [(stem, folder) for folder in self.folders for stem in folder.stems]
+        shown = ahead(lambda mask: bool(mask[1].read_mask(mask[0]).any()), masks, AT_ONCE)
+        absent = {stem: folder.files[stem] for (stem, folder), seen in zip(masks, shown, strict=True) if not seen}
+        return absent if len(absent) < len(masks) else {}
+
+    def split(self, protocol: Protocol = "auto", absent: Callable[[], Container[str]] | None = None) -> Split:
+        """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back.
+
+        Args:
+            protocol: Whether some are held back.
+            absent: Gives what ``absent`` would, where that is known; asked only if the split depends on it.
+        """
+        if not self.explicit:
+            stems = self.hand_masks.stems
+            asked = holds_back(len(stems), protocol)
+            return split_by_count(stems, protocol, (absent or self.absent)() if asked else ())
         named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
         if protocol == "folds":
             learnt = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
@@ -175,8 +205,11 @@ class MaskLayout:
             return Split("folds", nn_train=everything, backsub=tuple(self._backsub.stems) or everything, **tests)
         return Split("explicit", **named, backsub=tuple(self._backsub.stems) or named["nn_train"])
 
+    def _masks(self, half: str, use: str) -> FrameFolder:
+        return FrameFolder(self.root / half / f"{use}_output")
+
     def _stems(self, half: str, use: str) -> tuple[str, ...]:
-        return tuple(FrameFolder(self.root / half / f"{use}_output").stems)
+        return tuple(self._masks(half, use).stems)
 
 
 def _pair(

@@ -98,7 +98,9 @@ class BackgroundMasker(SequenceMasker):
 
     def _spare_the_subject(self) -> Cleaning:
         """How this clip's masks are cleaned: a subject as small as the hand masks show it is no speck."""
-        smallest, cap = self.cleaning.smallest, min(float(mask.mean()) for mask in self._masks.values()) / 2
+        smallest = self.cleaning.smallest
+        shares = [float(mask.mean()) for mask in self._masks.values() if mask.any()]
+        cap = min(shares, default=1.0) / 2
         if smallest is None or smallest <= cap:
             return self.cleaning
         log.info(
@@ -227,8 +229,12 @@ def _expect(key: str, value: object, expected: str, fits: bool) -> None:
 
 
 def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[np.float64]]:
-    """Where each frame most likely shows its subject: (left, top, width, height), going evenly from end to end."""
-    known = [np.array(cv2.boundingRect(mask.view(np.uint8)), float) for mask in ends.values()]
+    """Where each frame most likely shows its subject: (left, top, width, height), going evenly from end to end.
+
+    Where one end does not show it, what is known is where it is at the other; where neither does, it is nowhere.
+    """
+    known = [np.array(cv2.boundingRect(mask.view(np.uint8)), float) for mask in ends.values() if mask.any()]
+    known = known or [np.zeros(4)]
     shares = np.linspace(0, 1, len(stems))
     return {stem: (1 - share) * known[0] + share * known[-1] for stem, share in zip(stems, shares, strict=True)}
 

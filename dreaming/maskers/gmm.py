@@ -151,8 +151,9 @@ class GmmMasker(FrameMasker):
 
     def _drawn(self, references: References, inside: bool) -> Colours:
         rng = np.random.default_rng(self.seed)
-        share = -(-self.samples // len(references))
-        pairs = zip(references.images, references.masks == inside, strict=True)
+        masks = references.masks == inside
+        share = -(-self.samples // max(1, int(masks.any(axis=(1, 2)).sum())))  # of each frame that has any
+        pairs = zip(references.images, masks, strict=True)
         return np.concatenate([_draw(image[mask], share, rng) for image, mask in pairs])
 
     # -- one mixture over all colours of the video

@@ -27,10 +27,10 @@ from dreaming.maskers.remembered import Remembered, gap
 log = logging.getLogger(__name__)
 
 FEWEST = 2
-"""Held-back masks from which on they serve; by one alone, trust and chance could not be told apart."""
+"""Held-back masks of the subject from which on they serve; by one alone, trust and chance could not be told apart."""
 
 ENOUGH = 3
-"""Left-out masks between others from which on those at the video's ends are passed over."""
+"""Left-out masks of the subject between others from which on those at the video's ends are passed over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +73,23 @@ def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collect
     split = clip.split(references.part)
     held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
     held_back = held_back.without([*references.stems, *left_out]).select(clip.stems)
-    if len(held_back) >= FEWEST:
+    if len(held_back.present) >= FEWEST:
         return Lesson(split.protocol, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds)))
     if len(held_back):
-        log.warning("one mask is too few for the ensemble: it learns from those of the maskers, left out in turn")
+        few = "one mask is" if len(held_back) == 1 else f"{len(held_back)} masks with one of the subject at most are"
+        log.warning("%s too few for the ensemble: it learns from those of the maskers, left out in turn", few)
     known = references.select(clip.stems)
     parts = known.folds(folds)
     enclosed = {stem for part in parts for stem in _enclosed(clip, part, known.without(part.stems))}
-    asked = enclosed if len(enclosed) >= ENOUGH else set(known.stems)
+    asked = {stem for part in parts for stem in part.stems}
+    if len(enclosed.intersection(known.present)) >= ENOUGH:
+        asked = enclosed
+    if not asked.intersection(known.present):
+        log.warning(
+            "%s alone shows the %s and is always learnt from: what is left out is frames without it",
+            ", ".join(known.present),
+            known.part,
+        )
     kept = [Part(part, tuple(stem for stem in part.stems if stem in asked)) for part in parts]
     return Lesson("folds", known.select(asked), tuple(part for part in kept if part.stems))
 

@@ -96,12 +96,16 @@ class PixelsMasker(SequenceMasker):
 
     def _lessons(self, seen: ClipEvidence) -> list["_Lesson"]:
         """All simulations of the hand-masked frames that are learnt from, in folds of whole frames."""
-        stems = list(seen.sources)
-        chosen = sorted({round(place) for place in np.linspace(0, len(stems) - 1, self.frames)})
+        present = [stem for stem in seen.sources if self._masks[stem].any()]
+        absent = [stem for stem in seen.sources if stem not in present]
+        # What is not there is soon learnt.
+        absent = _spread(absent, max(self.frames - len(present), self.frames // 3))
+        present = _spread(present, self.frames - len(absent))
+        # Those that show the subject come first: whatever fold is left out, the others show it.
         lessons = [
             self._lesson(seen, simulation, number, fold % self.folds)
-            for fold, place in enumerate(chosen)
-            for number, simulation in enumerate(seen.simulations(stems[place]))
+            for fold, stem in enumerate([*present, *absent])
+            for number, simulation in enumerate(seen.simulations(stem))
         ]
         if len(lessons) < 2:
             raise MaskError(
@@ -110,9 +114,9 @@ class PixelsMasker(SequenceMasker):
                 expected="two hand masks, or one and a mask carried there and back",
                 mend="paint another mask or raise data.evidence.there_and_back",
             )
-        if len(chosen) > 1:
+        if len(present) > 1:
             return lessons
-        # Of a lone hand mask its simulations are left out in turn.
+        # Of a lone mask that shows the subject the simulations are left out in turn.
         return [replace(lesson, fold=number % self.folds) for number, lesson in enumerate(lessons)]
 
     def _lesson(self, seen: ClipEvidence, simulation: Simulation, number: int, fold: int) -> "_Lesson":
@@ -184,6 +188,12 @@ class PixelsMasker(SequenceMasker):
         found = self._second.map(self._with_context(stem, channels, maps), self._where(channels))
         image = clip.frames.read(stem)
         return guided_filter(resize_image(found, clip.size), image, self.edge_radius, self.edge_epsilon)
+
+
+def _spread(stems: list[str], count: int) -> list[str]:
+    """At most so many of them, evenly."""
+    places = np.linspace(0, len(stems) - 1, count if stems else 0)
+    return [stems[place] for place in sorted({round(place) for place in places})]
 
 
 @dataclass(frozen=True, eq=False)

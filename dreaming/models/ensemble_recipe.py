@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from dreaming.data.mask_stack import MaskStacks
-from dreaming.errors import ConfigError
+from dreaming.errors import ConfigError, MaskError
 from dreaming.frames.clip import Clip
 from dreaming.frames.references import References
 from dreaming.frames.statistics import NEUTRAL
@@ -116,7 +116,7 @@ class EnsembleRecipe(Recipe):
 
     def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
         """Learn one part's ensemble in a run folder."""
-        references = clip.references(subject, clip.split(subject).nn)
+        references = clip.learning_references(subject)
         stacks = self.source.stacks(clip, references)
         with self._lock(clip):
             return self._train_on(clip, references, stacks, workbench, folder)
@@ -177,6 +177,8 @@ class EnsembleRecipe(Recipe):
         runs.begin(folder, identity)
         alone = sorted(stacks.names, key=lambda name: -self.trust.get(name, 1.0))  # the most trusted first
         names = list(dict.fromkeys([*self.candidates, *alone] if self.form == AUTO else [self.form]))
+        if not stacks.references.present:
+            names = [self._untrained(names, references)]
         log.info("%s: %d masks that the maskers did not see, protocol %s", self.name, len(stacks), stacks.protocol)
         scores, seconds = dict[str, list[float]](), 0.0
         for name in dict.fromkeys([*names, *stacks.names]):
@@ -206,6 +208,28 @@ class EnsembleRecipe(Recipe):
         runs.record(best, clip.runs(self.name))
         log.info("%s: %s, %s %.4f (%s)", self.name, chosen, self.monitor, best.score, best.protocol)
         return best
+
+    def _untrained(self, names: Sequence[str], references: References) -> str:
+        """The most trusted candidate that needs not be learnt, for where nothing but frames without the subject tells.
+
+        Raises:
+            MaskError: If there is none.
+        """
+        untrained = [name for name in names if not self._steps(name)]
+        if not untrained:
+            raise MaskError(
+                f"model.{self.name}.form",
+                found=f"{self.form}, and no left-out hand mask that shows the {references.part} to learn it from",
+                expected="two hand masks that show it",
+                mend=f"paint another one, or leave out model.{self.name}.form",
+            )
+        log.warning(
+            "%s: no left-out hand mask shows the %s, so that %s is taken untried",
+            self.name,
+            references.part,
+            untrained[0],
+        )
+        return untrained[0]
 
     def _steps(self, name: str) -> int:
         return min(self.forms[name].max_steps, self.budget.max_steps) if name in self.forms else 0

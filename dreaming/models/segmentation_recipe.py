@@ -120,7 +120,7 @@ class SegmentationRecipe(Recipe):
 
     def train(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> Best:
         """Learn one part's masks in a run folder."""
-        references = clip.references(subject, clip.split(subject).nn)
+        references = clip.learning_references(subject)
         with self._lock(clip):
             return self._train_on(clip, references, workbench, folder)
 
@@ -172,7 +172,7 @@ class SegmentationRecipe(Recipe):
 
     def measure(self, clip: Clip, subject: str, workbench: Workbench, folder: Path) -> float:
         """The monitored value on left-out or held-out masks; no last fit on all."""
-        references = clip.references(subject, clip.split(subject).nn)
+        references = clip.learning_references(subject)
         fits = self._fits(clip, references, workbench, folder)
         return self._on_unseen(clip, references, fits, folder).score
 
@@ -231,7 +231,17 @@ class SegmentationRecipe(Recipe):
                 expected=f"at least {fewest}",
                 mend="paint the masks of a few more frames",
             )
+        needed = 1 if self.given is None else fewest
+        if len(train.present) < needed:
+            raise MaskError(
+                clip.path,
+                found=f"{len(train.present)} of {len(train)} hand masks with any foreground to train {self.name} on",
+                expected=f"at least {needed}",
+                mend=f"paint the masks of a few more frames that show the {references.part}",
+            )
         if len(valid):
+            if not valid.present:
+                log.warning("%s: no mask to validate on shows the %s", self.name, references.part)
             log.info("%s: %d masks to train, %d to validate; %s", self.name, len(train), len(valid), self.budget)
             outcome = fits(folder, train, valid, self.name)
             return Unseen(clip.split(references.part).protocol, outcome.score, outcome.step, {}, (outcome,), ())
@@ -245,6 +255,15 @@ class SegmentationRecipe(Recipe):
             for k, (place, part) in enumerate(zip(places, parts, strict=True))
         ]
         unseen = Unseen.of_folds(outcomes, [place / PICTURES for place in places], self.sign)
+        if len(train.present) == 1:
+            last = max(unseen.curve)
+            unseen = replace(unseen, score=unseen.curve[last], steps=last)
+            log.warning(
+                "%s: %s alone shows the %s and is learnt from in each fold: how long to train cannot be told",
+                self.name,
+                *train.present,
+                references.part,
+            )
         log.info("%s: %s %.4f on left-out masks after %d steps", self.name, self.monitor, unseen.score, unseen.steps)
         return unseen
 

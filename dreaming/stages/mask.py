@@ -53,7 +53,7 @@ class MaskStage(Stage):
         """Fit each masker on each part's references, and write its masks."""
         for part in clip.parts:
             split = clip.split(part)
-            references = clip.references(part, split.nn)
+            references = clip.learning_references(part)
             if len(references) < 2:
                 raise MaskError(
                     clip.path,

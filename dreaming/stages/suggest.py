@@ -15,6 +15,8 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.folder import write_atomically
 from dreaming.frames.image_file import encode_png
 from dreaming.frames.overlay import overlay
+from dreaming.frames.references import References
+from dreaming.frames.runs import runs_between
 from dreaming.maskers.base import Masker
 from dreaming.maskers.remembered import Remembered
 from dreaming.progress import bar
@@ -74,19 +76,32 @@ class SuggestStage(Stage):
 
     def _doubts(self, clip: Clip, part: str) -> dict[str, float]:
         """How much each frame's masks are in doubt."""
-        references = clip.references(part, clip.split(part).nn)
+        references = clip.learning_references(part)
         folders = [
             clip.masks(part, name)
             if name in self.maskers
             else Remembered(clip, name, masker, references).complete(clip.stems)
             for name, masker in with_built_on(self.maskers).items()
         ]
+        least = self._least_areas(clip, references)
         doubts: dict[str, float] = {}
         with bar("suggest", len(clip.stems)) as progress:
             for stem in clip.stems:
-                doubts[stem] = doubt([_small(folder.read_probability(stem, clip.size), WORK) for folder in folders])
+                found = [_small(folder.read_probability(stem, clip.size), WORK) for folder in folders]
+                doubts[stem] = doubt(found, least.get(stem, 0.0))
                 progress.advance()
         return doubts
+
+    def _least_areas(self, clip: Clip, references: References) -> dict[str, float]:
+        """The smallest hand mask's area, for each frame next to a hand mask that says the subject is not there."""
+        present, known = set(references.present), references.select(clip.stems).stems
+        areas = [float(_small(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
+        return {
+            stem: min(areas)
+            for run in runs_between(clip.stems, known)
+            for stem in run.stems
+            if {run.left, run.right} - present - {None}
+        }
 
     def _looks(self, clip: Clip) -> NDArray[np.float32]:
         """Each frame as a few blurred colours, (frames, values)."""
@@ -143,11 +158,17 @@ def rank(
     return chosen
 
 
-def doubt(found: Sequence[Probability]) -> float:
-    """How much masks (H, W) of one frame disagree, and each is unsure, as a share of the subject's area."""
+def doubt(found: Sequence[Probability], least: float = 0.0) -> float:
+    """How much masks (H, W) of one frame disagree, and each is unsure, as a share of the subject's area.
+
+    Args:
+        found: The masks.
+        least: What the area is taken for at least, in pixels, where the subject may not be there: else the little that
+            is found of it would be in as much doubt as all of it elsewhere.
+    """
     stack = np.stack(found)
     mean = stack.mean(axis=0)
-    area = float(mean.sum())
+    area = max(float(mean.sum()), least)
     return float(2 * (mean * (1 - mean)).sum() / area) if area else 1.0
 
 

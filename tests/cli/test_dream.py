@@ -27,10 +27,6 @@ def broken(drawing, place, data=None):
     path.write_bytes(path.read_bytes()[:-40] if data is None else data)
 
 
-def blank(value):
-    return lambda d: d.save("hand_masks/0004.png", np.full((32, 48), value, np.uint8))
-
-
 INPUTS = {
     "no frames": (lambda d: shutil.rmtree(d.path / "frames"), ("frames", "no frames")),
     "a frame of another size": (
@@ -40,8 +36,14 @@ INPUTS = {
     "a truncated frame": (lambda d: broken(d, "frames/0003.png"), ("0003.png", "damaged")),
     "an empty frame": (lambda d: broken(d, "frames/0001.png", b""), ("0001.png", "empty file")),
     "a mask without frame": (lambda d: d.save("hand_masks/0044.png", d.truth["0004"]), ("0044",)),
-    "an empty mask": (blank(0), ("hand_masks/0004.png", "without any foreground")),
-    "a full mask": (blank(255), ("hand_masks/0004.png", "foreground all over")),
+    "empty masks alone": (
+        lambda d: [d.save(f"hand_masks/{stem}.png", np.zeros((32, 48), bool)) for stem in ("0001", "0004", "0008")],
+        ("hand_masks/0001.png", "without any foreground"),
+    ),
+    "a full mask": (
+        lambda d: d.save("hand_masks/0004.png", np.ones((32, 48), bool)),
+        ("hand_masks/0004.png", "foreground all over"),
+    ),
     "a mask of another size": (
         lambda d: d.save("hand_masks/0004.png", np.eye(20, dtype=bool)),
         ("hand_masks/0004.png", "20x20", "48x32"),
@@ -181,14 +183,31 @@ def test_shards_from_a_video_make_what_one_run_makes(disc_clip, film, run, tmp_p
 
 def test_in_a_multirun_a_clip_that_is_refused_does_not_stop_the_others(disc_clip, run, tiny):
     spoilt, sound = disc_clip("spoilt", masks=(1, 8), keyframes=()), disc_clip("sound", masks=(1, 8), keyframes=())
-    spoilt.save("hand_masks/0001.png", np.zeros((32, 48), bool))
+    spoilt.save("hand_masks/0001.png", np.ones((32, 48), bool))
     clips = f"clip={spoilt.path},{sound.path}"
     ran = run("dreaming", "-m", clips, *tiny(), "stages=[mask]", "masker=cnn", f"hydra.sweep.dir={spoilt.path}/sweep")
     assert ran.code == 2
-    assert "without any foreground" in ran.err
+    assert "foreground all over" in ran.err
     assert "Traceback" not in ran.err + ran.out
     assert sound.clip.masks("subject", "cnn").stems == sound.stems
     assert not (spoilt.path / "masks").exists()
+
+
+@pytest.mark.slow
+def test_a_subject_that_leaves_is_dreamt_scored_and_suggested_for(disc_clip, run, tiny):
+    """Every masker of the default ensemble meets an empty mask, in the fit on all and in those that leave it out."""
+    drawing = disc_clip(masks=(1, 4))
+    drawing.save("hand_masks/0008.png", np.zeros((32, 48), bool))
+    small = ("masker.pixels.boosting.trees=5", "masker.pixels.samples=200", "data.evidence.there_and_back=1")
+    stages = "stages=[mask,stylise,composite,evaluate,suggest,report]"
+    clip = f"clip={drawing.path}"
+    ran = run("dreaming", clip, *(part for part in tiny() if not part.startswith("masker=")), *small, stages)
+    assert ran.code == 0, ran.err
+    assert ran.out.replace("\n", "").count("no foreground in hand_masks/0008.png") == 1
+    for made in ("dream.mp4", "report.html", "suggestions.png"):
+        assert (drawing.path / made).exists(), made
+    (rows,) = (json.loads(path.read_text())["frames"] for path in drawing.path.glob("runs/*/*/evaluation.json"))
+    assert {row["frame"] for row in rows if row["of"] == "ensemble"} == {"0001", "0004", "0008"}
 
 
 def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_clip, film, run, tmp_path, tiny):

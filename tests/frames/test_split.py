@@ -48,6 +48,26 @@ def test_few_masks_are_all_learnt_from(count):
     assert split_by_count(names(count)) == Split("folds", nn_train=tuple(names(count)), backsub=tuple(names(count)))
 
 
+@given(st.integers(HOLD_OUT_FROM, 40), st.integers(0, 40), st.randoms())
+def test_masks_without_a_subject_do_not_count_and_leave_no_use_without_one(present, absent, random):
+    stems = names(present + absent)
+    empty = set(random.sample(stems, absent))
+    split = split_by_count(stems, absent=empty)
+    uses = [getattr(split, use) for use in SHARES]
+    assert sorted(stem for chosen in uses for stem in chosen) == stems
+    assert all(set(chosen) - empty for chosen in uses)
+    assert {stems[0], stems[-1]} <= set(split.nn_train)
+
+
+def test_with_few_masks_of_the_subject_nothing_is_held_back():
+    stems = names(HOLD_OUT_FROM + 3)
+    assert split_by_count(stems, absent=stems[:3]).protocol == "split"
+    assert split_by_count(stems, absent=stems[:4]).protocol == "folds"
+    assert split_by_count(stems[:8], "split", absent=stems[:2]).protocol == "split"
+    with pytest.raises(MaskError, match="found split, and 5 hand masks that show the subject, expected at least 6"):
+        split_by_count(stems[:8], "split", absent=stems[:3])
+
+
 def test_seen_is_all_but_the_test_masks():
     split = Split("explicit", ("1",), ("2",), ("3",), ("4",), ("5",), ("6",), ("1",))
     assert split.seen == {"1", "2", "4", "5"}

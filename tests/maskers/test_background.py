@@ -18,9 +18,12 @@ SIZE, COUNT, RED = (72, 96), 13, (220, 40, 30)
 
 @pytest.fixture
 def scene(tmp_path):
-    """A red square that walks over a landscape, rests or not, before a camera that pans by some pixels a frame."""
+    """A red square that walks over a landscape, rests or not, before a camera that pans by some pixels a frame.
 
-    def draw(pan=0, walk=4):
+    From the frame ``gone`` on it is not there.
+    """
+
+    def draw(pan=0, walk=4, gone=COUNT):
         rough = np.random.default_rng(3).integers(40, 200, (30, 60, 3), np.uint8)
         landscape = cv2.GaussianBlur(cv2.resize(rough, (240, 120), interpolation=cv2.INTER_CUBIC), (0, 0), 1)
         truth = {}
@@ -29,7 +32,7 @@ def scene(tmp_path):
             left, x = 20 + pan * number, 15 + walk * number
             image = landscape[10 : 10 + SIZE[0], left : left + SIZE[1]].copy()
             mask = np.zeros(SIZE, bool)
-            mask[25:50, x : x + 20] = True
+            mask[25:50, x : x + 20] = number < gone
             image[mask] = RED
             cv2.imwrite(str(tmp_path / f"frames/{number:04d}.png"), image[..., ::-1])
             truth[f"{number:04d}"] = mask
@@ -119,6 +122,20 @@ def test_a_subject_smaller_than_the_smallest_blob_is_found(scene, caplog):
         masker(cleaning=Cleaning(smallest=0.03)).fit(clip, references(clip, truth, ["0000"]))
         masker(cleaning=Cleaning(smallest=None)).fit(clip, references(clip, truth, ["0000"]))
     assert not caplog.text
+
+
+@pytest.mark.parametrize(("pan", "stabilise"), [(0, "none"), (3, "homography")])
+def test_a_subject_that_is_not_there_at_the_other_end_is_followed_to_where_it_leaves(scene, caplog, pan, stabilise):
+    clip, truth = scene(pan=pan, walk=4 - pan, gone=8)
+    small = masker(stabilise=stabilise, cleaning=Cleaning(closing=5, smallest=0.2))
+    with caplog.at_level(logging.INFO):
+        small.fit(clip, references(clip, truth, ["0000", "0008", "0012"]))
+    assert "kept from 0.036 of the frame on, half the smallest" in caplog.text, "and not from 0 on"
+    found = dict(small.predict(clip, clip.stems))
+    for stem in ("0002", "0005"):
+        assert overlap(found[stem], truth[stem]) > 0.85, stem
+    for stem in ("0008", "0010", "0011"):
+        assert not found[stem].any(), stem
 
 
 def test_both_ways_are_blended_by_distance_in_time(scene):

@@ -87,6 +87,24 @@ def test_the_side_that_agrees_with_the_frame_wins(drawing):
     assert jaccard(blended > 0.5, drawing.truth["0005"]) < 0.6
 
 
+def test_from_a_side_without_the_subject_nothing_comes_and_the_other_fades_where_it_is_gone(drawing):
+    """The disc leaves at frame 8; an empty mask behind it says so, and takes nothing of what is seen before."""
+    backdrop = np.where(
+        drawing.truth["0010"][..., None], drawing.clip.frames.read("0001"), drawing.clip.frames.read("0010")
+    )
+    for stem in ("0008", "0009", "0010"):
+        drawing.save(f"frames/{stem}.png", backdrop)
+        drawing.truth[stem] = np.zeros((64, 96), bool)
+    drawing.save("hand_masks/0009.png", drawing.truth["0009"])
+    (drawing.path / "hand_masks/0006.png").unlink()
+    clip = drawing.clip
+    found = dict(Plain().fit(clip, clip.learning_references("subject")).predict(clip, clip.stems))
+    for stem in ("0003", "0005", "0007"):
+        assert jaccard(found[stem] > 0.5, drawing.truth[stem]) > 0.8, stem
+    for stem in ("0008", "0009", "0010"):
+        assert (found[stem] > 0.5).mean() < 0.02, stem
+
+
 def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monkeypatch):
     """Without motion the blend of two masks, one frame and three frames away, is known in closed form."""
     clip = drawing.clip

@@ -15,6 +15,7 @@ from dreaming.data.evidence import Evidence
 from dreaming.data.evidence_input import EvidenceInput
 from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.errors import MaskError
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.morphology import Cleaning
@@ -120,6 +121,80 @@ def test_a_poisoned_mask_changes_nothing_where_it_is_left_out(disc_clip, tmp_pat
     assert honest.references.stems == poisoned.references.stems == ("0003", "0005", "0007")
     assert np.array_equal(honest.found[1], poisoned.found[1]), "the mask of 0005 reached its own prediction"
     assert not np.array_equal(honest.found[[0, 2]], poisoned.found[[0, 2]]), "it should reach the others"
+
+
+@pytest.fixture
+def left(disc_clip):
+    """A clip whose disc is gone from frame 6 on, with hand masks of ``shown`` frames and empty ones of others."""
+
+    def draw(shown, empty, name="left"):
+        drawing = disc_clip(name, count=9, masks=shown)
+        for stem in drawing.stems[5:]:
+            backdrop = np.where(drawing.truth[stem][..., None], drawing.images["0001"], drawing.images[stem])
+            drawing.truth[stem] = np.zeros_like(drawing.truth[stem])
+            drawing.save(f"frames/{stem}.png", backdrop)
+        for number in empty:
+            drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
+        return drawing
+
+    return draw
+
+
+LONE_IS_TOO_FEW = {
+    "network given flow": "found 1 of 3 hand masks with any foreground to train cnn on, expected at least 3",
+    "ensemble that learns": "found logistic, and no left-out hand mask that shows the subject",
+}
+"""Those that cannot learn where one mask alone shows the subject, and what they say."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MAKERS])
+def test_an_empty_mask_among_others_is_learnt_from_and_left_out_like_any(left, name):
+    clip = left((1, 3, 5), (8, 9)).clip
+    given = lesson(clip, references(clip))
+    assert given.references.stems == ("0001", "0003", "0005", "0008", "0009"), "of three between others two show it"
+    maps = found(clip, MAKERS[name]()).found
+    assert len(maps) == 5
+    masks = dict(MAKERS[name]().fit(clip, references(clip)).predict(clip, clip.stems))
+    for stem, mask in masks.items():
+        assert mask.shape == clip.size, stem
+        assert 0 <= mask.min() <= mask.max() <= 1, stem
+    if "network" not in name:  # trained for 8 steps
+        assert (masks["0009"] > 0.5).mean() < 0.02, "it is not there"
+        assert (masks["0003"] > 0.5).mean() > 0.05, "but here"
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MAKERS])
+def test_a_lone_mask_that_shows_the_subject_is_never_left_out(left, caplog, name):
+    clip = left((3,), (7, 9)).clip
+    if name in LONE_IS_TOO_FEW:
+        with pytest.raises(MaskError, match=LONE_IS_TOO_FEW[name]):
+            MAKERS[name]().fit(clip, references(clip))
+        return
+    given = lesson(clip, references(clip))
+    assert given.references.stems == ("0007", "0009")
+    assert "0003 alone shows the subject and is always learnt from" in caplog.text
+    assert len(found(clip, MAKERS[name]()).found) == 2
+    masks = dict(MAKERS[name]().fit(clip, references(clip)).predict(clip, clip.stems))
+    assert all(np.isfinite(mask).all() for mask in masks.values())
+
+
+def test_held_back_masks_serve_where_two_of_them_show_the_subject(disc_clip, caplog):
+    """The subject is in twelve of fifteen hand masks: every use has some that show it."""
+    drawing = disc_clip(count=15, masks=tuple(range(1, 16)))
+    for number in (2, 3, 5):
+        drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
+    split, given = drawing.clip.split("subject"), lesson(drawing.clip, references(drawing.clip))
+    assert (split.protocol, given.protocol) == ("split", "split")
+    assert len(given.references.present) >= 2
+    for use in (split.nn_train, split.nn_valid, split.ensemble_train, split.ensemble_valid):
+        assert drawing.clip.references("subject", use).present, use
+    shutil.rmtree(drawing.path / "hand_masks")
+    for number, use in enumerate(["nn/train", "nn/train", "ensemble/train", "ensemble/valid"], start=1):
+        drawing.save(f"{use}_input/{number:04d}.png", drawing.images[f"{number:04d}"])
+        drawing.save(f"{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (number != 4))
+    clip = drawing.clip
+    assert lesson(clip, references(clip)).references.stems == ("0001", "0002")
+    assert "2 masks with one of the subject at most are too few for the ensemble" in caplog.text
 
 
 def test_a_network_uses_the_folds_it_has_and_trains_no_more(disc_clip):

@@ -108,6 +108,28 @@ def test_few_hand_masks_are_learnt_from_where_there_are_many(clip, references):
     assert len(dict(masker.predict(clip, clip.stems))) == 9
 
 
+def test_what_a_fold_leaves_shows_the_subject(clip, disc_clip):
+    drawing = disc_clip("left", count=9, size=(48, 72), masks=(1, 2, 3))
+    for number in (4, 5, 6, 7, 9):
+        drawing.save(f"hand_masks/{number:04d}.png", np.zeros((48, 72), bool))
+    clip = drawing.clip
+    every = clip.learning_references("subject")
+    for references, frames, learnt in (
+        (every, 12, 8),
+        (every.without(["0002", "0003"]), 12, 6),
+        (every, 3, 3),
+        (every.without(["0001", "0003"]), 2, 2),
+    ):
+        masker = PixelsMasker(EVIDENCE, **SMALL | {"frames": frames}).fit(clip, references)
+        lessons = masker._lessons(masker._seen)
+        stems = {lesson.simulation.stem for lesson in lessons}
+        assert len(stems) <= learnt
+        assert stems & set(references.present)
+        for fold in {lesson.fold for lesson in lessons}:
+            assert any(lesson.labels.any() for lesson in lessons if lesson.fold != fold), (frames, fold)
+        assert not dict(masker.predict(clip, ["0009"]))["0009"].any()
+
+
 def test_nothing_to_learn_from_and_odd_values_are_refused(clip, references):
     with pytest.raises(MaskError, match="no simulated evidence"):
         PixelsMasker(replace(EVIDENCE, there_and_back=0), **SMALL).fit(clip, references.select(["0005"]))

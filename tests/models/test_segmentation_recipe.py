@@ -140,6 +140,30 @@ def test_one_mask_is_too_few(disc_clip):
         train(disc_clip(masks=(4,)).clip)
 
 
+def test_a_lone_mask_that_shows_the_subject_is_in_every_fold_and_the_budget_is_used_up(disc_clip, caplog):
+    drawing = disc_clip(masks=(1, 4, 8))
+    for number in (4, 8):
+        drawing.save(f"hand_masks/{number:04d}.png", drawing.truth["0004"] & False)
+    best = train(drawing.clip)
+    folds = [json.loads(path.read_text())["learn"] for path in sorted(best.folder.glob("fold-*/identity.json"))]
+    assert folds == [["0001", "0008"], ["0001", "0004"]]
+    assert best.steps == 8
+    assert "cnn: 0001 alone shows the subject and is learnt from in each fold" in caplog.text
+
+
+def test_masks_to_train_and_to_validate_on_are_told_where_none_shows_the_subject(disc_clip, caplog):
+    drawing = disc_clip(masks=())
+    for use, number in (("train", 1), ("train", 4), ("valid", 8)):
+        drawing.save(f"nn/{use}_input/{number:04d}.png", drawing.images[f"{number:04d}"])
+        drawing.save(f"nn/{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (use == "train"))
+    train(drawing.clip)
+    assert "cnn: no mask to validate on shows the subject" in caplog.text
+    for use, number in (("train", 1), ("train", 4), ("valid", 8)):
+        drawing.save(f"nn/{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (use == "valid"))
+    with pytest.raises(MaskError, match="found 0 of 2 hand masks with any foreground to train cnn on"):
+        train(type(drawing.clip)(drawing.path))
+
+
 def test_the_pictures_of_the_folds_are_kept(disc_clip):
     best = train(disc_clip().clip)
     assert (best.folder / "fold-1" / "validation.png").exists()

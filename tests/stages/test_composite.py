@@ -94,6 +94,15 @@ def test_without_hand_masks_the_styled_frame_is_all(disc_clip):
         np.testing.assert_array_equal(composed(drawing, stem), drawing.styled[stem])
 
 
+def test_a_layer_is_not_seen_where_its_mask_is_empty(drawing):
+    nothing = np.zeros((32, 48), np.uint8)
+    make(drawing, "masks/unet", masked(drawing) | {"0002": nothing})
+    stage(alpha=True).run(drawing.clip)
+    np.testing.assert_array_equal(composed(drawing, "0002"), drawing.images["0002"])
+    found = cv2.imread(str(drawing.path / "alpha/painted/0002.png"), cv2.IMREAD_UNCHANGED)
+    assert not found[..., 3].any()
+
+
 def test_masks_are_thresholded_or_kept_soft(drawing):
     make(drawing, "masks/unet", masked(drawing, 102))  # 0.4
     stage(feather=0).run(drawing.clip)

@@ -48,6 +48,17 @@ def test_without_truth_and_hand_masks_it_is_skipped(disc_clip):
     assert reason == "no truth is named (stage.evaluate.truth), and the clip has no hand masks"
 
 
+def test_a_frame_without_the_subject_is_scored_by_whether_nothing_is_found(drawing):
+    drawing.save("hand_masks/0008.png", np.zeros((32, 48), bool))
+    for stem in ("0006", "0007"):
+        drawing.save(f"../true/masks/{stem}.png", np.zeros((32, 48), bool))
+    drawing.save("masks/exact/0006.png", np.zeros((32, 48), bool))
+    summary, rows = evaluate(drawing, truth=drawing.true / "masks", worst=2, flow=DisFlow())
+    found = {row["frame"]: (row["J"], row["F"]) for row in rows if row["of"] == "exact"}
+    assert found == {"0002": (1, 1), "0003": (1, 1), "0005": (1, 1), "0006": (1, 1), "0007": (0, 0)}
+    assert summary["exact"]["J"] == pytest.approx(4 / 5)
+
+
 @dataclass
 class Flat(Masker):
     """The mean of the masks it learnt from, in every frame; what it learnt from is told."""
@@ -62,6 +73,17 @@ class Flat(Masker):
 
     def predict(self, clip, stems):
         yield from ((stem, self._mean) for stem in stems)
+
+
+def test_a_left_out_empty_mask_is_scored_as_any_and_the_worst_frames_drawn(disc_clip, tmp_path):
+    drawing = disc_clip(masks=(3, 4, 8))
+    drawing.save("hand_masks/0008.png", np.zeros((32, 48), bool))
+    masker = Flat()
+    EvaluateStage(maskers={"flat": masker}, run_folder=tmp_path / "run").run(drawing.clip)
+    assert masker.told == [("0004", "0008"), ("0003", "0008"), ("0003", "0004")]
+    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert {row["frame"]: row["J"] for row in found["frames"]}["0008"] == 0
+    assert (tmp_path / "run" / "worst-subject-flat.png").exists()
 
 
 def test_without_truth_each_mask_is_scored_by_a_masker_that_had_not_seen_it(disc_clip, tmp_path):

@@ -49,6 +49,9 @@ def test_doubt_is_none_where_all_agree_and_counts_disagreement_by_area():
     assert doubt([sure, sure]) == 0
     assert doubt([sure, other]) == pytest.approx(2 * 2 * 0.25 / 3)
     assert doubt([0 * sure]) == 1
+    assert doubt([0 * sure], least=3.0) == 0
+    assert doubt([sure, other], least=6.0) == pytest.approx(2 * 2 * 0.25 / 6)
+    assert doubt([sure, other], least=2.0) == doubt([sure, other])
 
 
 @dataclass
@@ -101,6 +104,35 @@ def test_what_looks_like_no_hand_mask_comes_first_as_far_as_appearance_counts(di
         drawing.save(f"frames/{stem}.png", np.full((32, 48, 3), 250 if stem in others else 5, np.uint8))
     assert suggested(drawing, count=1, appearance=0.0) == ["0006"]
     assert suggested(drawing, count=1, appearance=30.0)[0] in others
+
+
+@dataclass
+class Faint(Masker):
+    """Nothing to speak of in the frames behind one; before it the truth, but for a rest of doubt."""
+
+    last: str
+
+    def fit(self, clip, references):
+        self._mask = references.masks[0]
+        return self
+
+    def predict(self, clip, stems):
+        for stem in stems:
+            yield stem, np.where(self._mask, np.float32(0.8 if stem <= self.last else 0.004), np.float32(0))
+
+
+def test_frames_that_are_said_not_to_show_the_subject_are_in_no_doubt(disc_clip):
+    drawing = disc_clip(count=11, masks=(1, 4))
+    for number in (7, 11):
+        drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
+    maskers = {"faint": Faint("0006")}
+    MaskStage(maskers).run(drawing.clip)
+    SuggestStage(maskers, count=9).run(drawing.clip)
+    found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
+    doubts = {row["frame"]: row["doubt"] for row in found}
+    assert all(doubts[stem] < 0.02 for stem in ("0008", "0009", "0010"))
+    assert all(doubts[stem] > 0.3 for stem in ("0002", "0003", "0005", "0006"))
+    assert found[-1]["frame"] in ("0008", "0009", "0010")
 
 
 def test_without_masks_there_is_nothing_to_suggest(disc_clip):
