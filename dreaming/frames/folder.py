@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dreaming.errors import FrameError, SizeError, SpaceError
 from dreaming.frames.arrays import Image, Mask, Probability, Size
 from dreaming.frames.image_file import SUFFIXES, decode, decode_opacity, encode_png
+from dreaming.frames.tiff import is_multiplied
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,9 @@ class FrameFolder:
             raise SizeError(self.files[stem], found=values.shape, expected=size, mend="paint it at the frames' size")
         probability = values.astype(np.float32) / 255.0
         opacity = decode_opacity(self.files[stem])
-        return probability if opacity is None else probability * opacity
+        if opacity is None or is_multiplied(self.files[stem]):
+            return probability
+        return probability * opacity
 
     def read_mask(self, stem: str, size: Size | None = None) -> Mask:
         """One mask file as booleans (H, W): foreground where brighter than half."""

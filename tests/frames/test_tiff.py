@@ -1,0 +1,33 @@
+"""Masks kept as TIFF, whose opacity counts once however it is kept."""
+
+import io
+import struct
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from dreaming.frames.folder import FrameFolder
+
+
+@pytest.mark.parametrize(("kind", "colour"), [(0, 200), (1, 100), (2, 200)])
+def test_the_opacity_of_a_mask_counts_once(tmp_path, kind, colour):
+    """Unspecified, multiplied into the colours, and apart from them: a grey of 200 behind half of it."""
+    pixels = np.full((4, 6, 4), colour, np.uint8)
+    pixels[..., 3] = 128
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "TIFF")
+    entry = struct.pack("<HHI", 338, 3, 1)  # one extra sample, of a kind in 16 bits
+    head, found, tail = file.getvalue().partition(entry)
+    assert found
+    (tmp_path / "0001.tif").write_bytes(head + entry + struct.pack("<H", kind) + tail[2:])
+    found = FrameFolder(tmp_path).read_probability("0001")
+    np.testing.assert_allclose(found, 200 / 255 * 128 / 255, atol=0.003)
+
+
+def test_a_mask_that_is_no_tiff_but_is_named_so_is_read_as_what_it_is(tmp_path):
+    pixels = np.full((4, 6, 4), 200, np.uint8)
+    pixels[..., 3] = 128
+    PIL.Image.fromarray(pixels).save(tmp_path / "0001.tif", "PNG")
+    found = FrameFolder(tmp_path).read_probability("0001")
+    np.testing.assert_allclose(found, 200 / 255 * 128 / 255, atol=0.003)
