@@ -44,6 +44,22 @@ class KeyframeFolder:
             masks=np.stack([self.mask(stem, size) for stem in stems]),
         )
 
+    def check(self, frames: FrameFolder, size: Size) -> None:
+        """Refuse what ``read`` would, with one picture in memory at a time.
+
+        Args:
+            frames: The clip's frames.
+            size: (height, width) of all pictures in pixels.
+
+        Raises:
+            KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.
+            SizeError: If a keyframe has another size than its frame.
+        """
+        self._check(frames, size)
+        for stem in self.painted.stems:
+            self.painted.read(stem, size)
+            self.mask(stem, size)
+
     def mask(self, stem: str, size: Size) -> Mask:
         """Where a keyframe of this size is painted, (H, W): white in its mask, if it has one, and opaque itself.
 

@@ -56,6 +56,10 @@ class Stage(ABC):
     def skips(self, clip: Clip) -> str | None:
         """Why there is nothing to do for this clip, in a few words; None if there is."""
 
+    def check(self, clip: Clip) -> None:
+        """Refuse what a person handed in and it cannot use, before other stages take their time; frames are there."""
+        return
+
     @abstractmethod
     def run(self, clip: Clip) -> float | None:
         """Read the declared inputs, write the declared outputs; a stage that scores returns what a sweep maximises."""

@@ -16,6 +16,9 @@ ORDER = (
 )
 """All stages, in the order in which they run; ``draw``, ``preview`` and ``suggest`` only where they are named."""
 
+BRING_FRAMES = ("draw", "extract")
+"""Stages after which a clip has all its frames, and what was handed in can be compared with them."""
+
 
 def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
     """The named stages and those whose outputs they read, in order."""
@@ -39,7 +42,12 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
     """
     score: float | None = None
     running = with_inputs(named, stages)
+    unchecked = True
     for name in running:
+        if unchecked and name not in BRING_FRAMES:
+            for later in running:
+                stages[later].check(clip)
+            unchecked = False
         stage = stages[name]
         reason = stage.skips(clip)
         if reason is not None:

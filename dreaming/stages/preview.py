@@ -92,6 +92,10 @@ class PreviewStage(Stage):
         """Without keyframes there is no style to show."""
         return None if clip.layers else "the clip has no keyframes"
 
+    def check(self, clip: Clip) -> None:
+        """Look at what is stylised from."""
+        self.stylise.check(clip)
+
     def run(self, clip: Clip) -> None:
         """Stylise the chosen frames where they are missing, and make the video."""
         stretch = self._stretch(clip)

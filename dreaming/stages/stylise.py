@@ -79,6 +79,11 @@ class StyliseStage(Stage):
         """Without keyframes there is no style to learn."""
         return None if clip.layers else "the clip has no keyframes"
 
+    def check(self, clip: Clip) -> None:
+        """Look at the keyframes."""
+        for layer in clip.layers:
+            clip.masked_keyframes(layer).check(clip.frames, clip.size)
+
     def run(self, clip: Clip) -> None:
         """Train each layer's generator where none fits, and stylise the frames that are missing."""
         for layer in clip.layers:

@@ -76,6 +76,10 @@ KEYFRAMES = {
     "another size": (lambda d: d.save("keyframes/painted/0004.png", np.zeros((8, 9, 3), np.uint8)), ("9x8", "48x32")),
     "no frame": (lambda d: d.save("keyframes/painted/0040.png", d.styled["0004"]), ("0040",)),
     "truncated": (lambda d: broken(d, "keyframes/painted/0004.png"), ("painted/0004.png", "damaged")),
+    "transparent": (
+        lambda d: d.save("keyframes/painted/0004.png", np.zeros((32, 48, 4), np.uint8)),
+        ("painted/0004.png", "transparent all over"),
+    ),
     "an empty mask": (
         lambda d: d.save("keyframes/painted/masks/0004.png", np.zeros((32, 48), bool)),
         ("masks/0004.png", "without any foreground"),
@@ -84,12 +88,14 @@ KEYFRAMES = {
 
 
 @pytest.mark.parametrize("what", KEYFRAMES)
-def test_a_keyframe_that_does_not_fit_is_named(disc_clip, refused, tiny, what):
-    drawing = disc_clip(masks=())
+@pytest.mark.parametrize("stages", ["mask,stylise", "mask,preview"])
+def test_a_keyframe_that_does_not_fit_is_named_before_masks_are_made(disc_clip, refused, tiny, what, stages):
+    drawing = disc_clip()
     spoil, words = KEYFRAMES[what]
     spoil(drawing)
-    refused("dreaming", f"clip={drawing.path}", *tiny(), words=words)
+    refused("dreaming", f"clip={drawing.path}", *tiny(), f"stages=[{stages}]", words=words)
     assert not half_written(drawing.path)
+    assert not (drawing.path / "masks").exists()
 
 
 def test_a_video_that_cannot_be_used_is_named(disc_clip, film, tmp_path, refused, tiny):
