@@ -85,6 +85,12 @@ class GaussGuide(Guide):
             keys = [stem for stem in clip.keyframe_folder(layer).stems if stem in clip.frames] or clip.stems[:1]
             tracks.fill(keys, self.masks.reader(clip, layer), self._cover)
             log.info("gauss guide of %s: %d points, born in frames %s", layer.name, tracks.count, _few(tracks.births))
+            if tracks.bare:
+                log.warning(
+                    "gauss guide of %s: more than max_hole stays black in frames %s: blobs of sigma %g are too small"
+                    " for points %g pixels apart; raise guide.gauss.sigma or lower guide.gauss.radius",
+                    layer.name, _few(tracks.bare), self.sigma, self.radius,
+                )  # fmt: skip
             colours = np.random.default_rng(self.seed).integers(FAINTEST, 256, (tracks.count, 3)).astype(np.uint8)
             points = ((stem, tracks.at(stem)) for stem in stems)
             yield from ahead(

@@ -48,6 +48,7 @@ class PointTracks:
         self._stems, self._size, self._flows, self._spool = stems, size, flows, spool
         self._kept: dict[str, int] = {}
         self._born: dict[str, Points] = {}
+        self._bare: set[str] = set()
         self.count = 0
 
     def at(self, stem: str) -> Points:
@@ -62,6 +63,11 @@ class PointTracks:
     def births(self) -> list[str]:
         """Names of the frames in which points were born, in order."""
         return [stem for stem in self._stems if stem in self._born]
+
+    @property
+    def bare(self) -> list[str]:
+        """Names of frames in which points were born and yet too much was left uncovered, in order."""
+        return [stem for stem in self._stems if stem in self._bare]
 
     def fill(self, keys: Sequence[str], mask_of: Callable[[str], Mask], cover: Cover) -> None:
         """Cover the layer in every frame; goes over the clip's flow three times at most.
@@ -113,6 +119,10 @@ class PointTracks:
             numbers = np.arange(self.count, self.count + len(chosen), dtype=np.int32)
             self.count += len(chosen)
             born += Points(numbers, chosen)
+        else:
+            hole = mask & far_from((present + born).places, self._size, cover.reach)
+            if hole.sum() > cover.max_hole * total:
+                self._bare.add(stem)
         if len(born):
             self._born[stem] = born
         self._keep(stem, born)

@@ -39,6 +39,14 @@ def test_the_disc_is_coloured_in_every_frame_and_what_is_far_from_it_black(drawi
     assert (drawn["0004"] == 0).all(axis=2).mean() > 0.3
 
 
+def test_blobs_too_small_for_their_points_are_told(drawing, caplog):
+    clip = drawing.clip
+    assert list(guide().draw(clip, LAYER, ["0004"]))
+    assert "stays black" not in caplog.text
+    assert list(guide(radius=8.0, sigma=1.0).draw(clip, LAYER, ["0004"]))
+    assert "more than max_hole stays black in frames 0001, 0002" in caplog.text
+
+
 def test_a_frame_is_the_same_whatever_else_is_drawn_and_by_how_many(drawing):
     clip = drawing.clip
     drawn = dict(guide().draw(clip, LAYER, clip.stems))

@@ -107,6 +107,14 @@ def test_a_layer_too_narrow_for_the_pattern_is_covered_from_beside_it(fill):
     assert hole(tracks, "0001", thread) == 0
 
 
+def test_frames_that_points_so_far_apart_cannot_cover_are_told(fill):
+    whole = np.ones(SIZE, bool)
+    assert fill(["0001"], lambda stem: whole).bare == []
+    sparse = fill(["0001"], lambda stem: whole, Cover(radius=20.0, reach=8.0, margin=12.0, max_hole=0.03, seed=0))
+    assert "0001" in sparse.bare
+    assert far_from(sparse.at("0001").places, SIZE, 8.0).mean() > 0.03
+
+
 def test_an_empty_layer_needs_no_points(fill):
     tracks = fill(["0001"], mask_of=lambda stem: np.zeros(SIZE, bool))
     assert tracks.count == 0
