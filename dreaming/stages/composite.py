@@ -90,7 +90,7 @@ class CompositeStage(Stage):
         elif set(clip.stems) <= set(clip.composite.stems):
             self._write_video(clip, manifest)
         else:
-            log.info("dream.mp4: left to the shard that finishes last")
+            log.info("dream.mp4: waits for the frames that are not made yet")
 
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
         """The folder of frames, and what they depend on as things are."""

@@ -176,7 +176,7 @@ def test_shards_leave_the_video_to_the_last(drawing, caplog):
     with caplog.at_level(logging.INFO):
         stage(shard=Shard(2, 2)).run(drawing.clip)
     assert not (drawing.path / "dream.mp4").exists()
-    assert "dream.mp4: left to the shard that finishes last" in caplog.text
+    assert "dream.mp4: waits for the frames that are not made yet" in caplog.text
     stage(shard=Shard(1, 2)).run(drawing.clip)
     assert probe(drawing.path / "dream.mp4").count == 8
 
