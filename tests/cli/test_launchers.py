@@ -123,3 +123,20 @@ def test_a_share_that_is_killed_and_started_again_makes_the_same_bytes(disc_clip
     begun.wait()
     assert mask(shared, *shares).wait(400) == 0
     assert frames(shared) == frames(whole)
+
+
+@pytest.mark.slow
+def test_one_of_five_shares_is_killed_while_the_others_go_on_and_is_started_again(disc_clip):
+    whole, shared = (disc_clip(kind, count=200, masks=(1, 100, 200)).path for kind in ("whole", "shared"))
+    assert mask(whole).wait(300) == 0
+    killed = mask(shared, "shard=3/5", start_new_session=True)
+    others = [mask(shared, f"shard={index}/5") for index in (1, 2)]
+    while "0081.png" not in frames(shared) and killed.poll() is None:
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    others += [mask(shared, f"shard={index}/5") for index in (4, 5)]
+    assert [other.wait(300) for other in others] == [0] * 4
+    assert len(frames(shared)) < 200
+    assert mask(shared, "shard=3/5").wait(300) == 0
+    assert frames(shared) == frames(whole)
