@@ -72,7 +72,7 @@ class CarriedGuide(Guide):
     flow: DisFlow
     error_scale: float = 5.0
     error_sigma: float = 2.0
-    drift: Drift | None = field(default_factory=Drift)
+    drift: Drift | None = field(default_factory=lambda: Drift(gain=0.0, smoothing_iterations=5))
     hidden: float = 0.1
     hardness: float = 4.0
     half_time: float = 10.0
