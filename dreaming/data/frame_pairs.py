@@ -174,6 +174,10 @@ class Consistency:
     def __post_init__(self) -> None:
         _check("model.style.consistency", weight=(self.weight, 0), pairs=(self.pairs, 1), patches=(self.patches, 1))
 
+    def chosen(self, clip: Clip, without: Sequence[str]) -> list[str]:
+        """Names of the pairs, those of their earlier frames, but for some; none where they count nothing."""
+        return spread([stem for stem in clip.stems[:-1] if stem not in without], self.pairs) if self.weight else []
+
     def of(
         self,
         clip: Clip,
@@ -192,10 +196,10 @@ class Consistency:
             side: Height and width of a patch in pixels.
             seed: Of the draws.
         """
-        free = [stem for stem in clip.stems[:-1] if stem not in without]
-        if not self.weight or not free:
+        chosen = self.chosen(clip, without)
+        if not chosen:
             return None
-        pairs = list(read_pairs(clip, self.flow, read, spread(free, self.pairs)))
+        pairs = list(read_pairs(clip, self.flow, read, chosen))
         return PairSource(pairs, side=side, patches=self.patches, seed=seed)
 
 
@@ -205,14 +209,19 @@ def spread(stems: Sequence[str], count: int) -> list[str]:
     return [stems[int((place + 0.5) * len(stems) / count)] for place in range(count)]
 
 
+def frames_of(clip: Clip, pairs: Iterable[str]) -> list[str]:
+    """Names of the frames of pairs that are named like their earlier frame, in order, each once."""
+    first, names = set(pairs), clip.stems
+    return [stem for before, stem in zip([None, *names], names, strict=False) if before in first or stem in first]
+
+
 def read_pairs(clip: Clip, flow: DisFlow, read: Reader, pairs: Sequence[str]) -> Iterator[FramePair]:
     """Yield pairs named like their earlier frame, in order, holding one at a time; flow is made where it is missing."""
     flows = FlowCache(clip, flow)
     flows.complete(pairs, workers=1)
     next_of = dict(zip(clip.stems, clip.stems[1:], strict=False))
-    wanted = set(pairs) | {next_of[stem] for stem in pairs}
     before: tuple[str, Guided] | None = None
-    for stem, frame in read([name for name in clip.stems if name in wanted]):
+    for stem, frame in read(frames_of(clip, pairs)):
         if before is not None and before[0] in pairs and next_of[before[0]] == stem:
             backward, forward = (resize_flow(each, clip.size) for each in flows.both_ways(stem, before[0]))
             yield FramePair(before[1], frame, backward, visible(backward, forward))

@@ -13,7 +13,7 @@ from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
-from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.frame_pairs import Consistency, Probe, frames_of
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.frames.clip import Clip
@@ -93,6 +93,15 @@ class StyleRecipe(Recipe):
     def frames(self, clip: Clip) -> FrameFolder:
         """The frames that the style is learnt from and applied to."""
         return clip.filtered if self.filtered else clip.frames
+
+    def unpainted(self, clip: Clip) -> list[str]:
+        """Names of the frames without a keyframe that are read in training, in order."""
+        probed = self._probed(clip)
+        learnt = [] if self.consistency is None else self.consistency.chosen(clip, probed)
+        return frames_of(clip, [*probed, *learnt])
+
+    def _probed(self, clip: Clip) -> list[str]:
+        return [] if self.probe is None else self.probe.chosen(clip)
 
     def subjects(self, clip: Clip) -> list[str]:
         """Names of the clip's layers."""
@@ -216,9 +225,8 @@ class StyleRecipe(Recipe):
         if self.probe is not None:
             data.probe = self.probe.of(clip, read, np.logical_or.reduce(data.keyframes.masks))
         if self.consistency is not None:
-            without = () if self.probe is None else self.probe.chosen(clip)
             side = data.patch or min(data.keyframes.sources.shape[1:3])
-            data.pairs = self.consistency.of(clip, read, without=without, side=side, seed=data.seed)
+            data.pairs = self.consistency.of(clip, read, without=self._probed(clip), side=side, seed=data.seed)
 
 
 def _argument(partial: Callable[..., Any], name: str) -> Any:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,8 @@ from dreaming.frames.video_writer import check_rate, write_video
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
 from dreaming.stages.extract import read_source
+from dreaming.stages.filter import FilterStage
+from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,20 @@ class Stretch(Shard):
         return f"{self.start}-to-{self.end}-by-{self.every}"
 
 
+@dataclass(frozen=True)
+class Named(Shard):
+    """A share that is the frames of some names."""
+
+    names: frozenset[str] = frozenset()
+
+    def take(self, stems: Sequence[str]) -> list[str]:
+        """The names that fall to this share."""
+        return [stem for stem in stems if stem in self.names]
+
+    def __str__(self) -> str:
+        return "of-preview"
+
+
 @dataclass
 class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
@@ -50,7 +67,12 @@ class PreviewStage(Stage):
     there already stay; the preview's then lie in ``preview/``, which may be deleted at any time. Where masks are there
     the layers are patched together; else each stands beside the source.
 
+    Guides are drawn and frames filtered for the frames shown and those that training reads, and are kept, too; the
+    whole run does the others.
+
     Attributes:
+        guide: Draws the guides that are missing.
+        filter: Filters the frames that are missing.
         stylise: Makes the stylised frames that are missing.
         composite: Patches them together.
         start: First frame, counted from 1.
@@ -65,6 +87,8 @@ class PreviewStage(Stage):
     name: ClassVar[str] = "preview"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
+    guide: GuideStage
+    filter: FilterStage
     stylise: StyliseStage
     composite: CompositeStage
     start: int = 1
@@ -85,8 +109,10 @@ class PreviewStage(Stage):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What the style needs; masks only where they are there already."""
-        return tuple(dict.fromkeys([*self.reads, *self.stylise.inputs]))
+        """What the style needs and is not made here; masks only where they are there already."""
+        made_here = {stage.name: stage.inputs for stage in (self.guide, self.filter)}
+        needed = chain.from_iterable(made_here.get(name, (name,)) for name in self.stylise.inputs)
+        return tuple(dict.fromkeys([*self.reads, *needed]))
 
     def skips(self, clip: Clip) -> str | None:
         """Without keyframes there is no style to show."""
@@ -100,6 +126,7 @@ class PreviewStage(Stage):
         """Stylise the chosen frames where they are missing, and make the video."""
         stretch = self._stretch(clip)
         stems = stretch.take(clip.stems)
+        self._prepare(clip, stems)
         clip = _apart(clip, self.stylise.outputs(clip))
         replace(self.stylise, shard=stretch, writers=self.writers).run(clip)
         columns = [clip.frames, *self._results(clip, stretch, stems)]
@@ -107,6 +134,17 @@ class PreviewStage(Stage):
         fps = self._rate(clip) / stretch.every
         write_video(path, self._rows(columns, stems, clip), fps=fps, crf=self.crf, preset=self.preset)
         log.info("%s: %d frames, %s to %s", path, len(stems), stems[0], stems[-1])
+
+    def _prepare(self, clip: Clip, stems: Sequence[str]) -> None:
+        """Filter frames and draw guides where stylising these frames needs them."""
+        shown = self.stylise.looked_at(clip, stems)
+        if self.filter.name in self.stylise.inputs:
+            wanted = Named(names=frozenset([*shown, *self.stylise.learnt_from(clip)]))
+            replace(self.filter, shard=wanted, writers=self.writers).run(clip)
+        if self.guide.name in self.stylise.inputs:
+            # Keyframes are carried past many frames to those that training reads: once, on the way to those shown.
+            wanted = Named(names=frozenset([*shown, *self.stylise.unlearnt_from(clip)]))
+            replace(self.guide, shard=wanted, writers=self.writers).run(clip)
 
     def _rate(self, clip: Clip) -> float:
         """Frames of the clip a second; of a video that was not taken whole, every second frame maybe."""

@@ -1,7 +1,7 @@
 """The ``stylise`` stage: every layer's generator, trained on its keyframes and run over all frames."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,6 +20,7 @@ from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.guide_folder import GuideStack
 from dreaming.frames.guided import COLOURS
 from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.frames.window import within
 from dreaming.models import runs
 from dreaming.models.checkpoints import load
 from dreaming.models.fit import Workbench
@@ -94,6 +95,21 @@ class StyliseStage(Stage):
         for layer in clip.layers:
             stack = GuideStack(clip, layer, self.recipe.guides)
             yield clip.styled(layer), self._manifest(clip, layer, stack)()
+
+    def looked_at(self, clip: Clip, stems: Sequence[str]) -> list[str]:
+        """Names of the frames that those named are made from: themselves, and their neighbours where it blends."""
+        return within(clip.stems, stems, self.blend.radius if self.blend is not None and self._blends else 0)
+
+    def learnt_from(self, clip: Clip) -> list[str]:
+        """Names of the frames that styles are learnt from: the keyframes' and unpainted ones."""
+        keyframes = [stem for layer in clip.layers for stem in clip.keyframe_folder(layer).stems]
+        return [*keyframes, *self.recipe.unpainted(clip)]
+
+    def unlearnt_from(self, clip: Clip) -> list[str]:
+        """Names of the unpainted frames that a style is still to be learnt from; none where all layers' styles are."""
+        recipe, known = self.recipe, clip.runs(self.recipe.name)
+        learnt = [runs.find(known, recipe.identity(clip, layer, self.workbench)) for layer in clip.layers]
+        return recipe.unpainted(clip) if None in learnt else []
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Tells what a layer's frames depend on; another after training."""

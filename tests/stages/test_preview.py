@@ -2,21 +2,44 @@
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import ClassVar
 
+import lightning
 import numpy as np
 import pytest
+import torch
 
+from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
+from dreaming.frames.blending import Blending
+from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import Manifest
+from dreaming.frames.edge_guide import EdgeGuide
+from dreaming.frames.flow import DisFlow
+from dreaming.frames.gauss_guide import GaussGuide
+from dreaming.frames.layer_masks import LayerMasks
+from dreaming.frames.manifest import NO_EFFECT, Manifest
 from dreaming.frames.source import Source
+from dreaming.frames.temporal import Bilateral
 from dreaming.frames.video import probe, read_frames
+from dreaming.models.fit import Budget, Workbench
+from dreaming.models.loggers import csv_logger
+from dreaming.models.style import StyleModule
+from dreaming.models.style_recipe import StyleRecipe
+from dreaming.networks.fast_generator import FastGenerator
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
+from dreaming.stages.filter import FilterStage
+from dreaming.stages.guide import GuideStage
 from dreaming.stages.preview import PreviewStage, Stretch
+from dreaming.stages.stylise import StyliseStage
+
+GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])
+FILTER = FilterStage(DisFlow(), Bilateral(radius=1))
 
 
 @dataclass
@@ -24,9 +47,24 @@ class Inverting(Stage):
     """In place of a trained style, which takes minutes: every layer is the frame in its opposite colours."""
 
     name: ClassVar[str] = "stylise"
-    reads: ClassVar[tuple[str, ...]] = ("extract", "filter")
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     tint: int = 0
+    needs: tuple = field(default=(), metadata=NO_EFFECT)
+    unlearnt: tuple = field(default=(), metadata=NO_EFFECT)
+
+    @property
+    def inputs(self):
+        return (*self.reads, *self.needs)
+
+    def looked_at(self, clip, stems):
+        return stems
+
+    def learnt_from(self, clip):
+        return ["0004", *self.unlearnt]
+
+    def unlearnt_from(self, clip):
+        return self.unlearnt
 
     def skips(self, clip):
         return None
@@ -43,8 +81,9 @@ class Inverting(Stage):
             yield clip.styled(layer), self.manifest()
 
 
-def stage(**config):
-    return PreviewStage(Inverting(), CompositeStage(["drawn"], feather=0.0), **config)
+def stage(stylise=None, composite=None, guide=GUIDE, **config):
+    composite = composite or CompositeStage(["drawn"], feather=0.0)
+    return PreviewStage(guide, FILTER, stylise or Inverting(), composite, **config)
 
 
 def shown(drawing):
@@ -82,6 +121,73 @@ def test_what_was_rendered_is_kept_for_the_whole_run(disc_clip):
     assert drawing.clip.styled(drawing.clip.layers[0]).stems == drawing.stems
 
 
+def pictures(drawing, *places):
+    found = sorted(path for place in places for path in drawing.path.glob(f"{place}/**/*.png"))
+    return {str(path.relative_to(drawing.path)): path.read_bytes() for path in found}
+
+
+def stamps(drawing, *places):
+    return {place: (drawing.path / place).stat().st_mtime_ns for place in pictures(drawing, *places)}
+
+
+@pytest.mark.parametrize("needs", [(), ("guide",), ("filter",), ("filter", "guide")])
+def test_guides_and_filtered_frames_are_of_the_frames_that_are_needed(disc_clip, needs):
+    shown, whole = (disc_clip(name, masks=()) for name in ("shown", "whole"))
+    stage(Inverting(needs=needs), start=6, end=7).run(shown.clip)
+    drawn = ["guides/painted/edges/1/0006.png", "guides/painted/edges/1/0007.png"] if "guide" in needs else []
+    filtered = [f"filtered/000{number}.png" for number in (4, 6, 7)] if "filter" in needs else []
+    assert list(pictures(shown, "guides", "filtered")) == filtered + drawn
+    before = stamps(shown, "guides", "filtered")
+    stage(Inverting(needs=needs, unlearnt=("0002",)), start=6, end=7).run(shown.clip)
+    assert len(pictures(shown, "guides", "filtered")) == len(before) + len(needs), "what is learnt from, as well"
+    for made in (GUIDE, FILTER):
+        made.run(shown.clip)
+        made.run(whole.clip)
+    assert pictures(shown, "guides", "filtered") == pictures(whole, "guides", "filtered")
+    assert stamps(shown, "guides", "filtered").items() >= before.items()
+
+
+def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog):
+    flow = DisFlow()
+    guide = GuideStage({"carried": CarriedGuide(flow, workers=1)}, ["carried"])
+    module = partial(
+        StyleModule,
+        generator=partial(FastGenerator, width=4, dilations=(1,), means=(2,), pixel_steps=5),
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        loss_weights={"pixel": 1.0},
+    )
+    data = partial(KeyframesDataModule, patch=16, batch_size=2, erosion=3)
+    recipe = StyleRecipe(
+        "style", module, data, "val/likeness", "max", 1, Budget(2),
+        guides=guide.chosen,
+        filtered=True,
+        probe=Probe(flow, pairs=1, side=16),
+        consistency=Consistency(flow, weight=1.0, pairs=1),
+    )  # fmt: skip
+    workbench = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+    stylise = StyliseStage(recipe, workbench, Blending(flow, sigma=1.0, workers=1))
+    shown, whole = (disc_clip(name, count=16, masks=(), keyframes=(2,)) for name in ("shown", "whole"))
+    assert recipe.unpainted(shown.clip) == ["0008", "0009", "0010"]
+    stage(stylise, guide=guide, start=4, end=5).run(shown.clip)
+    assert "made again" not in caplog.text
+    seen = [3, 4, 5, 6, 8, 9, 10]
+    assert list(pictures(shown, "filtered")) == [f"filtered/{number:04d}.png" for number in (2, *seen)]
+    for picture in ("1", "2"):
+        place = f"guides/painted/carried/{picture}"
+        assert list(pictures(shown, place)) == [f"{place}/{number:04d}.png" for number in seen]
+    folders = ("filtered", "guides", "styled")
+    before = stamps(shown, *folders)
+    stage(stylise, guide=guide, start=1, end=1).run(shown.clip)
+    assert len(pictures(shown, "guides")) == 2 * (2 + len(seen)), "the style is learnt: 0001 and its neighbour"
+    for drawing in (shown, whole):
+        for made in (FILTER, guide, stylise):
+            made.run(drawing.clip)
+    assert pictures(shown, *folders) == pictures(whole, *folders)
+    assert stamps(shown, *folders).items() >= before.items()
+    assert len(list(shown.path.glob("runs/style/*/"))) == 1
+
+
 def finished(drawing):
     return {
         path.relative_to(drawing.path): path.read_bytes()
@@ -104,7 +210,7 @@ def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
     assert len(before) == 3 * 9 + 2
     again = Inverting(config.get("tint", 0)), replace(composite, feather=config.get("feather", 0.0))
     with caplog.at_level(logging.INFO):
-        PreviewStage(*again).run(drawing.clip)
+        stage(*again).run(drawing.clip)
     assert finished(drawing) == before
     assert "preview: composite holds frames made otherwise, which stay" in caplog.text
     aside = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
@@ -116,7 +222,7 @@ def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
         assert np.abs(right - np.where(drawing.truth["0004"][..., None], styled, image)).mean() < 16
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        PreviewStage(*again).run(drawing.clip)
+        stage(*again).run(drawing.clip)
     assert f"preview/{places[0]}: done before" in caplog.text
 
 
@@ -157,7 +263,12 @@ def test_the_video_runs_as_fast_as_its_source(disc_clip, every, rate):
 
 
 def test_it_needs_what_the_style_needs_and_a_range_of_frames(disc_clip):
-    assert stage().inputs == ("extract", "filter")
+    assert stage().inputs == ("extract",)
+    assert stage(Inverting(needs=("filter", "guide"))).inputs == ("extract",)
+    gauss = GuideStage({"gauss": GaussGuide(DisFlow(), LayerMasks(["drawn"]))}, ["gauss"])
+    assert stage(guide=gauss).inputs == ("extract",)
+    assert stage(Inverting(needs=("guide",)), guide=gauss).inputs == ("extract", "mask")
+    assert stage(Inverting(needs=("mask",))).inputs == ("extract", "mask")
     assert stage().skips(disc_clip("bare", keyframes=()).clip) == "the clip has no keyframes"
     with pytest.raises(ConfigError, match=r"stage\.preview\.start.*1 to 8"):
         stage(start=9).run(disc_clip("short").clip)
