@@ -13,7 +13,7 @@ from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.folder import FrameFolder, ahead
 from dreaming.frames.manifest import NO_EFFECT
 from dreaming.frames.temporal import bilateral_mean
-from dreaming.frames.window import Read, Surroundings, check_window, sliding
+from dreaming.frames.window import Read, Surroundings, check_window, pairs_within, sliding
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Blending:
                 yield stem, np.dstack([source, styled])
 
         flows = FlowCache(clip, self.flow)
-        flows.complete(workers=self.workers)
+        flows.complete(pairs_within(clip.stems, stems, self.radius), workers=self.workers)
         windows = sliding(clip.stems, stems, self.radius, read, flows)
         yield from ahead(lambda around: (around.stem, self.mean(around)), windows, self.workers)
 

@@ -1,13 +1,15 @@
 """Stylised keyframes carried along the flow, as a guide: where strokes may be copied, and what they look like there."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Flow, Size
@@ -29,6 +31,19 @@ DOUBTFUL = 1.5
 
 KNOTS = 32
 """Working pixels from one knot of the flow that leads journeys astray to the next."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Journey:
+    """One journey of a keyframe away and back.
+
+    Attributes:
+        turn: The frame where it turns back.
+        knots: (h / KNOTS, w / KNOTS, 2), by how much it is led astray, in normal deviates.
+    """
+
+    turn: str
+    knots: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -113,10 +128,12 @@ class CarriedGuide(Guide):
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order; frames asked in the clip's order cost least."""
         carrying = self._carrying(clip, layer)
-        if not self._strokes_travel(carrying, layer):
+        if not self._strokes_travel(carrying, layer, carrying.others):
             yield from ((stem, self._silence(clip.size)) for stem in stems)
             return
-        for gap, wanted in carrying.grouped(stems):
+        groups = list(carrying.grouped(stems))
+        self._complete(carrying, [way for gap, wanted in groups if gap for way in gap.ways(wanted)])
+        for gap, wanted in groups:
             if gap is None:
                 yield from ((stem, self._joined([carrying.keyframe(stem)], clip.size)) for stem in wanted)
             else:
@@ -147,51 +164,61 @@ class CarriedGuide(Guide):
     def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
-        travel = self._strokes_travel(carrying, layer)
-        for stem in stems:
-            if not travel:
-                yield stem, self._silence(clip.size)
-                continue
-            others = carrying.others(stem)
+        others_of = carrying.others
+        if not self._strokes_travel(carrying, layer, others_of):
+            yield from ((stem, self._silence(clip.size)) for stem in stems)
+            return
+        journeys = {stem: list(self._journeys(carrying, stem, seed)) for stem in stems}
+        self._complete(carrying, [(stem, each.turn) for stem, several in journeys.items() for each in several])
+        for stem, several in journeys.items():
+            others = others_of(stem)
             if others:
                 yield stem, self._joined(others, clip.size)
-            yield from (
-                (stem, self._joined(sides, clip.size)) for sides in self._journeys(carrying, stem, others, seed)
-            )
+            yield from ((stem, self._joined(sides, clip.size)) for sides in self._made(carrying, stem, several, others))
 
-    def _journeys(self, carrying: KeyframeCarrier, stem: str, others: list[Side], seed: int) -> Iterator[list[Side]]:
-        if len(carrying.clip.stems) == 1:
+    def _made(
+        self, carrying: KeyframeCarrier, stem: str, journeys: Sequence[_Journey], others: list[Side]
+    ) -> Iterator[list[Side]]:
+        """A keyframe as it comes back from each of its journeys; in a clip of one frame, which has none, as it is."""
+        if not journeys:
             yield [carrying.keyframe(stem)]
-            return
-        rng = np.random.default_rng((seed, carrying.places[stem]))
         # Refined against itself it would come back unharmed.
         straight = replace(carrying, carrier=replace(carrying.carrier, drift=None))
-        for journey in range(self.journeys):
-            back = straight.returned(stem, self._turn(carrying, stem, rng), partial(self._astray, carrying, rng))
+        for number, journey in enumerate(journeys):
+            back = straight.returned(stem, journey.turn, partial(self._astray, carrying, journey))
             # Every other time beside a true neighbour, as frames between two keyframes have it.
-            yield [back, *others[:1]] if journey % 2 else [back]
+            yield [back, *others[:1]] if number % 2 else [back]
 
-    def _astray(self, carrying: KeyframeCarrier, rng: np.random.Generator, steps: int) -> Flow:
+    def _journeys(self, carrying: KeyframeCarrier, stem: str, seed: int) -> Iterator[_Journey]:
+        """Where a keyframe's journeys lead; none in a clip of one frame."""
+        rng = np.random.default_rng((seed, carrying.places[stem]))
         height, width = carrying.carrier.flows.working_size
-        knots = rng.standard_normal((height // KNOTS + 2, width // KNOTS + 2, 2)).astype(np.float32)
-        return self.stray * steps * cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC) ** 3
+        for _ in range(self.journeys if len(carrying.clip.stems) > 1 else 0):
+            turn = self._turn(carrying, stem, rng)
+            yield _Journey(turn, rng.standard_normal((height // KNOTS + 2, width // KNOTS + 2, 2)).astype(np.float32))
+
+    def _astray(self, carrying: KeyframeCarrier, journey: _Journey, steps: int) -> Flow:
+        height, width = carrying.carrier.flows.working_size
+        off: Flow = cv2.resize(journey.knots, (width, height), interpolation=cv2.INTER_CUBIC) ** 3
+        return self.stray * steps * off
 
     def _silence(self, size: Size) -> Channels:
         return np.zeros((*size, self.channels), np.uint8)
 
-    def _strokes_travel(self, carrying: KeyframeCarrier, layer: Layer) -> bool:
-        """Whether the other keyframes foretell a keyframe's strokes better than the frame under it does.
+    def _strokes_travel(self, carrying: KeyframeCarrier, layer: Layer, others_of: Callable[[str], list[Side]]) -> bool:
+        """Whether the other keyframes, carried to a keyframe, foretell its strokes better than its frame does.
 
         Keyframes that see too little of each other to tell, as across a cut, are left out; without any that do, such as
         for a single keyframe, they are believed to.
         """
         carried, plain = list[float](), list[float]()
+        self._complete(carrying, zip(carrying.keys, carrying.keys[1:], strict=False))
         keyframes = carrying.clip.keyframes(layer)
         for stem, frame, painted, mask in zip(
             keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
         ):
             there = inside(mask, self.stroke) & touched(painted, frame, self.stroke)
-            for side in carrying.others(stem):
+            for side in others_of(stem):
                 where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
                 by_carried, by_frame = (foretold(painted, by, where, self.stroke) for by in (side.picture, frame))
                 if by_carried is not None and by_frame is not None:
@@ -215,10 +242,13 @@ class CarriedGuide(Guide):
         way = int(rng.choice(list(rooms)))
         return names[place + way * int(np.exp(rng.uniform(0, np.log(rooms[way] + 1))))]
 
+    def _complete(self, carrying: KeyframeCarrier, ways: Iterable[tuple[str, str]]) -> None:
+        """See to it that there is flow on these ways from a frame to another."""
+        flows = carrying.carrier.flows
+        flows.complete(chain.from_iterable(flows.pairs_between(*way) for way in ways), workers=self.workers)
+
     def _carrying(self, clip: Clip, layer: Layer) -> KeyframeCarrier:
-        flows = FlowCache(clip, self.flow)
-        flows.complete(workers=self.workers)
-        carrier = Carrier(clip, flows, self.drift, self.error_sigma)
+        carrier = Carrier(clip, FlowCache(clip, self.flow), self.drift, self.error_sigma)
         return KeyframeCarrier(clip, clip.masked_keyframes(layer), carrier, self.error_scale, self.hidden)
 
     def _joined(self, sides: Sequence[Side], size: Size) -> Channels:

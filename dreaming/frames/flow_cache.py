@@ -5,7 +5,7 @@ import logging
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,7 @@ class FlowCache:
         self._clip, self._flow = clip, flow
         self.path = clip.path / "flow"
         self._places = {stem: place for place, stem in enumerate(clip.stems)}
+        self._completed = set[str]()
 
     @property
     def pairs(self) -> list[str]:
@@ -71,15 +72,27 @@ class FlowCache:
         """What the folder depends on."""
         return Manifest("flow", self.version, describe(self._flow), {"frames": self._clip.frames_identity})
 
-    def complete(self, pairs: Sequence[str] | None = None, *, workers: int = 2, share: str = "all") -> None:
+    def pairs_between(self, start: str, end: str) -> list[str]:
+        """Names of the pairs on the way from a frame to another, in the clip's order."""
+        first, last = sorted((self._places[start], self._places[end]))
+        return self._clip.stems[first:last]
+
+    def complete(self, pairs: Iterable[str] | None = None, *, workers: int = 2, share: str = "all") -> None:
         """Make what is missing of these pairs, with a progress bar; a second process of one share waits, then is done.
 
+        Those that this object has completed before are taken to be there.
+
         Args:
-            pairs: Names of pairs; None for all.
+            pairs: Names of pairs, in any order, the same one maybe several times; None for all.
             workers: Pairs computed at once.
             share: What tells these pairs from those of another process at work on the same clip.
         """
-        pairs = self.pairs if pairs is None else pairs
+        asked = set(self.pairs if pairs is None else pairs) - self._completed
+        if asked:
+            self._complete(sorted(asked, key=self._places.__getitem__), workers, share)
+            self._completed |= asked
+
+    def _complete(self, pairs: list[str], workers: int, share: str) -> None:
         with self._clip.lock(f"flow-{share}", "flow: waiting for another process that makes it"):
             self._prepare()
             discard_unfinished(self.path, (self._file(stem).name for stem in pairs))

@@ -51,6 +51,11 @@ class Gap:
     left: str | None
     right: str | None
 
+    def ways(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
+        """From each of the two to the farthest of the wanted frames, which are in the clip's order."""
+        ends = ((self.left, wanted[-1]), (self.right, wanted[0]))
+        return [(keyframe, end) for keyframe, end in ends if keyframe is not None]
+
 
 @dataclass(frozen=True)
 class KeyframeCarrier:

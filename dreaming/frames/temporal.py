@@ -14,7 +14,7 @@ from dreaming.frames.flow import DisFlow, warp
 from dreaming.frames.flow_cache import FlowCache
 from dreaming.frames.folder import ahead
 from dreaming.frames.manifest import NO_EFFECT
-from dreaming.frames.window import Read, Surroundings, check_window, followed, sliding
+from dreaming.frames.window import Read, Surroundings, check_window, followed, pairs_within, sliding
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,15 @@ class Bilateral:
 
         Args:
             clip: The clip.
-            flows: Its flow, complete.
+            flows: Its flow, complete for ``pairs`` of these frames.
             stems: Names of frames, in order.
         """
         windows = sliding(clip.stems, stems, self.radius, clip.frames.read_ahead, flows)
         yield from ahead(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+
+    def pairs(self, clip: Clip, stems: Sequence[str]) -> list[str]:
+        """Names of the pairs of neighbours along whose flow these frames are filtered."""
+        return pairs_within(clip.stems, stems, self.radius)
 
     def mean(self, around: Surroundings[Image]) -> Image:
         """One frame filtered, (H, W, 3) RGB."""

@@ -93,6 +93,20 @@ def within(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str
     return [name for place, name in enumerate(names) if place in near]
 
 
+def pairs_within(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
+    """Names of all pairs of neighbours, those of their earlier frames, whose flow ``sliding`` reads, in order.
+
+    Args:
+        names: All frames of the clip, in order.
+        wanted: Those that it yields.
+        radius: How far the window reaches, in frames.
+    """
+    chosen = set(wanted)
+    places = [place for place, name in enumerate(names) if name in chosen]
+    first = set[int]().union(*(range(max(0, place - radius), place + radius) for place in places))
+    return [name for place, name in enumerate(names[:-1]) if place in first]
+
+
 def followed(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
     """Where the pixels of a frame lie in one frame after another on one side of it, (H, W, 2) in pixels of ``size``.
 

@@ -34,9 +34,9 @@ class FilterStage(Stage):
         """Filter the frames that are missing."""
         manifest = self.manifest(frames=clip.frames_identity)
 
-        def begin(_: list[str]) -> Maker:
+        def begin(stems: list[str]) -> Maker:
             flows = FlowCache(clip, self.flow)
-            flows.complete(workers=self.writers)
+            flows.complete(self.bilateral.pairs(clip, stems), workers=self.writers)
             return partial(self.bilateral.filter, clip, flows)
 
         self.complete(clip, clip.filtered, clip.stems, lambda: manifest, begin)

@@ -50,9 +50,12 @@ def asked_for(blending, clip, stems):
     return dict(blending.blend(clip, clip.frames, stylise, stems)), asked
 
 
-def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc_clip):
+def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc_clip, caplog):
     clip = disc_clip(masks=(), keyframes=()).clip
     blending = Blending(DisFlow(), sigma=1.0, radius=2, colour_sigma=60.0, workers=1)
+    few, _ = asked_for(blending, clip, ["0002"])
+    assert [path.stem for path in sorted(clip.path.glob("flow/*.npz"))] == ["0001", "0002", "0003"]
+    assert not caplog.text, "no flow is missing"
     found, asked = asked_for(blending, clip, clip.stems)
     assert asked == clip.stems
     steps = [np.abs(found[b].astype(int) - found[a]).mean() for a, b in zip(clip.stems, clip.stems[1:], strict=False)]
@@ -60,6 +63,7 @@ def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc
     alone, asked = asked_for(blending, clip, ["0005"])
     assert asked == ["0003", "0004", "0005", "0006", "0007"]
     np.testing.assert_array_equal(alone["0005"], found["0005"])
+    np.testing.assert_array_equal(few["0002"], found["0002"])
 
 
 def test_what_looks_otherwise_in_the_neighbours_keeps_its_own_strokes(disc_clip):

@@ -76,6 +76,43 @@ def test_a_frame_is_the_same_whatever_else_is_asked_and_in_any_order(drawing):
             np.testing.assert_array_equal(channels, whole[stem])
 
 
+def flows(made):
+    return [int(path.stem) for path in sorted((made.path / "flow").glob("*.npz"))]
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "asked", "walked"),
+    [
+        ((4,), [2], [2, 3]),
+        ((4,), [4], []),
+        ((4,), [3, 6, 7], [3, 4, 5, 6]),
+        ((3, 6), [4], [3, 4, 5]),
+        ((3, 6), [5, 8], [3, 4, 5, 6, 7]),
+        ((3, 6, 8), [1], [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_only_the_flow_that_is_walked_is_made(drawing, caplog, keyframes, asked, walked):
+    made = drawing(keyframes=keyframes)
+    stems = [f"{number:04d}" for number in asked]
+    with caplog.at_level(logging.INFO):
+        found = dict(GUIDE.draw(made.clip, made.clip.layers[0], stems))
+    assert flows(made) == walked
+    assert "made again" not in caplog.text
+    assert caplog.text.count("flow:") <= 2
+    whole = dict(GUIDE.draw(made.clip, made.clip.layers[0], made.stems))
+    for stem in stems:
+        np.testing.assert_array_equal(found[stem], whole[stem])
+
+
+def test_journeys_make_the_flow_up_to_their_turns(drawing, caplog):
+    made = drawing(keyframes=(4,))
+    near = replace(GUIDE, farthest=1, journeys=6)
+    examples = list(near.examples(made.clip, made.clip.layers[0], ["0004"], seed=0))
+    assert len(examples) == 6
+    assert flows(made) == [3, 4], "one way and the other"
+    assert not caplog.text, "no flow is missing"
+
+
 def test_examples_are_the_others_view_and_journeys(drawing):
     made = drawing()
     clip = made.clip

@@ -70,6 +70,21 @@ def test_only_what_is_missing_is_made(drawing, caplog):
     assert (drawing.path / "flow/0002.npz").stat().st_mtime_ns == times["0002.npz"]
 
 
+def test_pairs_on_the_way_between_frames_are_made_once_in_any_order(drawing, disc_clip, caplog):
+    other = disc_clip("other", count=6, size=(40, 56), masks=(), keyframes=())
+    FlowCache(other.clip, DisFlow()).complete()
+    cache = FlowCache(drawing.clip, DisFlow())
+    assert cache.pairs_between("0002", "0005") == cache.pairs_between("0005", "0002") == ["0002", "0003", "0004"]
+    assert cache.pairs_between("0003", "0003") == []
+    with caplog.at_level(logging.INFO):
+        cache.complete(["0005", "0002", "0005"])
+        cache.complete(["0002", "0005"])
+        cache.complete([])
+        cache.complete(["0002", "0003"])
+    assert [record.message.split(" in ")[0] for record in caplog.records] == ["flow: 2 pairs", "flow: 1 pairs"]
+    assert files(drawing) == {f"{stem}.npz": files(other)[f"{stem}.npz"] for stem in ("0002", "0003", "0005")}
+
+
 def test_who_completes_all_leaves_a_share_at_work_on_its_own_unharmed(drawing, disc_clip, monkeypatch):
     other = disc_clip("other", count=6, size=(40, 56), masks=(), keyframes=())
     FlowCache(other.clip, DisFlow()).complete()

@@ -23,6 +23,14 @@ def test_shards_together_make_what_one_makes(disc_clip):
     assert files(shared) == files(whole)
 
 
+def test_only_the_flow_that_a_share_follows_is_made(disc_clip, caplog):
+    drawing = disc_clip(masks=(), keyframes=())
+    FilterStage(DisFlow(), Bilateral(radius=2), shard=Shard(4, 4)).run(drawing.clip)
+    assert sorted(files(drawing)) == ["0007.png", "0008.png"]
+    assert sorted(path.stem for path in drawing.path.glob("flow/*.npz")) == ["0005", "0006", "0007"]
+    assert not caplog.text, "no flow is missing"
+
+
 def test_it_is_done_until_its_config_changes(disc_clip):
     drawing = disc_clip(masks=(), keyframes=())
     FilterStage(DisFlow(), Bilateral(radius=2)).run(drawing.clip)
