@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import ClassVar
 
@@ -164,7 +164,7 @@ class CarriedGuide(Guide):
     def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
-        others_of = carrying.others
+        others_of = cache(carrying.others)
         if not self._strokes_travel(carrying, layer, others_of):
             yield from ((stem, self._silence(clip.size)) for stem in stems)
             return

@@ -14,7 +14,7 @@ from dreaming.frames.carried_guide import CarriedGuide
 from dreaming.frames.clip import Clip
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.folder import FrameFolder
-from dreaming.frames.keyframe_carrier import Side
+from dreaming.frames.keyframe_carrier import KeyframeCarrier, Side
 from dreaming.metrics.likeness import ssim
 
 GUIDE = CarriedGuide(DisFlow(scale=1.0), stray=0.0, workers=1)
@@ -111,6 +111,18 @@ def test_journeys_make_the_flow_up_to_their_turns(drawing, caplog):
     assert len(examples) == 6
     assert flows(made) == [3, 4], "one way and the other"
     assert not caplog.text, "no flow is missing"
+
+
+def test_keyframes_are_carried_to_each_other_once_for_examples(drawing, monkeypatch):
+    clip, carried, usual = drawing().clip, [], KeyframeCarrier.carried
+
+    def counted(carrying, start, end, wanted):
+        carried.append((start, end))
+        return usual(carrying, start, end, wanted)
+
+    monkeypatch.setattr(KeyframeCarrier, "carried", counted)
+    assert len(list(GUIDE.examples(clip, clip.layers[0], ["0003", "0008"], seed=1))) == 6
+    assert sorted(carried) == [("0003", "0008"), ("0008", "0003")]
 
 
 def test_examples_are_the_others_view_and_journeys(drawing):
