@@ -1,6 +1,7 @@
 """Learning a painter's style from patches of a few keyframes, and applying it to frames of any size."""
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -13,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
-from dreaming.errors import ConfigError
+from dreaming.errors import ConfigError, WeightsError
 from dreaming.frames.arrays import Image
 from dreaming.losses.style import (
     adversarial_loss,
@@ -27,6 +28,9 @@ from dreaming.losses.style import (
 from dreaming.models.style_inference import Reach, in_fitting_tiles, in_suited_precision
 from dreaming.models.style_quality import Judge, Quality, flicker_of
 from dreaming.models.warm_start import warm_start
+from dreaming.networks.vgg import NotDownloadedError
+
+log = logging.getLogger(__name__)
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
 
@@ -43,7 +47,8 @@ class StyleModule(LightningModule):
         optimizer: Makes the optimiser: ``optimizer(groups, lr=...)``.
         lr: Learning rate.
         discriminator: Makes the discriminator: ``discriminator()``; called only where a term needs it.
-        vgg: Makes the network of perceptual features: ``vgg()``; called only before training, where its term counts.
+        vgg: Makes the network of perceptual features before training: ``vgg()`` where they count, and where they do
+            not, to track them if it can be had at no cost, ``vgg(download=False)``.
         loss_weights: What each term counts; one that is left out, nothing. ``pixel``: mean absolute difference;
             ``structure``: one minus SSIM; ``adversarial``: the discriminator's verdict; ``matching``: its features;
             ``perceptual``: VGG's features.
@@ -76,7 +81,7 @@ class StyleModule(LightningModule):
         optimizer: Callable[..., Optimizer],
         lr: float,
         discriminator: Callable[[], nn.Module] | None = None,
-        vgg: Callable[[], nn.Module] | None = None,
+        vgg: Callable[..., nn.Module] | None = None,
         loss_weights: Mapping[str, float],
         consistency: float = 0.0,
         quality: Quality = Quality(),  # noqa: B008  # frozen
@@ -127,18 +132,40 @@ class StyleModule(LightningModule):
         return self.optimizer(groups, lr=self.lr)
 
     def on_fit_start(self) -> None:
-        """Load VGG where it is needed, for training only; fit what of the generator needs no training.
+        """Load VGG where it is needed or at hand, for training only; fit what of the generator needs no training.
 
         Raises:
-            WeightsError: If VGG's weights cannot be had.
+            WeightsError: If VGG's weights are needed and cannot be had.
         """
         if self._counts("perceptual") or self.quality.perceptual:
             assert self._make_vgg is not None
             self._vgg = [self._make_vgg().to(self.device)]
+        else:
+            self._vgg = [vgg.to(self.device) for vgg in self._vgg_at_hand()]
         data = getattr(self.trainer, "datamodule", None)
         fitted = isinstance(data, KeyframesDataModule) and warm_start(self.generator, data.whole(), self.trainer)
         if fitted and self.averaged is not None:
             self.averaged.module.load_state_dict(self.generator.state_dict())
+
+    def _vgg_at_hand(self) -> list[nn.Module]:
+        """VGG, to measure with alone, where each of the trainer's processes finds its weights on disk."""
+        vgg = None
+        if self._make_vgg is not None:
+            try:
+                # Layers begin at random: training draws what it would have drawn without them.
+                with torch.random.fork_rng(devices=[]):
+                    vgg = self._make_vgg(download=False)
+            except NotDownloadedError:
+                pass
+            except WeightsError as error:
+                log.warning("val/perceptual is not tracked: %s: found %s", error.where, error.found)
+        # A measurement is shared by all processes: those that have the weights would wait for one that has not.
+        everywhere = self.trainer.strategy.reduce_boolean_decision(vgg is not None)
+        if vgg is None or not everywhere:
+            return []
+        if self.trainer.is_global_zero:
+            log.info("the weights of VGG-19 lie on disk: val/perceptual is tracked, and nothing is learnt from it")
+        return [vgg]
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""

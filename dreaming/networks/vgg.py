@@ -4,6 +4,7 @@ import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,10 @@ _MEND = (
     f"download {OFFICIAL_URL} and set model.style.module.vgg.weights to that file, "
     "or set generator.loss_weights.perceptual=0 and model.style.module.quality.perceptual=0, which need no download"
 )
+
+
+class NotDownloadedError(WeightsError):
+    """Weights that were never downloaded, where that is not to be done either."""
 
 
 def _features(width: int) -> nn.Sequential:
@@ -45,9 +50,11 @@ class Vgg19Features(nn.Module):
         cache: Folder for the download; None is PyTorch's own.
         normalise: Whether ImageNet's mean and deviation are taken out first (Texler et al. 2020 do not).
         width: Channels of the first convolution; 64 in VGG-19.
+        download: Whether the official weights may be downloaded where ``cache`` does not hold them yet.
 
     Raises:
         ConfigError: If a layer does not exist.
+        NotDownloadedError: If they would have to be downloaded, and may not be.
         WeightsError: If the weights cannot be had, or are not those of this network.
     """
 
@@ -61,6 +68,7 @@ class Vgg19Features(nn.Module):
         cache: str | Path | None = None,
         normalise: bool = False,
         width: int = 64,
+        download: bool = True,
     ) -> None:
         super().__init__()
         features = _features(width)
@@ -77,6 +85,8 @@ class Vgg19Features(nn.Module):
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         if weights is None:
+            if not download and not _place(url, cache).exists():
+                raise NotDownloadedError(url, found="nothing in the cache", expected="an earlier download", mend=_MEND)
             state = _download(url, cache)
             where = url
         else:
@@ -102,6 +112,12 @@ class Vgg19Features(nn.Module):
             if place in self.layers:
                 found.append(current)
         return found
+
+
+def _place(url: str, cache: str | Path | None) -> Path:
+    """Where PyTorch keeps what it downloads from there."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints" if cache is None else Path(cache)
+    return folder / Path(urlparse(url).path).name
 
 
 def _download(url: str, cache: str | Path | None) -> Mapping[str, Tensor]:

@@ -1,3 +1,4 @@
+import logging
 import os
 import time
 from datetime import timedelta
@@ -209,6 +210,67 @@ def test_vgg_judges_where_it_counts_even_if_nothing_is_learnt_from_it(tmp_path, 
     trainer(tmp_path, 5, record).fit(model, data())
     assert "train/loss/perceptual" not in record.logged[0]
     assert float(model.trainer.callback_metrics["val/perceptual"]) > 0
+
+
+def said(caplog):
+    return [(level, message) for name, level, message in caplog.record_tuples if name == "dreaming.models.style"]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_vgg_at_hand_measures_and_changes_nothing_else(tmp_path, vgg, caplog, cached):
+    if cached:  # as an earlier download left it, of which the source is gone
+        vgg = partial(Vgg19Features, url="file:///gone/vgg.pth", cache=tmp_path, width=4)
+    plain = module(noise=5.0)
+    trainer(tmp_path, 5).fit(plain, data())
+    tracked = module(noise=5.0, vgg=vgg)
+    with caplog.at_level("INFO", logger="dreaming.models.style"):
+        begun = trainer(tmp_path, 5)
+        begun.fit(tracked, data())
+    assert [level for level, message in said(caplog) if "val/perceptual is tracked" in message] == [logging.INFO]
+    found = dict(begun.callback_metrics)
+    assert float(found.pop("val/perceptual")) > 0
+    torch.testing.assert_close(found, plain.trainer.callback_metrics, rtol=0, atol=0)
+    torch.testing.assert_close(tracked.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    begun.save_checkpoint(tmp_path / "cut.ckpt")
+    (tmp_path / "vgg.pth").unlink()
+    resumed = trainer(tmp_path, 10)
+    resumed.fit(module(vgg=vgg), data(), ckpt_path=tmp_path / "cut.ckpt", weights_only=True)
+    assert "val/quality" in resumed.callback_metrics
+    assert "val/perceptual" not in resumed.callback_metrics
+
+
+def test_vgg_is_not_downloaded_to_measure_with_alone(tmp_path, vgg, caplog):
+    there = (tmp_path / "vgg.pth").as_uri()
+    model = module(vgg=partial(Vgg19Features, url=there, cache=tmp_path / "cache", width=4))
+    trainer(tmp_path, 5).fit(model, data())
+    assert "val/perceptual" not in model.trainer.callback_metrics
+    assert not (tmp_path / "cache").exists()
+    assert not said(caplog)
+
+
+def test_vgg_that_cannot_be_read_is_told_and_not_measured_with(tmp_path, vgg, caplog):
+    (tmp_path / "vgg.pth").write_bytes(b"nothing of the kind")
+    model = module(vgg=vgg)
+    trainer(tmp_path, 5).fit(model, data())
+    assert "val/perceptual" not in model.trainer.callback_metrics
+    ((level, message),) = said(caplog)
+    assert level == logging.WARNING
+    assert str(tmp_path / "vgg.pth") in message
+
+
+def lacking(folder, **options):
+    """VGG of a machine that shares a training with one that has no weights."""
+    return Vgg19Features(weights=folder / f"vgg{os.environ['LOCAL_RANK']}.pth", sha256=None, width=4, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", [0, 1])
+def test_vgg_at_hand_for_one_process_alone_holds_up_none(tmp_path, vgg, missing):
+    (tmp_path / "vgg.pth").rename(tmp_path / f"vgg{1 - missing}.pth")
+    begun = trainer(tmp_path, 5, strategy="ddp_spawn", devices=2, use_distributed_sampler=False)
+    begun.fit(module(vgg=partial(lacking, tmp_path)), data())
+    assert "val/quality" in begun.callback_metrics
+    assert "val/perceptual" not in begun.callback_metrics
 
 
 def test_vgg_without_weights_is_refused_at_training_only(tmp_path):
