@@ -47,6 +47,7 @@ def register_resolvers() -> None:
     """Make known what the YAML files ask for by ``${...}``."""
     OmegaConf.register_resolver("config_root", lambda: str(config_root()), replace=True)
     OmegaConf.register_resolver("run_folder", run_folder, replace=True, use_cache=True)
+    OmegaConf.register_resolver("own_name", lambda *, _parent_: str(_parent_._key()), replace=True)
 
 
 def run_folder(clip: str, name: str, checkpoint: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from dreaming.frames.clip import Clip
 from dreaming.frames.clip_settings import Layer
 from dreaming.frames.guide import Channels, Guide
 from dreaming.frames.guided_filter import guided_filter
+from dreaming.frames.manifest import NO_EFFECT
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,14 @@ class CanvasGuide(Guide):
         contrast: Variance of grey, in 0..1, from which on what a frame shows explains what is painted there.
         full: Levels off the mean that are drawn black and white.
         least: Correlation of a keyframe's strokes with the others' from which on a canvas is believed in.
+        name: Of its node in the config, for messages.
     """
 
     radius: int = 3
     contrast: float = 2.0e-4
     full: float = 40.0
     least: float = 0.05
+    name: str = field(default="canvas", metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         for name, fits, expected in (
@@ -53,7 +56,7 @@ class CanvasGuide(Guide):
         ):
             if not fits:
                 found = str(getattr(self, name))
-                raise ConfigError(f"guide.canvas.{name}", found=found, expected=expected, mend="correct it")
+                raise ConfigError(f"guide.{self.name}.{name}", found=found, expected=expected, mend="correct it")
 
     @property
     def channels(self) -> int:

@@ -23,17 +23,19 @@ class EdgeGuide(Guide):
         sigma: Of the Gaussian that blurs the frame, in pixels; the larger, the fewer details.
         full: Slope that is drawn white, in levels (0..255 each) a pixel.
         workers: Frames drawn at once.
+        name: Of its node in the config, for messages.
     """
 
     sigma: float = 1.5
     full: float = 40.0
     workers: int = field(default=2, metadata=NO_EFFECT)
+    name: str = field(default="edges", metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         for name in ("sigma", "full"):
             if not getattr(self, name) > 0:
                 found = str(getattr(self, name))
-                raise ConfigError(f"guide.edges.{name}", found=found, expected="above 0", mend="correct it")
+                raise ConfigError(f"guide.{self.name}.{name}", found=found, expected="above 0", mend="correct it")
 
     @property
     def channels(self) -> int:

@@ -41,6 +41,7 @@ class GaussGuide(Guide):
         max_hole: Largest share of the layer that may stay black in any frame.
         seed: Of places and colours.
         workers: Frames drawn at once.
+        name: Of its node in the config, for messages.
     """
 
     flow: DisFlow
@@ -50,6 +51,7 @@ class GaussGuide(Guide):
     max_hole: float = 0.03
     seed: int = 0
     workers: int = field(default=2, metadata=NO_EFFECT)
+    name: str = field(default="gauss", metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         for name, fits, expected in (
@@ -59,7 +61,7 @@ class GaussGuide(Guide):
         ):
             if not fits:
                 found = str(getattr(self, name))
-                raise ConfigError(f"guide.gauss.{name}", found=found, expected=expected, mend="correct it")
+                raise ConfigError(f"guide.{self.name}.{name}", found=found, expected=expected, mend="correct it")
 
     @property
     def of_masks(self) -> bool:
@@ -74,7 +76,8 @@ class GaussGuide(Guide):
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames, the layer's masks, and which frames are keyframes; not how they are painted."""
         keys = ", ".join(clip.keyframe_folder(layer).stems)
-        return {"frames": clip.frames_identity, "masks": self.masks.identity(clip, layer), "keys": keys}
+        masks = self.masks.identity(clip, layer, f"guide.{self.name}.masks.masker")
+        return {"frames": clip.frames_identity, "masks": masks, "keys": keys}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's blobs, (H, W, 3), in order."""
@@ -84,12 +87,13 @@ class GaussGuide(Guide):
             tracks = PointTracks(clip.stems, size, flows, spool)
             keys = [stem for stem in clip.keyframe_folder(layer).stems if stem in clip.frames] or clip.stems[:1]
             tracks.fill(keys, self.masks.reader(clip, layer), self._cover)
-            log.info("gauss guide of %s: %d points, born in frames %s", layer.name, tracks.count, _few(tracks.births))
+            title, births = f"{self.name} guide of {layer.name}", _few(tracks.births)
+            log.info("%s: %d points, born in frames %s", title, tracks.count, births)
             if tracks.bare:
                 log.warning(
-                    "gauss guide of %s: more than max_hole stays black in frames %s: blobs of sigma %g are too small"
-                    " for points %g pixels apart; raise guide.gauss.sigma or lower guide.gauss.radius",
-                    layer.name, _few(tracks.bare), self.sigma, self.radius,
+                    "%s: more than max_hole stays black in frames %s: blobs of sigma %g are too small"
+                    " for points %g pixels apart; raise guide.%s.sigma or lower guide.%s.radius",
+                    title, _few(tracks.bare), self.sigma, self.radius, self.name, self.name,
                 )  # fmt: skip
             colours = np.random.default_rng(self.seed).integers(FAINTEST, 256, (tracks.count, 3)).astype(np.uint8)
             points = ((stem, tracks.at(stem)) for stem in stems)

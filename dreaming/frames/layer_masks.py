@@ -29,8 +29,13 @@ class LayerMasks:
         """The masks of a layer's part; None for a layer that covers the whole frame."""
         return None if layer.part is None else clip.masks(layer.part, self.masker or self.maskers[-1])
 
-    def identity(self, clip: Clip, layer: Layer) -> str:
+    def identity(self, clip: Clip, layer: Layer, key: str) -> str:
         """Fingerprint of how the layer is cut out.
+
+        Args:
+            clip: The clip.
+            layer: The layer.
+            key: Where the config says whose masks are taken.
 
         Raises:
             ClipError: If masks are missing.
@@ -38,14 +43,17 @@ class LayerMasks:
         folder = self.folder(clip, layer)
         if folder is None:
             return "whole"
-        made = Manifest.read(folder.path / MANIFEST)
-        missing = [stem for stem in clip.stems if stem not in folder]
+        made, missing = _made(folder, clip)
         if made is None or missing:
+            others = [FrameFolder(path) for path in sorted(folder.path.parent.glob("*/"))]
+            complete = [other.path.name for other in others if _made(other, clip)[0] and not _made(other, clip)[1]]
+            taken = f"take those of {' or '.join(complete)}" if complete else "name a masker that has them"
             raise ClipError(
                 folder.path,
                 found=f"no mask of {len(missing) if made else 'any'} of {len(clip.stems)} frames",
                 expected="the masks of all frames",
-                mend="run stages=[mask] for all of them first, every shard to its end",
+                mend="run stages=[mask] for all of them first, every shard to its end, or "
+                f"{taken} with {key}={complete[0] if complete else 'NAME'}",
             )
         return fingerprint(made.identity, layer.invert)
 
@@ -55,3 +63,8 @@ class LayerMasks:
         if folder is None:
             return lambda stem: np.ones(clip.size, bool)
         return lambda stem: folder.read_mask(stem, clip.size) != layer.invert
+
+
+def _made(folder: FrameFolder, clip: Clip) -> tuple[Manifest | None, list[str]]:
+    """What a folder says of its masks, and which frames have none."""
+    return Manifest.read(folder.path / MANIFEST), [stem for stem in clip.stems if stem not in folder]

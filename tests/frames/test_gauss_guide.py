@@ -8,7 +8,7 @@ from dreaming.frames.clip_settings import Layer
 from dreaming.frames.flow import DisFlow
 from dreaming.frames.gauss_guide import GaussGuide
 from dreaming.frames.layer_masks import LayerMasks
-from dreaming.frames.manifest import Manifest
+from dreaming.frames.manifest import Manifest, describe
 
 LAYER = Layer("painted", part="subject")
 MASKS = LayerMasks(["other", "drawn"])
@@ -45,6 +45,10 @@ def test_blobs_too_small_for_their_points_are_told(drawing, caplog):
     assert "stays black" not in caplog.text
     assert list(guide(radius=8.0, sigma=1.0).draw(clip, LAYER, ["0004"]))
     assert "more than max_hole stays black in frames 0001, 0002" in caplog.text
+    assert "raise guide.gauss.sigma or lower guide.gauss.radius" in caplog.text
+    list(guide(radius=8.0, sigma=1.0, name="wide").draw(clip, LAYER, ["0004"]))
+    assert "wide guide of painted: more than max_hole" in caplog.text
+    assert "raise guide.wide.sigma or lower guide.wide.radius" in caplog.text
 
 
 def test_a_frame_is_the_same_whatever_else_is_drawn_and_by_how_many(drawing):
@@ -77,10 +81,18 @@ def test_it_depends_on_the_masks_and_on_which_frames_are_painted(drawing):
 
 def test_masks_of_all_frames_are_asked_for(drawing):
     (drawing.path / "masks/drawn/0003.png").unlink()
-    with pytest.raises(ClipError, match="no mask of 1 of 8 frames"):
+    with pytest.raises(ClipError, match=r"no mask of 1 of 8 frames.* or name .* guide\.gauss\.masks\.masker=NAME"):
         guide().inputs(drawing.clip, LAYER)
-    with pytest.raises(ClipError, match="no mask of any"):
+    drawing.save("masks/drawn/0003.png", drawing.truth["0003"])
+    with pytest.raises(ClipError, match=r"no mask of any.* those of drawn with guide\.gauss\.masks\.masker=drawn"):
         GaussGuide(DisFlow(), LayerMasks(["drawn"], "other")).inputs(drawing.clip, LAYER)
+
+
+def test_its_name_changes_nothing_but_messages(drawing):
+    assert describe(guide(name="wide")) == describe(guide())
+    (drawing.path / "masks/drawn/manifest.json").unlink()
+    with pytest.raises(ClipError, match=r"guide\.wide\.masks\.masker=NAME"):
+        guide(name="wide").inputs(drawing.clip, LAYER)
 
 
 @pytest.mark.parametrize("wrong", [{"radius": 0.0}, {"sigma": -1.0}, {"max_hole": 1.5}])
