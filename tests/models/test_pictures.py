@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from dreaming.models.loggers import finish, wandb_logger
 from dreaming.models.pictures import Strip
 
 SIDE = 8
@@ -36,11 +37,11 @@ def levels(path):
     return cv2.imread(str(path))[0, SIDE // 2 :: SIDE, 0].tolist()
 
 
-def fit(folder, steps, columns, checkpoint=None):
+def fit(folder, steps, columns, checkpoint=None, logger=False):
     data = DataLoader(torch.ones(2), batch_size=1)
     strip = Strip(folder / "training.png", columns=columns)
     trainer = lightning.Trainer(
-        max_steps=steps, callbacks=[strip], accelerator="cpu", logger=False, num_sanity_val_steps=0,
+        max_steps=steps, callbacks=[strip], accelerator="cpu", logger=logger, num_sanity_val_steps=0,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(Brightening(), data, data, ckpt_path=checkpoint, weights_only=checkpoint is not None)
@@ -61,3 +62,12 @@ def test_a_full_sheet_is_thinned_and_goes_on_at_fewer_validations(tmp_path):
     fit(cut, 8, 3)
     assert fit(cut, 12, 3, cut / "last.ckpt") == expected
     assert len(expected) <= 3 + 2
+
+
+def test_the_strip_is_sent_to_wandb_as_it_stands_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=[])
+    shown = fit(tmp_path, 4, 16, logger=logger)
+    finish(logger)
+    (sent,) = tmp_path.glob("wandb/offline-run-*/files/media/images/training_*.png")
+    assert levels(sent) == shown == [0, 20, 40, 255]
