@@ -57,7 +57,8 @@ class KeyframesDataModule(SteppedDataModule):
         probe: Unpainted frames by which flicker is judged; None: none.
 
     Raises:
-        ConfigError: If a value is out of its range, or a scale leaves no room for a patch's centre.
+        ConfigError: If a value is out of its range, patches are larger than keyframes, or a scale leaves no room for
+            a patch's centre.
         KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
         MaskError: If the eroded mask of a keyframe is empty.
     """
@@ -87,6 +88,7 @@ class KeyframesDataModule(SteppedDataModule):
         self.edge_share, self.edge_width = edge_share, edge_width
         for name, value, fits, expected in (
             ("patch", patch, patch is None or patch >= 1, "1 pixel or more, or null for whole keyframes"),
+            ("batch_size", batch_size, batch_size >= 1, "1 or more"),
             ("scales", list(scales), scales and all(0 < scale <= 1 for scale in scales), "shares above 0, up to 1"),
             ("averaged", averaged, averaged or patch or set(scales) == {1}, "true for whole keyframes at other scales"),
             ("edge_share", edge_share, 0 <= edge_share <= 1, "a share of 0 to 1"),
@@ -127,6 +129,14 @@ class KeyframesDataModule(SteppedDataModule):
             centres, edge = shrink_marks(centres, scale), shrink_marks(edge, scale)
         elif patch is not None:
             patch, count = round(patch / scale), max(1, round(count * scale**2))
+        longer = max(source.height, source.width)
+        if patch is not None and patch > longer:
+            raise ConfigError(
+                "data.keyframes.patch" if scale == 1 else "data.keyframes.scales",
+                found=f"{self.patch} pixels" if scale == 1 else f"{scale}, at which patches are of {patch} pixels",
+                expected=f"patches of {longer} pixels or less, the longer side of what they are cut from",
+                mend="make them smaller, or learn from whole keyframes with data.keyframes.patch=null",
+            )
         if not centres.any():
             raise ConfigError(
                 "data.keyframes.scales",

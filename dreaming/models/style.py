@@ -68,7 +68,7 @@ class StyleModule(LightningModule):
         channels_last: Lay features out channel by channel in memory; faster on most devices.
 
     Raises:
-        ConfigError: If a loss term has no such name, or ``average`` is not in 0..1.
+        ConfigError: If a loss term has no such name, or a number is out of its range.
     """
 
     NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
@@ -95,7 +95,16 @@ class StyleModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        _check(loss_weights, average)
+        _check(loss_weights)
+        for key, value, fits, expected in (
+            ("lr", lr, lr > 0, "above 0"),
+            ("average", average, average is None or 0 <= average < 1, "a share of 0 to 1"),
+            ("noise", noise, noise >= 0, "0 grey levels or more"),
+            ("tile", tile, tile is None or tile >= 1, "1 pixel or more, or null"),
+            ("overlap", overlap, overlap is None or overlap >= 0, "0 pixels or more, or null"),
+        ):
+            if not fits:
+                raise ConfigError(f"model.style.module.{key}", found=str(value), expected=expected, mend="correct it")
         self.optimizer, self.lr, self.tile, self.overlap = optimizer, lr, tile, overlap
         self.loss_weights, self.noise = {**loss_weights, "consistency": consistency}, noise
         self.generator = generator(channels=channels, painted=painted)
@@ -125,11 +134,20 @@ class StyleModule(LightningModule):
         return self.loss_weights.get(term, 0.0) > 0
 
     def configure_optimizers(self) -> Optimizer:
-        """One optimiser with a group for each network; a schedule belongs to the fit, which knows the budget."""
+        """One optimiser with a group for each network; a schedule belongs to the fit, which knows the budget.
+
+        Raises:
+            ConfigError: If the optimiser refuses a value.
+        """
         groups: list[dict[str, Any]] = [{"name": "generator", "params": list(self.generator.parameters())}]
         if self.discriminator is not None:
             groups.append({"name": "discriminator", "params": list(self.discriminator.parameters())})
-        return self.optimizer(groups, lr=self.lr)
+        try:
+            return self.optimizer(groups, lr=self.lr)
+        except ValueError as error:
+            raise ConfigError(
+                "model.style.module.optimizer", found=str(error), expected="values it takes", mend="correct them"
+            ) from error
 
     def on_fit_start(self) -> None:
         """Load VGG where it is needed or at hand, for training only; fit what of the generator needs no training.
@@ -304,16 +322,10 @@ def _side_by_side(*columns: Tensor) -> list[Image]:
     return list(sheet.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy())
 
 
-def _check(loss_weights: Mapping[str, float], average: float | None) -> None:
-    for name in loss_weights:
+def _check(loss_weights: Mapping[str, float]) -> None:
+    for name, weight in loss_weights.items():
+        where = f"model.style.module.loss_weights.{name}"
         if name not in TERMS:
-            raise ConfigError(
-                f"model.style.module.loss_weights.{name}",
-                found="no such term",
-                expected=" or ".join(TERMS),
-                mend="correct its name",
-            )
-    if average is not None and not 0 <= average < 1:
-        raise ConfigError(
-            "model.style.module.average", found=str(average), expected="a share of 0 to 1", mend="correct it"
-        )
+            raise ConfigError(where, found="no such term", expected=" or ".join(TERMS), mend="correct its name")
+        if not weight >= 0:
+            raise ConfigError(where, found=str(weight), expected="0 or more", mend="correct it")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dreaming.errors import ConfigError
 from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, reach, sampling_step
 from dreaming.networks.pixel_head import PixelHead
 
@@ -63,6 +64,9 @@ class FastGenerator(nn.Module):
         pixel_width: Channels of the network at full resolution.
         frequencies: Of the waves of colours it sees, in half periods over half the range of colours.
         pixel_steps: Training steps of that network alone, on single pixels, when the generator is warm-started.
+
+    Raises:
+        ConfigError: If a number is out of its range.
     """
 
     warm: Tensor
@@ -83,6 +87,20 @@ class FastGenerator(nn.Module):
         pixel_steps: int = 1500,
     ) -> None:
         super().__init__()
+        for key, value, least in (
+            ("width", width, 1),
+            ("dilations", dilations, 1),
+            ("radii", radii, 1),
+            ("means", means, 1),
+            ("seen", seen, 1),
+            ("pixel_width", pixel_width, 1),
+            ("pixel_steps", pixel_steps, 0),
+        ):
+            if min([value] if isinstance(value, int) else value, default=least) < least:
+                found, expected = str(value if isinstance(value, int) else list(value)), f"{least} or more"
+                raise ConfigError(f"generator.network.{key}", found=found, expected=expected, mend="correct it")
+        if not contrast > 0:
+            raise ConfigError("generator.network.contrast", found=str(contrast), expected="above 0", mend="correct it")
         self.painted = tuple(painted)
         self.colours = ColourMap(radii=radii, contrast=contrast)
         self.means, self.contrast, self.seen = tuple(means), contrast, seen

@@ -4,6 +4,8 @@ import itertools
 
 from torch import Tensor, nn
 
+from dreaming.errors import ConfigError
+
 LAYERS = 2
 
 
@@ -22,10 +24,17 @@ class PatchDiscriminator(nn.Module):
         layers: Convolutions with stride 2; one of stride 1 and the judging one follow. With 2 layers a verdict sees
             34x34 pixels.
         slope: Of the LeakyReLU below zero.
+
+    Raises:
+        ConfigError: If it would have no filters, or fewer than no layers.
     """
 
     def __init__(self, *, channels: int = 3, filters: int = 12, layers: int = LAYERS, slope: float = 0.2) -> None:
         super().__init__()
+        for key, value, least in (("filters", filters, 1), ("layers", layers, 0)):
+            if value < least:
+                where = f"model.style.module.discriminator.{key}"
+                raise ConfigError(where, found=str(value), expected=f"{least} or more", mend="correct it")
         widths = [channels, *(filters * min(2**layer, 8) for layer in range(layers + 1))]
         self.steps = nn.ModuleList()
         for place, (inputs, outputs) in enumerate(itertools.pairwise(widths)):

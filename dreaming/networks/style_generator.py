@@ -72,7 +72,8 @@ class StyleGenerator(nn.Module):
         multiple: Tiles that start at multiples of this many pixels see the same sampling grid as the whole frame.
 
     Raises:
-        ConfigError: If ``filters`` does not have six entries, or the fourth differs from the third.
+        ConfigError: If ``filters`` does not have six entries above 0, or the fourth differs from the third, or there
+            are fewer than no blocks.
     """
 
     multiple = 4
@@ -88,13 +89,15 @@ class StyleGenerator(nn.Module):
         smoothers: bool = True,
     ) -> None:
         super().__init__()
-        if len(filters) != 6 or filters[2] != filters[3]:
+        if len(filters) != 6 or filters[2] != filters[3] or min(filters) < 1:
             raise ConfigError(
                 "generator.network.filters",
                 found=str(list(filters)),
-                expected="six numbers, the fourth like the third",
+                expected="six numbers above 0, the fourth like the third",
                 mend="use [32, 64, 128, 128, 128, 64] or a multiple of it",
             )
+        if blocks < 0:
+            raise ConfigError("generator.network.blocks", found=str(blocks), expected="0 or more", mend="correct it")
         full, half, quarter, _, rising, last = filters
         self.encode_full = _encode(channels, full, 7, 1, slope)
         self.encode_half = _encode(full, half, 3, 2, slope)

@@ -144,6 +144,7 @@ def test_held_keyframes_that_do_not_fit_are_refused(held):
         ("holdout", -0.1, "a share of 0 to 0.5"),
         ("holdout", 0.9, "a share of 0 to 0.5"),
         ("patch", 0, "1 pixel or more"),
+        ("batch_size", 0, "1 or more"),
         ("scales", (), "shares above 0, up to 1"),
         ("scales", (1.0, 0.0), "shares above 0, up to 1"),
         ("scales", (2.0,), "shares above 0, up to 1"),
@@ -198,10 +199,10 @@ def test_averaged_scales_take_turns_and_show_the_keyframe_smaller():
 
 
 def test_scales_are_larger_patches_at_full_resolution():
-    data = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1, scales=[1.0, 0.5, 0.1])
+    data = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1, scales=[1.0, 0.5, 0.2])
     once = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1)
     shapes = [tuple(data.draw(step)["frame"].shape) for step in range(6)]
-    assert shapes == [(16, 3, 12, 12), (4, 3, 24, 24), (1, 3, 120, 120)] * 2
+    assert shapes == [(16, 3, 12, 12), (4, 3, 24, 24), (1, 3, 60, 60)] * 2
     assert data.smallest_batch == 1
     torch.testing.assert_close(data.draw(3), once.draw(1))
     wide = data.draw(4)
@@ -231,6 +232,20 @@ def test_what_holds_one_held_out_pixel_is_no_target_at_any_scale(scale):
     assert (blue == -1).all()
     assert any((batch["styled"][:, 2] > -1).any() for batch in batches), "patches reach over it all the same"
     assert all(batch["frame"].shape[-1] == 2 * 8 for batch in [data.windows[0]]), "validation is at full scale"
+
+
+@pytest.mark.parametrize(
+    ("patch", "options", "words"),
+    [
+        (97, {}, "patch: found 97 pixels, expected patches of 96 pixels or less"),
+        (48, {"scales": [1.0, 0.25]}, "scales: found 0.25, at which patches are of 192 pixels, expected .* 96"),
+        (48, {"scales": [1.0, 0.25], "averaged": True}, "scales: found 0.25, .* 48 pixels, expected .* 24"),
+    ],
+)
+def test_patches_larger_than_what_they_are_cut_from_are_refused(patch, options, words):
+    with pytest.raises(ConfigError, match=rf"data.keyframes.{words}"):
+        KeyframesDataModule(ramps(), patch=patch, batch_size=4, **options)
+    KeyframesDataModule(ramps(), patch=96 if patch == 97 else 24, batch_size=4, **options)
 
 
 def test_a_scale_without_room_is_refused():

@@ -476,10 +476,28 @@ def test_a_loss_weight_of_no_such_name_is_refused():
         module(loss_weights={"pixels": 1.0})
 
 
-@pytest.mark.parametrize("average", [-0.1, 1.0])
-def test_an_average_out_of_range_is_refused(average):
-    with pytest.raises(ConfigError, match="a share of 0 to 1"):
-        module(average=average)
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("average", -0.1, "a share of 0 to 1"),
+        ("average", 1.0, "a share of 0 to 1"),
+        ("lr", -0.1, "above 0"),
+        ("noise", -1.0, "0 grey levels or more"),
+        ("tile", 0, "1 pixel or more"),
+        ("overlap", -4, "0 pixels or more"),
+        ("loss_weights", {"pixel": -4.0}, "0 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(key, value, expected):
+    with pytest.raises(ConfigError, match=rf"model.style.module.{key}.*expected {expected}"):
+        module(**{key: value})
+
+
+def test_what_the_optimiser_refuses_is_told():
+    model = module()
+    model.optimizer = partial(torch.optim.Adam, betas=(2.0, 0.9))
+    with pytest.raises(ConfigError, match=r"model\.style\.module\.optimizer: found Invalid beta"):
+        model.configure_optimizers()
 
 
 def test_the_original_is_configured_as_published():

@@ -1,8 +1,10 @@
+import re
 from functools import partial
 
 import pytest
 import torch
 
+from dreaming.errors import ConfigError
 from dreaming.networks.fast_generator import FastGenerator
 
 
@@ -17,6 +19,15 @@ def trained(**options):
     torch.nn.init.normal_(model.leave.weight, std=0.05)
     torch.nn.init.normal_(model.head.leave.weight, std=0.05)
     return model
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("width", 0), ("dilations", [1, 0]), ("radii", [-2]), ("means", [0]), ("pixel_steps", -1), ("contrast", 0.0)],
+)
+def test_numbers_out_of_range_are_refused(key, value):
+    with pytest.raises(ConfigError, match=rf"generator\.network\.{key}: found {re.escape(str(value))}, expected"):
+        FastGenerator(**{key: value})
 
 
 def test_untrained_it_gives_the_colour_map():

@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from dreaming.errors import ConfigError
 from dreaming.networks.patch_discriminator import PatchDiscriminator, least_side
 
 
@@ -47,3 +48,9 @@ def test_a_verdict_sees_34_pixels():
     discriminator(image)[0][0, 0, 7, 7].backward()
     seen = image.grad.abs().sum((0, 1, 2)).nonzero()[:, 0]
     assert int(seen.max() - seen.min()) + 1 == 34
+
+
+@pytest.mark.parametrize(("key", "value"), [("filters", 0), ("layers", -1)])
+def test_numbers_out_of_range_are_refused(key, value):
+    with pytest.raises(ConfigError, match=rf"discriminator\.{key}: found {value}"):
+        PatchDiscriminator(**{key: value})

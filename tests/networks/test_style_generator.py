@@ -103,7 +103,12 @@ def test_margin_is_the_radius_of_what_an_output_pixel_sees(blocks, smoothers):
     assert reach == generator.margin
 
 
-@pytest.mark.parametrize("filters", [(8, 8, 8), (8, 8, 8, 4, 8, 8)])
+@pytest.mark.parametrize("filters", [(8, 8, 8), (8, 8, 8, 4, 8, 8), (0, 8, 8, 8, 8, 8)])
 def test_filters_that_do_not_fit_are_refused(filters):
     with pytest.raises(ConfigError, match="the fourth like the third"):
         StyleGenerator(filters=filters)
+
+
+def test_fewer_than_no_blocks_are_refused():
+    with pytest.raises(ConfigError, match=r"generator\.network\.blocks: found -1"):
+        StyleGenerator(blocks=-1)
