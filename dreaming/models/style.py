@@ -1,7 +1,6 @@
 """Learning a painter's style from patches of a few keyframes, and applying it to frames of any size."""
 
 import functools
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -14,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
-from dreaming.errors import ConfigError, WeightsError
+from dreaming.errors import ConfigError
 from dreaming.frames.arrays import Image
 from dreaming.losses.style import (
     adversarial_loss,
@@ -25,12 +24,10 @@ from dreaming.losses.style import (
     structure_loss,
     unsteadiness,
 )
+from dreaming.models.perceptual import features_at_hand
 from dreaming.models.style_inference import Reach, in_fitting_tiles, in_suited_precision
 from dreaming.models.style_quality import Judge, Quality, flicker_of
 from dreaming.models.warm_start import warm_start
-from dreaming.networks.vgg import NotDownloadedError
-
-log = logging.getLogger(__name__)
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
 
@@ -157,33 +154,14 @@ class StyleModule(LightningModule):
         """
         if self._counts("perceptual") or self.quality.perceptual:
             assert self._make_vgg is not None
-            self._vgg = [self._make_vgg().to(self.device)]
+            vgg: nn.Module | None = self._make_vgg()
         else:
-            self._vgg = [vgg.to(self.device) for vgg in self._vgg_at_hand()]
+            vgg = features_at_hand(self._make_vgg, self.trainer)
+        self._vgg = [] if vgg is None else [vgg.to(self.device)]
         data = getattr(self.trainer, "datamodule", None)
         fitted = isinstance(data, KeyframesDataModule) and warm_start(self.generator, data.whole(), self.trainer)
         if fitted and self.averaged is not None:
             self.averaged.module.load_state_dict(self.generator.state_dict())
-
-    def _vgg_at_hand(self) -> list[nn.Module]:
-        """VGG, to measure with alone, where each of the trainer's processes finds its weights on disk."""
-        vgg = None
-        if self._make_vgg is not None:
-            try:
-                # Layers begin at random: training draws what it would have drawn without them.
-                with torch.random.fork_rng(devices=[]):
-                    vgg = self._make_vgg(download=False)
-            except NotDownloadedError:
-                pass
-            except WeightsError as error:
-                log.warning("val/perceptual is not tracked: %s: found %s", error.where, error.found)
-        # A measurement is shared by all processes: those that have the weights would wait for one that has not.
-        everywhere = self.trainer.strategy.reduce_boolean_decision(vgg is not None)
-        if vgg is None or not everywhere:
-            return []
-        if self.trainer.is_global_zero:
-            log.info("the weights of VGG-19 lie on disk: val/perceptual is tracked, and nothing is learnt from it")
-        return [vgg]
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""

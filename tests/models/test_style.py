@@ -213,7 +213,7 @@ def test_vgg_judges_where_it_counts_even_if_nothing_is_learnt_from_it(tmp_path, 
 
 
 def said(caplog):
-    return [(level, message) for name, level, message in caplog.record_tuples if name == "dreaming.models.style"]
+    return [(level, message) for name, level, message in caplog.record_tuples if name == "dreaming.models.perceptual"]
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -223,7 +223,7 @@ def test_vgg_at_hand_measures_and_changes_nothing_else(tmp_path, vgg, caplog, ca
     plain = module(noise=5.0)
     trainer(tmp_path, 5).fit(plain, data())
     tracked = module(noise=5.0, vgg=vgg)
-    with caplog.at_level("INFO", logger="dreaming.models.style"):
+    with caplog.at_level("INFO", logger="dreaming.models.perceptual"):
         begun = trainer(tmp_path, 5)
         begun.fit(tracked, data())
     assert [level for level, message in said(caplog) if "val/perceptual is tracked" in message] == [logging.INFO]
