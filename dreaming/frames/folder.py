@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dreaming.errors import FrameError, SizeError, SpaceError
 from dreaming.frames.arrays import Image, Mask, Probability, Size
 from dreaming.frames.image_file import SUFFIXES, decode, decode_opacity, encode_png
-from dreaming.frames.tiff import is_multiplied
+from dreaming.frames.tiff import divided, is_multiplied
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +181,8 @@ class FrameFolder:
             SizeError: If it has another size.
         """
         image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        if is_multiplied(self.files[stem]):
+            image = divided(image, decode_opacity(self.files[stem]))
         expected = size or self.size
         if image.shape[:2] != expected:
             raise SizeError(

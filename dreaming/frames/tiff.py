@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from dreaming.frames.arrays import Image, Probability
 
 BITS, EXTRA_SAMPLES = 258, 338  # tags
 MULTIPLIED, APART = 1, 2  # kinds of opacity
@@ -23,3 +26,11 @@ def is_multiplied(path: Path) -> bool:
         tags.load(file)
     kinds, bits = tags.get(EXTRA_SAMPLES, ()), tags.get(BITS, (1,))
     return MULTIPLIED in kinds or (APART in kinds and max(bits) == 8)
+
+
+def divided(image: Image, opacity: Probability | None) -> Image:
+    """Colours (H, W, 3) as they were before they were multiplied by their opacity (H, W) in 0..1; None: as they are."""
+    if opacity is None:
+        return image
+    clear = np.where(opacity > 0, opacity, np.float32(1))[..., None]
+    return np.rint(np.minimum(image / clear, 255)).astype(np.uint8)
