@@ -35,6 +35,12 @@ from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, le
 
 log = logging.getLogger(__name__)
 
+BETTER = {
+    **dict.fromkeys(("val/quality", "val/likeness", "val/sharpness"), "max"),
+    **dict.fromkeys(("val/loss", "val/flicker", "val/perceptual"), "min"),
+}
+"""Which way each figure that a style is judged by is better."""
+
 
 @dataclass(frozen=True)
 class StyleRecipe(Recipe):
@@ -48,7 +54,8 @@ class StyleRecipe(Recipe):
         consistency: Unpainted frames from which the network learns not to flicker; None: none.
 
     Raises:
-        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator.
+        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator, or if
+            the worst checkpoint would be taken for the best.
     """
 
     guides: Mapping[str, Guide] = field(default_factory=dict)
@@ -59,6 +66,14 @@ class StyleRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        better = BETTER.get(self.monitor, self.mode)
+        if self.mode != better:
+            raise ConfigError(
+                "model.style.mode",
+                found=f"{self.mode} of {self.monitor}",
+                expected=f"{better}, for that is better",
+                mend=f"say model.style.mode={better}",
+            )
         patch, weights = _argument(self.data, "patch"), _argument(self.module, "loss_weights") or {}
         if patch is not None and patch < STRUCTURE_SIDE and weights.get("structure", 0) > 0:
             raise ConfigError(

@@ -202,6 +202,14 @@ def test_whole_keyframes_are_trained_on(disc_clip):
     assert cv2.imread(str(best.folder / "training.png")).shape[1] % 4 == 0
 
 
+@pytest.mark.parametrize(("monitor", "mode"), [("val/flicker", "max"), ("val/quality", "min")])
+def test_the_worst_is_not_taken_for_the_best(monitor, mode):
+    with pytest.raises(ConfigError, match=rf"model.style.mode: found {mode} of {monitor}, expected m"):
+        replace(recipe(), monitor=monitor, mode=mode)
+    assert replace(recipe(), monitor=monitor, mode="min" if mode == "max" else "max")
+    assert replace(recipe(), monitor="train/loss", mode="min")
+
+
 @pytest.mark.parametrize(
     ("patch", "weight", "fits"), [(10, 1.0, False), (11, 1.0, True), (10, 0.0, True), (None, 1.0, True)]
 )
