@@ -12,6 +12,7 @@ TOP = {
     "clip": str | int,
     "video": str | None,
     "stages": list[str],
+    "guides": list[str],
     "seed": int,
     "threads": int | None,
     "shard": str,

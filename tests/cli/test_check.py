@@ -30,6 +30,8 @@ WRONG = [
     ("stages=[msk]", ("'msk'", "stages=[mask]")),
     ("stages=mask", ("stages", "brackets", "stages=[mask]")),
     ("stages=null", ("stages", "brackets")),
+    ("guides=carried", "dreaming: guides: found 'carried', expected a list"),
+    ("guides=null", "dreaming: guides: found null, expected a list"),
     ("stages=[extract,1]", "stages"),
     ("stage=extract", ("stages", "'mask'")),
     ("shard=3/2", ("shard", "3/2")),
