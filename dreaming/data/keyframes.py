@@ -93,6 +93,7 @@ class KeyframesDataModule(SteppedDataModule):
             ("averaged", averaged, averaged or patch or set(scales) == {1}, "true for whole keyframes at other scales"),
             ("edge_share", edge_share, 0 <= edge_share <= 1, "a share of 0 to 1"),
             ("edge_width", edge_width, edge_width > 0, "a distance above 0 pixels"),
+            ("erosion", erosion, erosion >= 0, "0 pixels or more"),
             ("holdout", holdout, 0 <= holdout <= 0.5, "a share of 0 to 0.5"),
         ):
             if not fits:

@@ -145,6 +145,7 @@ def test_held_keyframes_that_do_not_fit_are_refused(held):
         ("holdout", 0.9, "a share of 0 to 0.5"),
         ("patch", 0, "1 pixel or more"),
         ("batch_size", 0, "1 or more"),
+        ("erosion", -1, "0 pixels or more"),
         ("scales", (), "shares above 0, up to 1"),
         ("scales", (1.0, 0.0), "shares above 0, up to 1"),
         ("scales", (2.0,), "shares above 0, up to 1"),
