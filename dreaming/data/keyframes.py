@@ -57,8 +57,7 @@ class KeyframesDataModule(SteppedDataModule):
         probe: Unpainted frames by which flicker is judged; None: none.
 
     Raises:
-        ConfigError: If a value is out of its range, patches are larger than keyframes, or a scale leaves no room for
-            a patch's centre.
+        ConfigError: If a value is out of its range, or a scale leaves no room for a patch's centre.
         KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
         MaskError: If the eroded mask of a keyframe is empty.
     """
@@ -132,12 +131,11 @@ class KeyframesDataModule(SteppedDataModule):
             patch, count = round(patch / scale), max(1, round(count * scale**2))
         longer = max(source.height, source.width)
         if patch is not None and patch > longer:
-            raise ConfigError(
-                "data.keyframes.patch" if scale == 1 else "data.keyframes.scales",
-                found=f"{self.patch} pixels" if scale == 1 else f"{scale}, at which patches are of {patch} pixels",
-                expected=f"patches of {longer} pixels or less, the longer side of what they are cut from",
-                mend="make them smaller, or learn from whole keyframes with data.keyframes.patch=null",
-            )
+            log.warning(
+                "patches of %d pixels are larger than the %d of what they are cut from, the rest is black;"
+                " data.keyframes.patch=null learns from whole keyframes",
+                patch, longer,
+            )  # fmt: skip
         if not centres.any():
             raise ConfigError(
                 "data.keyframes.scales",

@@ -77,6 +77,7 @@ class CarriedGuide(Guide):
             strokes to travel.
         stroke: Sigma of the blur that leaves strokes out, in pixels.
         workers: Pairs of frames whose flow is computed at once.
+        name: Of its node in the config, for messages.
 
     Raises:
         ConfigError: If a value is out of its range.
@@ -97,6 +98,7 @@ class CarriedGuide(Guide):
     travel: float = 1.5
     stroke: float = 4.0
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    name: str = field(default="carried", kw_only=True, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         for name, fits, expected in (
@@ -113,7 +115,7 @@ class CarriedGuide(Guide):
         ):
             if not fits:
                 found = str(getattr(self, name))
-                raise ConfigError(f"guide.carried.{name}", found=found, expected=expected, mend="correct it")
+                raise ConfigError(f"guide.{self.name}.{name}", found=found, expected=expected, mend="correct it")
 
     @property
     def channels(self) -> int:

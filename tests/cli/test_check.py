@@ -80,7 +80,9 @@ def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, ref
     refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", text, words=words)
 
 
-@pytest.mark.parametrize(("kind", "key"), [("gauss", "sigma"), ("edges", "sigma"), ("canvas", "radius")])
+@pytest.mark.parametrize(
+    ("kind", "key"), [("gauss", "sigma"), ("edges", "sigma"), ("canvas", "radius"), ("carried", "stroke")]
+)
 def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_untouched, kind, key):
     given = f"+guide@guide.other={kind}", f"guide.other.{key}=-1"
     refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", *given, words=f"guide.other.{key}: found -1")
