@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
@@ -54,8 +55,8 @@ class StyleRecipe(Recipe):
         consistency: Unpainted frames from which the network learns not to flicker; None: none.
 
     Raises:
-        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator, or if
-            the worst checkpoint would be taken for the best.
+        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator, if the
+            worst checkpoint would be taken for the best, or if the module refuses a value.
     """
 
     guides: Mapping[str, Guide] = field(default_factory=dict)
@@ -84,6 +85,9 @@ class StyleRecipe(Recipe):
             )
         if patch is not None and max(weights.get("adversarial", 0), weights.get("matching", 0)) > 0:
             self._check_judged(patch)
+        # What the networks and the optimiser refuse is told now, before a run has a folder.
+        with torch.random.fork_rng(devices=[]):
+            self.build().configure_optimizers()
 
     def _check_judged(self, patch: int) -> None:
         """Refuse patches of which the discriminator's convolutions leave nothing."""

@@ -81,6 +81,18 @@ def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, ref
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("generator.lr=-1", "lr: found -1"),
+        ("generator.network.dilations=[1,0]", "generator.network.dilations: found [1, 0]"),
+        ("model.style.module.optimizer.betas=[2.0,0.9]", "Invalid beta"),
+    ],
+)
+def test_what_networks_refuse_is_told_before_a_run_has_a_folder(disc_clip, refused_untouched, text, words):
+    refused_untouched("train.py", f"clip={disc_clip(**SPARSE).path}", "model=style", text, words=words)
+
+
+@pytest.mark.parametrize(
     ("kind", "key"), [("gauss", "sigma"), ("edges", "sigma"), ("canvas", "radius"), ("carried", "stroke")]
 )
 def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_untouched, kind, key):
