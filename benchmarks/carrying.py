@@ -20,20 +20,20 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from dreaming.frames.arrays import Image
-from dreaming.frames.carry import Carrier, Drift
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.flow_cache import FlowCache
-from dreaming.frames.folder import FrameFolder
+from dreaming.clip.clip import Clip
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.propagation import DriftCorrection, FlowPropagator
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.types import Image
 from dreaming.metrics.flicker import flicker, visible
 from dreaming.metrics.likeness import ssim
 
 CORRECTIONS = {
     "none": None,
-    "where much is gained": Drift(),
-    "wherever it is better": Drift(gain=0.0),
-    "and smoother": Drift(gain=0.0, smoothing_iterations=5),
+    "where much is gained": DriftCorrection(),
+    "wherever it is better": DriftCorrection(gain=0.0),
+    "and smoother": DriftCorrection(gain=0.0, smoothing_iterations=5),
 }
 """The second is that of the maskers, the last that of the carried guide."""
 
@@ -52,11 +52,11 @@ def tensor(image: Image) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
 
-def measure(clip: Clip, flows: FlowCache, drift: Drift | None) -> tuple[list[float], float, float]:
+def measure(clip: Clip, flows: FlowCache, drift: DriftCorrection | None) -> tuple[list[float], float, float]:
     """SSIM to each frame, flicker as a ratio to the frames' own, CPU-seconds a frame."""
     stems, first = clip.stems, clip.frames.read(clip.stems[0])
     began = time.process_time()
-    carried = [(one.image, one.sample(first)) for one in Carrier(clip, flows, drift).along(stems)]
+    carried = [(one.image, one.sample(first)) for one in FlowPropagator(clip, flows, drift).along(stems)]
     seconds = (time.process_time() - began) / len(carried)
     likeness = [float(ssim(tensor(found), tensor(image))) for image, found in carried]
     found, own = list[float](), list[float]()

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
-from dreaming.frames.arrays import Image, Mask
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.morphology import drop_lonely
-from dreaming.frames.references import References
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.flow.dis import DisFlow
+from dreaming.imaging.morphology import drop_lonely
+from dreaming.io.types import Image, Mask
 from dreaming.maskers.background import BackgroundMasker
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.gmm import GmmMasker

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from wandb.proto import wandb_internal_pb2
 
-from dreaming.sweep.pictures import draw
+from dreaming.sweep.plots import draw
 
 BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
 OURS = ("sweep", "of", "trial", "_wandb")

@@ -20,13 +20,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dreaming.data.evidence import Evidence
-from dreaming.frames.clip import Clip
-from dreaming.frames.edge_guide import EdgeGuide
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.gauss_guide import GaussGuide
-from dreaming.frames.layer_masks import LayerMasks
-from dreaming.frames.temporal import Bilateral, Smoothing
+from dreaming.clip.clip import Clip
+from dreaming.clip.layer_masks import LayerMasks
+from dreaming.features.extractor import PropagationFeatures
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral, Smoothing
+from dreaming.guides.edges import EdgeGuide
+from dreaming.guides.gauss import GaussGuide
 from dreaming.maskers.background import BackgroundMasker
 from dreaming.maskers.base import Masker
 from dreaming.maskers.flow import FlowMasker
@@ -102,8 +102,8 @@ RUNS: dict[str, Callable[[Clip], None]] = {
     "gmm": masked_by(GmmMasker(components=3)),
     "threshold": masked_by(ThresholdMasker()),
     "grabcut": masked_by(GrabCutMasker(ThresholdMasker(), iterations=1, scale=0.5)),
-    "pixels": masked_by(PixelsMasker(Evidence(FLOW))),
-    "unet": commanded("masker=unet", "model.unet.budget.max_steps=50", "threads=1"),
+    "pixels": masked_by(PixelsMasker(PropagationFeatures(FLOW))),
+    "unet": commanded("masker=unet", "model.unet.limits.max_steps=50", "threads=1"),
     "smooth": masked_by(ThresholdMasker(), Smoothing(FLOW, sigma=5.0)),
     "filter": FilterStage(FLOW, Bilateral()).run,
     "gauss": guided("gauss"),

@@ -36,8 +36,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import FrameFolder
+from dreaming.clip.clip import Clip
+from dreaming.io.frame_folder import FrameFolder
 from dreaming.losses.style import gradient
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,14 +45,14 @@ SHARED = ROOT.parent / "shared"
 LAYER = "painted"
 VARIANTS = {
     "plain": ["guides=[]"],
-    "guided": ["guides=[carried]"],
-    "canvas": ["guides=[carried,canvas]"],
+    "guided": ["guides=[propagated]"],
+    "canvas": ["guides=[propagated,canvas]"],
     "gauss": ["guides=[gauss]"],
     "gauss+guided": ["guides=[gauss,carried]"],
     "filtered": ["guides=[]", "model.style.filtered=true"],
-    "filtered+guided": ["guides=[carried]", "model.style.filtered=true"],
+    "filtered+guided": ["guides=[propagated]", "model.style.filtered=true"],
     "filtered+gauss": ["guides=[gauss]", "model.style.filtered=true"],
-    "fspbt": ["guides=[carried]", "generator=fspbt"],
+    "fspbt": ["guides=[propagated]", "generator=fspbt"],
 }
 DEFAULT = [name for name in VARIANTS if name not in ("filtered", "fspbt")]
 
@@ -167,7 +167,7 @@ def measure(case: Case, variant: str, overrides: Sequence[str], options: argpars
     amount, unit = budget.split()
     key = "max_time" if unit == "s" else "max_steps"
     # A training that has steps for its budget takes what time it needs.
-    limits = [f"model.style.budget.{key}={amount}", *([] if unit == "s" else ["model.style.budget.max_time=null"])]
+    limits = [f"model.style.budget.{key}={amount}", *([] if unit == "s" else ["model.style.limits.max_time=null"])]
     ran = dream(case.clip, options.threads, "stages=[stylise]", share, *limits, *overrides)
     found = re.search(r"trained in (\d+) s, (\d+) steps", " ".join(ran.said.split()))
     assert found is not None, ran.said

@@ -21,9 +21,9 @@ from statistics import fmean
 
 import numpy as np
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import FrameFolder
-from dreaming.stages.unseen import scores
+from dreaming.clip.clip import Clip
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.stages.mask_scores import scores
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

@@ -8,16 +8,16 @@ class DreamingError(Exception):
         where: The file, folder or config key that is wrong.
         found: What is there.
         expected: What should be there.
-        mend: What the user can do about it, as an imperative.
+        hint: What the user can do about it beyond that, as an imperative; empty where there is nothing to add.
     """
 
-    def __init__(self, where: object, *, found: str, expected: str, mend: str) -> None:
-        self.where, self.found, self.expected, self.mend = str(where), found, expected, mend
-        super().__init__(f"{where}: found {found}, expected {expected}; {mend}.")
+    def __init__(self, where: object, *, found: str, expected: str, hint: str = "") -> None:
+        self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
+        super().__init__(f"{where}: found {found}, expected {expected}" + (f"; {hint}." if hint else "."))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the trip from a worker process, which pickles what it raises."""
-        facts = {"found": self.found, "expected": self.expected, "mend": self.mend}
+        facts = {"found": self.found, "expected": self.expected, "hint": self.hint}
         return (_rebuild, (type(self), self.where, facts))
 
 
@@ -25,6 +25,29 @@ def _rebuild(kind: type[DreamingError], where: str, facts: dict[str, str]) -> Dr
     error = kind.__new__(kind)
     DreamingError.__init__(error, where, **facts)
     return error
+
+
+class ParameterError(ValueError):
+    """A parameter of a class that is wrong whatever its type and range say; ``build`` adds the full config key to it.
+
+    Args:
+        name: The parameter's name in its class, dotted where it lies deeper.
+        found: The value, or what is wrong with it.
+        expected: The accepted values.
+        hint: What the user can do about it beyond using an accepted value, as an imperative; empty for nothing to add.
+    """
+
+    def __init__(self, name: str, *, found: object, expected: str, hint: str = "") -> None:
+        self.name, self.found, self.expected, self.hint = name, str(found), expected, hint
+        super().__init__(f"{name}: found {found}, expected {expected}" + (f"; {hint}." if hint else "."))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the fields when pickled in a worker process."""
+        return (_rebuild_parameter_error, (self.name, self.found, self.expected, self.hint))
+
+
+def _rebuild_parameter_error(name: str, found: str, expected: str, hint: str) -> ParameterError:
+    return ParameterError(name, found=found, expected=expected, hint=hint)
 
 
 class ConfigError(DreamingError):
@@ -42,13 +65,13 @@ class FrameError(DreamingError):
 class SizeError(FrameError):
     """An image of another size than the clip's frames."""
 
-    def __init__(self, where: object, *, found: tuple[int, int], expected: tuple[int, int], mend: str) -> None:
+    def __init__(self, where: object, *, found: tuple[int, int], expected: tuple[int, int], hint: str = "") -> None:
         """Sizes are (height, width) in pixels."""
         super().__init__(
             where,
             found=f"{found[1]}x{found[0]} pixels",
             expected=f"{expected[1]}x{expected[0]} as the other frames",
-            mend=mend,
+            hint=hint,
         )
 
 

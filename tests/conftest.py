@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.frames.clip import Clip
+from dreaming.clip.clip import Clip
 
 # Pictures here are tiny: a second thread waits for the first, for minutes where the machine is busy.
 torch.set_num_threads(1)

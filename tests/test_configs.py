@@ -4,10 +4,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-import lightning
 import numpy as np
 import optuna
 import pytest
+import pytorch_lightning as pl
 import tiny
 import torch
 import yaml
@@ -17,14 +17,14 @@ from omegaconf import OmegaConf
 from dreaming.cli.config import build, config_root, is_trusted, register_resolvers
 from dreaming.cli.search import check_search
 from dreaming.cli.values import check_values
-from dreaming.frames.clip_settings import Layer
-from dreaming.frames.guide import Guide
-from dreaming.frames.shard import Shard
+from dreaming.clip.config import Layer
+from dreaming.guides.base import Guide
+from dreaming.io.shard import Shard
 from dreaming.maskers.base import Masker
-from dreaming.models.fit import Budget, Recipe, Workbench
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
+from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -33,10 +33,10 @@ EXPERIMENTS = sorted((CONF.parent / "experiments").glob("*.yaml"))
 SMALL = (
     *tiny.DATA,
     *tiny.NETWORKS,
-    "model.ensemble.form=gated",
+    "model.ensemble.variant=gated",
     "model.ensemble.source.maskers.pixels=null",
     "model.ensemble.data.crop=16",
-    "model.ensemble.forms.gated.max_steps=2",
+    "model.ensemble.variants.gated.max_steps=2",
 )
 
 
@@ -67,7 +67,7 @@ def composed(tmp_path):
 def small(composed, *overrides):
     config = composed("dream", "trainer=cpu", "logger=csv", "model=[unet,cnn,style,ensemble]", *SMALL, *overrides)
     for model in config.model.values():
-        model.budget.max_steps = 2
+        model.limits.max_steps = 2
         if "validate_every" in model:
             model.validate_every = 1
     return config
@@ -84,17 +84,17 @@ def test_every_group_is_one_that_a_program_selects_from(composed):
 def test_every_model_fits_two_steps(composed, disc_clip, name):
     config = small(composed)
     assert set(composed("train", f"model={name}").model) == {name}
-    recipe = build(config.model[name])
-    assert isinstance(recipe, Recipe)
-    assert recipe.name == name
-    assert isinstance(recipe.budget, Budget)
-    workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
+    task = build(config.model[name])
+    assert isinstance(task, TrainingTask)
+    assert task.name == name
+    assert isinstance(task.budget, FitLimits)
+    context = TrainingContext(build(config.trainer), build(config.logger), config.seed)
     clip = disc_clip(masks=(1, 8)).clip
-    (subject,) = recipe.subjects(clip)
-    best = recipe.train(clip, subject, workbench, clip.runs(name) / "once")
+    (subject,) = task.subjects(clip)
+    best = task.train(clip, subject, context, clip.runs(name) / "once")
     assert 1 <= best.steps <= 2
     assert best.weights.exists()
-    assert best.monitor == recipe.monitor
+    assert best.monitor == task.monitor
 
 
 @pytest.mark.parametrize("name", choices("generator"))
@@ -141,7 +141,7 @@ def test_every_trainer_is_composed_and_built_where_the_machine_has_it(composed, 
         assert "_target_" in composed(program, f"trainer={name}").trainer
     if name in ("cpu", "auto", "debug"):
         maker = build(composed("train", f"trainer={name}").trainer)
-        assert isinstance(maker(logger=False, default_root_dir=tmp_path), lightning.Trainer)
+        assert isinstance(maker(logger=False, default_root_dir=tmp_path), pl.Trainer)
 
 
 @pytest.mark.parametrize("name", choices("logger"))
@@ -169,7 +169,7 @@ def test_every_sweep_searches_what_there_is(composed, name):
     check_search(config)
     assert config.sweep.of in config["model" if program == "train" else "masker"]
     assert config.hydra.sweeper.study_name == config.sweep.name == name
-    assert isinstance(build(config.sweep), Plan)
+    assert isinstance(build(config.sweep), SweepConfig)
     if program == "dream":
         assert config.stage.evaluate.tests is False, "nothing is chosen by a test mask"
         assert config.stage.evaluate.masker == name, "whatever else is selected"
@@ -184,7 +184,7 @@ def test_every_pruner_is_built(composed, name):
 @pytest.mark.parametrize("name", choices("data"))
 def test_every_data_node_is_built(composed, name):
     made = build(composed("dream").data[name])
-    assert not isinstance(made, partial) or issubclass(made.func, lightning.LightningDataModule)
+    assert not isinstance(made, partial) or issubclass(made.func, pl.LightningDataModule)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=[path.stem for path in EXPERIMENTS])

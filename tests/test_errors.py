@@ -11,8 +11,8 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 
 def make(kind):
     if kind is SizeError:
-        return SizeError("a/b.png", found=(30, 40), expected=(3, 4), mend="resize it")
-    return kind("a/b.png", found="this", expected="that", mend="do so")
+        return SizeError("a/b.png", found=(30, 40), expected=(3, 4), hint="resize it")
+    return kind("a/b.png", found="this", expected="that", hint="do so")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -20,12 +20,12 @@ def test_an_error_survives_the_trip_from_a_worker(kind):
     error = make(kind)
     back = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert type(back) is kind
-    assert (str(back), back.where, back.found, back.expected, back.mend) == (
+    assert (str(back), back.where, back.found, back.expected, back.hint) == (
         str(error),
         error.where,
         error.found,
         error.expected,
-        error.mend,
+        error.hint,
     )
 
 

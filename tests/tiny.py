@@ -22,6 +22,6 @@ def overrides(max_steps, validate_every):
     budgets = (
         f"model.{name}.{key}"
         for name in ("unet", "cnn", "style")
-        for key in (f"budget.max_steps={max_steps}", f"validate_every={validate_every}")
+        for key in (f"limits.max_steps={max_steps}", f"validate_every={validate_every}")
     )
     return (*MACHINE, *DATA, *budgets, *NETWORKS, "stage.composite.preset=ultrafast")

@@ -25,8 +25,8 @@ from dreaming.cli.search import check_devices, check_search, check_sweeper, sear
 from dreaming.cli.tuned import with_best_trials
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
-from dreaming.models.loggers import check_mode
 from dreaming.stages.order import ORDER
+from dreaming.training.loggers import check_mode
 
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
@@ -46,7 +46,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
                 str(override.input_line),
                 found="several values",
                 expected="one, or -m to run each",
-                mend=f"say -m, or {override.key_or_group}=[...] if all are meant for one run",
+                hint=f"say -m, or {override.key_or_group}=[...] if all are meant for one run",
             )
     for singles in _variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
@@ -57,7 +57,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
                 "ckpt",
                 found=f"{config.ckpt} with -m",
                 expected="a single run to go on with",
-                mend="leave out -m and say what the job that was cut off was given; a sweep goes on without ckpt=",
+                hint="leave out -m and say what the job that was cut off was given; a sweep goes on without ckpt=",
             )
         check_clip(config)
         _check_choices(program, config)
@@ -67,7 +67,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
     if "sweep" in config:
         if not multirun:
             raise ConfigError(
-                f"sweep={config.sweep.name}", found="a sweep in a single run", expected="-m", mend="add -m to sweep"
+                f"sweep={config.sweep.name}", found="a sweep in a single run", expected="-m", hint="add -m to sweep"
             )
         others = [str(override.input_line) for override in parsed if override not in overrides]
         with initialize_config_dir(str(config_root() / "conf")):
@@ -110,14 +110,14 @@ def _check_choices(program: str, config: DictConfig) -> None:
                 "model",
                 found=", ".join(map(str, config.model)) or "none",
                 expected="one model",
-                mend="name one, or say -m model=unet,cnn to train several",
+                hint="name one, or say -m model=unet,cnn to train several",
             )
         if config.ckpt is not None:
             run_folder(str(config.clip), str(next(iter(config.model))), str(config.ckpt))
         return
     check_stages(config)
     if not config.get("masker"):
-        raise ConfigError("masker", found="none", expected="at least one masker", mend="name one, such as masker=unet")
+        raise ConfigError("masker", found="none", expected="at least one masker", hint="name one, such as masker=unet")
 
 
 def _check_values(config: DictConfig) -> None:
@@ -127,7 +127,7 @@ def _check_values(config: DictConfig) -> None:
     check_values(_resolved(config), is_trusted, set(_borrowed(config)))
     for key, least in (("threads", 1), ("seed", 0)):
         if config[key] is not None and config[key] < least:
-            raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", mend="correct the value")
+            raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", hint="correct the value")
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
             "config",
             found="a key that holds itself, such as a masker that is given to one that it builds on",
             expected="maskers that build on others, none on itself",
-            mend="give another one",
+            hint="give another one",
         ) from None
 
 
@@ -164,13 +164,13 @@ def _check_buildable(config: DictConfig) -> None:
                 key,
                 found=repr(named),
                 expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
-                mend=f"correct the name, or select it too with masker=[...,{named}]",
+                hint=f"correct the name, or select it too with masker=[...,{named}]",
             )
     for key in ("stage.evaluate.truth", "stage.evaluate.styled_truth"):
         truth = OmegaConf.select(config, key)
         if truth is not None and not Path(str(truth)).is_dir() and "draw" not in config.stages:
             raise ConfigError(
-                key, found=f"no folder {truth}", expected="a folder of true pictures", mend="correct the path"
+                key, found=f"no folder {truth}", expected="a folder of true pictures", hint="correct the path"
             )
     if "stage" in config and "extract" in config.stage:
         with_clip_settings(config, ())
@@ -186,14 +186,14 @@ def check_clip(config: DictConfig) -> None:
             "clip",
             found="no clip",
             expected="the folder of a clip",
-            mend="name it: clip=FOLDER (and video=FILE at first)",
+            hint="name it: clip=FOLDER (and video=FILE at first)",
         )
     path, video = clip_path(config), config.get("video")
     if path.exists() and not path.is_dir():
-        raise ConfigError("clip", found=f"the file {path}", expected="a folder", mend=f"say video={path} clip=FOLDER")
+        raise ConfigError("clip", found=f"the file {path}", expected="a folder", hint=f"say video={path} clip=FOLDER")
     if video is not None and not Path(str(video)).is_file():
         raise ConfigError(
-            "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", mend="correct the path"
+            "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", hint="correct the path"
         )
     if not path.exists() and video is None and "draw" not in config.get("stages", ()):
         near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
@@ -201,7 +201,7 @@ def check_clip(config: DictConfig) -> None:
             "clip",
             found=f"no folder {path}",
             expected=f"a clip folder such as {path.parent / near[0]}" if near else "a clip folder",
-            mend="correct the path, or make the clip from a video with video=FILE",
+            hint="correct the path, or make the clip from a video with video=FILE",
         )
 
 
@@ -214,7 +214,7 @@ def check_stages(config: DictConfig) -> None:
     stages = config.stages
     if not isinstance(stages, ListConfig):
         named = "extract,mask" if stages is None else stages
-        raise ConfigError("stages", found=repr(stages), expected="a list", mend=f"write brackets: 'stages=[{named}]'")
+        raise ConfigError("stages", found=repr(stages), expected="a list", hint=f"write brackets: 'stages=[{named}]'")
     known = [stage for stage in ORDER if stage in config.stage]
     for stage in stages:
         if stage not in known:
@@ -223,5 +223,5 @@ def check_stages(config: DictConfig) -> None:
                 "stages",
                 found=f"no stage {stage!r}",
                 expected="stages among " + ", ".join(known),
-                mend=f"say stages=[{near[0]}]" if near else "correct the name",
+                hint=f"say stages=[{near[0]}]" if near else "correct the name",
             )

@@ -16,11 +16,11 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
-from dreaming.frames.shard import Shard
-from dreaming.models.runs import latest, new_folder
+from dreaming.io.shard import Shard
 from dreaming.sweep.sweeper import StudySweeper
+from dreaming.training.run_registry import latest, new_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
 TRUSTED = ("dreaming.*", "lightning.*", "torch.optim.*", "optuna.pruners.*", "rich.logging.RichHandler")
@@ -65,7 +65,7 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
             "ckpt",
             found=f"no run in {runs} that could go on" if checkpoint == "last" else repr(checkpoint),
             expected="`last`, with a run that was cut off",
-            mend="leave out ckpt= to begin a new run",
+            hint="leave out ckpt= to begin a new run",
         )
     return str(found)
 
@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str]) -> list[Override]:
             overrides.append(parser.parse_override(text))
         except HydraException as error:
             reason = str(error).splitlines()[0].rstrip(".") if "=" in text else "no value"
-            raise ConfigError(text, found=reason, expected="key=value", mend="correct or quote it") from None
+            raise ConfigError(text, found=reason, expected="key=value", hint="correct or quote it") from None
     return overrides
 
 
@@ -101,7 +101,7 @@ def parse_shard(config: DictConfig) -> Shard:
             "shard",
             found=repr(config.shard),
             expected="k/n with 1 <= k <= n",
-            mend="say shard=1/4 for the first of four",
+            hint="say shard=1/4 for the first of four",
         )
     return Shard(int(match[1]), int(match[2]))
 

@@ -5,27 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-import lightning
+import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli import program
 from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
 from dreaming.cli.tuned import with_best_trials
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
 from dreaming.stages import order
 from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.sweep.job import Objectives, masker_trial
-from dreaming.sweep.speed import masker_seconds_a_frame
+from dreaming.sweep.timing import masker_seconds_a_frame
 
 log = logging.getLogger(__name__)
 
 
 def dream(config: DictConfig) -> float | Objectives | None:
     """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
-    lightning.seed_everything(config.seed, verbose=False)
+    pl.seed_everything(config.seed, verbose=False)
     # Unresolved: an override may hand one key the value of another.
     overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
     config = with_clip_settings(config, overrides)
@@ -33,7 +33,7 @@ def dream(config: DictConfig) -> float | Objectives | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
     stages = {str(name): build(node, **given) for name, node in config.stage.items()}
-    clip = Clip(clip_path(config), protocol=config.stage.mask.protocol)
+    clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     _say_unused_filter(config, stages)
     if "sweep" not in config:
         return order.run(clip, list(config.stages), stages)
@@ -77,7 +77,7 @@ def _nothing_to_optimise() -> ConfigError:
         "stages",
         found="nothing that a sweep could optimise",
         expected="the stage evaluate, on a clip with hand masks",
-        mend="leave stages to the sweep",
+        hint="leave stages to the sweep",
     )
 
 

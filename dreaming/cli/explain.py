@@ -8,7 +8,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, InstantiationException
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -30,7 +30,7 @@ def explain(error: Exception) -> DreamingError | None:
             "config",
             found=" ".join(text.split()).rstrip("."),
             expected="what Lightning can do on this machine",
-            mend="correct the value, or say trainer=auto",
+            hint="correct the value, or say trainer=auto",
         )
     if isinstance(error, InstantiationException):
         return _not_built(text)
@@ -42,7 +42,7 @@ def explain(error: Exception) -> DreamingError | None:
         return _unknown_choice(group, name)
     if isinstance(error, HydraException | OmegaConfBaseException):
         first = text.splitlines()[0] if text else type(error).__name__
-        return ConfigError("config", found=first, expected="a config that can be composed", mend="see --help")
+        return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")
     return None
 
 
@@ -55,7 +55,7 @@ def _not_built(text: str) -> DreamingError | None:
         f"{where[1]}._target_" if where else "_target_",
         found=target[1] if (target := re.search("'([^']+)'", text)) else text.splitlines()[0],
         expected="a class among " + ", ".join(TRUSTED),
-        mend="leave it as the config has it",
+        hint="leave it as the config has it",
     )
 
 
@@ -66,7 +66,7 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
         key,
         found="no such config key",
         expected=f"a key such as {near[0]}" if near else "a key that `--cfg job` shows",
-        mend="correct its name",
+        hint="correct its name",
     )
 
 
@@ -101,5 +101,5 @@ def _unknown_choice(group: str, name: str) -> ConfigError:
         f"{group}={name}",
         found="no such choice",
         expected="one of " + ", ".join(choices) if choices else "a group that `--help` lists",
-        mend=f"say {group}={near[0]}" if near else "correct the name",
+        hint=f"say {group}={near[0]}" if near else "correct the name",
     )

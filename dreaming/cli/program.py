@@ -10,16 +10,16 @@ import cv2
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from dreaming.cli import config as configuration
 from dreaming.cli.check import check
 from dreaming.cli.explain import explain
 from dreaming.errors import DreamingError, SpaceError
-from dreaming.frames.folder import FULL
-from dreaming.models.loggers import told_once
+from dreaming.io.atomic import FULL
+from dreaming.training.loggers import status_message
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def _run(program: str, job: Callable[[DictConfig], Any]) -> int:
         if not configuration.informs_only(arguments):
             check(program, arguments)
         conf = str(configuration.config_root() / "conf")
-        with told_once():
+        with status_message():
             hydra.main(config_path=conf, config_name=program, execution_whitelist=configuration.TRUSTED)(task)()
         if refused:
             raise refused[0]
@@ -86,7 +86,7 @@ def _in_job(config: DictConfig, job: Callable[[DictConfig], Any], refused: list[
 def _as_space(error: Exception) -> DreamingError | None:
     if isinstance(error, OSError) and error.errno in FULL:
         where = Path(str(error.filename or Path.cwd()))
-        return SpaceError(where, found="no space left on the disk", expected="room to write", mend="free some space")
+        return SpaceError(where, found="no space left on the disk", expected="room to write", hint="free some space")
     return None
 
 

@@ -11,7 +11,7 @@ from dreaming.cli.config import build, is_trusted, parse
 from dreaming.cli.explain import known_keys, unknown_key
 from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
 
 
 def searched_values(override: Override) -> Iterator[str]:
@@ -36,7 +36,7 @@ def check_devices(config: DictConfig) -> None:
             "trainer.devices",
             found=f"{devices} in a sweep",
             expected="1, for a trial reports to the study from the process that trains it",
-            mend="say trainer=gpu, and hydra/launcher=joblib for several trials at once",
+            hint="say trainer=gpu, and hydra/launcher=joblib for several trials at once",
         )
 
 
@@ -46,10 +46,10 @@ def check_sweeper(config: DictConfig) -> None:
     Raises:
         ConfigError: If such a key is set to what the sweep does not do, or no job may run at once.
     """
-    plan: Plan = build(config.sweep)
+    plan: SweepConfig = build(config.sweep)
     given = config.hydra.sweeper
     direction = list(given.direction) if isinstance(given.direction, ListConfig) else [given.direction]
-    for key, found, used, mend in (
+    for key, found, used, hint in (
         ("storage", given.storage, plan.storage, "sweep.storage=URL"),
         ("study_name", given.study_name, plan.name, "sweep.name=NAME"),
         ("max_failure_rate", given.max_failure_rate, 0.0, "sweep.failures=NUMBER, of failed trials in a row"),
@@ -58,14 +58,14 @@ def check_sweeper(config: DictConfig) -> None:
         if found != used:
             raise ConfigError(
                 f"hydra.sweeper.{key}", found=f"{found}, which has no effect", expected="a sweep's own key",
-                mend=f"say {mend}",
+                hint=f"say {hint}",
             )  # fmt: skip
     if given.n_jobs == 0:
         raise ConfigError(
             "hydra.sweeper.n_jobs",
             found="0",
             expected="1 or more trials at once, or -1 for one a core",
-            mend="correct it, or the launcher's number that it follows",
+            hint="correct it, or the launcher's number that it follows",
         )
 
 

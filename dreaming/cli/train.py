@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import lightning
+import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
 from dreaming.cli.config import build, clip_path
+from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
-from dreaming.frames.clip import Clip
-from dreaming.models.fit import Recipe, Workbench
 from dreaming.sweep.job import train_trial
+from dreaming.training.fit import TrainingContext, TrainingTask
 
 
 def train(config: DictConfig) -> float | tuple[float, ...]:
@@ -19,25 +19,25 @@ def train(config: DictConfig) -> float | tuple[float, ...]:
 
     In a sweep, the values of its objectives.
     """
-    lightning.seed_everything(config.seed, verbose=False)
-    clip = Clip(clip_path(config), protocol=config.stage.mask.protocol)
+    pl.seed_everything(config.seed, verbose=False)
+    clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    workbench = Workbench(build(config.trainer), build(config.logger), config.seed)
+    context = TrainingContext(build(config.trainer), build(config.logger), config.seed)
     (node,) = config.model.values()
-    recipe: Recipe = build(node)
-    subjects = recipe.subjects(clip)
+    task: TrainingTask = build(node)
+    subjects = task.subjects(clip)
     if not subjects:
         raise ClipError(
             clip.path,
-            found=f"nothing to train {recipe.name} on",
+            found=f"nothing to train {task.name} on",
             expected="hand masks for a segmenter, keyframes for the style",
-            mend="paint some as README shows",
+            hint="paint some as README shows",
         )
     if "sweep" in config:
         overrides = list(HydraConfig.get().overrides.task)
-        return train_trial(build(config.sweep), recipe, clip, subjects, workbench, folder, overrides)
+        return train_trial(build(config.sweep), task, clip, subjects, context, folder, overrides)
     alone = len(subjects) == 1
-    scores = [recipe.train(clip, name, workbench, folder if alone else folder / name).score for name in subjects]
+    scores = [task.train(clip, name, context, folder if alone else folder / name).score for name in subjects]
     return sum(scores) / len(scores)
 
 

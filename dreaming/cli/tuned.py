@@ -8,8 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli.config import clip_path, parse
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
 from dreaming.sweep.best import BEST, BestTrial, best_trials
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silen
                 f"sweeps/{best.sweep}/{BEST}",
                 found=key,
                 expected="keys that the config has",
-                mend="sweep anew, remove the file, or say tuned=false",
+                hint="sweep anew, remove the file, or say tuned=false",
             )
         OmegaConf.update(tuned, key, override.value())
         used.append(str(override.input_line))

@@ -66,7 +66,7 @@ def _check_nodes(value: Any, where: str, trusted: Callable[[str], bool], passed_
                     key,
                     found="a key that nothing takes",
                     expected="keys among " + ", ".join(map(str, taken)),
-                    mend="correct or remove it",
+                    hint="correct or remove it",
                 )
             _check(key, item, taken.get(name, Any))
         _check_nodes(item, key, trusted, passed_over)
@@ -78,7 +78,7 @@ def _taken(target: str, where: str) -> dict[str | None, Any]:
         thing = pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError):
         raise ConfigError(
-            f"{where}._target_", found=f"{target}, which does not exist", expected="a class", mend="correct its name"
+            f"{where}._target_", found=f"{target}, which does not exist", expected="a class", hint="correct its name"
         ) from None
     parameters = list(inspect.signature(thing).parameters.values())
     try:
@@ -99,7 +99,7 @@ def _check(key: str, value: Any, hint: Any) -> None:
             key,
             found="null" if value is None else "a group of keys" if isinstance(value, Mapping) else repr(value),
             expected=describe(hint),
-            mend="correct the value",
+            hint="correct the value",
         )
 
 

@@ -7,6 +7,7 @@ operations work picture by picture.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,7 +25,7 @@ def _chosen(count: int, share: float, like: Tensor, generator: torch.Generator) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Geometry:
+class GeometricAugmentation:
     """Where a crop's pixels are taken from: mirrored, turned, moved by an affine map and bent.
 
     Attributes:
@@ -41,6 +42,8 @@ class Geometry:
             elastic deformation of Ronneberger et al. 2015, section 3.1).
     """
 
+    kind: ClassVar[str] = "geometric_augmentation"
+
     flip_horizontal: float = 0.0
     flip_vertical: float = 0.0
     quarter_turns: float = 0.0
@@ -49,7 +52,7 @@ class Geometry:
     zoom: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
-    bend: float = 0.0
+    elastic_std: float = 0.0
     spacing: int = 32
 
     def headroom(self, crop: int) -> int:
@@ -59,7 +62,7 @@ class Geometry:
             angle = math.radians(min(self.rotation, 45.0))
             slant = 1 + math.tan(math.radians(self.shear))
             reach = (math.cos(angle) + math.sin(angle) * slant) * slant * (1 + self.zoom)
-        return math.ceil(crop / 2 * (reach - 1) + (2 * self.bend if self.elastic else 0))
+        return math.ceil(crop / 2 * (reach - 1) + (2 * self.elastic_std if self.elastic else 0))
 
     def places(self, count: int, crop: int, like: Tensor, generator: torch.Generator) -> Tensor:
         """Where each pixel of a crop is taken from, (count, crop, crop, 2): (x, y) in pixels from the crop's centre.
@@ -73,9 +76,9 @@ class Geometry:
         line = torch.arange(crop, device=like.device) - (crop - 1) / 2
         grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (crop, crop, 2)
         places = torch.einsum("bij,yxj->byxi", self._matrices(count, like, generator), grid)
-        if self.elastic and self.bend:
+        if self.elastic and self.elastic_std:
             nodes = crop // self.spacing + 2
-            pushed = torch.randn((count, 2, nodes, nodes), generator=generator, device=like.device) * self.bend
+            pushed = torch.randn((count, 2, nodes, nodes), generator=generator, device=like.device) * self.elastic_std
             pushed *= _chosen(count, self.elastic, like, generator)[:, None, None, None]
             places = places + F.interpolate(pushed, (crop, crop), mode="bicubic", align_corners=True).movedim(1, -1)
         return places
@@ -115,7 +118,7 @@ def resample(pixels: Tensor, places: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lighting:
+class ColorJitter:
     """Other light on a batch of pictures: colour, brightness, contrast, gamma; each crop its own.
 
     Attributes:
@@ -126,6 +129,8 @@ class Lighting:
         contrast: Largest relative change of the distance to the picture's mean, either way.
         gamma: Largest change of exponent: from 1 / (1 + gamma) to 1 + gamma.
     """
+
+    kind: ClassVar[str] = "color_jitter"
 
     colour: float = 0.0
     brightness: float = 0.0

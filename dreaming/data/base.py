@@ -5,12 +5,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 import torch
-from lightning import LightningDataModule
+from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Size
 
 
 class MaskSample(TypedDict):
@@ -20,13 +19,13 @@ class MaskSample(TypedDict):
         image: (B, 3, H, W) RGB in 0..1.
         mask: (B, 1, H, W) of 0 and 1.
         places: (B, 2, H, W), where each pixel lies in the whole frame, as ``networks.position.coordinates`` has it.
-        evidence: (B, E, H, W), where the datamodule was given any; of whole frames at a size of its own.
+        features: (B, E, H, W), where the datamodule was given any; of whole frames at a size of its own.
     """
 
     image: Tensor
     mask: Tensor
     places: Tensor
-    evidence: NotRequired[Tensor]
+    features: NotRequired[Tensor]
 
 
 class RawCrops(TypedDict):
@@ -36,13 +35,13 @@ class RawCrops(TypedDict):
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
         origin: (B, 2), (y, x) of each crop's first pixel in its frame; it may lie outside.
         step: The number of the training step they are for.
-        evidence: (B, H, W, E), where the datamodule was given any.
+        features: (B, H, W, E), where the datamodule was given any.
     """
 
     pixels: Tensor
     origin: Tensor
     step: int
-    evidence: NotRequired[Tensor]
+    features: NotRequired[Tensor]
 
 
 class RawFrames(TypedDict):
@@ -50,22 +49,14 @@ class RawFrames(TypedDict):
 
     Attributes:
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
-        evidence: (B, h, w, E), where the datamodule was given any.
+        features: (B, h, w, E), where the datamodule was given any.
     """
 
     pixels: Tensor
-    evidence: NotRequired[Tensor]
+    features: NotRequired[Tensor]
 
 
-def working_size(size: Size, short_side: int | None) -> Size:
-    """(height, width) that a frame is worked on at: its shorter side brought down to ``short_side``, never enlarged."""
-    if short_side is None or short_side >= min(size):
-        return size
-    height, width = (max(1, round(length * short_side / min(size))) for length in size)
-    return height, width
-
-
-class Steps(Sampler[int]):
+class StepSampler(Sampler[int]):
     """The numbers of an epoch's training steps, counted on from the steps already taken.
 
     Args:
@@ -84,7 +75,7 @@ class Steps(Sampler[int]):
         return self.count
 
 
-class Draws(Dataset[Any]):
+class StepDataset(Dataset[Any]):
     """The batch of each step, drawn when it is asked for.
 
     Args:
@@ -95,7 +86,7 @@ class Draws(Dataset[Any]):
         self.datamodule = datamodule
 
     def __getitem__(self, step: int) -> Any:
-        return self.datamodule.draw(step)
+        return self.datamodule.make_batch(step)
 
 
 class SteppedDataModule(LightningDataModule):
@@ -115,7 +106,7 @@ class SteppedDataModule(LightningDataModule):
         super().__init__()
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
 
-    def draw(self, step: int) -> Any:
+    def make_batch(self, step: int) -> Any:
         """The batch of one step, before transfer to the device."""
         raise NotImplementedError
 
@@ -162,6 +153,6 @@ class SteppedDataModule(LightningDataModule):
                 "batch_size",
                 found=f"{self.smallest_batch} on {self.trainer.world_size} devices",
                 expected="at least one sample for each device",
-                mend="raise data.<name>.batch_size, or set trainer.devices=1",
+                hint="raise data.<name>.batch_size, or set trainer.devices=1",
             )
-        return DataLoader(Draws(self), batch_size=None, sampler=Steps(self, self.steps_per_epoch))
+        return DataLoader(StepDataset(self), batch_size=None, sampler=StepSampler(self, self.steps_per_epoch))

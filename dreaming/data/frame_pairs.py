@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypeAlias, TypedDict
+from typing import Any, ClassVar, NotRequired, TypeAlias, TypedDict
 
 import cv2
 import numpy as np
@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreaming.clip.clip import Clip
 from dreaming.data.patches import StyleSample
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Flow, Mask
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow, resize_flow
-from dreaming.frames.flow_cache import FlowCache
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.warp import resize_flow
+from dreaming.io.types import Flow, Mask
 from dreaming.metrics.flicker import visible
 
 Guided: TypeAlias = NDArray[np.uint8]
@@ -96,7 +97,7 @@ class PairSource:
     def __init__(self, pairs: Sequence[FramePair], *, side: int, patches: int, seed: int) -> None:
         self.pairs, self.side, self.patches, self.seed = list(pairs), side, patches, seed
 
-    def draw(self, step: int) -> PairSample:
+    def make_batch(self, step: int) -> PairSample:
         """The patches of one step, which depend on seed and step alone."""
         rng = np.random.default_rng((self.seed, 3, step))
         return stacked(self._one(rng) for _ in range(self.patches))
@@ -126,6 +127,8 @@ class Probe:
         pairs: How many; 0: none, and no ``val/flicker``.
         side: Height and width of a crop in pixels.
     """
+
+    kind: ClassVar[str] = "probe"
 
     flow: DisFlow
     pairs: int = 3
@@ -165,6 +168,8 @@ class Consistency:
         pairs: How many pairs, spread over the clip, are held in memory.
         patches: Pairs of patches a step.
     """
+
+    kind: ClassVar[str] = "consistency"
 
     flow: DisFlow
     weight: float = 0.0
@@ -241,7 +246,7 @@ def _richest(pair: FramePair, where: Mask, side: int) -> tuple[int, int]:
 def _check(where: str, **values: tuple[float, float]) -> None:
     for key, (value, least) in values.items():
         if not least <= value < np.inf:
-            raise ConfigError(f"{where}.{key}", found=str(value), expected=f"{least} or more", mend="correct it")
+            raise ConfigError(f"{where}.{key}", found=str(value), expected=f"{least} or more", hint="correct it")
 
 
 def _cut(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import cv2
 import numpy as np
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from dreaming.clip.annotations import Keyframes
 from dreaming.data.base import SteppedDataModule
 from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource, StyleSample
 from dreaming.data.scales import ScaledDraws, shrink_keyframes, shrink_marks
 from dreaming.errors import ConfigError, KeyframeError, MaskError
-from dreaming.frames.references import Keyframes
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class KeyframesDataModule(SteppedDataModule):
         MaskError: If the eroded mask of a keyframe is empty.
     """
 
+    kind: ClassVar[str] = "keyframes_data_module"
+
     def __init__(
         self,
         keyframes: Keyframes,
@@ -96,7 +98,7 @@ class KeyframesDataModule(SteppedDataModule):
             ("holdout", holdout, 0 <= holdout <= 0.5, "a share of 0 to 0.5"),
         ):
             if not fits:
-                raise ConfigError(f"data.keyframes.{name}", found=str(value), expected=expected, mend="change it")
+                raise ConfigError(f"data.keyframes.{name}", found=str(value), expected=expected, hint="change it")
         centres = self._centres()
         held, side = self._held_out()
         learnable = centres & ~held
@@ -141,7 +143,7 @@ class KeyframesDataModule(SteppedDataModule):
                 "data.keyframes.scales",
                 found=f"{scale}, at which no pixel lies wholly inside a keyframe's mask",
                 expected="scales at which there is room for one patch centre",
-                mend="leave it out, or paint a larger region",
+                hint="leave it out, or paint a larger region",
             )
         # At full scale the draws are those of a single scale.
         seed = (self.seed,) if scale == 1 else (self.seed, round(1e6 * scale))
@@ -164,7 +166,7 @@ class KeyframesDataModule(SteppedDataModule):
                     f"mask of keyframe {stem}",
                     found=f"{int(mask.sum())} pixels, none of them left after erosion by {self.erosion} pixels",
                     expected="a region with room for one patch centre",
-                    mend="paint a larger region or lower data.keyframes.erosion",
+                    hint="paint a larger region or lower data.keyframes.erosion",
                 )
         return masks.astype(np.bool_)
 
@@ -184,7 +186,7 @@ class KeyframesDataModule(SteppedDataModule):
                     "data.keyframes.held_keyframes",
                     found=", ".join(self.held_keyframes),
                     expected=f"some, but not all, of {', '.join(dict.fromkeys(self.keyframes.stems))}",
-                    mend="correct the names, or leave it empty to hold out a share of each keyframe",
+                    hint="correct the names, or leave it empty to hold out a share of each keyframe",
                 )
             chosen = np.isin(self.keyframes.stems, self.held_keyframes)
             return masks & chosen[:, None, None], 2 * (self.patch or LARGEST_BLOCK)
@@ -211,14 +213,14 @@ class KeyframesDataModule(SteppedDataModule):
             pictures = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in (frame, styled)]
             yield pictures[0], pictures[1], torch.from_numpy(mask)[None]
 
-    def draw(self, step: int) -> PairedSample:
+    def make_batch(self, step: int) -> PairedSample:
         """The batch of one step, at the scale whose turn it is."""
         rounds, place = divmod(step, len(self.scales))
         scale = self.scales[place]
-        drawn = self.draws[scale].draw(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
+        drawn = self.draws[scale].make_batch(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
         batch = cast(PairedSample, drawn)
         if self.pairs is not None:
-            batch["pair"] = self.pairs.draw(step)
+            batch["pair"] = self.pairs.make_batch(step)
         return batch
 
     def val_dataloader(self) -> DataLoader[StyleSample]:

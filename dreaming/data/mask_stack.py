@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dreaming.data.augment import Geometry
+from dreaming.clip.annotations import References
+from dreaming.data.augment import GeometricAugmentation
 from dreaming.data.segmentation import SegmentationDataModule
-from dreaming.frames.arrays import Probability
-from dreaming.frames.references import References
-from dreaming.frames.statistics import NEUTRAL, ColourStatistics
+from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics
+from dreaming.io.types import Probability
 
 FARTHEST = 1023
 """Frames to the nearest hand mask that one byte tells apart, by its logarithm."""
@@ -45,7 +45,7 @@ class MaskStacks:
     gaps: tuple[int, ...]
     parts: tuple[tuple[str, ...], ...]
     unsteady: NDArray[np.uint8] | None = None
-    protocol: str = "folds"
+    validation: str = "folds"
 
     def __post_init__(self) -> None:
         assert self.found.shape[:2] == (len(self.references), len(self.names))
@@ -103,6 +103,8 @@ class MaskStackDataModule(SegmentationDataModule):
         seed: Of all random draws.
     """
 
+    kind: ClassVar[str] = "mask_stack_data_module"
+
     def __init__(
         self,
         train: MaskStacks,
@@ -113,7 +115,7 @@ class MaskStackDataModule(SegmentationDataModule):
         batch_size: int = 8,
         foreground_share: float = 0.9,
         surroundings: int = 32,
-        geometry: Geometry | None = None,
+        geometry: GeometricAugmentation | None = None,
         steps_per_epoch: int = 100,
         seed: int = 0,
     ) -> None:

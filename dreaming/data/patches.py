@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dreaming.frames.references import Keyframes
+from dreaming.clip.annotations import Keyframes
 
 
 class StyleSample(TypedDict):
@@ -28,7 +28,7 @@ class StyleSample(TypedDict):
     mask: Tensor
 
 
-class Pieces(TypedDict):
+class PatchSample(TypedDict):
     """What is cut out of the keyframes, as ``PatchSource`` gives it.
 
     Attributes:
@@ -92,7 +92,7 @@ class PatchSource:
         stacked = np.concatenate((keyframes.sources, keyframes.styled, marks), axis=-1)
         self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 5))
 
-    def gather(self, centres: Tensor, size: int) -> Pieces:
+    def gather(self, centres: Tensor, size: int) -> PatchSample:
         """Cut out all square patches of a batch in one indexing operation.
 
         Args:
@@ -105,13 +105,13 @@ class PatchSource:
         y, x = y.clamp(0, self.height - 1), x.clamp(0, self.width - 1)
         places = (centres[:, :1] * self.height + y)[:, :, None] * self.width + x[:, None, :]  # (B, size, size)
         pieces = self._pieces(self._pixels[places])
-        return Pieces(**{name: values * inside[:, None] for name, values in pieces.items()})  # type: ignore[typeddict-item]
+        return PatchSample(**{name: values * inside[:, None] for name, values in pieces.items()})  # type: ignore[typeddict-item]
 
-    def whole(self, places: Tensor) -> Pieces:
+    def whole(self, places: Tensor) -> PatchSample:
         """Whole keyframes, by their places (B,) among all."""
         return self._pieces(self._pixels.view(self.count, self.height, self.width, -1)[places])
 
-    def _pieces(self, pixels: Tensor) -> Pieces:
+    def _pieces(self, pixels: Tensor) -> PatchSample:
         """(B, H, W, C) uint8 as what it means."""
         pixels = pixels.permute(0, 3, 1, 2)
         values = pixels[:, :-2].float() / 127.5 - 1

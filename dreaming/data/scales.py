@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dreaming.data.patches import PatchSource, Pieces, Shuffle, StyleSample
-from dreaming.frames.references import Keyframes
+from dreaming.clip.annotations import Keyframes
+from dreaming.data.patches import PatchSample, PatchSource, Shuffle, StyleSample
 
 
 def shrink(pictures: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -85,7 +85,7 @@ class ScaledDraws:
             for places, stream in ((self.places, 0), (self.places, 1), (near, 3))
         )
 
-    def draw(self, turn: int) -> StyleSample:
+    def make_batch(self, turn: int) -> StyleSample:
         """The batch of one of this scale's turns: every centre comes once before any comes again."""
         start, end = turn * self.batch_size, (turn + 1) * self.batch_size
         # Rounded over all turns, so that a small batch keeps to the share as well.
@@ -104,7 +104,7 @@ class ScaledDraws:
             "mask": pieces["learnt"][own],
         }
 
-    def _cut(self, places: NDArray[np.intp]) -> Pieces:
+    def _cut(self, places: NDArray[np.intp]) -> PatchSample:
         if self.patch is None:
             return self.source.whole(torch.from_numpy(places))
         centres: Tensor = torch.from_numpy(np.stack(np.unravel_index(places, self._shape), axis=1))

@@ -1,7 +1,7 @@
 """Batches for segmenters, out of a few hand-masked frames."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import cv2
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dreaming.data.augment import Geometry, Lighting, resample
-from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule, working_size
+from dreaming.clip.annotations import References
+from dreaming.data.augment import ColorJitter, GeometricAugmentation, resample
+from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
 from dreaming.errors import MaskError
-from dreaming.frames.arrays import Size
-from dreaming.frames.references import References
-from dreaming.frames.statistics import ColourStatistics
+from dreaming.imaging.colour_statistics import ColourStatistics
+from dreaming.imaging.resize import working_size
+from dreaming.io.types import Size
 from dreaming.networks.position import coordinates, mirrored
 
 
@@ -25,16 +26,16 @@ class WholeFrames(Dataset[RawFrames]):
 
     Args:
         pixels: (K, H, W, 4) uint8.
-        evidence: (K, h, w, E), where there is any.
+        features: (K, h, w, E), where there is any.
     """
 
-    def __init__(self, pixels: Tensor, evidence: Tensor | None = None) -> None:
-        self.pixels, self.evidence = pixels, evidence
+    def __init__(self, pixels: Tensor, features: Tensor | None = None) -> None:
+        self.pixels, self.features = pixels, features
 
     def __getitem__(self, place: int) -> RawFrames:
-        if self.evidence is None:
+        if self.features is None:
             return RawFrames(pixels=self.pixels[place])
-        return RawFrames(pixels=self.pixels[place], evidence=self.evidence[place])
+        return RawFrames(pixels=self.pixels[place], features=self.features[place])
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -48,10 +49,10 @@ class SegmentationDataModule(SteppedDataModule):
         valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
         statistics: The clip's colours, for the colour jitter.
         made_up: Further frames to learn from, of any size.
-        made_up_share: Share of crops that are taken from them.
-        evidence: What is known of each frame of ``train``, then of ``made_up``, from others, in one or more versions,
+        synthetic_share: Share of crops that are taken from them.
+        features: What is known of each frame of ``train``, then of ``made_up``, from others, in one or more versions,
             of which every crop draws one: (V, h, w, E) for each frame, at any size. None: nothing.
-        valid_evidence: The same for ``valid``, one version each.
+        valid_features: The same for ``valid``, one version each.
         crop: Side of a crop in pixels, at the working resolution.
         short_side: The working resolution: frames to train on are brought down to this shorter side in pixels; None:
             as they are. Give the model the same.
@@ -70,16 +71,18 @@ class SegmentationDataModule(SteppedDataModule):
         MaskError: If there is nothing to learn from, or nothing but foreground or background.
     """
 
+    kind: ClassVar[str] = "segmentation_data_module"
+
     def __init__(
         self,
         train: References,
         valid: References | None,
         statistics: ColourStatistics,
         *,
-        made_up: References | None = None,
-        made_up_share: float = 0.3,
-        evidence: Sequence[NDArray[Any]] | None = None,
-        valid_evidence: Sequence[NDArray[Any]] | None = None,
+        synthetic: References | None = None,
+        synthetic_share: float = 0.3,
+        features: Sequence[NDArray[Any]] | None = None,
+        valid_features: Sequence[NDArray[Any]] | None = None,
         crop: int = 256,
         short_side: int | None = None,
         batch_size: int = 8,
@@ -87,8 +90,8 @@ class SegmentationDataModule(SteppedDataModule):
         foreground_share: float = 0.5,
         surroundings: int = 16,
         overhang: float = 0.1,
-        geometry: Geometry | None = None,
-        lighting: Lighting | None = None,
+        geometry: GeometricAugmentation | None = None,
+        color_jitter: ColorJitter | None = None,
         steps_per_epoch: int = 100,
         seed: int = 0,
     ) -> None:
@@ -98,28 +101,28 @@ class SegmentationDataModule(SteppedDataModule):
                 ", ".join(train.stems) or "hand masks",
                 found="nothing but foreground" if train.masks.any() else "no foreground pixel",
                 expected="subject and background to learn from",
-                mend="paint the subject in at least one of the frames",
+                hint="paint the subject in at least one of the frames",
             )
         self.crop, self.foreground_share, self.overhang = crop, foreground_share, overhang
-        self.valid_batch, self.geometry, self.lighting = valid_batch, geometry, lighting
+        self.valid_batch, self.geometry, self.color_jitter = valid_batch, geometry, color_jitter
         self.components = torch.from_numpy(statistics.components.copy()).float()
         self.variances = torch.from_numpy(statistics.variances.copy()).float()
         size = working_size(train.size, short_side)
         self.pixels = stack(train, size)
-        self.painted, self.made_up_share = len(train), made_up_share if made_up is not None else 0.0
-        if made_up is not None:
-            self.pixels = torch.cat([self.pixels, stack(made_up, size)])
+        self.painted, self.synthetic_share = len(train), synthetic_share if synthetic is not None else 0.0
+        if synthetic is not None:
+            self.pixels = torch.cat([self.pixels, stack(synthetic, size)])
         self.valid_pixels = stack(valid, valid.size) if valid is not None else None
         self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
-        self.evidence = None
-        if evidence is not None:
-            self.evidence = torch.cat(
-                [resized(versions, (self.pixels.shape[1], self.pixels.shape[2])) for versions in evidence]
+        self.features = None
+        if features is not None:
+            self.features = torch.cat(
+                [resized(versions, (self.pixels.shape[1], self.pixels.shape[2])) for versions in features]
             )
-            self.versions = torch.tensor([len(versions) for versions in evidence])
-        self.valid_evidence = None if valid_evidence is None else torch.from_numpy(np.stack(valid_evidence))
+            self.versions = torch.tensor([len(versions) for versions in features])
+        self.valid_features = None if valid_features is None else torch.from_numpy(np.stack(valid_features))
 
-    def draw(self, step: int) -> RawCrops:
+    def make_batch(self, step: int) -> RawCrops:
         """Crops with headroom for the geometry, by one gather for the whole batch."""
         generator = self.generator(step, "draw")
         _, height, width, _ = self.pixels.shape
@@ -136,10 +139,10 @@ class SegmentationDataModule(SteppedDataModule):
         )
         pixels = self.gathered(frame, rows, columns)
         crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
-        if self.evidence is not None:
+        if self.features is not None:
             version = (torch.rand(self.batch_size, generator=generator) * self.versions[frame]).long()
             version += (self.versions.cumsum(0) - self.versions)[frame]
-            crops["evidence"] = self.evidence[version[:, None, None], rows[:, :, None], columns[:, None, :]]
+            crops["features"] = self.features[version[:, None, None], rows[:, :, None], columns[:, None, :]]
         return crops
 
     def gathered(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -152,10 +155,10 @@ class SegmentationDataModule(SteppedDataModule):
         """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
         count, height, width, _ = self.pixels.shape
         frame = torch.randint(self.painted, (self.batch_size,), generator=generator)
-        if self.made_up_share:
+        if self.synthetic_share:
             other = torch.randint(self.painted, count, (self.batch_size,), generator=generator)
-            made_up = torch.rand(self.batch_size, generator=generator) < self.made_up_share
-            frame = torch.where(made_up, other, frame)
+            synthetic = torch.rand(self.batch_size, generator=generator) < self.synthetic_share
+            frame = torch.where(synthetic, other, frame)
         anywhere = torch.randint(height * width, (self.batch_size,), generator=generator)
         pick = torch.rand(self.batch_size, generator=generator)
         focused = torch.rand(self.batch_size, generator=generator) < self.foreground_share
@@ -169,7 +172,7 @@ class SegmentationDataModule(SteppedDataModule):
         """Whole frames; no loader without frames to validate on."""
         if self.valid_pixels is None:
             return []
-        return DataLoader(WholeFrames(self.valid_pixels, self.valid_evidence), batch_size=self.valid_batch)
+        return DataLoader(WholeFrames(self.valid_pixels, self.valid_features), batch_size=self.valid_batch)
 
     def test_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
         """The frames to validate on."""
@@ -183,25 +186,25 @@ class SegmentationDataModule(SteppedDataModule):
         count, height, width, _ = pixels.shape
         places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
         sample = self.sample(pixels.movedim(3, 1).float() / 255, places)
-        if "evidence" in batch:
-            sample["evidence"] = batch["evidence"].movedim(3, 1).float()
+        if "features" in batch:
+            sample["features"] = batch["features"].movedim(3, 1).float()
         return sample
 
     def sample(self, pixels: Tensor, places: Tensor) -> MaskSample:
         """What a batch of pixels (B, 4, H, W) in 0..1 holds, or (B, 4 + E, H, W) with evidence."""
         sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), places=places)
         if pixels.shape[1] > 4:
-            sample["evidence"] = pixels[:, 4:]
+            sample["features"] = pixels[:, 4:]
         return sample
 
     def augmented(self, crops: RawCrops) -> MaskSample:
         """Crops bent and lit anew; each pixel keeps the place in the frame that it was taken from."""
         pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4 + E, S, S)
-        if "evidence" in crops:
-            pixels = torch.cat([pixels, crops["evidence"].movedim(3, 1)], dim=1)
+        if "features" in crops:
+            pixels = torch.cat([pixels, crops["features"].movedim(3, 1)], dim=1)
         generator = self.generator(crops["step"], "augment", pixels.device)
         count, side = len(pixels), pixels.shape[-1]
-        geometry = self.geometry or Geometry()
+        geometry = self.geometry or GeometricAugmentation()
         offsets = geometry.places(count, self.crop, pixels, generator)
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
@@ -209,9 +212,11 @@ class SegmentationDataModule(SteppedDataModule):
         # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
         sample = self.sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
-        if self.lighting is not None:
+        if self.color_jitter is not None:
             to = pixels.device
-            sample["image"] = self.lighting(sample["image"], self.components.to(to), self.variances.to(to), generator)
+            sample["image"] = self.color_jitter(
+                sample["image"], self.components.to(to), self.variances.to(to), generator
+            )
         return sample
 
 

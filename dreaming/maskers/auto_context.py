@@ -6,18 +6,18 @@ Tu, "Auto-context and its application to high-level vision tasks", CVPR 2008, wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import ThreadpoolController
 
-from dreaming.data.evidence_channels import Stack, blurred
-from dreaming.frames.arrays import Flow, Mask, Probability
-from dreaming.frames.flow import warp
+from dreaming.features.channels import Stack, blurred
+from dreaming.flow.warp import warp
+from dreaming.io.types import Flow, Mask, Probability
 
-Samples: TypeAlias = NDArray[np.float32]
+BackgroundSampling: TypeAlias = NDArray[np.float32]
 """Channels at some pixels, (P, C)."""
 
 BLOCK = 4096
@@ -38,21 +38,23 @@ class Boosting:
         features: Share of the channels that each split may choose from.
     """
 
-    trees: int = 100
-    rate: float = 0.1
-    leaves: int = 31
-    leaf_samples: int = 200
-    features: float = 0.3
+    kind: ClassVar[str] = "boosting"
 
-    def fit(self, samples: Samples, labels: NDArray[np.bool_], seed: int) -> "Trees":
+    max_iter: int = 100
+    learning_rate: float = 0.1
+    max_leaf_nodes: int = 31
+    min_samples_leaf: int = 200
+    max_features: float = 0.3
+
+    def fit(self, samples: BackgroundSampling, labels: NDArray[np.bool_], seed: int) -> "Trees":
         """Learn the labels (P,) of samples (P, C)."""
         model = HistGradientBoostingClassifier(
-            learning_rate=self.rate,
-            max_iter=self.trees,
-            max_leaf_nodes=self.leaves,
+            learning_rate=self.learning_rate,
+            max_iter=self.max_iter,
+            max_leaf_nodes=self.max_leaf_nodes,
             # Few samples: a leaf may not ask for more than a share of them.
-            min_samples_leaf=max(1, min(self.leaf_samples, len(samples) // 20)),
-            max_features=self.features,
+            min_samples_leaf=max(1, min(self.min_samples_leaf, len(samples) // 20)),
+            max_features=self.max_features,
             early_stopping=False,
             random_state=seed,
         )
@@ -67,7 +69,7 @@ class Trees:
 
     model: HistGradientBoostingClassifier
 
-    def __call__(self, samples: Samples) -> NDArray[np.float32]:
+    def __call__(self, samples: BackgroundSampling) -> NDArray[np.float32]:
         """The probability (P,) of samples (P, C)."""
         if not len(samples):
             return np.zeros(0, np.float32)
@@ -96,6 +98,8 @@ class Context:
         sigmas: Blurs of the frame's own map, in working pixels.
         offsets: Distances, in working pixels, at which it is looked up in eight directions.
     """
+
+    kind: ClassVar[str] = "context"
 
     sigmas: Sequence[float] = (2.0, 5.0, 12.0)
     offsets: Sequence[int] = (8, 20)

@@ -4,23 +4,23 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.intervals import FrameInterval
+from dreaming.clip.split import Split
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image, Mask, Size
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import fingerprint
-from dreaming.frames.morphology import Cleaning
-from dreaming.frames.panorama import Panorama
-from dreaming.frames.references import References
-from dreaming.frames.registration import Motion, canvas, chain
-from dreaming.frames.runs import Run
-from dreaming.frames.split import Split
-from dreaming.frames.spool import Spool
+from dreaming.flow.mosaic import Mosaic
+from dreaming.flow.registration import Motion, canvas, chain
+from dreaming.imaging.morphology import Cleaning
+from dreaming.io.disk_buffer import DiskBuffer
+from dreaming.io.manifest import fingerprint
+from dreaming.io.types import Image, Mask, Size
 from dreaming.maskers.base import Frames, SequenceMasker
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class BackgroundMasker(SequenceMasker):
     Raises:
         ConfigError: If a value is out of its range.
     """
+
+    kind: ClassVar[str] = "background_masker"
 
     subtractor: Subtractor = "mog2"
     threshold: float = 150.0
@@ -111,7 +113,7 @@ class BackgroundMasker(SequenceMasker):
         )
         return replace(self.cleaning, smallest=cap)
 
-    def learnt(self, clip: Clip, references: References) -> str:
+    def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the hand masks that are there for background subtraction alone; empty without any."""
         own = clip.bootstrap(references.part)
         return fingerprint(own.stems, own.masks) if len(own) else ""
@@ -120,38 +122,38 @@ class BackgroundMasker(SequenceMasker):
         """Names of the masks of the half that maskers see, and of its own."""
         return super().learns_from(split).union(split.bootstrap)
 
-    def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order."""
         scene = self._scene(clip, run)
         if run.left is None or run.right is None:
             yield from self._one_way(clip, scene, run, wanted)
             return
-        with Spool(clip.path) as spool:
+        with DiskBuffer(clip.path) as buffer:
             # What comes from behind arrives last frame first: it waits in the spool, one bit a pixel.
             for stem, mask in self._follow(clip, scene, run.right, run.stems[::-1]):
-                spool.write(stem, [np.packbits(mask, axis=1)])
+                buffer.write(stem, [np.packbits(mask, axis=1)])
             forward = self._follow(clip, scene, run.left, run.stems)
             for place, (stem, mask) in enumerate(forward, start=1):
                 if stem in wanted:
-                    other = np.unpackbits(spool.read(stem)[0], axis=1, count=clip.size[1])
+                    other = np.unpackbits(buffer.read(stem)[0], axis=1, count=clip.size[1])
                     share = np.float32(place / (len(run.stems) + 1))
                     yield stem, (1 - share) * mask.astype(np.float32) + share * other.astype(np.float32)
 
-    def _one_way(self, clip: Clip, scene: Panorama, run: Run, wanted: frozenset[str]) -> Frames:
+    def _one_way(self, clip: Clip, scene: Mosaic, run: FrameInterval, wanted: frozenset[str]) -> Frames:
         if run.left is not None:
             for stem, mask in self._follow(clip, scene, run.left, run.stems):
                 if stem in wanted:
                     yield stem, mask.astype(np.float32)
             return
         assert run.right is not None
-        with Spool(clip.path) as spool:
+        with DiskBuffer(clip.path) as buffer:
             for stem, mask in self._follow(clip, scene, run.right, run.stems[::-1]):
-                spool.write(stem, [mask.view(np.uint8)])
-            yield from ((stem, spool.read(stem)[0].astype(np.float32)) for stem in run.stems if stem in wanted)
+                buffer.write(stem, [mask.view(np.uint8)])
+            yield from ((stem, buffer.read(stem)[0].astype(np.float32)) for stem in run.stems if stem in wanted)
 
     # -- what a run looks like without its subject
 
-    def _scene(self, clip: Clip, run: Run) -> Panorama:
+    def _scene(self, clip: Clip, run: FrameInterval) -> Mosaic:
         stems = [stem for stem in (run.left, *run.stems, run.right) if stem is not None]
         ends = {stem: self._masks[stem] for stem in (run.left, run.right) if stem is not None}
         boxes = _boxes(stems, ends)
@@ -162,7 +164,7 @@ class BackgroundMasker(SequenceMasker):
             found = list(chain(clip.frames.read_ahead(stems), backdrops, self.stabilise))
             shift, size = canvas(found, clip.size, self.largest)
             transforms = {stem: shift @ transform for stem, transform in zip(stems, found, strict=True)}
-        scene = Panorama(transforms, clip.size, size)
+        scene = Mosaic(transforms, clip.size, size)
         if self.plate:
             for stem, mask in {**ends, **self._others(clip, run)}.items():
                 scene.learn(stem, self._frame(clip, stem), mask)
@@ -172,7 +174,7 @@ class BackgroundMasker(SequenceMasker):
                     scene.learn(stems[place], self._frame(clip, stems[place]), guess)
         return scene
 
-    def _others(self, clip: Clip, run: Run) -> dict[str, Mask]:
+    def _others(self, clip: Clip, run: FrameInterval) -> dict[str, Mask]:
         """Hand masks of the frames next to a run's own, as far as the camera is known not to have moved since."""
         if self.stabilise != "none":
             return {}
@@ -187,7 +189,7 @@ class BackgroundMasker(SequenceMasker):
 
     # -- one way
 
-    def _follow(self, clip: Clip, scene: Panorama, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
+    def _follow(self, clip: Clip, scene: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
         """Masks (H, W) of frames that lead away from a hand-masked one."""
         model = self._model(len(stems) + 1)
         subject = scene.lay(start, self._masks[start])
@@ -225,7 +227,7 @@ class BackgroundMasker(SequenceMasker):
 
 def _expect(key: str, value: object, expected: str, fits: bool) -> None:
     if not fits:
-        raise ConfigError(f"masker.background.{key}", found=str(value), expected=expected, mend="correct it")
+        raise ConfigError(f"masker.background.{key}", found=str(value), expected=expected, hint="correct it")
 
 
 def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[np.float64]]:

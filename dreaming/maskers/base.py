@@ -9,15 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.intervals import FrameInterval, intervals_between
+from dreaming.clip.split import Split
 from dreaming.errors import MaskError
-from dreaming.frames.arrays import Image, Mask, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import ahead
-from dreaming.frames.manifest import NO_EFFECT
-from dreaming.frames.references import References
-from dreaming.frames.runs import Run, runs_between
-from dreaming.frames.shard import Work, undivided
-from dreaming.frames.split import Split
+from dreaming.io.manifest import NO_EFFECT
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.shard import Work, undivided
+from dreaming.io.types import Image, Mask, Probability
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Masker(ABC):
         """Do a work that predicts these frames; one that runs on several devices does a share of it on each."""
         undivided(stems, work)
 
-    def learnt(self, clip: Clip, references: References) -> str:
+    def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of what ``fit`` would load from disk rather than learn anew; empty if it loads nothing."""
         return ""
 
@@ -95,7 +95,7 @@ class FrameMasker(Masker):
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
-        yield from ahead(lambda stem: (stem, self.predict_frame(clip.frames.read(stem))), stems, self.workers)
+        yield from prefetch_map(lambda stem: (stem, self.predict_frame(clip.frames.read(stem))), stems, self.workers)
 
 
 @dataclass
@@ -111,7 +111,7 @@ class SequenceMasker(Masker):
     workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
-    def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order, each the same whatever else is wanted.
 
         What has to be done before the first frame is done before it is yielded, so that it can be done ahead. A frame
@@ -130,7 +130,7 @@ class SequenceMasker(Masker):
                 clip.path,
                 found="no hand mask of any of the clip's frames",
                 expected="at least one to begin from",
-                mend="name the masks like their frames",
+                hint="name the masks like their frames",
             )
         if len(known) < len(references):
             log.warning("%d hand masks belong to no frame of the clip and are not used", len(references) - len(known))
@@ -141,21 +141,21 @@ class SequenceMasker(Masker):
         """Yield each named frame's probability, in the order asked; neighbours asked in order cost least."""
         groups = self._grouped(clip, list(stems))
 
-        def begin(group: tuple[Run | None, list[str]]) -> Frames:
+        def begin(group: tuple[FrameInterval | None, list[str]]) -> Frames:
             run, wanted = group
             if run is None:
                 return iter([(stem, self._masks[stem].astype(np.float32)) for stem in wanted])
-            frames = self.predict_run(clip, run, frozenset(wanted))
+            frames = self.predict_interval(clip, run, frozenset(wanted))
             return chain(list(islice(frames, 1)), frames)
 
-        for frames in ahead(begin, groups, self.workers - 1) if self.workers > 1 else map(begin, groups):
+        for frames in prefetch_map(begin, groups, self.workers - 1) if self.workers > 1 else map(begin, groups):
             yield from frames
 
-    def _grouped(self, clip: Clip, stems: list[str]) -> list[tuple[Run | None, list[str]]]:
+    def _grouped(self, clip: Clip, stems: list[str]) -> list[tuple[FrameInterval | None, list[str]]]:
         """The stems asked, in groups of one run in order each; hand-masked frames stand alone, without a run."""
         places = {stem: place for place, stem in enumerate(clip.stems)}
-        run_of = {stem: run for run in runs_between(clip.stems, list(self._masks)) for stem in run.stems}
-        groups: list[tuple[Run | None, list[str]]] = []
+        run_of = {stem: run for run in intervals_between(clip.stems, list(self._masks)) for stem in run.stems}
+        groups: list[tuple[FrameInterval | None, list[str]]] = []
         for stem in stems:
             run = run_of.get(stem)
             if groups and run is not None and groups[-1][0] is run and places[groups[-1][1][-1]] < places[stem]:

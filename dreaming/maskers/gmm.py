@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit, logsumexp
 from sklearn.mixture import GaussianMixture
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError, MaskError
-from dreaming.frames.arrays import Image, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.colour_table import LEVELS, ColourTable
-from dreaming.frames.folder import write_atomically
-from dreaming.frames.references import References
+from dreaming.imaging.colour_lookup import LEVELS, ColourTable
+from dreaming.io.atomic import write_atomically
+from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 from dreaming.maskers.component_count import Colours, Criterion, Trials, draw_trials, try_counts
 
@@ -55,6 +55,8 @@ class GmmMasker(FrameMasker):
             value is out of its range.
     """
 
+    kind: ClassVar[str] = "gmm_masker"
+
     mode: Mode = "pair"
     components: int | None = None
     criterion: Criterion = "bic"
@@ -77,14 +79,14 @@ class GmmMasker(FrameMasker):
                 "masker.gmm.counts",
                 found=str(list(self.counts)),
                 expected=f"numbers of components to try, from {least} in mode {self.mode}",
-                mend="name some, or set masker.gmm.components",
+                hint="name some, or set masker.gmm.components",
             )
         if self.components is not None and self.components < least:
             raise ConfigError(
                 "masker.gmm.components",
                 found=str(self.components),
                 expected=f"at least {least} in mode {self.mode}",
-                mend="name more, or null to find out",
+                hint="name more, or null to find out",
             )
         for name, fits, expected in (
             ("fits", self.fits >= 1, "1 or more"),
@@ -97,7 +99,7 @@ class GmmMasker(FrameMasker):
         ):
             if not fits:
                 found = str(getattr(self, name))
-                raise ConfigError(f"masker.gmm.{name}", found=found, expected=expected, mend="correct it")
+                raise ConfigError(f"masker.gmm.{name}", found=found, expected=expected, hint="correct it")
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Fit the mixtures, and draw ``runs/gmm/gmm_components.png`` if their size is found out from all references.
@@ -131,7 +133,7 @@ class GmmMasker(FrameMasker):
                 f"the {name}'s pixels",
                 found=str(len(colours)),
                 expected=f"at least {least}, {why}",
-                mend=f"paint larger masks or lower masker.gmm.{key}",
+                hint=f"paint larger masks or lower masker.gmm.{key}",
             )
         if count is None:
             tried = try_counts(colours, self.counts, self.fits, self.criterion, self.seed, self.floor)

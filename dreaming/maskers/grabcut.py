@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.split import Split
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image, Mask, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import ahead
-from dreaming.frames.manifest import NO_EFFECT
-from dreaming.frames.morphology import fill_holes
-from dreaming.frames.references import References
-from dreaming.frames.split import Split
+from dreaming.imaging.morphology import fill_holes
+from dreaming.io.manifest import NO_EFFECT
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import Masker
 
 SURROUNDINGS = 3  # in widths of the unsure band: how much backdrop around it the colours are learnt from
@@ -41,6 +41,8 @@ class GrabCutMasker(Masker):
         ConfigError: If a value is out of its range.
     """
 
+    kind: ClassVar[str] = "grab_cut_masker"
+
     seed: Masker
     inner: int = 3
     outer: int = 3
@@ -59,11 +61,11 @@ class GrabCutMasker(Masker):
         ):
             if not fits:
                 found = str(getattr(self, key))
-                raise ConfigError(f"masker.grabcut.{key}", found=found, expected=expected, mend="correct it")
+                raise ConfigError(f"masker.grabcut.{key}", found=found, expected=expected, hint="correct it")
 
-    def learnt(self, clip: Clip, references: References) -> str:
+    def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of what the other masker would load."""
-        return self.seed.learnt(clip, references)
+        return self.seed.fitted_fingerprint(clip, references)
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Fit the other masker."""
@@ -96,7 +98,7 @@ class GrabCutMasker(Masker):
             stem, probability = guess
             return stem, self.refine(clip.frames.read(stem), probability > 0.5).astype(np.float32)
 
-        yield from ahead(refined, self.seed.predict(clip, stems), self.workers)
+        yield from prefetch_map(refined, self.seed.predict(clip, stems), self.workers)
 
     def refine(self, image: Image, mask: Mask) -> Mask:
         """A mask (H, W) with its outline moved, within the band, to where a frame (H, W, 3) has an edge."""

@@ -4,29 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-import lightning
 import numpy as np
+import pytorch_lightning as pl
 import torch
 
-from dreaming.data.evidence_channels import Stack
-from dreaming.data.lessons import stacked
-from dreaming.frames.arrays import Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import fingerprint
-from dreaming.frames.references import References
-from dreaming.frames.shard import Work
-from dreaming.frames.split import Split
-from dreaming.frames.statistics import NEUTRAL
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.split import Split
+from dreaming.data.fold_data import stacked
+from dreaming.features.channels import Stack
+from dreaming.imaging.colour_statistics import NEUTRAL
+from dreaming.io.manifest import fingerprint
+from dreaming.io.shard import Work
+from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
-from dreaming.maskers.given_maps import MaskerMaps
-from dreaming.models import runs
-from dreaming.models.base import SegmentationModule
-from dreaming.models.checkpoints import load
-from dreaming.models.fit import Workbench
-from dreaming.models.inference import on_device, share_out
-from dreaming.models.segmentation_recipe import SegmentationRecipe
+from dreaming.maskers.extra_inputs import MaskerInputs
+from dreaming.models.segmentation import SegmentationModule
+from dreaming.models.segmentation_task import SegmentationTask
+from dreaming.training import run_registry as runs
+from dreaming.training.checkpoints import load
+from dreaming.training.fit import TrainingContext
+from dreaming.training.inference import on_device, share_out
 
 
 @dataclass
@@ -34,39 +34,41 @@ class NetworkMasker(Masker):
     """Masks by a network trained on this clip; an already trained one is used where it fits.
 
     Attributes:
-        recipe: What is trained, and how.
-        workbench: What it is trained and run on.
+        task: What is trained, and how.
+        context: What it is trained and run on.
     """
 
-    recipe: SegmentationRecipe
-    workbench: Workbench
+    kind: ClassVar[str] = "network_masker"
+
+    task: SegmentationTask
+    context: TrainingContext
 
     @property
     def built_on(self) -> Mapping[str, Masker]:
         """The maskers whose maps the network is given."""
-        return self.recipe.given.maskers if isinstance(self.recipe.given, MaskerMaps) else {}
+        return self.task.extra_inputs.maskers if isinstance(self.task.extra_inputs, MaskerInputs) else {}
 
     def learns_from(self, split: Split) -> frozenset[str]:
         """Names of the masks that it or a masker that it is given learns from."""
         return super().learns_from(split).union(*(masker.learns_from(split) for masker in self.built_on.values()))
 
-    def learnt(self, clip: Clip, references: References) -> str:
+    def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the weights that ``fit`` would load, and of what the maskers that it is given would."""
-        identity = self.recipe.identity(clip, references, self.workbench)
-        best = runs.find(clip.runs(self.recipe.name), identity)
+        identity = self.task.identity(clip, references, self.context)
+        best = runs.find(clip.runs(self.task.name), identity)
         own = "untrained" if best is None else best.fingerprint
-        given = [masker.learnt(clip, references) for masker in self.built_on.values()]
-        return fingerprint(own, given) if given else own
+        extra_inputs = [masker.fitted_fingerprint(clip, references) for masker in self.built_on.values()]
+        return fingerprint(own, extra_inputs) if extra_inputs else own
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the best weights of exactly this recipe and these references, training them first if there are none."""
-        best = self.recipe.find_or_train(clip, references, self.workbench)
+        best = self.task.find_or_train(clip, references, self.context)
         return self._load(best.weights, references, ())
 
     def _load(self, weights: Path, references: References, left_out: Sequence[str]) -> Self:
-        return self._take(load(self.recipe.build(NEUTRAL), weights), references, left_out)
+        return self._take(load(self.task.build(NEUTRAL), weights), references, left_out)
 
-    def _take(self, module: lightning.LightningModule, references: References, left_out: Sequence[str]) -> Self:
+    def _take(self, module: pl.LightningModule, references: References, left_out: Sequence[str]) -> Self:
         assert isinstance(module, SegmentationModule)
         self._module, self._references, self._left_out = module, references, left_out
         return self
@@ -77,35 +79,35 @@ class NetworkMasker(Masker):
         Not the best ones, for it is the left-out masks that tell which are best.
         """
         learn = references.without(left_out.stems)
-        best = self.recipe.find_or_train(clip, references, self.workbench)
-        weights = self.recipe.fold_weights(clip, best, learn)
+        best = self.task.find_or_train(clip, references, self.context)
+        weights = self.task.fold_weights(clip, best, learn)
         if weights is None:
             return self.fit(clip, learn)
         return self._load(weights, references, left_out.stems)
 
     def share_out(self, stems: list[str], work: Work) -> None:
         """Do a work that predicts these frames, a share of it on each of the trainer's devices."""
-        share_out(self.workbench, stems, work)
+        share_out(self.context, stems, work)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         stems = list(stems)
-        with on_device(self._module, self.workbench) as device:
-            evidence = self._evidence(clip, stems)
+        with on_device(self._module, self.context) as device:
+            features = self._features(clip, stems)
             for stem, image in clip.frames.read_ahead(stems):
                 frame = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
-                known = [torch.from_numpy(maps).to(device)[None] for maps in islice(evidence, 1)]  # (1, E, h, w)
+                known = [torch.from_numpy(maps).to(device)[None] for maps in islice(features, 1)]  # (1, E, h, w)
                 yield stem, self._module.predict_probability(frame, *known)[0, 0].float().cpu().numpy()
 
-    def _evidence(self, clip: Clip, stems: Sequence[str]) -> Iterator[Stack]:
+    def _features(self, clip: Clip, stems: Sequence[str]) -> Iterator[Stack]:
         """Evidence (E, h, w) of each frame, and the given maskers' maps behind it, where the network is given any."""
-        evidence, given = self.recipe.evidence_input, self.recipe.given
+        features, extra_inputs = self.task.feature_inputs, self.task.extra_inputs
         found: list[Iterator[Stack]] = []
-        if evidence is not None:
-            seen = evidence.of(clip, self._references.without(self._left_out))
-            found.append(known for _, known in evidence.at(seen, stems))
-        if given is not None:
-            found.append(maps for _, maps in given.at(clip, self._references, self._left_out, stems))
+        if features is not None:
+            seen = features.of(clip, self._references.without(self._left_out))
+            found.append(known for _, known in features.at(seen, stems))
+        if extra_inputs is not None:
+            found.append(maps for _, maps in extra_inputs.at(clip, self._references, self._left_out, stems))
         for parts in zip(*found, strict=True):
             size = (parts[0].shape[1], parts[0].shape[2])
             yield np.concatenate([stacked(part, size) for part in parts])
@@ -115,6 +117,8 @@ class NetworkMasker(Masker):
 class UntrainedMasker(NetworkMasker):
     """A network with random weights, whose masks are worth nothing, and take as long as any to make."""
 
+    kind: ClassVar[str] = "untrained_masker"
+
     def fit(self, clip: Clip, references: References) -> Self:
         """Take the network as it is."""
-        return self._take(self.recipe.build(NEUTRAL), references, ())
+        return self._take(self.task.build(NEUTRAL), references, ())

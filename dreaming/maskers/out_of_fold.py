@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
 from dreaming.data.mask_stack import MaskStacks
-from dreaming.data.steadiness import Steadiness
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder
-from dreaming.frames.references import References
-from dreaming.frames.window import within
+from dreaming.features.temporal_consistency import TemporalConsistency
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_window import dilate
+from dreaming.io.frame_folder import FrameFolder
 from dreaming.maskers.base import Masker
-from dreaming.maskers.remembered import Remembered, gap
+from dreaming.maskers.prediction_cache import PredictionCache, gap
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class CrossValidationPlan:
     """What there is to learn how far to trust the maskers from.
 
     Attributes:
@@ -56,12 +56,12 @@ class Lesson:
         parts: In which they are left out together.
     """
 
-    protocol: str
+    validation: str
     references: References
     parts: tuple[Part, ...]
 
 
-def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collection[str] = ()) -> Lesson:
+def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collection[str] = ()) -> CrossValidationPlan:
     """The references that the ensemble learns from, where the maskers learn from ``references``.
 
     Args:
@@ -74,7 +74,9 @@ def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collect
     held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
     held_back = held_back.without([*references.stems, *left_out]).select(clip.stems)
     if len(held_back.present) >= FEWEST:
-        return Lesson(split.protocol, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds)))
+        return CrossValidationPlan(
+            split.validation, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds))
+        )
     if len(held_back):
         few = "one mask is" if len(held_back) == 1 else f"{len(held_back)} masks with one of the subject at most are"
         log.warning("%s too few for the ensemble: it learns from those of the maskers, left out in turn", few)
@@ -91,7 +93,7 @@ def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collect
             known.part,
         )
     kept = [Part(part, tuple(stem for stem in part.stems if stem in asked)) for part in parts]
-    return Lesson("folds", known.select(asked), tuple(part for part in kept if part.stems))
+    return CrossValidationPlan("folds", known.select(asked), tuple(part for part in kept if part.stems))
 
 
 def _enclosed(clip: Clip, left_out: References, learnt: References) -> list[str]:
@@ -102,7 +104,7 @@ def _enclosed(clip: Clip, left_out: References, learnt: References) -> list[str]
 
 
 def out_of_fold(
-    clip: Clip, name: str, masker: Masker, references: References, given: Lesson, radius: int = 0
+    clip: Clip, name: str, masker: Masker, references: References, given: CrossValidationPlan, radius: int = 0
 ) -> dict[str, FrameFolder]:
     """Where a masker's probability at each frame of a lesson lies on disk, made without that frame's mask.
 
@@ -115,19 +117,23 @@ def out_of_fold(
         radius: Frames before and behind that lie there, too.
     """
     if not masker.learns_from(clip.split(references.part)) & set(given.references.stems):
-        around = within(clip.stems, given.references.stems, radius)
-        return dict.fromkeys(given.references.stems, Remembered(clip, name, masker, references).complete(around))
+        around = dilate(clip.stems, given.references.stems, radius)
+        return dict.fromkeys(given.references.stems, PredictionCache(clip, name, masker, references).complete(around))
     return {
         stem: folder
         for part in given.parts
-        for around in [within(clip.stems, part.stems, radius)]
-        for folder in [Remembered(clip, name, masker, references, part.left_out).complete(around)]
+        for around in [dilate(clip.stems, part.stems, radius)]
+        for folder in [PredictionCache(clip, name, masker, references, part.left_out).complete(around)]
         for stem in part.stems
     }
 
 
 def stacks(
-    clip: Clip, maskers: Mapping[str, Masker], references: References, given: Lesson, flow: DisFlow | None = None
+    clip: Clip,
+    maskers: Mapping[str, Masker],
+    references: References,
+    given: CrossValidationPlan,
+    flow: DisFlow | None = None,
 ) -> MaskStacks:
     """What every masker found at every frame of a lesson; by the flow, if any, also how it agrees with itself there."""
     size = clip.size
@@ -140,12 +146,12 @@ def stacks(
             found[row, column] = levels(of_stem[stem], stem, size)
     unsteady = None
     if flow is not None:
-        steadiness = Steadiness.of(clip, flow)
+        steadiness = TemporalConsistency.of(clip, flow)
         unsteady = np.stack([steadiness.unsteady([of_stem[stem] for of_stem in folders], stem) for stem in stems])
     learnt = {stem: references.without(part.left_out.stems).stems for part in given.parts for stem in part.stems}
     gaps = tuple(gap(clip, stem, learnt[stem]) for stem in stems)
     parts = tuple(part.stems for part in given.parts)
-    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, unsteady, given.protocol)
+    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, unsteady, given.validation)
 
 
 def levels(folder: FrameFolder, stem: str, size: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -3,22 +3,22 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.data.evidence import ClipEvidence, Evidence, Simulation
-from dreaming.data.evidence_channels import CHANNELS, Stack, blurred, signed_distance
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.intervals import FrameInterval
 from dreaming.errors import ConfigError, MaskError
-from dreaming.frames.arrays import Mask, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import resize_image
-from dreaming.frames.folder import ahead
-from dreaming.frames.guided_filter import guided_filter
-from dreaming.frames.references import References
-from dreaming.frames.runs import Run
-from dreaming.maskers.auto_context import Boosting, Context, Samples, Trees
+from dreaming.features.channels import CHANNELS, Stack, blurred, signed_distance
+from dreaming.features.extractor import FeatureExtractor, PropagationFeatures, Simulation
+from dreaming.imaging.guided_filter import guided_filter
+from dreaming.imaging.resize import resize_image
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.types import Mask, Probability
+from dreaming.maskers.auto_context import BackgroundSampling, Boosting, Context, Trees
 from dreaming.maskers.base import Frames, SequenceMasker
 
 BLEND = CHANNELS.index("blend")
@@ -29,7 +29,7 @@ class PixelsMasker(SequenceMasker):
     """Two boosted classifiers, the second seeing the first one's maps of the frame and its neighbours.
 
     Attributes:
-        evidence: What they see, and how it is simulated for hand-masked frames.
+        features: What they see, and how it is simulated for hand-masked frames.
         boosting: How they are grown.
         context: What the second sees of the first.
         samples: Pixels learnt from, of each simulated frame.
@@ -45,7 +45,9 @@ class PixelsMasker(SequenceMasker):
         seed: Of samples and classifiers.
     """
 
-    evidence: Evidence
+    kind: ClassVar[str] = "pixels_masker"
+
+    features: PropagationFeatures
     boosting: Boosting = field(default_factory=Boosting)
     context: Context = field(default_factory=Context)
     samples: int = 4000
@@ -63,8 +65,8 @@ class PixelsMasker(SequenceMasker):
         for key, lowest in (("samples", 1), ("frames", 1), ("folds", 2)):
             if getattr(self, key) < lowest:
                 found = str(getattr(self, key))
-                raise ConfigError(f"masker.pixels.{key}", found=found, expected=f"at least {lowest}", mend="correct it")
-        self._seen: ClipEvidence | None = None
+                raise ConfigError(f"masker.pixels.{key}", found=found, expected=f"at least {lowest}", hint="correct it")
+        self._seen: FeatureExtractor | None = None
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Learn both classifiers from evidence simulated for the hand-masked frames.
@@ -75,10 +77,10 @@ class PixelsMasker(SequenceMasker):
             MaskError: If none of them belongs to a frame of the clip, or nothing can be simulated.
         """
         super().fit(clip, references)
-        seen = self._seen = self.evidence.of(clip, references, workers=self.workers)
+        seen = self._seen = self.features.of(clip, references, workers=self.workers)
         lessons = self._lessons(seen)
         labels = [lesson.labels for lesson in lessons]
-        first = list(ahead(lambda lesson: lesson.of(seen.simulated(lesson.simulation)), lessons, self.workers))
+        first = list(prefetch_map(lambda lesson: lesson.of(seen.simulated(lesson.simulation)), lessons, self.workers))
 
         def learn(left_out: int | None) -> Trees:
             kept = [place for place, lesson in enumerate(lessons) if lesson.fold != left_out]
@@ -86,15 +88,17 @@ class PixelsMasker(SequenceMasker):
             return self.boosting.fit(samples, answers, self.seed)
 
         folds = sorted({lesson.fold for lesson in lessons})
-        *unseen, self._first = ahead(learn, [*folds, None], self.workers)
+        *unseen, self._first = prefetch_map(learn, [*folds, None], self.workers)
         by_fold = dict(zip(folds, unseen, strict=True))
-        second = list(ahead(lambda lesson: self._in_context(lesson, by_fold[lesson.fold]), lessons, self.workers))
+        second = list(
+            prefetch_map(lambda lesson: self._in_context(lesson, by_fold[lesson.fold]), lessons, self.workers)
+        )
         self._second = self.boosting.fit(np.concatenate(second), np.concatenate(labels), self.seed)
         return self
 
     # -- what is learnt from
 
-    def _lessons(self, seen: ClipEvidence) -> list["_Lesson"]:
+    def _lessons(self, seen: FeatureExtractor) -> list["_Lesson"]:
         """All simulations of the hand-masked frames that are learnt from, in folds of whole frames."""
         present = [stem for stem in seen.sources if self._masks[stem].any()]
         absent = [stem for stem in seen.sources if stem not in present]
@@ -112,14 +116,14 @@ class PixelsMasker(SequenceMasker):
                 seen.clip.path,
                 found="no simulated evidence to learn from",
                 expected="two hand masks, or one and a mask carried there and back",
-                mend="paint another mask or raise data.evidence.there_and_back",
+                hint="paint another mask or raise data.features.round_trips",
             )
         if len(present) > 1:
             return lessons
         # Of a lone mask that shows the subject the simulations are left out in turn.
         return [replace(lesson, fold=number % self.folds) for number, lesson in enumerate(lessons)]
 
-    def _lesson(self, seen: ClipEvidence, simulation: Simulation, number: int, fold: int) -> "_Lesson":
+    def _lesson(self, seen: FeatureExtractor, simulation: Simulation, number: int, fold: int) -> "_Lesson":
         mask = seen.mask(simulation.stem)
         digest = hashlib.blake2b(f"{self.seed} {simulation.stem} {number}".encode(), digest_size=8).digest()
         rng = np.random.default_rng(int.from_bytes(digest))
@@ -129,7 +133,7 @@ class PixelsMasker(SequenceMasker):
         places = np.concatenate([chosen, elsewhere])
         return _Lesson(simulation, fold, places, mask.ravel()[places])
 
-    def _in_context(self, lesson: "_Lesson", unseen: Trees) -> Samples:
+    def _in_context(self, lesson: "_Lesson", unseen: Trees) -> BackgroundSampling:
         """What the second classifier would see of a simulated frame, which the first one never saw."""
         assert self._seen is not None
         simulation = lesson.simulation
@@ -154,12 +158,12 @@ class PixelsMasker(SequenceMasker):
 
     # -- prediction
 
-    def predict_run(self, clip: Clip, run: Run, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order."""
         names = [*filter(None, [run.left]), *run.stems, *filter(None, [run.right])]
         places = [place for place, stem in enumerate(names) if stem in wanted]
         around = sorted({near for place in places for near in (place - 1, place, place + 1) if 0 <= near < len(names)})
-        views = ahead(self._view, [names[place] for place in around], self.workers)
+        views = prefetch_map(self._view, [names[place] for place in around], self.workers)
         window: dict[str, _View] = {}
         triples = ((names[place], names[max(place - 1, 0) : place + 2]) for place in places)
 
@@ -172,7 +176,7 @@ class PixelsMasker(SequenceMasker):
                     window[view.stem] = view
                 yield stem, {name: window[name] for name in near}
 
-        yield from ahead(lambda triple: (triple[0], self._masked(clip, *triple)), windows(), self.workers)
+        yield from prefetch_map(lambda triple: (triple[0], self._masked(clip, *triple)), windows(), self.workers)
 
     def _view(self, stem: str) -> "_View":
         assert self._seen is not None
@@ -212,7 +216,7 @@ class _Lesson:
     places: NDArray[np.intp]
     labels: NDArray[np.bool_]
 
-    def of(self, channels: Stack) -> Samples:
+    def of(self, channels: Stack) -> BackgroundSampling:
         """The channels (C, h, w) at those places, (P, C)."""
         return channels.reshape(len(channels), -1)[:, self.places].T
 

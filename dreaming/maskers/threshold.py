@@ -5,18 +5,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image, Mask, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
-from dreaming.frames.morphology import Cleaning
-from dreaming.frames.references import References
+from dreaming.imaging.morphology import Cleaning
+from dreaming.io.atomic import write_atomically
+from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ class ThresholdMasker(FrameMasker):
         ConfigError: If a bound or the number of bins cannot be.
     """
 
+    kind: ClassVar[str] = "threshold_masker"
+
     space: Space = "hsv"
     bounds: Mapping[str, tuple[int, int]] | None = None
     bins: int = 64
@@ -62,7 +64,7 @@ class ThresholdMasker(FrameMasker):
     def __post_init__(self) -> None:
         if self.bins < 2 or LEVELS % self.bins:
             raise ConfigError(
-                "masker.threshold.bins", found=str(self.bins), expected="2, 4, 8, ... 256", mend="correct it"
+                "masker.threshold.bins", found=str(self.bins), expected="2, 4, 8, ... 256", hint="correct it"
             )
         for channel, interval in (self.bounds or {}).items():
             low, high = interval
@@ -72,7 +74,7 @@ class ThresholdMasker(FrameMasker):
                     f"masker.threshold.bounds.{channel}",
                     found=f"{low} to {high}",
                     expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
-                    mend="correct it",
+                    hint="correct it",
                 )
         self._found: dict[str, Any] = {}
         self._given = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from dreaming.frames.arrays import Mask
+from dreaming.io.types import Mask
 from dreaming.metrics.region import FrameMean
 
 

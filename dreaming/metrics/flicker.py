@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Flow, Image, Mask, Probability
-from dreaming.frames.flow import warp
+from dreaming.flow.warp import warp
+from dreaming.io.types import Flow, Image, Mask, Probability
 
 AGREEMENT = 1.0  # pixel by which forward and backward flow may differ where a pixel is seen in both frames
 

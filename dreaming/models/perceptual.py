@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-import lightning
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -13,7 +13,7 @@ from dreaming.networks.vgg import NotDownloadedError
 log = logging.getLogger(__name__)
 
 
-def features_at_hand(make: Callable[..., nn.Module] | None, trainer: lightning.Trainer) -> nn.Module | None:
+def features_at_hand(make: Callable[..., nn.Module] | None, trainer: pl.Trainer) -> nn.Module | None:
     """VGG, to measure with alone, if each of a trainer's processes finds its weights on disk; None if one does not.
 
     Args:

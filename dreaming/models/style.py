@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
-from lightning import LightningModule
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -14,7 +14,7 @@ from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image
+from dreaming.io.types import Image
 from dreaming.losses.style import (
     adversarial_loss,
     discriminator_loss,
@@ -25,8 +25,8 @@ from dreaming.losses.style import (
     unsteadiness,
 )
 from dreaming.models.perceptual import features_at_hand
-from dreaming.models.style_inference import Reach, in_fitting_tiles, in_suited_precision
-from dreaming.models.style_quality import Judge, Quality, flicker_of
+from dreaming.models.style_inference import ReceptiveField, in_fitting_tiles, in_suited_precision
+from dreaming.models.style_metrics import CompositeScore, StyleMetrics, flicker_of
 from dreaming.models.warm_start import warm_start
 
 TERMS = ("pixel", "structure", "adversarial", "matching", "perceptual")
@@ -68,6 +68,8 @@ class StyleModule(LightningModule):
         ConfigError: If a loss term has no such name, or a number is out of its range.
     """
 
+    kind: ClassVar[str] = "style_module"
+
     NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
     """Arguments that training is the same with, and the value that stands for all."""
 
@@ -81,7 +83,7 @@ class StyleModule(LightningModule):
         vgg: Callable[..., nn.Module] | None = None,
         loss_weights: Mapping[str, float],
         consistency: float = 0.0,
-        quality: Quality = Quality(),  # noqa: B008  # frozen
+        quality: CompositeScore = CompositeScore(),  # noqa: B008  # frozen
         channels: int = 3,
         painted: Sequence[int] = (),
         average: float | None = None,
@@ -101,7 +103,7 @@ class StyleModule(LightningModule):
             ("overlap", overlap, overlap is None or overlap >= 0, "0 pixels or more, or null"),
         ):
             if not fits:
-                raise ConfigError(f"model.style.module.{key}", found=str(value), expected=expected, mend="correct it")
+                raise ConfigError(f"model.style.module.{key}", found=str(value), expected=expected, hint="correct it")
         self.optimizer, self.lr, self.tile, self.overlap = optimizer, lr, tile, overlap
         self.loss_weights, self.noise = {**loss_weights, "consistency": consistency}, noise
         self.generator = generator(channels=channels, painted=painted)
@@ -120,10 +122,10 @@ class StyleModule(LightningModule):
         self._make_vgg = vgg
         # In a list VGG is no submodule, so its 20 million weights stay out of checkpoints.
         self._vgg: list[nn.Module] = []
-        self.quality, self.judge = quality, Judge()
+        self.quality, self.judge = quality, StyleMetrics()
 
     @property
-    def judged(self) -> nn.Module:
+    def eval_generator(self) -> nn.Module:
         """The generator that is validated and used: the averaged one where there is an average."""
         return self.generator if self.averaged is None else self.averaged.module
 
@@ -143,7 +145,7 @@ class StyleModule(LightningModule):
             return self.optimizer(groups, lr=self.lr)
         except ValueError as error:
             raise ConfigError(
-                "model.style.module.optimizer", found=str(error), expected="values it takes", mend="correct them"
+                "model.style.module.optimizer", found=str(error), expected="values it takes", hint="correct them"
             ) from error
 
     def on_fit_start(self) -> None:
@@ -165,7 +167,7 @@ class StyleModule(LightningModule):
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, 3 + c, H, W) in -1..1 to (B, 3, H, W) in -1..1, in float32."""
-        generator = self.generator if self.training else self.judged
+        generator = self.generator if self.training else self.eval_generator
         stylised: Tensor = generator(frame.contiguous(memory_format=self.layout))
         return stylised.float()
 
@@ -236,7 +238,7 @@ class StyleModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured, the flicker of the probe frames, and the quality that tells the best checkpoint."""
-        found, probe = self.judge.conclude(), self._probe()
+        found, probe = self.judge.compute(), self._probe()
         if probe is not None:
             found["flicker"] = flicker_of(self, probe)
         found["quality"] = self.quality.of(found)
@@ -282,7 +284,7 @@ class StyleModule(LightningModule):
                 """The generator under the device's precision."""
                 return in_suited_precision(self, part)
 
-            reach = cast(Reach, self.judged)
+            reach = cast(ReceptiveField, self.eval_generator)
             made, self.tile = in_fitting_tiles(run, reach, frame, tile=self.tile, overlap=self.overlap)
             return made
         finally:
@@ -304,6 +306,6 @@ def _check(loss_weights: Mapping[str, float]) -> None:
     for name, weight in loss_weights.items():
         where = f"model.style.module.loss_weights.{name}"
         if name not in TERMS:
-            raise ConfigError(where, found="no such term", expected=" or ".join(TERMS), mend="correct its name")
+            raise ConfigError(where, found="no such term", expected=" or ".join(TERMS), hint="correct its name")
         if not weight >= 0:
-            raise ConfigError(where, found=str(weight), expected="0 or more", mend="correct it")
+            raise ConfigError(where, found=str(weight), expected="0 or more", hint="correct it")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from dreaming.frames.arrays import Size
-from dreaming.models.tiles import tiled
+from dreaming.io.types import Size
+from dreaming.models.tiling import tiled
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ SMALLEST_TILE = 128
 """Pixels of a tile's side below which what lies around it costs many times what it shows."""
 
 
-class Reach(Protocol):
+class ReceptiveField(Protocol):
     """What a generator says about itself: how far it sees, and the grid it samples on, in pixels."""
 
     @property
@@ -82,7 +82,7 @@ def in_suited_precision(run: Callable[[Tensor], Tensor], frame: Tensor) -> Tenso
 
 
 def whole_or_tiled(
-    run: Callable[[Tensor], Tensor], reach: Reach, frame: Tensor, *, tile: int | None, overlap: int | None
+    run: Callable[[Tensor], Tensor], reach: ReceptiveField, frame: Tensor, *, tile: int | None, overlap: int | None
 ) -> Tensor:
     """Stylise frames (B, 3 + c, H, W), in tiles where they are larger than one.
 
@@ -112,7 +112,7 @@ def whole_or_tiled(
 
 
 def in_fitting_tiles(
-    run: Callable[[Tensor], Tensor], reach: Reach, frame: Tensor, *, tile: int | None, overlap: int | None
+    run: Callable[[Tensor], Tensor], reach: ReceptiveField, frame: Tensor, *, tile: int | None, overlap: int | None
 ) -> tuple[Tensor, int | None]:
     """As ``whole_or_tiled``, with tiles half as wide as often as the device's memory runs out; a warning says so.
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
-import lightning
+import pytorch_lightning as pl
 import torch
-from lightning.pytorch.callbacks import Timer
+from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,7 @@ class WarmStart(Protocol):
         """
 
 
-def warm_start(
-    generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], trainer: lightning.Trainer
-) -> bool:
+def warm_start(generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], trainer: pl.Trainer) -> bool:
     """Fit what of a generator needs no training, in each of a trainer's processes; return whether there was any."""
     if not isinstance(generator, WarmStart) or generator.warm:
         return False

@@ -1,6 +1,7 @@
 """A plain stack of convolutions from a picture to logits."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -31,6 +32,8 @@ class CNN(nn.Module):
         norm: Normalisation between the layers; ``none`` as in 2021.
     """
 
+    kind: ClassVar[str] = "cnn"
+
     multiple, residue = 1, 0
 
     def __init__(
@@ -42,7 +45,7 @@ class CNN(nn.Module):
         intermediate_channels: int = 16,
         num_layers: int = 5,
         dilation: int = 1,
-        thin: bool = False,
+        separable: bool = False,
         positional_encoding: Encoding = "linear",
         octaves: int = 1,
         padding: Padding = "reflection",
@@ -57,7 +60,9 @@ class CNN(nn.Module):
             # A bias before a normalisation is taken away by it again.
             bias = last or norm == "none"
             layers.append(
-                convolution(before, after, kernel_size, padding, dilation=dilation**layer, thin=thin, bias=bias)
+                convolution(
+                    before, after, kernel_size, padding, dilation=dilation**layer, separable=separable, bias=bias
+                )
             )
             if not last:
                 layers += [normalisation(norm, after), nn.ReLU(inplace=True)]
@@ -66,7 +71,7 @@ class CNN(nn.Module):
         self.margin = taken if padding == "none" else 0
         # A border cannot be reflected by as many pixels as there are.
         reflected = max(lost(kernel_size, dilation**layer) for layer in range(num_layers))
-        self.least = 1 + (reflected if padding == "reflection" else 2 * self.margin)
+        self.min_size = 1 + (reflected if padding == "reflection" else 2 * self.margin)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).

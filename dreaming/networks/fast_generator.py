@@ -1,6 +1,7 @@
 """A generator that needs little time: a colour map, fitted at once, and small networks that change it."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from dreaming.networks.pixel_head import PixelHead
 PIXELS = 2**19
 """Pixels of all keyframes together that a warm start learns from; 60 MB for each 2^18."""
 
-SURE = 6.0
+PROB_EPS = 6.0
 """Bound of the logit of what share is copied; at it, a quarter of a per cent is not."""
 
 
@@ -69,6 +70,8 @@ class FastGenerator(nn.Module):
         ConfigError: If a number is out of its range.
     """
 
+    kind: ClassVar[str] = "fast_generator"
+
     warm: Tensor
 
     def __init__(
@@ -87,7 +90,7 @@ class FastGenerator(nn.Module):
         pixel_steps: int = 1500,
     ) -> None:
         super().__init__()
-        for key, value, least in (
+        for key, value, min_size in (
             ("width", width, 1),
             ("dilations", dilations, 1),
             ("radii", radii, 1),
@@ -96,11 +99,11 @@ class FastGenerator(nn.Module):
             ("pixel_width", pixel_width, 1),
             ("pixel_steps", pixel_steps, 0),
         ):
-            if min([value] if isinstance(value, int) else value, default=least) < least:
-                found, expected = str(value if isinstance(value, int) else list(value)), f"{least} or more"
-                raise ConfigError(f"generator.network.{key}", found=found, expected=expected, mend="correct it")
+            if min([value] if isinstance(value, int) else value, default=min_size) < min_size:
+                found, expected = str(value if isinstance(value, int) else list(value)), f"{min_size} or more"
+                raise ConfigError(f"generator.network.{key}", found=found, expected=expected, hint="correct it")
         if not contrast > 0:
-            raise ConfigError("generator.network.contrast", found=str(contrast), expected="above 0", mend="correct it")
+            raise ConfigError("generator.network.contrast", found=str(contrast), expected="above 0", hint="correct it")
         self.painted = tuple(painted)
         self.colours = ColourMap(radii=radii, contrast=contrast)
         self.means, self.contrast, self.seen = tuple(means), contrast, seen
@@ -188,7 +191,7 @@ class FastGenerator(nn.Module):
             # Where copying is better everywhere at first, features that are not levelled grow by orders of magnitude
             # within a dozen steps, and a plain sigmoid is too sure of it to learn any more.
             above = functional.relu(shares)
-            copied = (shares - above + SURE * functional.softsign(above / SURE)).sigmoid()
+            copied = (shares - above + PROB_EPS * functional.softsign(above / PROB_EPS)).sigmoid()
             for place, first in enumerate(self.painted):
                 image = torch.lerp(image, frame[:, first : first + 3].float(), copied[:, place, None])
         return image if self.training else image.clamp(-1, 1)

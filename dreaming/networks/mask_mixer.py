@@ -7,6 +7,7 @@ return logits; a picture of any size will do.
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,7 +17,7 @@ from dreaming.networks.position import Encoding
 from dreaming.networks.separable import Norm, Padding
 from dreaming.networks.unet import UNet
 
-SURE = 0.01
+PROB_EPS = 0.01
 """Probabilities are taken for at least this and at most the rest; what is kept in 8 bits is no surer."""
 FRAME, GAP = 3, 1  # channels
 CELL = 4  # pixels: local features are made at this fraction of the resolution
@@ -34,10 +35,10 @@ def unsteadiness(image: Tensor) -> Tensor:
 
 def logits_of(probability: Tensor) -> Tensor:
     """Logits of probabilities in 0..1, finite for 0 and 1 too."""
-    return probability.clamp(SURE, 1 - SURE).logit()
+    return probability.clamp(PROB_EPS, 1 - PROB_EPS).logit()
 
 
-class Mixer(nn.Module):
+class FusionHead(nn.Module):
     """What all have in common: each pixel of the picture gets a logit, whatever the picture's size.
 
     Args:
@@ -45,15 +46,17 @@ class Mixer(nn.Module):
         trust: Weight that each masker begins with; None: all alike. Where nothing is learnt it stays so.
     """
 
-    margin, multiple, residue, least = 0, 1, 0, 1
+    margin, multiple, residue, min_size = 0, 1, 0, 1
     share: Tensor
 
-    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None) -> None:
+    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None) -> None:
         super().__init__()
         self.maskers, odd = divmod(in_channels - FRAME - GAP, 2)
         assert self.maskers >= 1, "a mixer needs something to mix"
         assert not odd, "each masker has a probability and its unsteadiness"
-        weights = torch.ones(self.maskers) if trust is None else torch.as_tensor(trust, dtype=torch.float32)
+        weights = (
+            torch.ones(self.maskers) if prior_weight is None else torch.as_tensor(prior_weight, dtype=torch.float32)
+        )
         assert weights.shape == (self.maskers,), "each masker has its weight"
         assert (weights > 0).all(), "a masker of no weight is better left out"
         # Known from the config, so no part of what is learnt.
@@ -68,16 +71,20 @@ class Mixer(nn.Module):
         raise NotImplementedError
 
 
-class Mean(Mixer):
+class MeanFusion(FusionHead):
     """The weighted mean of the probabilities; nothing is learnt."""
+
+    kind: ClassVar[str] = "mean_fusion"
 
     def mix(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
         return logits_of((self.share * probabilities(image)).sum(dim=1, keepdim=True))
 
 
-class Vote(Mixer):
+class VoteFusion(FusionHead):
     """As many maskers as say so, whatever their weight; where they are divided evenly, the plain mean decides."""
+
+    kind: ClassVar[str] = "vote_fusion"
 
     def mix(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
@@ -88,7 +95,7 @@ class Vote(Mixer):
         return logits_of(share + (mean - 0.5) / 256)
 
 
-class Convolution(Mixer):
+class ConvFusion(FusionHead):
     """One k x k convolution of the maskers' logits, at first their weighted mean; with 1 x 1 logistic regression.
 
     Args:
@@ -97,8 +104,10 @@ class Convolution(Mixer):
         kernel_size: Its side in pixels, odd.
     """
 
-    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None, kernel_size: int = 1) -> None:
-        super().__init__(in_channels=in_channels, trust=trust)
+    kind: ClassVar[str] = "conv_fusion"
+
+    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, kernel_size: int = 1) -> None:
+        super().__init__(in_channels=in_channels, prior_weight=prior_weight)
         self.layer = nn.Conv2d(
             self.maskers,
             1,
@@ -117,7 +126,7 @@ class Convolution(Mixer):
         return logits
 
 
-class UNetMixer(Mixer):
+class UNetFusion(FusionHead):
     """A UNet that sees the probabilities alone, as in 2021, when it had valid convolutions and crops of 252.
 
     Args:
@@ -131,30 +140,32 @@ class UNetMixer(Mixer):
         norm: Normalisation after every convolution.
     """
 
+    kind: ClassVar[str] = "u_net_fusion"
+
     def __init__(
         self,
         *,
         in_channels: int,
-        trust: Sequence[float] | None = None,
+        prior_weight: Sequence[float] | None = None,
         depth: int = 3,
         width: int = 4,
-        thin: bool = False,
+        separable: bool = False,
         positional_encoding: Encoding = "none",
         padding: Padding = "zero",
         norm: Norm = "batch",
     ) -> None:
-        super().__init__(in_channels=in_channels, trust=trust)
+        super().__init__(in_channels=in_channels, prior_weight=prior_weight)
         self.network = UNet(
             in_channels=self.maskers,
             depth=depth,
             width=width,
-            thin=thin,
+            separable=separable,
             positional_encoding=positional_encoding,
             padding=padding,
             norm=norm,
         )
         self.margin, self.multiple, self.residue = self.network.margin, self.network.multiple, self.network.residue
-        self.least = self.network.least
+        self.min_size = self.network.min_size
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, 1, H - 2 margin, W - 2 margin) of a picture (B, in_channels, H, W) at these places."""
@@ -162,7 +173,7 @@ class UNetMixer(Mixer):
         return logits
 
 
-class Gated(Mixer):
+class GatedFusion(FusionHead):
     """Each pixel trusts each masker as far as it looks reliable there: a softmax gate over the maskers' logits.
 
     For masker m with logit l_m, weight t_m and features f_m the gate is
@@ -179,10 +190,12 @@ class Gated(Mixer):
         reach: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
     """
 
-    def __init__(self, *, in_channels: int, trust: Sequence[float] | None = None, reach: int = 5) -> None:
-        super().__init__(in_channels=in_channels, trust=trust)
+    kind: ClassVar[str] = "gated_fusion"
+
+    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, reach: int = 5) -> None:
+        super().__init__(in_channels=in_channels, prior_weight=prior_weight)
         self.reach = reach
-        self.trust = nn.Parameter(torch.zeros(self.maskers))
+        self.prior_weight = nn.Parameter(torch.zeros(self.maskers))
         self.shared = nn.Parameter(torch.zeros(6))
         self.own = nn.Parameter(torch.zeros(self.maskers, 2))
         self.scale = nn.Parameter(torch.zeros(()))
@@ -192,7 +205,7 @@ class Gated(Mixer):
         """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
         probability = probabilities(image)
         logits = logits_of(probability)
-        prior = self.share.log() + self.trust[:, None, None]
+        prior = self.share.log() + self.prior_weight[:, None, None]
         gate = (prior + self._of_each(image, probability, logits) + self._of_all(image, probability)).softmax(dim=1)
         return self.scale.exp() * (gate * logits).sum(dim=1, keepdim=True) + self.shift
 
@@ -202,7 +215,7 @@ class Gated(Mixer):
         rough = steepness(probability)
         edge = steepness(image[:, :FRAME]).mean(dim=1, keepdim=True)
         features = (
-            logits.abs() / math.log(1 / SURE - 1),
+            logits.abs() / math.log(1 / PROB_EPS - 1),
             2 * apart,
             4 * self._around(apart),
             4 * self._around(rough),

@@ -1,6 +1,7 @@
 """A discriminator that judges overlapping patches of an image, not the image as a whole."""
 
 import itertools
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -9,7 +10,7 @@ from dreaming.errors import ConfigError
 LAYERS = 2
 
 
-def least_side(layers: int = LAYERS) -> int:
+def min_side(layers: int = LAYERS) -> int:
     """Pixels that a discriminator of so many layers needs of an image's sides to learn from it."""
     # Halved each time; of 3 pixels the convolution of stride 1 leaves 2, and a single one cannot be normalised.
     return 3 * 2**layers
@@ -29,12 +30,14 @@ class PatchDiscriminator(nn.Module):
         ConfigError: If it would have no filters, or fewer than no layers.
     """
 
+    kind: ClassVar[str] = "patch_discriminator"
+
     def __init__(self, *, channels: int = 3, filters: int = 12, layers: int = LAYERS, slope: float = 0.2) -> None:
         super().__init__()
         for key, value, least in (("filters", filters, 1), ("layers", layers, 0)):
             if value < least:
                 where = f"model.style.module.discriminator.{key}"
-                raise ConfigError(where, found=str(value), expected=f"{least} or more", mend="correct it")
+                raise ConfigError(where, found=str(value), expected=f"{least} or more", hint="correct it")
         widths = [channels, *(filters * min(2**layer, 8) for layer in range(layers + 1))]
         self.steps = nn.ModuleList()
         for place, (inputs, outputs) in enumerate(itertools.pairwise(widths)):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Size
+from dreaming.io.types import Size
 
 Encoding: TypeAlias = Literal["none", "linear", "sin"]
 
@@ -73,7 +73,7 @@ class Position(nn.Module):
                 "positional_encoding",
                 found=repr(encoding),
                 expected="one of " + ", ".join(widths),
-                mend="choose one of these",
+                hint="choose one of these",
             )
         self.encoding, self.octaves, self.wavelength = encoding, octaves, wavelength
         self.channels = widths[encoding]

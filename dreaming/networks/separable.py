@@ -19,7 +19,7 @@ PADDING_MODES: dict[Padding, Literal["zeros", "reflect", "replicate"]] = {
 GROUP_SIZE = 8
 
 
-class ThinConv(nn.Sequential):
+class DepthwiseSeparableConv(nn.Sequential):
     """Depthwise separable convolution: one k x k filter for each input channel, ReLU, then 1 x 1 across channels.
 
     Source: MobileNets (Howard et al. 2017), section 3.1, without its normalisation.
@@ -56,7 +56,7 @@ def convolution(
     padding: Padding = "zero",
     *,
     dilation: int = 1,
-    thin: bool = False,
+    separable: bool = False,
     bias: bool = True,
 ) -> nn.Module:
     """A full convolution, or a thin one.
@@ -68,10 +68,10 @@ def convolution(
         raise _unknown("padding", padding, get_args(Padding))
     if kernel_size % 2 == 0:
         raise ConfigError(
-            "kernel_size", found=str(kernel_size), expected="an odd number", mend="use a kernel that has a centre pixel"
+            "kernel_size", found=str(kernel_size), expected="an odd number", hint="use a kernel that has a centre pixel"
         )
-    if thin:
-        return ThinConv(in_channels, out_channels, kernel_size, padding, dilation, bias)
+    if separable:
+        return DepthwiseSeparableConv(in_channels, out_channels, kernel_size, padding, dilation, bias)
     return _full(in_channels, out_channels, kernel_size, padding, dilation, bias)
 
 
@@ -117,4 +117,4 @@ def normalisation(norm: Norm, channels: int) -> nn.Module:
 
 
 def _unknown(key: str, found: object, names: tuple[str, ...]) -> ConfigError:
-    return ConfigError(key, found=repr(found), expected="one of " + ", ".join(names), mend="choose one of these")
+    return ConfigError(key, found=repr(found), expected="one of " + ", ".join(names), hint="choose one of these")

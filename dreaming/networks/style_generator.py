@@ -1,6 +1,7 @@
 """The generator of few-shot patch-based training: an encoder, residual blocks, a decoder with skips."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,8 @@ class StyleGenerator(nn.Module):
             are fewer than no blocks.
     """
 
+    kind: ClassVar[str] = "style_generator"
+
     multiple = 4
 
     def __init__(
@@ -94,10 +97,10 @@ class StyleGenerator(nn.Module):
                 "generator.network.filters",
                 found=str(list(filters)),
                 expected="six numbers above 0, the fourth like the third",
-                mend="use [32, 64, 128, 128, 128, 64] or a multiple of it",
+                hint="use [32, 64, 128, 128, 128, 64] or a multiple of it",
             )
         if blocks < 0:
-            raise ConfigError("generator.network.blocks", found=str(blocks), expected="0 or more", mend="correct it")
+            raise ConfigError("generator.network.blocks", found=str(blocks), expected="0 or more", hint="correct it")
         full, half, quarter, _, rising, last = filters
         self.encode_full = _encode(channels, full, 7, 1, slope)
         self.encode_half = _encode(full, half, 3, 2, slope)

@@ -1,7 +1,7 @@
 """U-Net from a picture to logits (Ronneberger et al. 2015), with valid convolutions as in the paper or padded ones."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class Block(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        thin: bool,
+        separable: bool,
         padding: Padding,
         norm: Norm,
         residual: bool,
@@ -40,10 +40,10 @@ class Block(nn.Module):
         # A bias before a normalisation is taken away by it again.
         bias = norm == "none"
         self.body = nn.Sequential(
-            convolution(in_channels, out_channels, KERNEL, padding, thin=thin, bias=bias),
+            convolution(in_channels, out_channels, KERNEL, padding, separable=separable, bias=bias),
             normalisation(norm, out_channels),
             nn.ReLU(inplace=True),
-            convolution(out_channels, out_channels, KERNEL, padding, thin=thin, bias=bias),
+            convolution(out_channels, out_channels, KERNEL, padding, separable=separable, bias=bias),
             normalisation(norm, out_channels),
         )
         self.shortcut: nn.Module | None = None
@@ -93,6 +93,8 @@ class UNet(nn.Module):
         ConfigError: If ``widths`` does not fit ``depth``, or a name is unknown.
     """
 
+    kind: ClassVar[str] = "u_net"
+
     def __init__(
         self,
         *,
@@ -102,7 +104,7 @@ class UNet(nn.Module):
         width: int = 16,
         growth: float = 2.0,
         widths: Sequence[int] | None = None,
-        thin: bool = False,
+        separable: bool = False,
         positional_encoding: Encoding = "linear",
         octaves: int = 1,
         padding: Padding = "zero",
@@ -118,12 +120,12 @@ class UNet(nn.Module):
                 "widths",
                 found=f"{len(levels)} widths",
                 expected=f"{depth + 1} for a depth of {depth}",
-                mend="give one for each level, the lowest included",
+                hint="give one for each level, the lowest included",
             )
         self.position = Position(positional_encoding, octaves)
 
         def block(before: int, after: int, level: int) -> Block:
-            return Block(before, after, thin, padding, norm, residual, dropout if level >= depth - 1 else 0.0)
+            return Block(before, after, separable, padding, norm, residual, dropout if level >= depth - 1 else 0.0)
 
         before = [in_channels + self.position.channels, *levels]
         self.down = nn.ModuleList(block(before[level], levels[level], level) for level in range(depth + 1))
@@ -139,7 +141,9 @@ class UNet(nn.Module):
         self.margin = 6 * self.multiple - 4 if padding == "none" else 0
         self.residue = 4 % self.multiple if padding == "none" else 0
         # Of the lowest map something is left, and with reflection a pixel beside the one that is mirrored there.
-        self.least = 2 * self.multiple if padding == "reflection" else 2 * self.margin + (self.residue or self.multiple)
+        self.min_size = (
+            2 * self.multiple if padding == "reflection" else 2 * self.margin + (self.residue or self.multiple)
+        )
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).
@@ -175,5 +179,5 @@ def enlarge(in_channels: int, out_channels: int, upsampling: str) -> nn.Module:
             nn.Conv2d(in_channels, out_channels, 1), nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
         )
     raise ConfigError(
-        "upsampling", found=repr(upsampling), expected="transposed or bilinear", mend="choose one of these"
+        "upsampling", found=repr(upsampling), expected="transposed or bilinear", hint="choose one of these"
     )

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlparse
 
 import torch
@@ -58,6 +59,8 @@ class Vgg19Features(nn.Module):
         WeightsError: If the weights cannot be had, or are not those of this network.
     """
 
+    kind: ClassVar[str] = "vgg19_features"
+
     def __init__(
         self,
         *,
@@ -77,7 +80,7 @@ class Vgg19Features(nn.Module):
                 "model.style.module.vgg.layers",
                 found=str(list(layers)),
                 expected=f"places in 0..{len(features) - 1}",
-                mend="use [0, 3, 5] or others in that range",
+                hint="use [0, 3, 5] or others in that range",
             )
         self.layers = frozenset(layers)
         self.features = nn.Sequential(*list(features)[: max(layers) + 1])
@@ -86,7 +89,7 @@ class Vgg19Features(nn.Module):
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         if weights is None:
             if not download and not _place(url, cache).exists():
-                raise NotDownloadedError(url, found="nothing in the cache", expected="an earlier download", mend=_MEND)
+                raise NotDownloadedError(url, found="nothing in the cache", expected="an earlier download", hint=_MEND)
             state = _download(url, cache)
             where = url
         else:
@@ -96,7 +99,7 @@ class Vgg19Features(nn.Module):
             self.load_state_dict({key: value for key, value in state.items() if key in self.state_dict()})
         except RuntimeError as error:
             raise WeightsError(
-                where, found="weights of another network", expected="VGG-19 in torchvision's layout", mend=_MEND
+                where, found="weights of another network", expected="VGG-19 in torchvision's layout", hint=_MEND
             ) from error
         self.requires_grad_(False)
         self.eval()
@@ -128,14 +131,14 @@ def _download(url: str, cache: str | Path | None) -> Mapping[str, Tensor]:
         )
     except OSError as error:
         raise WeightsError(
-            url, found=f"no way to download it ({error})", expected="the weights of VGG-19", mend=_MEND
+            url, found=f"no way to download it ({error})", expected="the weights of VGG-19", hint=_MEND
         ) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
             url,
             found="a damaged or foreign file, downloaded or in the cache",
             expected="the weights of VGG-19",
-            mend=_MEND,
+            hint=_MEND,
         ) from error
 
 
@@ -144,18 +147,18 @@ def _read(path: Path, sha256: str | None) -> Mapping[str, Tensor]:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WeightsError(path, found="no readable file", expected="the weights of VGG-19", mend=_MEND) from error
+        raise WeightsError(path, found="no readable file", expected="the weights of VGG-19", hint=_MEND) from error
     if sha256 is not None and not found.startswith(sha256):
         raise WeightsError(
             path,
             found=f"a file with SHA-256 {found[:8]}...",
             expected=f"one that starts with {sha256}",
-            mend=f"{_MEND}; for weights of your own set model.style.module.vgg.sha256=null",
+            hint=f"{_MEND}; for weights of your own set model.style.module.vgg.sha256=null",
         )
     try:
         state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            path, found="a file that is no state dict", expected="the weights of VGG-19", mend=_MEND
+            path, found="a file that is no state dict", expected="the weights of VGG-19", hint=_MEND
         ) from error
     return state

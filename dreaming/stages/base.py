@@ -13,11 +13,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.clip import MANIFEST, Clip
 from dreaming.errors import ClipError
-from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.frames.shard import Shard, Work, undivided
+from dreaming.io.atomic import discard_unfinished
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.shard import Shard, Work, undivided
 from dreaming.progress import Bar, bar
 
 log = logging.getLogger(__name__)
@@ -142,7 +144,7 @@ class _Filling:
         with self._only_one():
             self._prepare()
         with bar(self.title, len(share)) as progress:
-            for _ in ahead(lambda frame: self.folder.write(*frame), chain(first, frames), self.writers):
+            for _ in prefetch_map(lambda frame: self.folder.write(*frame), chain(first, frames), self.writers):
                 progress.advance()
         with self._only_one():
             self._add_time(progress)
@@ -190,6 +192,6 @@ def identity_of(folder: FrameFolder) -> str:
             folder.path,
             found="no finished folder of frames",
             expected="the output of an earlier stage",
-            mend="run `dreaming clip=...` without stages=, which makes what is missing",
+            hint="run `dreaming clip=...` without stages=, which makes what is missing",
         )
     return found.identity

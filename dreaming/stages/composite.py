@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Image, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.clip_settings import Layer
-from dreaming.frames.folder import FrameFolder, ahead, discard_unfinished
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
-from dreaming.frames.morphology import feather
-from dreaming.frames.video_writer import check_rate, write_video
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import Layer
+from dreaming.imaging.morphology import feather
+from dreaming.io.atomic import discard_unfinished
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.types import Image, Probability
+from dreaming.io.video_writer import check_rate, write_video
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, identity_of
 from dreaming.stages.extract import find_video, read_source
@@ -51,6 +53,8 @@ class CompositeStage(Stage):
         workers: Frames blended at once.
     """
 
+    kind: ClassVar[str] = "composite_stage"
+
     name: ClassVar[str] = "composite"
     reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
     reads_its_share: ClassVar[bool] = True
@@ -79,13 +83,13 @@ class CompositeStage(Stage):
         manifest = self._manifest(clip, layers)
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            return ahead(lambda stem: (stem, self._blend(clip, layers, stem)), stems, self.workers)
+            return prefetch_map(lambda stem: (stem, self._blend(clip, layers, stem)), stems, self.workers)
 
         self.complete(clip, clip.composite, clip.stems, lambda: manifest, lambda _: make)
         if self.alpha:
             for opened in layers:
                 self._write_alpha(clip, opened)
-        if "composite" in clip.aside:
+        if "composite" in clip.preview_dirs:
             log.info("dream.mp4: stays as it is, too")
         elif set(clip.stems) <= set(clip.composite.stems):
             self._write_video(clip, manifest)
@@ -137,7 +141,7 @@ class CompositeStage(Stage):
             return stem, np.dstack([opened.styled.read(stem, clip.size), opacity])
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            return ahead(with_alpha, stems, self.workers)
+            return prefetch_map(with_alpha, stems, self.workers)
 
         self.complete(clip, folder, clip.stems, lambda: manifest, lambda _: make)
 

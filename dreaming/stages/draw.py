@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from dreaming.clip.clip import Clip
+from dreaming.demo.scene import DemoScene, write_demo
 from dreaming.errors import ClipError
-from dreaming.frames.clip import Clip
-from dreaming.frames.draw import Scene, write_demo
-from dreaming.frames.manifest import Manifest, describe
+from dreaming.io.manifest import Manifest, describe
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,11 @@ class DrawStage(Stage):
         keyframes: Painted keyframes, spread over the clip.
     """
 
+    kind: ClassVar[str] = "draw_stage"
+
     name: ClassVar[str] = "draw"
 
-    scene: Scene = field(default_factory=Scene)
+    scene: DemoScene = field(default_factory=DemoScene)
     masks: int = 5
     keyframes: int = 2
 
@@ -53,7 +55,7 @@ class DrawStage(Stage):
                 clip.path,
                 found="a clip",
                 expected="a folder to draw the built-in clip into",
-                mend="name another folder, or delete this one",
+                hint="name another folder, or delete this one",
             )
         # Without a count of frames the record says that drawing was begun: after a kill it is done again.
         self._manifest().write(clip.path / RECORD)

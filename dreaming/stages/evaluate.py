@@ -12,26 +12,28 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch.loggers import Logger
+from pytorch_lightning.loggers import Logger
 from rich import get_console
 from rich.table import Table
 
+from dreaming.clip.clip import MANIFEST, Clip
 from dreaming.errors import ClipError
-from dreaming.frames.arrays import Mask
-from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder, ahead, write_atomically
-from dreaming.frames.image_file import encode_png
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.frames.temporal import Smoothing
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Smoothing
+from dreaming.io.atomic import write_atomically
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.image import encode_png
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.types import Mask
 from dreaming.maskers.base import Masker
 from dreaming.metrics.likeness import psnr, ssim
-from dreaming.models import runs
-from dreaming.models.loggers import finish, log_table
-from dreaming.models.pictures import send
 from dreaming.stages.base import Stage
+from dreaming.stages.mask_scores import AppearanceFeatures, rows_of, scores, unseen, with_built_on, worst_frames
 from dreaming.stages.stability import mask_stability, styled_flicker
-from dreaming.stages.unseen import Look, rows_of, scores, unseen, with_built_on, worst_frames
+from dreaming.training import run_registry as runs
+from dreaming.training.image_logging import send
+from dreaming.training.loggers import finish, log_table
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class EvaluateStage(Stage):
         worst: Frames shown of those where a masker does worst.
         loggers: Build the loggers by name.
     """
+
+    kind: ClassVar[str] = "evaluate_stage"
 
     name: ClassVar[str] = "evaluate"
     reads: ClassVar[tuple[str, ...]] = ("mask", "stylise")
@@ -138,7 +142,7 @@ class EvaluateStage(Stage):
             rows += found
         return rows
 
-    def _show(self, path: Path, rows: Sequence[Row], look: Callable[[str], Look]) -> list[Path]:
+    def _show(self, path: Path, rows: Sequence[Row], look: Callable[[str], AppearanceFeatures]) -> list[Path]:
         """Draw the frames where one masker does worst; where they are drawn, if any are."""
         if not rows or not self.worst:
             return []
@@ -164,11 +168,11 @@ class EvaluateStage(Stage):
                 def score(stem: str, both: Callable[[str], tuple[Mask, Mask]] = both) -> Row:
                     return {"frame": stem, **scores(*both(stem))}
 
-                def look(stem: str, both: Callable[[str], tuple[Mask, Mask]] = both) -> Look:
+                def look(stem: str, both: Callable[[str], tuple[Mask, Mask]] = both) -> AppearanceFeatures:
                     return clip.frames.read(stem), *both(stem)
 
                 name = masker if len(clip.parts) == 1 else f"{part}/{masker}"
-                rows = [{"kind": "masks", "of": name, **row} for row in ahead(score, stems, 2)]
+                rows = [{"kind": "masks", "of": name, **row} for row in prefetch_map(score, stems, 2)]
                 pictures += self._show(folder / f"worst-{part}-{masker}.png", rows, look)
                 yield from rows
 
@@ -236,7 +240,7 @@ def _not_given_away(truth: FrameFolder, made: FrameFolder, seen: Container[str])
 def _folder(path: Path, name: str, names: Sequence[str], key: str) -> FrameFolder:
     folder = FrameFolder(path if len(names) == 1 else path / name)
     if not len(folder):
-        raise ClipError(key, found=f"no pictures in {folder.path}", expected="true pictures", mend="correct the path")
+        raise ClipError(key, found=f"no pictures in {folder.path}", expected="true pictures", hint="correct the path")
     return folder
 
 

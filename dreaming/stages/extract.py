@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, ConfigError, VideoError
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
-from dreaming.frames.manifest import NO_EFFECT, Manifest, fingerprint_files
-from dreaming.frames.shard import Shard
-from dreaming.frames.source import Source, name_of
-from dreaming.frames.video import probe, read_frames
+from dreaming.io.atomic import write_atomically
+from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files
+from dreaming.io.shard import Shard
+from dreaming.io.video_metadata import VideoMetadata, name_of
+from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class ExtractStage(Stage):
         every: Step between the places taken.
         size: (height, width) to resize to; None for the video's own.
     """
+
+    kind: ClassVar[str] = "extract_stage"
 
     name: ClassVar[str] = "extract"
 
@@ -57,7 +59,7 @@ class ExtractStage(Stage):
                     clip.frames.path,
                     found=f"{len(clip.frames)} frames of your own, and video={self.video}",
                     expected="one or the other",
-                    mend="leave out video=, or move the frames away",
+                    hint="leave out video=, or move the frames away",
                 )
             return f"the clip brings its own {len(clip.frames)} frames"
         if video is None and clip.frames_are_made:
@@ -95,14 +97,14 @@ class ExtractStage(Stage):
             return
         source = probe(video)
         if self.every < 1:
-            raise ConfigError("stage.extract.every", found=str(self.every), expected="1 or more", mend="change it")
+            raise ConfigError("stage.extract.every", found=str(self.every), expected="1 or more", hint="change it")
         end = source.count if self.end is None else min(self.end, source.count)
         if self.start > end:
             raise VideoError(
                 video,
                 found=f"{source.count} frames, of which {self.start} to {self.end or 'the last'} were asked for",
                 expected="a range with frames in it",
-                mend="correct stage.extract.start and stage.extract.end",
+                hint="correct stage.extract.start and stage.extract.end",
             )
         places = range(self.start, end + 1, self.every)
         stems = [name_of(place, source.count) for place in places]
@@ -149,11 +151,11 @@ def _tell_of_painted(clip: Clip) -> None:
         log.warning("extract: not learnt from, for their frames are not extracted: %s", names)
 
 
-def read_source(clip: Clip) -> Source | None:
+def read_source(clip: Clip) -> VideoMetadata | None:
     """What ``extract`` knows of the clip's video; None where the frames are the user's."""
     if not clip.source.exists() or not clip.frames_are_made:
         return None
-    return Source.from_json(_record(clip), clip.source)
+    return VideoMetadata.from_json(_record(clip), clip.source)
 
 
 def find_video(clip: Clip) -> Path | None:
@@ -177,5 +179,5 @@ def _record(clip: Clip) -> dict[str, Any]:
         clip.source,
         found="a file that is damaged",
         expected="what extract wrote there",
-        mend="remove it and run `stages=[extract]` again",
+        hint="remove it and run `stages=[extract]` again",
     )

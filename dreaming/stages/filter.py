@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.flow_cache import FlowCache
-from dreaming.frames.temporal import Bilateral
+from dreaming.clip.clip import Clip
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral
 from dreaming.stages.base import Maker, Stage
 
 
@@ -19,6 +19,8 @@ class FilterStage(Stage):
         flow: How flow is computed.
         bilateral: The filter.
     """
+
+    kind: ClassVar[str] = "filter_stage"
 
     name: ClassVar[str] = "filter"
     reads: ClassVar[tuple[str, ...]] = ("extract",)

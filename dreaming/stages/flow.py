@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.flow_cache import FlowCache
+from dreaming.clip.clip import Clip
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
 from dreaming.stages.base import Stage
 
 
@@ -18,6 +18,8 @@ class FlowStage(Stage):
     Attributes:
         flow: How flow is computed.
     """
+
+    kind: ClassVar[str] = "flow_stage"
 
     name: ClassVar[str] = "flow"
     reads: ClassVar[tuple[str, ...]] = ("extract",)

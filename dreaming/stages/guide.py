@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.clip_settings import Layer
-from dreaming.frames.folder import discard_unfinished
-from dreaming.frames.guide import Guide
-from dreaming.frames.guide_folder import GuideFolder, choose
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import Layer
+from dreaming.guides.base import Guide
+from dreaming.guides.storage import GuideFolder, choose
+from dreaming.io.atomic import discard_unfinished
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.stages.base import Maker, Stage
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ class GuideStage(Stage):
         guides: Those to draw: names of available ones, and folders of pictures of the user's own.
     """
 
+    kind: ClassVar[str] = "guide_stage"
+
     name: ClassVar[str] = "guide"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
@@ -38,7 +40,7 @@ class GuideStage(Stage):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Masks are made first where a chosen guide is drawn from them."""
-        return (*self.reads, "mask") if any(guide.of_masks for guide in self.chosen.values()) else self.reads
+        return (*self.reads, "mask") if any(guide.requires_masks for guide in self.chosen.values()) else self.reads
 
     def skips(self, clip: Clip) -> str | None:
         """Guides are drawn for layers, and only those that were chosen."""

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.split import Protocol
 from dreaming.errors import MaskError
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe, fingerprint
-from dreaming.frames.references import References
-from dreaming.frames.split import Protocol
-from dreaming.frames.temporal import Smoothing
+from dreaming.flow.temporal_filter import Smoothing
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.maskers.base import Masker
-from dreaming.maskers.remembered import Remembering
+from dreaming.maskers.prediction_cache import CachedMasker
 from dreaming.stages.base import Maker, Stage
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,13 @@ class MaskStage(Stage):
         smooth: How the masks are averaged over time; None: not.
     """
 
+    kind: ClassVar[str] = "mask_stage"
+
     name: ClassVar[str] = "mask"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
-    protocol: Protocol = field(default="auto", metadata=NO_EFFECT)
+    validation: Protocol = field(default="auto", metadata=NO_EFFECT)
     smooth: Smoothing | None = None
 
     def __post_init__(self) -> None:
@@ -59,9 +61,9 @@ class MaskStage(Stage):
                     clip.path,
                     found=f"{len(references)} hand mask for maskers to learn from",
                     expected="at least 2",
-                    mend="paint the mask of another frame",
+                    hint="paint the mask of another frame",
                 )
-            log.info("%s: %d hand masks, protocol %s", part, len(references), split.protocol)
+            log.info("%s: %d hand masks, protocol %s", part, len(references), split.validation)
             for name, masker in self.maskers.items():
                 self._mask(clip, references, name, masker)
 
@@ -70,11 +72,11 @@ class MaskStage(Stage):
         marks = fingerprint(references.stems, references.images, references.masks)
         # What another masker builds on is made once for both.
         shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
-        maker = Remembering(masker, name) if describe(masker) in shared else masker
+        maker = CachedMasker(masker, name) if describe(masker) in shared else masker
         found: dict[str, Any] = {}
 
         def manifest() -> Manifest:
-            learnt = masker.learnt(clip, references)
+            learnt = masker.fitted_fingerprint(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
             inputs = {"frames": frames, "references": marks, "learnt": learnt}
             return Manifest(self.name, self.version, config, inputs, found=found)

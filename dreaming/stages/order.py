@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.shard import Shard
+from dreaming.clip.clip import Clip
+from dreaming.io.shard import Shard
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)

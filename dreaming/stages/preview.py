@@ -9,15 +9,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from dreaming.clip.clip import MANIFEST, Clip
+from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image
-from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.flow import resize_image
-from dreaming.frames.folder import FrameFolder
-from dreaming.frames.layer_masks import LayerMasks
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
-from dreaming.frames.video_writer import check_rate, write_video
+from dreaming.imaging.resize import resize_image
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
+from dreaming.io.types import Image
+from dreaming.io.video_writer import check_rate, write_video
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
 from dreaming.stages.extract import read_source
@@ -84,6 +84,8 @@ class PreviewStage(Stage):
         preset: The encoder's speed preset.
     """
 
+    kind: ClassVar[str] = "preview_stage"
+
     name: ClassVar[str] = "preview"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
@@ -105,7 +107,7 @@ class PreviewStage(Stage):
             value = getattr(self, key)
             if value is not None and value < least:
                 expected = f"{least} or more"
-                raise ConfigError(f"stage.preview.{key}", found=str(value), expected=expected, mend="correct it")
+                raise ConfigError(f"stage.preview.{key}", found=str(value), expected=expected, hint="correct it")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -137,13 +139,13 @@ class PreviewStage(Stage):
 
     def _prepare(self, clip: Clip, stems: Sequence[str]) -> None:
         """Filter frames and draw guides where stylising these frames needs them."""
-        shown = self.stylise.looked_at(clip, stems)
+        shown = self.stylise.required_frames(clip, stems)
         if self.filter.name in self.stylise.inputs:
-            wanted = Named(names=frozenset([*shown, *self.stylise.learnt_from(clip)]))
+            wanted = Named(names=frozenset([*shown, *self.stylise.training_frames(clip)]))
             replace(self.filter, shard=wanted, writers=self.writers).run(clip)
         if self.guide.name in self.stylise.inputs:
             # Keyframes are carried past many frames to those that training reads: once, on the way to those shown.
-            wanted = Named(names=frozenset([*shown, *self.stylise.unlearnt_from(clip)]))
+            wanted = Named(names=frozenset([*shown, *self.stylise.untrained_frames(clip)]))
             replace(self.guide, shard=wanted, writers=self.writers).run(clip)
 
     def _rate(self, clip: Clip) -> float:
@@ -158,7 +160,7 @@ class PreviewStage(Stage):
         count = len(clip.stems[self.start - 1 : self.end])
         if not count:
             raise ConfigError(
-                "stage.preview.start", found=str(self.start), expected=f"1 to {len(clip.stems)}", mend="correct it"
+                "stage.preview.start", found=str(self.start), expected=f"1 to {len(clip.stems)}", hint="correct it"
             )
         return Stretch(start=self.start, end=self.end, every=math.ceil(count / self.frames))
 
@@ -183,7 +185,7 @@ class PreviewStage(Stage):
 def _apart(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]]) -> Clip:
     """The clip, with a folder of the preview's own in place of each that holds frames of another making."""
     others = [folder for folder, wanted in outputs if len(folder) and Manifest.read(folder.path / MANIFEST) != wanted]
-    aside = {str(folder.path.relative_to(clip.path)) for folder in others}
-    for place in sorted(aside):
+    preview_dirs = {str(folder.path.relative_to(clip.path)) for folder in others}
+    for place in sorted(preview_dirs):
         log.info("preview: %s holds frames made otherwise, which stay; these lie in preview/%s", place, place)
-    return replace(clip, aside=clip.aside | aside)
+    return replace(clip, preview_dirs=clip.preview_dirs | preview_dirs)

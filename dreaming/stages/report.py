@@ -12,16 +12,17 @@ import cv2
 import jinja2
 import numpy as np
 
+from dreaming.clip.clip import MANIFEST, Clip
 from dreaming.errors import ConfigError, DreamingError
-from dreaming.frames.arrays import Image
-from dreaming.frames.clip import MANIFEST, Clip
-from dreaming.frames.folder import FrameFolder, write_atomically
-from dreaming.frames.image_file import decode
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.overlay import overlay
-from dreaming.models.pictures import PICTURES
-from dreaming.models.runs import Best, read_best
+from dreaming.imaging.overlay import overlay
+from dreaming.io.atomic import write_atomically
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.image import decode
+from dreaming.io.manifest import Manifest
+from dreaming.io.types import Image
 from dreaming.stages.base import Stage
+from dreaming.training.image_logging import PICTURES
+from dreaming.training.run_registry import Best, read_best
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class ReportStage(Stage):
         embed: Largest video, in MB, that is put into the page; a larger one is linked.
     """
 
+    kind: ClassVar[str] = "report_stage"
+
     name: ClassVar[str] = "report"
     reads: ClassVar[tuple[str, ...]] = ()
 
@@ -70,7 +73,7 @@ class ReportStage(Stage):
         for key in ("rows", "width"):
             value = getattr(self, key)
             if value < 1:
-                raise ConfigError(f"stage.report.{key}", found=str(value), expected="1 or more", mend="correct it")
+                raise ConfigError(f"stage.report.{key}", found=str(value), expected="1 or more", hint="correct it")
 
     def skips(self, clip: Clip) -> str | None:
         """There is always something to report."""
@@ -144,7 +147,7 @@ class ReportStage(Stage):
         yield f"{len(clip.stems)} frames of {clip.size[1]}x{clip.size[0]}"
         for part in clip.parts:
             split = clip.split(part)
-            yield f"{part}: {len(split.nn)} hand masks for the maskers, protocol {split.protocol}"
+            yield f"{part}: {len(split.nn)} hand masks for the maskers, protocol {split.validation}"
         for layer in clip.layers:
             yield f"{layer.name}: {len(clip.keyframe_folder(layer))} keyframes"
 
@@ -171,7 +174,7 @@ class ReportStage(Stage):
             if best is not None:
                 picture = self._validation(best)
                 facts = {
-                    key: getattr(best, key) for key in ("subject", "steps", "seconds", "monitor", "score", "protocol")
+                    key: getattr(best, key) for key in ("subject", "steps", "seconds", "monitor", "score", "validation")
                 }
                 yield {"name": pointer.parent.name, **facts, "picture": picture}
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Mask
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow, resize_flow
-from dreaming.frames.flow_cache import FlowCache
-from dreaming.frames.folder import FrameFolder
+from dreaming.clip.clip import Clip
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.warp import resize_flow
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.types import Mask
 from dreaming.metrics.flicker import flicker, mask_flicker, visible
 
 

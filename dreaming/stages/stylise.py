@@ -11,24 +11,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import Layer
 from dreaming.errors import ConfigError
-from dreaming.frames.arrays import Image
-from dreaming.frames.blending import Blending
-from dreaming.frames.clip import Clip
-from dreaming.frames.clip_settings import Layer
-from dreaming.frames.folder import FrameFolder, ahead
-from dreaming.frames.guide_folder import GuideStack
-from dreaming.frames.guided import COLOURS
-from dreaming.frames.manifest import NO_EFFECT, Manifest, describe
-from dreaming.frames.window import within
-from dreaming.models import runs
-from dreaming.models.checkpoints import load
-from dreaming.models.fit import Workbench
-from dreaming.models.inference import on_device, share_out
+from dreaming.flow.blending import Blending
+from dreaming.flow.temporal_window import dilate
+from dreaming.guides.compose import COLOURS
+from dreaming.guides.storage import GuideStack
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.types import Image
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
-from dreaming.models.style_recipe import StyleRecipe
+from dreaming.models.style_task import StyleTask
 from dreaming.stages.base import Maker, Stage, identity_of
+from dreaming.training import run_registry as runs
+from dreaming.training.checkpoints import load
+from dreaming.training.fit import TrainingContext
+from dreaming.training.inference import on_device, share_out
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class StyliseStage(Stage):
     """Write every frame in each layer's style to ``styled/<layer>/``.
 
     Attributes:
-        recipe: What is trained, and how.
-        workbench: What it is trained and run on.
+        task: What is trained, and how.
+        context: What it is trained and run on.
         blend: How stylised frames are blended with their neighbours; None: not.
         batch: Frames stylised at once; None: one on a CPU, several small ones on a GPU.
         compiled: Whether the generator is compiled before it is run; pays on a GPU and on long clips.
@@ -51,11 +52,13 @@ class StyliseStage(Stage):
         ConfigError: If ``batch`` is below 1.
     """
 
+    kind: ClassVar[str] = "stylise_stage"
+
     name: ClassVar[str] = "stylise"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
-    recipe: StyleRecipe = field(metadata=NO_EFFECT)
-    workbench: Workbench = field(metadata=NO_EFFECT)
+    task: StyleTask = field(metadata=NO_EFFECT)
+    context: TrainingContext = field(metadata=NO_EFFECT)
     blend: Blending | None = None
     batch: int | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
@@ -63,7 +66,7 @@ class StyliseStage(Stage):
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch < 1:
             where = "stage.stylise.batch"
-            raise ConfigError(where, found=str(self.batch), expected="1 frame or more", mend="correct it")
+            raise ConfigError(where, found=str(self.batch), expected="1 frame or more", hint="correct it")
 
     @property
     def _blends(self) -> bool:
@@ -72,8 +75,8 @@ class StyliseStage(Stage):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Masks, filtered frames and guides are made first, where the style is learnt with them."""
-        recipe = self.recipe
-        asked = (("mask", recipe.of_masks), ("filter", recipe.filtered), ("guide", bool(recipe.guides)))
+        task = self.task
+        asked = (("mask", task.requires_masks), ("filter", task.filtered), ("guide", bool(task.guides)))
         return (*self.reads, *(name for name, wanted in asked if wanted))
 
     def skips(self, clip: Clip) -> str | None:
@@ -93,33 +96,33 @@ class StyliseStage(Stage):
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
         """Each layer's folder, and what its frames depend on as things are."""
         for layer in clip.layers:
-            stack = GuideStack(clip, layer, self.recipe.guides)
+            stack = GuideStack(clip, layer, self.task.guides)
             yield clip.styled(layer), self._manifest(clip, layer, stack)()
 
-    def looked_at(self, clip: Clip, stems: Sequence[str]) -> list[str]:
+    def required_frames(self, clip: Clip, stems: Sequence[str]) -> list[str]:
         """Names of the frames that those named are made from: themselves, and their neighbours where it blends."""
-        return within(clip.stems, stems, self.blend.radius if self.blend is not None and self._blends else 0)
+        return dilate(clip.stems, stems, self.blend.radius if self.blend is not None and self._blends else 0)
 
-    def learnt_from(self, clip: Clip) -> list[str]:
+    def training_frames(self, clip: Clip) -> list[str]:
         """Names of the frames that styles are learnt from: the keyframes' and unpainted ones."""
         keyframes = [stem for layer in clip.layers for stem in clip.keyframe_folder(layer).stems]
-        return [*keyframes, *self.recipe.unpainted(clip)]
+        return [*keyframes, *self.task.unpainted(clip)]
 
-    def unlearnt_from(self, clip: Clip) -> list[str]:
+    def untrained_frames(self, clip: Clip) -> list[str]:
         """Names of the unpainted frames that a style is still to be learnt from; none where all layers' styles are."""
-        recipe, known = self.recipe, clip.runs(self.recipe.name)
-        learnt = [runs.find(known, recipe.identity(clip, layer, self.workbench)) for layer in clip.layers]
-        return recipe.unpainted(clip) if None in learnt else []
+        task, known = self.task, clip.runs(self.task.name)
+        learnt = [runs.find(known, task.identity(clip, layer, self.context)) for layer in clip.layers]
+        return task.unpainted(clip) if None in learnt else []
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Tells what a layer's frames depend on; another after training."""
         frames = clip.frames_identity
-        identity = self.recipe.identity(clip, layer, self.workbench)
-        made = [*([clip.filtered] if self.recipe.filtered else []), *stack.folders]
+        identity = self.task.identity(clip, layer, self.context)
+        made = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
 
         def manifest() -> Manifest:
-            best = runs.find(clip.runs(self.recipe.name), identity)
-            config = {"recipe": describe(self.recipe), "seed": self.workbench.seed}
+            best = runs.find(clip.runs(self.task.name), identity)
+            config = {"recipe": describe(self.task), "seed": self.context.seed}
             if self._blends:
                 config["blend"] = describe(self.blend)
             learnt = "untrained" if best is None else best.fingerprint
@@ -130,31 +133,31 @@ class StyliseStage(Stage):
         return manifest
 
     def _stylise(self, clip: Clip, layer: Layer) -> None:
-        stack = GuideStack(clip, layer, self.recipe.guides)
+        stack = GuideStack(clip, layer, self.task.guides)
         manifest = self._manifest(clip, layer, stack)
 
         def begin(_: list[str]) -> Maker:
-            best = self.recipe.find_or_train(clip, layer, self.workbench, stack)
-            module = load(self.recipe.build(), best.weights)
+            best = self.task.find_or_train(clip, layer, self.context, stack)
+            module = load(self.task.build(), best.weights)
             assert isinstance(module, StyleModule)
-            fold_normalisation(module.judged)
+            fold_normalisation(module.eval_generator)
             stylise = partial(self._frames, clip, stack, module)
-            return stylise if self.blend is None else partial(self.blend.blend, clip, self.recipe.frames(clip), stylise)
+            return stylise if self.blend is None else partial(self.blend.blend, clip, self.task.frames(clip), stylise)
 
-        each_device = partial(share_out, self.workbench)
+        each_device = partial(share_out, self.context)
         self.complete(clip, clip.styled(layer), clip.stems, manifest, begin, each_device)
 
     def _frames(
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]
     ) -> Iterator[tuple[str, Image]]:
-        with on_device(module, self.workbench) as device:
+        with on_device(module, self.context) as device:
             height, width = clip.size
             at_once = self.batch or (1 if device.type == "cpu" else max(1, AT_ONCE // (height * width)))
             if self.compiled:
                 shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
-                compile_and_warm_up(module.judged, module.stylise, torch.zeros(shape, device=device))
-            guided = ahead(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
-            frames = self.recipe.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
+                compile_and_warm_up(module.eval_generator, module.stylise, torch.zeros(shape, device=device))
+            guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
+            frames = self.task.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
             pictures = (
                 (stem, np.concatenate([image, channels], axis=2))
                 for (stem, image), (_, channels) in zip(frames, guided, strict=True)

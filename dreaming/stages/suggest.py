@@ -10,18 +10,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.frames.arrays import Image, Probability
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
-from dreaming.frames.image_file import encode_png
-from dreaming.frames.overlay import overlay
-from dreaming.frames.references import References
-from dreaming.frames.runs import runs_between
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
+from dreaming.clip.intervals import intervals_between
+from dreaming.imaging.overlay import overlay
+from dreaming.io.atomic import write_atomically
+from dreaming.io.image import encode_png
+from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import Masker
-from dreaming.maskers.remembered import Remembered
+from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.progress import bar
 from dreaming.stages.base import Stage
-from dreaming.stages.unseen import with_built_on
+from dreaming.stages.mask_scores import with_built_on
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class SuggestStage(Stage):
         appearance: What a difference in appearance counts, from the most alike to the least alike pair of neighbours
             in the clip, against the same number of frames in time.
     """
+
+    kind: ClassVar[str] = "suggest_stage"
 
     name: ClassVar[str] = "suggest"
     reads: ClassVar[tuple[str, ...]] = ("mask",)
@@ -80,7 +82,7 @@ class SuggestStage(Stage):
         folders = [
             clip.masks(part, name)
             if name in self.maskers
-            else Remembered(clip, name, masker, references).complete(clip.stems)
+            else PredictionCache(clip, name, masker, references).complete(clip.stems)
             for name, masker in with_built_on(self.maskers).items()
         ]
         least = self._least_areas(clip, references)
@@ -98,7 +100,7 @@ class SuggestStage(Stage):
         areas = [float(_small(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
         return {
             stem: min(areas)
-            for run in runs_between(clip.stems, known)
+            for run in intervals_between(clip.stems, known)
             for stem in run.stems
             if {run.left, run.right} - present - {None}
         }

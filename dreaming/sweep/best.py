@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
+from dreaming.io.atomic import write_atomically
 
 BEST = "best.yaml"
 
@@ -52,7 +52,7 @@ class BestTrial:
             return cls(**{**data, **texts})
         except (yaml.YAMLError, AttributeError, TypeError, KeyError, ValueError):
             raise ConfigError(
-                path, found="another content", expected="what a sweep writes", mend="remove it, or say tuned=false"
+                path, found="another content", expected="what a sweep writes", hint="remove it, or say tuned=false"
             ) from None
 
 

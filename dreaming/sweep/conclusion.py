@@ -13,10 +13,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.best import BEST, BestTrial, is_value
+from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.dashboard import log_pictures, say_sync
-from dreaming.sweep.identity import ALL_MASKS, decides
-from dreaming.sweep.pictures import draw
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.fingerprint import ALL_MASKS, decides
+from dreaming.sweep.plots import draw
 from dreaming.sweep.trial import FOLDER
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Sweep:
         config: The config of the sweep itself, Hydra's part among it.
     """
 
-    plan: Plan
+    plan: SweepConfig
     study: Study
     searched: Sequence[str]
     fixed: Mapping[str, Any]

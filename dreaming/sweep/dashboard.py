@@ -9,15 +9,15 @@ from typing import Any
 
 import wandb
 from hydra.utils import instantiate
-from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig
 from optuna.study import Study
 from optuna.trial import Trial
+from pytorch_lightning.loggers import Logger, WandbLogger
 
-from dreaming.models.loggers import finish
 from dreaming.sweep.best import BestTrial
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.trial import FOLDER, PRUNED
+from dreaming.training.loggers import finish
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ WANDB = "wandb"
 
 @contextmanager
 def trial_run(
-    loggers: Mapping[str, Callable[..., Logger]], plan: Plan, trial: Trial, folder: Path
+    loggers: Mapping[str, Callable[..., Logger]], plan: SweepConfig, trial: Trial, folder: Path
 ) -> Iterator[Callable[[Mapping[str, float], int], None]]:
     """A run of the trial for as long as a block lasts; yields what logs values at a step."""
     build = loggers.get(WANDB)
@@ -43,19 +43,19 @@ def trial_run(
         finish(logger)
 
 
-def refit_loggers(loggers: Mapping[str, Callable[..., Logger]], plan: Plan) -> dict[str, Callable[..., Logger]]:
+def refit_loggers(loggers: Mapping[str, Callable[..., Logger]], plan: SweepConfig) -> dict[str, Callable[..., Logger]]:
     """The loggers of the best trial's last fit, whose run is one of the sweep's, too."""
     about = {"group": plan.name, "name": f"{plan.name}-best", "job_type": "refit"}
     return {name: partial(build, **about) if name == WANDB else build for name, build in loggers.items()}
 
 
-def log_pictures(config: DictConfig, plan: Plan, best: BestTrial | None, pictures: Sequence[Path]) -> None:
+def log_pictures(config: DictConfig, plan: SweepConfig, best: BestTrial | None, pictures: Sequence[Path]) -> None:
     """A run of the sweep as a whole, with what was found, if anything, and the pictures."""
     node = config.logger.get(WANDB)
     if node is None or not (best or pictures):
         return
     build: Callable[..., WandbLogger] = instantiate(
-        node, _convert_="all", _execution_whitelist_=("dreaming.models.loggers.*",)
+        node, _convert_="all", _execution_whitelist_=("dreaming.training.loggers.*",)
     )
     logger = build(save_dir=str(plan.folder), group=plan.name, name=plan.name, job_type="sweep")
     found = {} if best is None else {"best": list(best.overrides), "trial": best.trial}
@@ -65,7 +65,7 @@ def log_pictures(config: DictConfig, plan: Plan, best: BestTrial | None, picture
     finish(logger)
 
 
-def say_sync(clip: Path, plan: Plan, study: Study) -> None:
+def say_sync(clip: Path, plan: SweepConfig, study: Study) -> None:
     """Print the line that uploads a sweep's offline runs, the one with the pictures among them, if there are any."""
     folders = [clip / str(trial.user_attrs[FOLDER]) for trial in study.trials if FOLDER in trial.user_attrs]
     offline = sorted({folder.parent for folder in folders if any(folder.glob("wandb/offline-run-*"))})

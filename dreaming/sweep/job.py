@@ -8,18 +8,18 @@ from pathlib import Path
 from statistics import fmean
 
 import optuna
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.folder import write_atomically
-from dreaming.models.fit import Recipe, Workbench
-from dreaming.models.runs import TRIAL
+from dreaming.clip.clip import Clip
+from dreaming.io.atomic import write_atomically
+from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.dashboard import WANDB, refit_loggers, trial_run
-from dreaming.sweep.plan import Plan
-from dreaming.sweep.pruning import Course, Pruning
-from dreaming.sweep.speed import seconds_a_frame
+from dreaming.sweep.pruning import Pruning, TrialProgress
+from dreaming.sweep.timing import seconds_a_frame
 from dreaming.sweep.trial import find_trial, timed
+from dreaming.training.fit import TrainingContext, TrainingTask
+from dreaming.training.run_registry import TRIAL
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ Objectives = tuple[float, ...]
 
 
 def train_trial(
-    plan: Plan,
-    recipe: Recipe,
+    plan: SweepConfig,
+    task: TrainingTask,
     clip: Clip,
     subjects: Sequence[str],
-    workbench: Workbench,
+    context: TrainingContext,
     folder: Path,
     overrides: Sequence[str],
 ) -> Objectives:
@@ -39,10 +39,10 @@ def train_trial(
 
     Args:
         plan: The sweep.
-        recipe: What the trial is.
+        task: What the trial is.
         clip: What it learns on.
         subjects: The parts or layers to learn.
-        workbench: What it is trained on.
+        context: What it is trained on.
         folder: This job's run folder.
         overrides: This job's, by which it finds its trial.
 
@@ -51,32 +51,30 @@ def train_trial(
     """
     if plan.refit is not None:
         folder, alone = plan.refit, len(subjects) == 1
-        workbench = replace(workbench, loggers=refit_loggers(workbench.loggers, plan))
-        bests = [recipe.train(clip, name, workbench, folder if alone else folder / name) for name in subjects]
+        context = replace(context, loggers=refit_loggers(context.loggers, plan))
+        bests = [task.train(clip, name, context, folder if alone else folder / name) for name in subjects]
         return (fmean(best.score for best in bests),)
     trial = find_trial(plan, overrides, clip, folder)
     write_atomically(folder / TRIAL, f'{{"sweep": "{plan.name}", "trial": {trial.number}}}\n'.encode())
-    with timed(trial), trial_run(workbench.loggers, plan, trial, folder) as log_values:
+    with timed(trial), trial_run(context.loggers, plan, trial, folder) as log_values:
         prunes = len(plan.objectives) == 1
-        course = Course(
-            trial, recipe.monitor, recipe.sign, prunes=prunes,
-            log=lambda value, percent: log_values({recipe.monitor: value}, percent),
+        course = TrialProgress(
+            trial, task.monitor, task.sign, prunes=prunes,
+            log=lambda value, percent: log_values({task.monitor: value}, percent),
         )  # fmt: skip
         try:
-            score = _measure(recipe, clip, subjects, _without_wandb(workbench), folder, course)
+            score = _measure(task, clip, subjects, _without_wandb(context), folder, course)
         except optuna.TrialPruned:
             log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.best)
             log_values({"score": course.best}, 100)
             return (course.best,)
-        values = [
-            score if wanted == "score" else seconds_a_frame(recipe, clip, workbench) for wanted in plan.objectives
-        ]
+        values = [score if wanted == "score" else seconds_a_frame(task, clip, context) for wanted in plan.objectives]
         log_values(dict(zip(plan.objectives, values, strict=True)), 100)
     return tuple(values)
 
 
 def masker_trial(
-    plan: Plan,
+    plan: SweepConfig,
     loggers: Mapping[str, Callable[..., Logger]],
     clip: Clip,
     folder: Path,
@@ -104,20 +102,25 @@ def masker_trial(
 
 
 def _measure(
-    recipe: Recipe, clip: Clip, subjects: Sequence[str], workbench: Workbench, folder: Path, course: Course
+    task: TrainingTask,
+    clip: Clip,
+    subjects: Sequence[str],
+    context: TrainingContext,
+    folder: Path,
+    course: TrialProgress,
 ) -> float:
     scores = []
     for place, name in enumerate(subjects):
-        watched = replace(workbench, callbacks=(partial(_watch, course, place, len(subjects)),))
-        scores.append(recipe.measure(clip, name, watched, folder if len(subjects) == 1 else folder / name))
+        watched = replace(context, callbacks=(partial(_watch, course, place, len(subjects)),))
+        scores.append(task.measure(clip, name, watched, folder if len(subjects) == 1 else folder / name))
     return fmean(scores)
 
 
-def _watch(course: Course, subject: int, subjects: int, turn: int, turns: int, steps: int) -> Callback:
+def _watch(course: TrialProgress, subject: int, subjects: int, turn: int, turns: int, steps: int) -> Callback:
     # Folds may be fewer for a subject with fewer masks; each subject counts as much as any other.
     return Pruning(course, subject * turns + turn, subjects * turns, steps)
 
 
-def _without_wandb(workbench: Workbench) -> Workbench:
+def _without_wandb(context: TrainingContext) -> TrainingContext:
     """A trial is one run; its fits write to their files only."""
-    return replace(workbench, loggers={name: build for name, build in workbench.loggers.items() if name != WANDB})
+    return replace(context, loggers={name: build for name, build in context.loggers.items() if name != WANDB})

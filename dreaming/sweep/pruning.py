@@ -11,16 +11,16 @@ import math
 from collections.abc import Callable
 from statistics import fmean
 
-import lightning
 import optuna
-from lightning.pytorch.callbacks import Callback, Timer
+import pytorch_lightning as pl
 from optuna.trial import Trial
+from pytorch_lightning.callbacks import Callback, Timer
 
-from dreaming.models.callbacks import steps_done
 from dreaming.sweep.trial import PRUNED, REACHED
+from dreaming.training.callbacks import steps_done
 
 
-class Course:
+class TrialProgress:
     """How a trial does, over all its fits.
 
     Args:
@@ -82,10 +82,10 @@ class Pruning(Callback):
         max_steps: Steps of the whole fit.
     """
 
-    def __init__(self, course: Course, index: int, count: int, max_steps: int) -> None:
+    def __init__(self, course: TrialProgress, index: int, count: int, max_steps: int) -> None:
         self.course, self.index, self.count, self.max_steps = course, index, count, max_steps
 
-    def on_validation_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         """Report.
 
         Raises:
@@ -99,7 +99,7 @@ class Pruning(Callback):
             raise optuna.TrialPruned
 
 
-def _share_of_time(trainer: lightning.Trainer) -> float:
+def _share_of_time(trainer: pl.Trainer) -> float:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):
             left = callback.time_remaining()

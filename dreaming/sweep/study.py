@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dreaming.errors import ConfigError
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ RETRIES = 2
 """Times that lost values are tried again: a trial that ends its process each time would hold up the sweep for ever."""
 
 
-def open_storage(plan: Plan) -> RDBStorage:
+def open_storage(plan: SweepConfig) -> RDBStorage:
     """The database, made if it is a file that is not there yet.
 
     Raises:
@@ -67,11 +67,11 @@ def open_storage(plan: Plan) -> RDBStorage:
                 "sweep.storage",
                 found=" ".join(str(error).split())[:200].rstrip("."),
                 expected="the URL of a database that can be reached, such as postgresql://user@host/name",
-                mend="correct it, start the server or install its driver (psycopg, mysqlclient)",
+                hint="correct it, start the server or install its driver (psycopg, mysqlclient)",
             ) from error
 
 
-def _storage_at(plan: Plan) -> RDBStorage:
+def _storage_at(plan: SweepConfig) -> RDBStorage:
     url = make_url(plan.storage)
     options = {}
     if url.get_backend_name() == "sqlite":
@@ -88,7 +88,7 @@ def _storage_at(plan: Plan) -> RDBStorage:
         )
 
 
-def open_study(plan: Plan, sampler: BaseSampler | None = None) -> Study:
+def open_study(plan: SweepConfig, sampler: BaseSampler | None = None) -> Study:
     """The sweep's study; with a sampler it is made if it is not there yet.
 
     Raises:
@@ -117,7 +117,7 @@ def open_study(plan: Plan, sampler: BaseSampler | None = None) -> Study:
             f"sweep {plan.name}",
             found=f"a study that is to {' and '.join(begun)}",
             expected=" and ".join(plan.directions),
-            mend="say sweep.name=ANOTHER to begin a new one",
+            hint="say sweep.name=ANOTHER to begin a new one",
         )
     return study
 
@@ -137,7 +137,7 @@ def check_space(study: Study, space: dict[str, BaseDistribution]) -> None:
                     name,
                     found=f"{space.get(name, 'no search')} in the search space",
                     expected=f"{before}, as sweep {study.study_name} was begun with",
-                    mend="set it as it was, or say sweep.name=ANOTHER to begin a new one",
+                    hint="set it as it was, or say sweep.name=ANOTHER to begin a new one",
                 ) from None
 
 
@@ -166,7 +166,7 @@ def ask(study: Study, count: int) -> list[Trial]:
     return trials
 
 
-def give_back(study: Study, asked: Sequence[Trial], total: int) -> list[Trial]:
+def release_surplus(study: Study, asked: Sequence[Trial], total: int) -> list[Trial]:
     """Fail those new trials that others, who asked at the same time, leave no room for; return the rest.
 
     It needs no lock: the database numbers the trials, so that all agree on who came first.
@@ -210,7 +210,7 @@ def retry_lost(study: Study) -> None:
         fail_stale_trials(study)
 
 
-def give_up(study: Study, trials: Sequence[Trial]) -> None:
+def requeue(study: Study, trials: Sequence[Trial]) -> None:
     """Fail trials whose jobs were interrupted, and queue their values anew."""
     for trial in trials:
         frozen = study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
@@ -239,7 +239,7 @@ def _attempts(study: Study, trial: FrozenTrial) -> int:
 
 
 @contextmanager
-def beating(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
+def heartbeat_sent(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
     """Give signs of life for running trials while a block runs.
 
     Whoever tells the result lives as long as the trial is worth waiting for; so it is the sweep that gives the signs,

@@ -27,16 +27,16 @@ from optuna.trial import Trial, TrialState
 
 from dreaming.errors import ConfigError, DreamingError
 from dreaming.sweep.conclusion import GROUPS, Sweep, conclude
-from dreaming.sweep.identity import check_identity, identity_of
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
+from dreaming.sweep.fingerprint import check_identity, identity_of
 from dreaming.sweep.study import (
     ask,
-    beating,
     check_space,
     finished,
-    give_back,
-    give_up,
+    heartbeat_sent,
     open_study,
+    release_surplus,
+    requeue,
     retry_lost,
     running,
 )
@@ -62,7 +62,7 @@ class _Continuing(OptunaSweeperImpl):
         """Take the launcher from the config, and the sweep's plan."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.n_jobs = effective_n_jobs(self.n_jobs)
-        self.plan: Plan = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
+        self.plan: SweepConfig = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run what is missing of the trials, then make use of the best one.
@@ -79,7 +79,7 @@ class _Continuing(OptunaSweeperImpl):
                 "hydra.sweeper.params",
                 found="nothing to search",
                 expected="a range or several choices",
-                mend="name a sweep with sweep=NAME, or write model.unet.module.lr=interval(1e-4,1e-1)",
+                hint="name a sweep with sweep=NAME, or write model.unet.module.lr=interval(1e-4,1e-1)",
             )
         _check_installed(self.sampler)
         assert self.config is not None
@@ -107,7 +107,7 @@ class _Continuing(OptunaSweeperImpl):
                 name,
                 found="an interval, which has no end of values",
                 expected="choices or a range for a grid",
-                mend=f"say {name}=choice(...), or choose another sampler",
+                hint=f"say {name}=choice(...), or choose another sampler",
             ) from None
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
@@ -124,18 +124,18 @@ class _Continuing(OptunaSweeperImpl):
                 waiting = True
                 time.sleep(self.plan.heartbeat)
                 continue
-            trials = give_back(study, ask(study, min(unclaimed, self.n_jobs)), self.n_trials)
+            trials = release_surplus(study, ask(study, min(unclaimed, self.n_jobs)), self.n_trials)
             if not trials:
                 continue
             if not drawing and trials[0].number > 0:
                 study.sampler.reseed_rng()  # else its draws would be those of the beginning, or another machine's
             drawing = True
             try:
-                with beating(study, trials, self.plan.heartbeat):
+                with heartbeat_sent(study, trials, self.plan.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)
                     returns = self._launch([list(of_trial) for of_trial in overrides])
             except BaseException:
-                give_up(study, trials)
+                requeue(study, trials)
                 raise
             for trial, job in zip(trials, returns, strict=True):
                 error = _tell(study, trial, job)
@@ -151,7 +151,7 @@ class _Continuing(OptunaSweeperImpl):
             f"sweep {self.plan.name}",
             found=f"{failed} failed trials in a row, the last with `{said.rstrip('.')}`",
             expected=f"trials that come to their end, as {before} of {self.n_trials} did",
-            mend="mend that, search less, or say a higher sweep.failures=, and start it again to go on",
+            hint="mend that, search less, or say a higher sweep.failures=, and start it again to go on",
         )
 
     def _launch(self, overrides: list[list[str]]) -> list[JobReturn]:
@@ -168,7 +168,7 @@ def _check_installed(sampler: BaseSampler) -> None:
             "hydra/sweeper/sampler=cmaes",
             found="no package cmaes",
             expected="it beside Optuna",
-            mend="say pip install 'dreaming[sweep]', or choose another sampler such as gp",
+            hint="say pip install 'dreaming[sweep]', or choose another sampler such as gp",
         )
 
 

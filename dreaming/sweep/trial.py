@@ -8,9 +8,9 @@ from pathlib import Path
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.study import open_study
 
 FOLDER = "folder"
@@ -26,7 +26,7 @@ REACHED = "best"
 """User attribute of such a trial: the best value that it had; Optuna itself keeps the last."""
 
 
-def find_trial(plan: Plan, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
+def find_trial(plan: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
     """Find this job's own trial in the shared study by its parameters, and claim it.
 
     The sweeper hands a trial's parameters to its job as overrides ``name=value`` and says nothing else of it. Of
@@ -49,7 +49,7 @@ def find_trial(plan: Plan, overrides: Sequence[str], clip: Clip, folder: Path) -
                 f"sweep {plan.name}",
                 found="no running trial with this job's values",
                 expected="a job begun by the sweep itself",
-                mend="say -m to begin a sweep",
+                hint="say -m to begin a sweep",
             )
         trial = Trial(study, own)
         place = folder.resolve()

@@ -13,8 +13,8 @@ from dreaming.cli.config import (
     with_clip_settings,
 )
 from dreaming.errors import ConfigError
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
 
 
 def config(**keys):
@@ -67,7 +67,7 @@ def test_threads():
 
 
 def test_nodes_are_built_with_plain_lists_and_what_is_given():
-    node = config(_target_="dreaming.frames.manifest.Manifest", maker="a", version=1, config={"b": [1, 2]})
+    node = config(_target_="dreaming.io.manifest.Manifest", maker="a", version=1, config={"b": [1, 2]})
     built = build(node, inputs={"c": "d"})
     assert built == Manifest("a", 1, {"b": [1, 2]}, {"c": "d"})
     assert type(built.config["b"]) is list

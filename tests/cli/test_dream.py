@@ -204,7 +204,7 @@ def test_a_subject_that_leaves_is_dreamt_scored_and_suggested_for(disc_clip, run
     """Every masker of the default ensemble meets an empty mask, in the fit on all and in those that leave it out."""
     drawing = disc_clip(masks=(1, 4))
     drawing.save("hand_masks/0008.png", np.zeros((32, 48), bool))
-    small = ("masker.pixels.boosting.trees=5", "masker.pixels.samples=200", "data.evidence.there_and_back=1")
+    small = ("masker.pixels.boosting.max_iter=5", "masker.pixels.samples=200", "data.features.round_trips=1")
     stages = "stages=[mask,stylise,composite,evaluate,suggest,report]"
     clip = f"clip={drawing.path}"
     ran = run("dreaming", clip, *(part for part in tiny() if not part.startswith("masker=")), *small, stages)
@@ -306,18 +306,16 @@ def test_a_key_may_take_the_value_of_another(disc_clip, run, tiny):
         *tiny(),
         "stages=[mask]",
         "model.unet.folds=2",
-        "model.unet.lucid=${data.lucid}",
+        "model.unet.lucid_dreaming=${data.lucid_dreaming}",
     ]
-    assert run("dreaming", *arguments, "data.lucid.count=1").code == 0
+    assert run("dreaming", *arguments, "data.lucid_dreaming.count=1").code == 0
     best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
     assert best["identity"]["recipe"]["lucid"]["count"] == 1
 
 
 def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8))
-    ran = run(
-        "dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), "guides=[]", "model.style.inside.margin=3"
-    )
+    ran = run("dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), "guides=[]", "model.style.roi.margin=3")
     assert ran.code == 0, ran.err
     assert "mask: for stylise, which needs it" in next(drawing.path.glob("runs/dream/*/dream.log")).read_text()
     assert len(list(drawing.path.glob("styled/painted/*.png"))) == 8

@@ -84,7 +84,7 @@ def test_a_sweep_runs_under_every_launcher(disc_clip, name):
     options = launcher(name)
     clip = disc_clip(masks=(1, 8)).path
     small = (
-        "data.segmentation.crop=32", "model.cnn.budget.max_steps=2", "model.cnn.validate_every=1",
+        "data.segmentation.crop=32", "model.cnn.limits.max_steps=2", "model.cnn.validate_every=1",
         "model.cnn.module.network.num_layers=2", "model.cnn.module.network.intermediate_channels=2",
     )  # fmt: skip
     parallel = ("hydra.sweeper.n_jobs=2",) if name == "submitit_local" else ()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -55,7 +55,7 @@ def failing(error):
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (MaskError("a.png", found="b", expected="c", mend="d"), 2, "a.png: found b, expected c; d."),
+        (MaskError("a.png", found="b", expected="c", hint="d"), 2, "a.png: found b, expected c; d."),
         (OSError(errno.ENOSPC, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (MisconfigurationException("No GPU\n found."), 2, "No GPU found, expected what Lightning can do"),
@@ -82,7 +82,7 @@ def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys):
     def job(config: DictConfig):
         seen.append(config.seed)
         if config.seed == 1:
-            raise MaskError("a.png", found="b", expected="c", mend="d")
+            raise MaskError("a.png", found="b", expected="c", hint="d")
 
     assert ended(monkeypatch, tmp_path, job, "-m", "seed=1,2,3") == 2
     assert seen == [1, 2, 3]
@@ -111,7 +111,7 @@ def test_threads_are_set_and_the_config_is_kept(run, monkeypatch, tmp_path):
 
 
 def test_what_can_be_explained():
-    refusal = ConfigError("a", found="b", expected="c", mend="d")
+    refusal = ConfigError("a", found="b", expected="c", hint="d")
     wrapped = RuntimeError("outer")
     wrapped.__cause__ = refusal
     assert explain(wrapped) is refusal

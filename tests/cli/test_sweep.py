@@ -12,21 +12,21 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from tiny import MACHINE
 
-from dreaming.models.runs import read_best
 from dreaming.sweep.conclusion import Sweep, as_best
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
+from dreaming.training.run_registry import read_best
 
 TINY_SPACES = {
     # With crops of 32 pixels deep networks without padding have nothing left.
     "unet": ["+hydra.sweeper.params={model.unet.module.network.padding:'choice(zero,reflection)'}"],
     "cnn": ["+hydra.sweeper.params={model.cnn.module.network.kernel_size:'choice(3,5)'}"],
     "ensemble": [
-        "recipes.unet.budget.max_steps=2",
+        "recipes.unet.limits.max_steps=2",
         "recipes.unet.validate_every=1",
-        "model.ensemble.source.maskers.pixels.boosting.trees=2",
+        "model.ensemble.source.maskers.pixels.boosting.max_iter=2",
         "model.ensemble.source.maskers.pixels.samples=200",
-        *(f"model.ensemble.forms.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
-        "+hydra.sweeper.params={model.ensemble.form:'choice(gated,unet)'}",
+        *(f"model.ensemble.variants.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
+        "+hydra.sweeper.params={model.ensemble.variant:'choice(gated,unet)'}",
     ],
 }
 
@@ -142,8 +142,8 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
     assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
     batch = {}
     for name in ("unet", "cnn"):
-        recipe = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]
-        batch[name] = recipe["data"]["batch_size"]
+        task = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]
+        batch[name] = task["data"]["batch_size"]
     assert batch == {"cnn": 3, "unet": 4}
 
 
@@ -181,17 +181,17 @@ def test_the_best_trial_holds_all_that_decides_what_it_is(tmp_path):
             value=0.5, params={"generator.lr": 0.02}, distributions={"generator.lr": FloatDistribution(0.001, 0.1)}
         )
     )
-    plan = Plan(name="s", of="style", folder=tmp_path, storage="", objectives=["score"])
+    plan = SweepConfig(name="s", of="style", folder=tmp_path, storage="", objectives=["score"])
     fixed = {"model": "style", "clip": "a", "generator": "fspbt", "seed": 3, "model.style.filtered": True, "threads": 1}
     fixed |= {"+guide@guide.wide": "gauss", "hydra/launcher": "joblib", "trainer": "cpu", "sweep": "style"}
-    fixed |= {"stage.mask.protocol": "folds", "stage.preview.start": 4}
+    fixed |= {"stage.mask.validation": "folds", "stage.preview.start": 4}
     best = as_best(
         Sweep(plan, study, ["generator.lr"], fixed, ["~guide.edges"], OmegaConf.create()), study.best_trial, "train"
     )
     assert best.overrides == ("model.style.filtered=True", "generator.lr=0.02")
     assert best.choices == ("generator=fspbt", "seed=3", "+guide@guide.wide=gauss", "~guide.edges")
     assert best.command.startswith(
-        "python train.py model=style clip=a stage.mask.protocol=folds generator=fspbt seed=3 "
+        "python train.py model=style clip=a stage.mask.validation=folds generator=fspbt seed=3 "
     )
     assert best.command.endswith("generator.lr=0.02")
     assert "preview" not in best.command

@@ -25,7 +25,7 @@ def test_a_training_leaves_its_config_metrics_and_best_checkpoint(disc_clip, run
 
 def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 4, 8), keyframes=())
-    given = (f"clip={drawing.path}", "+masker@model.cnn.given.flow=flow")
+    given = (f"clip={drawing.path}", "+masker@model.cnn.extra_inputs.flow=flow")
     ran = run("train.py", "model=cnn", *given, *tiny("cnn"))
     assert ran.code == 0, ran.err
     fits = {path.parent for path in (drawing.path / "predictions" / "subject" / "flow").rglob("*.png")}
@@ -39,13 +39,13 @@ def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tin
 def test_no_mask_is_held_back_where_the_protocol_says_so(disc_clip, run, refused_untouched, tiny):
     drawing = disc_clip(count=12, masks=tuple(range(1, 13)), keyframes=())
     arguments = ("model=cnn", f"clip={drawing.path}", *tiny("cnn"))
-    words = ("stage.mask.protocol", "'fold'", "auto or split or folds")
-    refused_untouched("train.py", *arguments, "stage.mask.protocol=fold", words=words)
-    for protocol in ("split", "folds"):
-        ran = run("train.py", *arguments, *(["stage.mask.protocol=folds"] if protocol == "folds" else []))
+    words = ("stage.mask.validation", "'fold'", "auto or split or folds")
+    refused_untouched("train.py", *arguments, "stage.mask.validation=fold", words=words)
+    for validation in ("split", "folds"):
+        ran = run("train.py", *arguments, *(["stage.mask.validation=folds"] if validation == "folds" else []))
         assert ran.code == 0, ran.err
         best = json.loads((drawing.path / "runs" / "cnn" / "best.json").read_text())
-        assert best["protocol"] == protocol
+        assert best["validation"] == validation
         assert len(drawing.clip.split("subject").nn) < 12, "twelve are enough to hold some back"
 
 
@@ -93,10 +93,10 @@ def test_a_clip_with_nothing_to_learn_from_is_refused(disc_clip, refused, tiny):
 
 def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8))
-    arguments = ["model=style", f"clip={drawing.path}", *tiny("style"), "model.style.inside.margin=3"]
+    arguments = ["model=style", f"clip={drawing.path}", *tiny("style"), "model.style.roi.margin=3"]
     refused("train.py", *arguments, words=("keyframe 0004", "no mask of subject", "hand mask"))
     refused("train.py", *arguments, "data.keyframes.patch=8", words=("data.keyframes.patch", "11 pixels or more"))
     drawing.save("masks/drawn/0004.png", drawing.truth["0004"])
-    ran = run("train.py", *arguments, "model.style.inside.masks.masker=drawn")
+    ran = run("train.py", *arguments, "model.style.roi.masks.masker=drawn")
     assert ran.code == 0, ran.err
     assert list(drawing.path.glob("runs/style/best*.json"))

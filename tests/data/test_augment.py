@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreaming.data.augment import Geometry, Lighting, resample
+from dreaming.data.augment import ColorJitter, GeometricAugmentation, resample
 
 LIKE = torch.zeros(1)
 
@@ -17,7 +17,7 @@ def generator(seed=0):
 
 def test_nothing_switched_on_is_the_middle():
     image = torch.rand(3, 4, 11, 11)
-    geometry = Geometry()
+    geometry = GeometricAugmentation()
     assert geometry.headroom(7) == 0
     torch.testing.assert_close(resample(image, geometry.places(3, 7, LIKE, generator())), image[..., 2:9, 2:9])
 
@@ -26,7 +26,7 @@ def test_nothing_switched_on_is_the_middle():
 @given(st.integers(0, 10**6), st.integers(2, 9))
 def test_flips_and_quarter_turns_move_pixels_onto_pixels(seed, crop):
     image = torch.rand(8, 3, crop, crop, generator=generator(seed))
-    geometry = Geometry(flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5)
+    geometry = GeometricAugmentation(flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5)
     found = resample(image, geometry.places(8, crop, LIKE, generator(seed)))
     for before, after in zip(image, found, strict=True):
         ways = [way.rot90(k, (1, 2)) for way in (before, before.flip(2)) for k in range(4)]
@@ -43,7 +43,10 @@ def test_flips_and_quarter_turns_move_pixels_onto_pixels(seed, crop):
 )
 def test_each_switch_does_what_it_is_called(switch, expected):
     image = torch.rand(1, 1, 5, 5)
-    found = [resample(image, Geometry(**{switch: 1.0}).places(1, 5, LIKE, generator(seed))) for seed in range(20)]
+    found = [
+        resample(image, GeometricAugmentation(**{switch: 1.0}).places(1, 5, LIKE, generator(seed)))
+        for seed in range(20)
+    ]
     kinds = expected(image)
     hits = {min(range(len(kinds)), key=lambda k: float((kinds[k] - one).abs().max())) for one in found}
     assert hits == set(range(len(kinds)))
@@ -52,7 +55,7 @@ def test_each_switch_does_what_it_is_called(switch, expected):
 
 def test_rotation_agrees_with_kornia():
     image = kornia.filters.gaussian_blur2d(torch.rand(1, 1, 41, 41), (7, 7), (2.0, 2.0))
-    geometry = Geometry(affine=1.0, rotation=30.0)
+    geometry = GeometricAugmentation(affine=1.0, rotation=30.0)
     places = geometry.places(1, 41, LIKE, generator(3))
     right = places[0, 20, 21] - places[0, 20, 20]  # where one step along x leads
     angle = math.degrees(math.atan2(right[1], right[0]))
@@ -65,24 +68,24 @@ def test_rotation_agrees_with_kornia():
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 40), st.floats(0, 0.5), st.floats(0, 15))
 def test_headroom_holds_every_corner_of_an_affine_map(seed, rotation, zoom, shear):
-    geometry = Geometry(affine=1.0, rotation=rotation, zoom=zoom, shear=shear, quarter_turns=0.5)
+    geometry = GeometricAugmentation(affine=1.0, rotation=rotation, zoom=zoom, shear=shear, quarter_turns=0.5)
     places = geometry.places(16, 20, LIKE, generator(seed))
     assert places.abs().max() <= 10 + geometry.headroom(20)
 
 
 def test_zoom_and_shear_stay_within_their_limits():
-    places = Geometry(affine=1.0, zoom=0.5).places(200, 3, LIKE, generator())
+    places = GeometricAugmentation(affine=1.0, zoom=0.5).places(200, 3, LIKE, generator())
     size = (places[:, 1, 2] - places[:, 1, 1]).norm(dim=1)
     assert 1 / 1.5 <= size.min() < 0.72
     assert 1.4 < size.max() <= 1.5
-    places = Geometry(affine=1.0, shear=20.0).places(200, 3, LIKE, generator())
+    places = GeometricAugmentation(affine=1.0, shear=20.0).places(200, 3, LIKE, generator())
     slant = (places[:, 2, 1] - places[:, 1, 1])[:, 0]
     assert 0.3 < slant.max() <= math.tan(math.radians(20))
 
 
 def test_bending_has_the_stated_strength_and_share_and_is_smooth():
-    geometry = Geometry(elastic=0.5, bend=3.0, spacing=16)
-    moved = geometry.places(400, 33, LIKE, generator()) - Geometry().places(1, 33, LIKE, generator())
+    geometry = GeometricAugmentation(elastic=0.5, elastic_std=3.0, spacing=16)
+    moved = geometry.places(400, 33, LIKE, generator()) - GeometricAugmentation().places(1, 33, LIKE, generator())
     bent = moved.abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 0.4 < bent.float().mean() < 0.6
     assert moved[bent][:, ::16, ::16].std().item() == pytest.approx(3.0, rel=0.25)
@@ -96,12 +99,12 @@ def spread(strength):
 
 def test_light_switched_off_changes_nothing():
     image = torch.rand(2, 3, 5, 5)
-    torch.testing.assert_close(Lighting()(image, *spread([0.3, 0.2, 0.1]), generator()), image)
+    torch.testing.assert_close(ColorJitter()(image, *spread([0.3, 0.2, 0.1]), generator()), image)
 
 
 def test_colour_moves_along_the_clips_components_by_their_deviation():
     image = torch.full((4000, 3, 1, 1), 0.5)
-    moved = Lighting(colour=0.5)(image, *spread([0.2, 0.1, 0.0]), generator())[..., 0, 0] - 0.5
+    moved = ColorJitter(colour=0.5)(image, *spread([0.2, 0.1, 0.0]), generator())[..., 0, 0] - 0.5
     # The strongest component is blue, the second red, and green does not vary in this clip.
     assert moved.std(dim=0).tolist() == pytest.approx([0.05, 0.0, 0.1], rel=0.1, abs=1e-6)
 
@@ -109,21 +112,21 @@ def test_colour_moves_along_the_clips_components_by_their_deviation():
 def test_brightness_contrast_and_gamma():
     image = torch.rand(500, 3, 4, 4) * 0.4 + 0.3
     flat = spread([0.0, 0.0, 0.0])
-    shift = (Lighting(brightness=0.1)(image, *flat, generator()) - image).flatten(1)
+    shift = (ColorJitter(brightness=0.1)(image, *flat, generator()) - image).flatten(1)
     assert shift.std(dim=1).max() < 1e-6
     assert 0.095 < shift.abs().max() <= 0.1001
-    stretched = Lighting(contrast=0.2)(image, *flat, generator())
+    stretched = ColorJitter(contrast=0.2)(image, *flat, generator())
     torch.testing.assert_close(stretched.mean(dim=(1, 2, 3)), image.mean(dim=(1, 2, 3)))
     gain = stretched.flatten(1).std(dim=1) / image.flatten(1).std(dim=1)
     assert 0.8 <= gain.min() < 0.82
     assert 1.18 < gain.max() <= 1.2001
-    exponent = (Lighting(gamma=1.0)(image, *flat, generator()).log() / image.log()).flatten(1)
+    exponent = (ColorJitter(gamma=1.0)(image, *flat, generator()).log() / image.log()).flatten(1)
     torch.testing.assert_close(exponent.amax(1), exponent.amin(1), rtol=1e-3, atol=1e-3)
     assert 0.5 <= exponent.min() < 0.52
     assert 1.9 < exponent.max() <= 2.001
 
 
 def test_light_stays_in_range():
-    found = Lighting(brightness=0.9, contrast=0.9)(torch.rand(9, 3, 4, 4), *spread([1.0, 1.0, 1.0]), generator())
+    found = ColorJitter(brightness=0.9, contrast=0.9)(torch.rand(9, 3, 4, 4), *spread([1.0, 1.0, 1.0]), generator())
     assert found.min() >= 0
     assert found.max() <= 1

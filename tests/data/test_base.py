@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-from dreaming.data.base import SteppedDataModule, working_size
+from dreaming.data.base import SteppedDataModule
 from dreaming.errors import ConfigError
+from dreaming.imaging.resize import working_size
 
 
 class Numbers(SteppedDataModule):
-    def draw(self, step):
+    def make_batch(self, step):
         return step, torch.rand(self.batch_size, generator=self.generator(step, "draw"))
 
 
@@ -21,8 +22,8 @@ def test_batches_are_a_function_of_seed_and_step():
 
 def test_streams_of_one_step_differ():
     data = Numbers(batch_size=1, steps_per_epoch=1, seed=0)
-    draw, augment = (torch.rand(3, generator=data.generator(5, stream)) for stream in ("draw", "augment"))
-    assert not torch.equal(draw, augment)
+    make_batch, augment = (torch.rand(3, generator=data.generator(5, stream)) for stream in ("draw", "augment"))
+    assert not torch.equal(make_batch, augment)
 
 
 def test_an_epoch_goes_on_from_the_steps_taken():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from dreaming.clip.annotations import Keyframes
 from dreaming.data.frame_pairs import Consistency, FramePair, PairSource, Probe, read_pairs, spread
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.references import Keyframes
+from dreaming.flow.dis import DisFlow
 from dreaming.losses.style import unsteadiness
 
 SIZE = (40, 60)
@@ -58,7 +58,9 @@ def test_pixels_whose_like_lies_outside_the_patch_are_not_seen():
 
 def test_draws_depend_on_seed_and_step_alone():
     pairs = [moved((1, 1)), moved((2, 0))]
-    draws = [PairSource(pairs, side=16, patches=2, seed=seed).draw(step) for seed, step in ((0, 5), (0, 5), (0, 6))]
+    draws = [
+        PairSource(pairs, side=16, patches=2, seed=seed).make_batch(step) for seed, step in ((0, 5), (0, 5), (0, 6))
+    ]
     assert draws[0]["after"].shape == (2, 4, 16, 16)
     torch.testing.assert_close(draws[0], draws[1])
     assert not torch.equal(draws[0]["after"], draws[2]["after"])
@@ -125,11 +127,11 @@ def test_a_batch_has_its_pair_under_a_key_of_its_own():
     data = KeyframesDataModule(
         Keyframes(("0001",), pictures, pictures[..., :3].copy(), np.ones((1, *SIZE), bool)), patch=16, batch_size=2
     )
-    assert "pair" not in data.draw(0)
+    assert "pair" not in data.make_batch(0)
     data.pairs = PairSource([moved((1, 0))], side=16, patches=3, seed=0)
-    batch = data.draw(4)
+    batch = data.make_batch(4)
     assert batch["pair"]["before"].shape == (3, 4, 16, 16)
-    torch.testing.assert_close(batch["pair"], data.pairs.draw(4))
+    torch.testing.assert_close(batch["pair"], data.pairs.make_batch(4))
     assert batch["frame"].shape == (2, 4, 16, 16)
 
 

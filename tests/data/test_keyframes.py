@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import torch
 
+from dreaming.clip.annotations import Keyframes
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import PatchSource
 from dreaming.errors import ConfigError, KeyframeError, MaskError
-from dreaming.frames.references import Keyframes
 
 
 def keyframes(count=2, height=60, width=80, channels=3, seed=0):
     rng = np.random.default_rng(seed)
     masks = np.zeros((count, height, width), dtype=bool)
     masks[:, 4:56, 6:76] = True
-    draw = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
+    make_batch = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
     stems = tuple(f"{10 * k:04}" for k in range(count))
-    return Keyframes(stems, draw(count, height, width, channels), draw(count, height, width, 3), masks)
+    return Keyframes(stems, make_batch(count, height, width, channels), make_batch(count, height, width, 3), masks)
 
 
 def test_versions_of_a_keyframe_hold_out_the_same_pixels_and_are_whole_once():
@@ -40,7 +40,7 @@ def test_versions_of_a_keyframe_hold_out_the_same_pixels_and_are_whole_once():
 
 def test_a_batch_has_frame_style_and_other_patches():
     data = KeyframesDataModule(keyframes(channels=6), patch=16, batch_size=5, holdout=0.1)
-    batch = data.draw(0)
+    batch = data.make_batch(0)
     shapes = {"frame": (5, 6, 16, 16), "styled": (5, 3, 16, 16), "other": (5, 3, 16, 16), "mask": (5, 1, 16, 16)}
     assert {name: tuple(values.shape) for name, values in batch.items()} == shapes
     assert batch["mask"].dtype == torch.bool
@@ -54,7 +54,7 @@ def test_every_centre_of_the_eroded_mask_comes_once_a_pass():
     inner = np.zeros_like(given_.masks)
     inner[:, 7:53, 9:73] = True  # three pixels less on each side
     assert inner.sum() % 46 == 0
-    seen = torch.cat([data.draw(step)["styled"] for step in range(inner.sum() // 46)])
+    seen = torch.cat([data.make_batch(step)["styled"] for step in range(inner.sum() // 46)])
     expected = torch.from_numpy(given_.styled[inner] / 127.5 - 1).float()
     order = lambda colours: sorted(map(tuple, (colours * 1e4).round().int().tolist()))  # noqa: E731
     assert order(seen[:, :, 0, 0]) == order(expected)
@@ -75,7 +75,7 @@ def test_held_out_blocks_are_measured_and_never_a_target():
         marks = ((batch["frame"] + 1) * 127.5).round().long()
         return set((marks[:, 0] + 256 * marks[:, 1] + 65536 * marks[:, 2])[batch["mask"][:, 0]].tolist())
 
-    learnt = set().union(*(places(data.draw(step)) for step in range(60)))
+    learnt = set().union(*(places(data.make_batch(step)) for step in range(60)))
     measured = [places(data.windows[number]) for number in range(len(data.windows))]
     assert sum(map(len, measured)) == len(set().union(*measured)), "a pixel is measured twice"
     held = set().union(*measured)
@@ -103,13 +103,13 @@ def test_a_mask_too_small_to_hold_out_is_said_and_measured_itself(caplog):
     assert "No pixels are held out" in caplog.text
     assert len(data.draws[1.0].places) == 16
     assert sum(int(batch["mask"].sum()) for batch in data.val_dataloader()) == 100
-    assert data.draw(0)["mask"].any()
+    assert data.make_batch(0)["mask"].any()
 
 
 def test_beyond_the_border_nothing_is_learnt():
     given_ = keyframes(count=1, height=20, width=20)
     given_.masks[:] = True
-    batch = KeyframesDataModule(given_, patch=16, batch_size=40, holdout=0.0).draw(0)
+    batch = KeyframesDataModule(given_, patch=16, batch_size=40, holdout=0.0).make_batch(0)
     outside = ~batch["mask"].expand(-1, 3, -1, -1)
     assert outside.any()
     assert not batch["frame"][outside].any()
@@ -121,7 +121,7 @@ def test_the_loader_goes_through_the_steps():
     batches = list(data.train_dataloader())
     assert len(batches) == 3
     for step, batch in enumerate(batches):
-        torch.testing.assert_close(batch, data.draw(step))
+        torch.testing.assert_close(batch, data.make_batch(step))
 
 
 def test_a_mask_without_a_centre_is_named():
@@ -176,7 +176,7 @@ def learnt_places(batch):
 def test_nothing_outside_the_mask_is_learnt():
     given_ = ramps()
     data = KeyframesDataModule(given_, patch=16, batch_size=40, holdout=0.0, erosion=0)
-    places = set().union(*(learnt_places(data.draw(step)) for step in range(77)))
+    places = set().union(*(learnt_places(data.make_batch(step)) for step in range(77)))
     assert places <= set(map(tuple, np.argwhere(given_.masks[0])))
 
 
@@ -184,7 +184,7 @@ def test_averaged_scales_take_turns_and_show_the_keyframe_smaller():
     scales = [1.0, 0.25, 1.0, 0.5]
     data = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0, scales=scales, averaged=True)
     once = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0)
-    batches = [data.draw(step) for step in range(8)]
+    batches = [data.make_batch(step) for step in range(8)]
     assert all(batch["frame"].shape == (8, 3, 16, 16) for batch in batches)
     # A step down is one colour at full scale, two at half, four at a quarter.
     steps = []
@@ -194,19 +194,19 @@ def test_averaged_scales_take_turns_and_show_the_keyframe_smaller():
         steps.append(round((styled[:, 1:] - styled[:, :-1])[learnt].mean().item(), 3))
     assert steps == [1, 4, 1, 2] * 2
     for turn, step in enumerate((0, 2, 4, 6)):
-        torch.testing.assert_close(batches[step], once.draw(turn))
-    torch.testing.assert_close(batches[5], data.draw(5))
+        torch.testing.assert_close(batches[step], once.make_batch(turn))
+    torch.testing.assert_close(batches[5], data.make_batch(5))
     assert not torch.equal(batches[1]["styled"], batches[5]["styled"])
 
 
 def test_scales_are_larger_patches_at_full_resolution():
     data = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1, scales=[1.0, 0.5, 0.1])
     once = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1)
-    shapes = [tuple(data.draw(step)["frame"].shape) for step in range(6)]
+    shapes = [tuple(data.make_batch(step)["frame"].shape) for step in range(6)]
     assert shapes == [(16, 3, 12, 12), (4, 3, 24, 24), (1, 3, 120, 120)] * 2
     assert data.smallest_batch == 1
-    torch.testing.assert_close(data.draw(3), once.draw(1))
-    wide = data.draw(4)
+    torch.testing.assert_close(data.make_batch(3), once.make_batch(1))
+    wide = data.make_batch(4)
     places = learnt_places(wide)
     assert places <= set(map(tuple, np.argwhere(data.keyframes.masks[0] & ~data.held[0])))
     inner = wide["mask"][:, 0, 1:] & wide["mask"][:, 0, :-1]
@@ -227,7 +227,7 @@ def test_what_holds_one_held_out_pixel_is_no_target_at_any_scale(scale):
     assert data.withheld
     given_.styled[..., 2] = 255 * (data.held | ~given_.masks)
     data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale], averaged=True)
-    batches = [data.draw(step) for step in range(20)]
+    batches = [data.make_batch(step) for step in range(20)]
     blue = torch.cat([batch["styled"][:, 2][batch["mask"][:, 0]] for batch in batches])
     assert len(blue) > 1000
     assert (blue == -1).all()
@@ -265,7 +265,7 @@ def test_a_share_of_the_patches_lies_at_the_mask_s_edge(caplog):
     data = KeyframesDataModule(
         given_, patch=1, batch_size=3, holdout=0.0, erosion=0, edge_share=0.5, edge_width=5.0, seed=4
     )
-    centres = [((data.draw(step)["styled"][:, :2, 0, 0] + 1) * 127.5).round().long() for step in range(200)]
+    centres = [((data.make_batch(step)["styled"][:, :2, 0, 0] + 1) * 127.5).round().long() for step in range(200)]
     near = np.concatenate([far[y - 6, x - 10] for y, x in (c.T.numpy() for c in centres)])
     # Half of them on purpose, and of the rest as many as lie there anyway.
     assert abs(near.mean() - (0.5 + 0.5 * far.mean())) < 0.03
@@ -282,13 +282,13 @@ def test_a_mask_without_an_edge_is_told(caplog):
     with caplog.at_level(logging.WARNING):
         data = KeyframesDataModule(given_, patch=8, batch_size=4, holdout=0.0, edge_share=0.5)
     assert "edge_share has no effect" in caplog.text
-    torch.testing.assert_close(data.draw(3), plain.draw(3))
+    torch.testing.assert_close(data.make_batch(3), plain.make_batch(3))
 
 
 def test_without_a_patch_size_whole_keyframes_are_drawn():
     given_ = keyframes(count=3, channels=5)
     data = KeyframesDataModule(given_, patch=None, batch_size=1, holdout=0.1)
-    batches = [data.draw(step) for step in range(6)]
+    batches = [data.make_batch(step) for step in range(6)]
     assert batches[0]["frame"].shape == (1, 5, 60, 80)
     assert batches[0]["other"].shape == (1, 3, 60, 80)
     whole = torch.from_numpy(given_.styled).permute(0, 3, 1, 2) / 127.5 - 1
@@ -307,7 +307,7 @@ def test_whole_keyframes_may_be_held_out_and_shrunk():
     data = KeyframesDataModule(
         keyframes(count=3), patch=None, batch_size=2, held_keyframes=["0010"], scales=[1.0, 0.5], averaged=True
     )
-    batches = [data.draw(step) for step in range(4)]
+    batches = [data.make_batch(step) for step in range(4)]
     assert [tuple(batch["frame"].shape) for batch in batches] == [(2, 3, 60, 80), (2, 3, 30, 40)] * 2
     (measured,) = data.val_dataloader()
     torch.testing.assert_close(

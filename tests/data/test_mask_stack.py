@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.data.augment import Geometry
+from dreaming.clip.annotations import References
+from dreaming.data.augment import GeometricAugmentation
 from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks, gap_level, layers
-from dreaming.frames.references import References
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
     assert stacks.select(["3"]).gaps == (0,)
 
 
-@pytest.mark.parametrize("geometry", [None, Geometry(flip_horizontal=1.0)])
+@pytest.mark.parametrize("geometry", [None, GeometricAugmentation(flip_horizontal=1.0)])
 def test_crops_hold_maps_that_fit_their_mask(stacks, geometry):
     data = MaskStackDataModule(stacks, None, crop=16, batch_size=6, geometry=geometry)
-    batch = data.on_after_batch_transfer(data.draw(0))
+    batch = data.on_after_batch_transfer(data.make_batch(0))
     assert batch["image"].shape == (6, 3, 16, 16)
     assert batch["stack"].shape == (6, 5, 16, 16)
     assert set(batch["mask"].unique().tolist()) == {0.0, 1.0}

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dreaming.clip.annotations import Keyframes
 from dreaming.data.patches import PatchSource, Shuffle
-from dreaming.frames.references import Keyframes
 
 
 def keyframes(count=2, height=60, width=80, channels=3, seed=0):

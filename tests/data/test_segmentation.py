@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.data.augment import Geometry, Lighting
+from dreaming.clip.annotations import References
+from dreaming.data.augment import ColorJitter, GeometricAugmentation
 from dreaming.data.segmentation import SegmentationDataModule, near, stack
 from dreaming.errors import MaskError
-from dreaming.frames.references import References
-from dreaming.frames.statistics import measure
+from dreaming.imaging.colour_statistics import measure
 from dreaming.networks.position import coordinates
 
 
@@ -27,7 +27,7 @@ def make(references, valid=None, **settings):
 
 def test_crops_are_pieces_of_the_frames_with_their_masks(references):
     data = make(references)
-    crops = data.draw(3)
+    crops = data.make_batch(3)
     assert crops["pixels"].shape == (32, 16, 16, 4)
     assert crops["pixels"].dtype == torch.uint8
     for pixels, (top, left) in zip(crops["pixels"].numpy(), crops["origin"].tolist(), strict=True):
@@ -38,12 +38,12 @@ def test_crops_are_pieces_of_the_frames_with_their_masks(references):
 
 
 def test_places_follow_the_pixels_through_every_geometry(references):
-    geometry = Geometry(
+    geometry = GeometricAugmentation(
         flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5,
         elastic=0.5, bend=1.0, spacing=8,
     )  # fmt: skip
     data = make(references, crop=12, geometry=geometry)
-    sample = data.on_after_batch_transfer(data.draw(0))
+    sample = data.on_after_batch_transfer(data.make_batch(0))
     assert {key: tuple(value.shape) for key, value in sample.items()} == {
         "image": (32, 3, 12, 12),
         "mask": (32, 1, 12, 12),
@@ -70,7 +70,7 @@ def test_places_follow_the_pixels_through_every_geometry(references):
 
 def test_plain_crops_have_the_places_of_their_frame(references):
     data = make(references)
-    crops = data.draw(0)
+    crops = data.make_batch(0)
     sample = data.augmented(crops)
     top, left = crops["origin"][0].tolist()
     torch.testing.assert_close(sample["places"][:1], coordinates((16, 16), (40, 60), (top, left)))
@@ -80,7 +80,7 @@ def test_plain_crops_have_the_places_of_their_frame(references):
 def test_share_of_crops_on_the_subject(references):
     def on_subject(share):
         data = make(references, foreground_share=share, surroundings=0, crop=5, batch_size=600)
-        return data.draw(0)["pixels"][:, 2, 2, 3].bool().float().mean().item()
+        return data.make_batch(0)["pixels"][:, 2, 2, 3].bool().float().mean().item()
 
     everywhere = 200 / 7200
     # The third frame has no subject: its crops lie anywhere.
@@ -101,22 +101,24 @@ def test_near_includes_the_surroundings():
 
 def test_overhang_and_crops_larger_than_the_frame_are_mirrored(references):
     data = make(references, crop=64, overhang=0.25)
-    crops = data.draw(1)
+    crops = data.make_batch(1)
     top, left = crops["origin"][0].tolist()
     frame = int(crops["pixels"][0, 0, 0, 2]) // 100
     wide = np.pad(references.images[frame], ((80, 80), (80, 80), (0, 0)), mode="reflect")
     assert (crops["pixels"][0, ..., :3].numpy() == wide[80 + top : 144 + top, 80 + left : 144 + left]).all()
     data = make(references, crop=16, overhang=0.25, batch_size=400)
-    tops, lefts = data.draw(0)["origin"].T.tolist()
+    tops, lefts = data.make_batch(0)["origin"].T.tolist()
     assert (min(tops), max(tops), min(lefts), max(lefts)) == (-4, 28, -4, 48)
 
 
 def test_batches_depend_on_seed_and_step_only(references):
-    lighting = Lighting(colour=0.1, brightness=0.1, contrast=0.1, gamma=0.1)
+    color_jitter = ColorJitter(colour=0.1, brightness=0.1, contrast=0.1, gamma=0.1)
 
     def sample(step, seed=0):
-        data = make(references, geometry=Geometry(flip_horizontal=0.5), lighting=lighting, seed=seed)
-        return data.on_after_batch_transfer(data.draw(step))["image"]
+        data = make(
+            references, geometry=GeometricAugmentation(flip_horizontal=0.5), color_jitter=color_jitter, seed=seed
+        )
+        return data.on_after_batch_transfer(data.make_batch(step))["image"]
 
     assert torch.equal(sample(5), sample(5))
     assert not torch.equal(sample(5), sample(6))
@@ -153,17 +155,17 @@ def test_masks_that_teach_nothing_are_refused(references):
 
 def test_evidence_goes_the_way_of_the_picture(references):
     """Each version is the frame's own colours plus its number, so that it must agree with the crop wherever it lies."""
-    geometry = Geometry(flip_horizontal=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5)
-    evidence = [
+    geometry = GeometricAugmentation(flip_horizontal=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5)
+    features = [
         np.stack([image[..., :2] / 255 + version for version in range(count)]).astype(np.float16)
         for image, count in zip(references.images, (1, 3, 2), strict=True)
     ]
-    data = make(references, crop=12, batch_size=64, geometry=geometry, evidence=evidence)
-    sample = data.on_after_batch_transfer(data.draw(0))
-    assert sample["evidence"].shape == (64, 2, 12, 12)
-    versions = (sample["evidence"][:, 0] - sample["image"][:, 0]).mean(dim=(1, 2)).round()
+    data = make(references, crop=12, batch_size=64, geometry=geometry, features=features)
+    sample = data.on_after_batch_transfer(data.make_batch(0))
+    assert sample["features"].shape == (64, 2, 12, 12)
+    versions = (sample["features"][:, 0] - sample["image"][:, 0]).mean(dim=(1, 2)).round()
     torch.testing.assert_close(
-        sample["evidence"] - versions[:, None, None, None], sample["image"][:, :2], atol=0.003, rtol=0
+        sample["features"] - versions[:, None, None, None], sample["image"][:, :2], atol=0.003, rtol=0
     )
     frames = (sample["image"][:, 2].mean(dim=(1, 2)) * 255 / 100).round()
     seen = {(frame, version) for frame, version in zip(frames.tolist(), versions.tolist(), strict=True)}
@@ -172,9 +174,9 @@ def test_evidence_goes_the_way_of_the_picture(references):
 
 def test_evidence_is_brought_to_the_working_size_and_whole_frames_keep_theirs(references):
     maps = [np.full((1, 20, 30, 1), k, np.float32) for k in range(3)]
-    data = make(references, valid=references, evidence=maps, valid_evidence=[each[0] for each in maps], valid_batch=3)
-    assert data.evidence.shape == (3, 40, 60, 1)
+    data = make(references, valid=references, features=maps, valid_features=[each[0] for each in maps], valid_batch=3)
+    assert data.features.shape == (3, 40, 60, 1)
     (batch,) = data.val_dataloader()
     sample = data.on_after_batch_transfer(batch)
-    assert sample["evidence"].shape == (3, 1, 20, 30)
-    assert sample["evidence"].mean(dim=(1, 2, 3)).tolist() == [0, 1, 2]
+    assert sample["features"].shape == (3, 1, 20, 30)
+    assert sample["features"].mean(dim=(1, 2, 3)).tolist() == [0, 1, 2]

@@ -13,7 +13,7 @@ TINY = (
     "threads=1",
     "data.segmentation.short_side=90",
     "data.segmentation.crop=64",
-    "model.cnn.budget.max_steps=6",
+    "model.cnn.limits.max_steps=6",
     "model.cnn.validate_every=3",
     "model.cnn.module.network.intermediate_channels=4",
 )
@@ -30,7 +30,7 @@ def test_masks_and_a_training_on_a_real_clip(shared, tmp_path):
     ended(shared / "make_clip.py", "blackswan", clip, "--split")
     ended(ROOT / "train.py", "model=cnn", f"clip={clip}", *TINY)
     best = json.loads((clip / "runs" / "cnn" / "best.json").read_text())
-    assert best["protocol"] == "explicit"
+    assert best["validation"] == "explicit"
     assert 0 <= best["score"] <= 1
     ended("-m", "dreaming", f"clip={clip}", "stages=[mask]", "masker=cnn", *TINY)
     frames = {path.stem for path in (clip / "frames").iterdir() if path.suffix in (".jpg", ".png")}

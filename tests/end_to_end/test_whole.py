@@ -199,7 +199,7 @@ def test_the_explicit_layout(disc_clip):
     assert "protocol explicit" in told
     assert len(list(drawing.path.glob("masks/unet/*.png"))) == 8
     best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
-    assert best["protocol"] == "explicit"
+    assert best["validation"] == "explicit"
 
 
 def test_two_parts_in_layers_with_alpha(disc_clip):

@@ -9,23 +9,23 @@ from dreaming.maskers.auto_context import Boosting, Context
 def test_trees_learn_a_rule_and_leave_the_rest_of_a_frame_out():
     rng = np.random.default_rng(0)
     samples = rng.random((2000, 3), np.float32)
-    trees = Boosting(trees=20, leaf_samples=20, features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
-    again = Boosting(trees=20, leaf_samples=20, features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
+    max_iter = Boosting(max_iter=20, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
+    again = Boosting(max_iter=20, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
     channels = rng.random((3, 80, 90), np.float32)
     where = np.ones((80, 90), bool)
     where[:, :9] = False
-    found = trees.map(channels, where)
+    found = max_iter.map(channels, where)
     assert found.dtype == np.float32
     assert np.mean((found > 0.5)[:, 9:] == (channels[1] > 0.5)[:, 9:]) > 0.98
     assert found[:, :9].max() == 0
     np.testing.assert_array_equal(found, again.map(channels, where))
-    assert trees.map(channels, np.zeros_like(where)).max() == 0
+    assert max_iter.map(channels, np.zeros_like(where)).max() == 0
 
 
 def test_few_samples_still_make_leaves():
     samples = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
-    trees = Boosting(trees=20, leaf_samples=200, features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
-    assert trees(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
+    max_iter = Boosting(max_iter=20, min_samples_leaf=200, max_features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
+    assert max_iter(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
 
 
 def test_surroundings_are_seen_where_they_are():

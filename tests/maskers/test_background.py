@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.clip.annotations import References
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import describe
-from dreaming.frames.morphology import Cleaning
-from dreaming.frames.references import References
+from dreaming.imaging.morphology import Cleaning
+from dreaming.io.manifest import describe
 from dreaming.maskers.background import BackgroundMasker
 
 SIZE, COUNT, RED = (72, 96), 13, (220, 40, 30)
@@ -203,11 +203,11 @@ def test_masks_in_backsub_are_learnt_from_but_for_those_that_it_is_judged_by(sce
     left_out = dict(plain.fit_without(clip, given, given.select(["0012"])).predict(clip, ["0006", "0012"]))
     np.testing.assert_array_equal(left_out["0006"], wrong)
     assert (left_out["0012"] != truth["0012"]).any()
-    before = plain.learnt(clip, given)
+    before = plain.fitted_fingerprint(clip, given)
     cv2.imwrite(str(clip.path / "backsub" / "0006.png"), truth["0006"].astype(np.uint8) * 255)
-    assert plain.learnt(clip, given) != before
+    assert plain.fitted_fingerprint(clip, given) != before
     (clip.path / "backsub" / "0006.png").unlink()
-    assert plain.learnt(clip, given) == ""
+    assert plain.fitted_fingerprint(clip, given) == ""
 
 
 @pytest.mark.parametrize(

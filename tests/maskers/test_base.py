@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from dreaming.frames.manifest import describe
+from dreaming.io.manifest import describe
 from dreaming.maskers.base import FrameMasker
 
 

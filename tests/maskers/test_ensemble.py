@@ -5,26 +5,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-import lightning
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.errors import ConfigError
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder
-from dreaming.frames.manifest import describe
+from dreaming.flow.dis import DisFlow
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import describe
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
-from dreaming.models.choice import Choice
-from dreaming.models.ensemble import EnsembleModule
-from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
-from dreaming.models.fit import Budget, Workbench
-from dreaming.networks.mask_mixer import Convolution, Gated, Mean, UNetMixer
+from dreaming.models.fusion import FusionModule
+from dreaming.models.fusion_task import FusionTask, FusionVariant
+from dreaming.networks.mask_mixer import ConvFusion, GatedFusion, MeanFusion, UNetFusion
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.model_selection import ModelSelection
 
-WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
 
 
 @dataclass
@@ -48,17 +48,17 @@ class Half(Masker):
             yield stem, np.where(random, 1 - found, found).astype(np.float32)
 
 
-def recipe(maskers, **config):
-    module = partial(EnsembleModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0, "dice": 1.0})
-    forms = {
-        "gated": Form(Gated, 0.2, 20),
-        "logistic": Form(Convolution, 0.1, 20),
-        "mean": Form(Mean),
+def task(maskers, **config):
+    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0, "dice": 1.0})
+    variants = {
+        "gated": FusionVariant(GatedFusion, 0.2, 20),
+        "logistic": FusionVariant(ConvFusion, 0.1, 20),
+        "mean": FusionVariant(MeanFusion),
     }
-    config = {"candidates": ["gated", "mean"], "forms": forms, **config}
+    config = {"candidates": ["gated", "mean"], "forms": variants, **config}
     data = partial(MaskStackDataModule, crop=32, batch_size=4)
-    return EnsembleRecipe(
-        "ensemble", module, data, "val/jaccard", "max", 60, Budget(60), source=MaskerStacks(maskers), **config
+    return FusionTask(
+        "ensemble", module, data, "val/jaccard", "max", 60, FitLimits(60), source=MaskerStacks(maskers), **config
     )
 
 
@@ -71,7 +71,7 @@ def drawing(disc_clip):
 
 
 def ensemble(maskers, **config):
-    return EnsembleMasker(recipe(maskers, **config), WORKBENCH)
+    return EnsembleMasker(task(maskers, **config), WORKBENCH)
 
 
 def fitted(clip, masker):
@@ -89,7 +89,7 @@ def test_two_halves_make_a_whole(drawing):
     for stem, probability in masker.predict(drawing.clip, drawing.stems):
         assert probability.dtype == np.float32
         assert jaccard(probability, drawing.truth[stem]) > 0.95, stem
-    choice = Choice.read(masker._weights.parents[3])
+    choice = ModelSelection.read(masker._weights.parents[3])
     assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
 
 
@@ -97,20 +97,20 @@ def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     maskers = {"left": Half("truth"), "right": Half("truth", left=False, noise=0.3)}
     source = MaskerStacks(maskers, flow=DisFlow(scale=1.0))
     masker, refs = fitted(
-        drawing.clip, EnsembleMasker(replace(recipe(maskers, form="gated"), source=source), WORKBENCH)
+        drawing.clip, EnsembleMasker(replace(task(maskers, variant="gated"), source=source), WORKBENCH)
     )
     assert source.stacks(drawing.clip, refs).unsteady.any(axis=(0, 2, 3)).all()
     asked = dict(masker.predict(drawing.clip, ["0004"]))
     whole = dict(masker.predict(drawing.clip, drawing.stems))
     np.testing.assert_array_equal(asked["0004"], whole["0004"])
-    blind, _ = fitted(drawing.clip, ensemble(maskers, form="gated"))
+    blind, _ = fitted(drawing.clip, ensemble(maskers, variant="gated"))
     assert not np.array_equal(dict(blind.predict(drawing.clip, ["0004"]))["0004"], asked["0004"])
 
 
 def test_the_unet_of_the_first_program_mixes_whole_frames(drawing):
-    valid = Form(partial(UNetMixer, depth=1, width=2, padding="none", norm="none"), 0.01, 2)
+    valid = FusionVariant(partial(UNetFusion, depth=1, width=2, padding="none", norm="none"), 0.01, 2)
     masker, _ = fitted(
-        drawing.clip, ensemble({"left": Half("truth")}, forms={"unet": valid}, candidates=[], form="unet")
+        drawing.clip, ensemble({"left": Half("truth")}, variants={"unet": valid}, candidates=[], variant="unet")
     )
     (found,) = dict(masker.predict(drawing.clip, ["0004"])).values()
     assert found.shape == drawing.clip.size
@@ -128,7 +128,7 @@ def test_a_masker_that_is_better_alone_is_taken_alone(drawing, caplog):
 
 
 def test_the_choice_can_be_overruled(drawing):
-    masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "bad": Half("truth", noise=0.5)}, form="mean"))
+    masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "bad": Half("truth", noise=0.5)}, variant="mean"))
     found = dict(masker.predict(drawing.clip, ["0004"]))["0004"]
     maps = [
         np.rint(dict(each.predict(drawing.clip, ["0004"]))["0004"] * 255) / 255 for each in masker.built_on.values()
@@ -139,7 +139,7 @@ def test_the_choice_can_be_overruled(drawing):
 def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
     """The mixer that predicts there is the one of the fold, over maskers of the fold."""
     masker, refs = fitted(
-        drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, form="gated")
+        drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, variant="gated")
     )
     given = lesson(drawing.clip, refs)
     folders = out_of_fold(drawing.clip, "ensemble", masker, refs, given)
@@ -157,7 +157,9 @@ def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, he
     for stem, mask in drawing.truth.items():
         drawing.save(f"truth/{stem}.png", mask)
     clip = drawing.clip
-    masker, refs = fitted(clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, form="logistic"))
+    masker, refs = fitted(
+        clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, variant="logistic")
+    )
     known = lesson(clip, refs).references
     for left_out in (known.stems[:1], known.stems[:2]):
         masker.fit_without(clip, refs, known.select(left_out))
@@ -168,25 +170,25 @@ def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, he
 
 def test_it_is_trained_once_and_loaded_after(drawing):
     maskers = {"left": Half("truth"), "right": Half("truth", left=False)}
-    first = ensemble(maskers, form="gated")
+    first = ensemble(maskers, variant="gated")
     refs = drawing.clip.references("subject", drawing.clip.split("subject").nn)
-    assert first.learnt(drawing.clip, refs) == "untrained"
+    assert first.fitted_fingerprint(drawing.clip, refs) == "untrained"
     masks = dict(first.fit(drawing.clip, refs).predict(drawing.clip, ["0002"]))
     stamp = first._weights.stat().st_mtime_ns
-    again = ensemble(maskers, form="gated").fit(drawing.clip, refs)
+    again = ensemble(maskers, variant="gated").fit(drawing.clip, refs)
     assert again._weights.stat().st_mtime_ns == stamp
     assert np.array_equal(dict(again.predict(drawing.clip, ["0002"]))["0002"], masks["0002"])
-    assert again.learnt(drawing.clip, refs) == first.learnt(drawing.clip, refs) != "untrained"
+    assert again.fitted_fingerprint(drawing.clip, refs) == first.fitted_fingerprint(drawing.clip, refs) != "untrained"
 
 
 def test_frames_read_ahead_make_no_mask_again():
     maskers = {"left": Half("truth")}
-    few, many = (EnsembleMasker(recipe(maskers), WORKBENCH, workers=workers) for workers in (1, 8))
+    few, many = (EnsembleMasker(task(maskers), WORKBENCH, workers=workers) for workers in (1, 8))
     assert describe(few) == describe(many)
 
 
 def test_a_form_that_is_none_is_refused():
     with pytest.raises(ConfigError, match=r"model\.ensemble\.form: found no form 'unett'"):
-        recipe({"left": Half("truth")}, form="unett")
+        task({"left": Half("truth")}, variant="unett")
     with pytest.raises(ConfigError, match="no masker"):
-        recipe({"left": None})
+        task({"left": None})

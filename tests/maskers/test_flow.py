@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError, MaskError
-from dreaming.frames.carry import Carried, Carrier
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.propagation import FlowPropagator, PropagatedFrame
 from dreaming.maskers.flow import FlowMasker
 
 DIS = DisFlow(scale=1.0)
@@ -82,7 +82,7 @@ def test_the_side_that_agrees_with_the_frame_wins(drawing):
     masker = Plain().fit(clip, clip.references("subject", ["0002", "0006"]))
     ((_, found),) = masker.predict(clip, ["0005"])
     assert jaccard(found > 0.5, drawing.truth["0005"]) > 0.8
-    trusting = Plain(error_scale=1e6, hidden=1.0).fit(clip, clip.references("subject", ["0002", "0006"]))
+    trusting = Plain(error_scale=1e6, occlusion_weight=1.0).fit(clip, clip.references("subject", ["0002", "0006"]))
     ((_, blended),) = trusting.predict(clip, ["0005"])
     assert jaccard(blended > 0.5, drawing.truth["0005"]) < 0.6
 
@@ -108,19 +108,19 @@ def test_from_a_side_without_the_subject_nothing_comes_and_the_other_fades_where
 def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monkeypatch):
     """Without motion the blend of two masks, one frame and three frames away, is known in closed form."""
     clip = drawing.clip
-    hidden = np.arange(96) < 48
+    occlusion_weight = np.arange(96) < 48
     still = np.zeros((64, 96, 2), np.float32)
 
-    def along(carrier, path):
-        error, visible = (5.0, ~hidden) if path[0] == "0002" else (0.0, True)
+    def propagate(carrier, path):
+        error, visible = (5.0, ~occlusion_weight) if path[0] == "0002" else (0.0, True)
         planes = [np.zeros((64, 96), np.float32) + np.float32(plane) for plane in (error, visible)]
         for steps, stem in enumerate(path[1:], start=1):
-            yield Carried(stem, clip.frames.read(stem), steps, still, *planes)
+            yield PropagatedFrame(stem, clip.frames.read(stem), steps, still, *planes)
 
-    monkeypatch.setattr(Carrier, "along", along)
-    masker = Plain(error_scale=10.0, hidden=0.2).fit(clip, clip.references("subject", ["0002", "0006"]))
+    monkeypatch.setattr(FlowPropagator, "propagate", propagate)
+    masker = Plain(error_scale=10.0, occlusion_weight=0.2).fit(clip, clip.references("subject", ["0002", "0006"]))
     ((_, found),) = masker.predict(clip, ["0003"])
-    left = np.where(hidden, 0.2, 1.0) * np.exp(-5 / 10) / 1
+    left = np.where(occlusion_weight, 0.2, 1.0) * np.exp(-5 / 10) / 1
     expected = (left * drawing.truth["0002"] + 1 / 3 * drawing.truth["0006"]) / (left + 1 / 3)
     np.testing.assert_allclose(found, expected, atol=0.02)
 

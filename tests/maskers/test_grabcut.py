@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError
-from dreaming.frames.manifest import describe
+from dreaming.io.manifest import describe
 from dreaming.maskers.base import FrameMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 
@@ -23,7 +23,7 @@ class TooLargeMasker(FrameMasker):
         self.fitted_on = references.stems
         return self
 
-    def learnt(self, clip, references):
+    def fitted_fingerprint(self, clip, references):
         return "learnt"
 
     def learns_from(self, split):
@@ -44,7 +44,7 @@ def test_a_wrong_outline_is_mended_and_the_seed_fitted_on_the_same_masks(disc_cl
     clip = drawing.clip
     references = clip.references("subject", ["0001", "0004"])
     masker = GrabCutMasker(TooLargeMasker(), inner=6, outer=6, scale=scale)
-    assert masker.learnt(clip, references) == "learnt"
+    assert masker.fitted_fingerprint(clip, references) == "learnt"
     found = dict(masker.fit(clip, references).predict(clip, clip.stems))
     assert masker.seed.fitted_on == ("0001", "0004")
     assert list(found) == clip.stems

@@ -5,43 +5,43 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import lightning
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from dreaming.data.evidence import Evidence
-from dreaming.data.evidence_input import EvidenceInput
+from dreaming.clip.clip import Clip
 from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import MaskError
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.morphology import Cleaning
+from dreaming.features.extractor import PropagationFeatures
+from dreaming.features.inputs import FeatureInputs
+from dreaming.flow.dis import DisFlow
+from dreaming.imaging.morphology import Cleaning
 from dreaming.maskers.auto_context import Boosting
 from dreaming.maskers.background import BackgroundMasker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
+from dreaming.maskers.extra_inputs import MaskerInputs
 from dreaming.maskers.flow import FlowMasker
-from dreaming.maskers.given_maps import MaskerMaps
 from dreaming.maskers.gmm import GmmMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.network import NetworkMasker
 from dreaming.maskers.out_of_fold import lesson, stacks
 from dreaming.maskers.pixels import PixelsMasker
-from dreaming.maskers.remembered import Remembered, gap
+from dreaming.maskers.prediction_cache import PredictionCache, gap
 from dreaming.maskers.threshold import ThresholdMasker
-from dreaming.models.base import SegmentationModule
-from dreaming.models.ensemble import EnsembleModule
-from dreaming.models.ensemble_recipe import EnsembleRecipe, Form
-from dreaming.models.fit import Budget, Workbench
-from dreaming.models.segmentation_recipe import SegmentationRecipe
+from dreaming.models.fusion import FusionModule
+from dreaming.models.fusion_task import FusionTask, FusionVariant
+from dreaming.models.segmentation import SegmentationModule
+from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.cnn import CNN
-from dreaming.networks.mask_mixer import Convolution, Mean
+from dreaming.networks.mask_mixer import ConvFusion, MeanFusion
+from dreaming.training.fit import FitLimits, TrainingContext
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "masker"
-EVIDENCE = Evidence(DisFlow(scale=1.0), drift=None, short_side=None, there_and_back=1, reach=8.0)
-WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1))
+EVIDENCE = PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=None, round_trips=1, reach=8.0)
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
 
 
 def network(given=None, channels=()):
@@ -49,24 +49,24 @@ def network(given=None, channels=()):
     loss = {"bce": 1.0, "dice": 1.0}
     module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
-    evidence = EvidenceInput(EVIDENCE, channels, prior=channels[0]) if channels else None
-    inputs = ("rgb", "position", "evidence") if channels else ("rgb", "position")
-    budget = Budget(8)
-    recipe = SegmentationRecipe(
-        "cnn", module, data, "val/jaccard", "max", 4, budget, given=given, evidence=evidence, inputs=inputs
+    features = FeatureInputs(EVIDENCE, channels, prior=channels[0]) if channels else None
+    inputs = ("rgb", "position", "features") if channels else ("rgb", "position")
+    budget = FitLimits(8)
+    task = SegmentationTask(
+        "cnn", module, data, "val/jaccard", "max", 4, budget, given=given, features=features, inputs=inputs
     )
-    return NetworkMasker(recipe, WORKBENCH)
+    return NetworkMasker(task, WORKBENCH)
 
 
 def ensemble(maskers, **config):
-    module = partial(EnsembleModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
-    forms = {"logistic": Form(Convolution, 0.1, 10), "mean": Form(Mean)}
+    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    forms = {"logistic": FusionVariant(ConvFusion, 0.1, 10), "mean": FusionVariant(MeanFusion)}
     data = partial(MaskStackDataModule, crop=24, batch_size=2)
     source = MaskerStacks(maskers)
-    recipe = EnsembleRecipe(
-        "ensemble", module, data, "val/jaccard", "max", 10, Budget(10), source=source, forms=forms, **config
+    task = FusionTask(
+        "ensemble", module, data, "val/jaccard", "max", 10, FitLimits(10), source=source, forms=forms, **config
     )
-    return EnsembleMasker(recipe, WORKBENCH)
+    return EnsembleMasker(task, WORKBENCH)
 
 
 def red(low, high):
@@ -81,11 +81,11 @@ MAKERS = {
     "flow": lambda: FlowMasker(DisFlow()),
     "gmm": lambda: GmmMasker(components=2, samples=500, fits=1),
     "grabcut": lambda: GrabCutMasker(FlowMasker(DisFlow())),
-    "pixels": lambda: PixelsMasker(EVIDENCE, Boosting(trees=5, leaf_samples=20), samples=300, edge_radius=0),
+    "pixels": lambda: PixelsMasker(EVIDENCE, Boosting(max_iter=5, min_samples_leaf=20), samples=300, edge_radius=0),
     "threshold": lambda: ThresholdMasker(cleaning=Cleaning(None, None, None, None)),
     "network": network,
     "network with evidence": lambda: network(channels=("blend", "distance", "palette_ratio")),
-    "network given flow": lambda: network(given=MaskerMaps({"flow": FlowMasker(DisFlow())})),
+    "network given flow": lambda: network(given=MaskerInputs({"flow": FlowMasker(DisFlow())})),
     "ensemble": lambda: ensemble(
         {"flow": FlowMasker(DisFlow()), "gmm": GmmMasker(components=2, samples=500, fits=1)}, form="mean"
     ),
@@ -184,7 +184,7 @@ def test_held_back_masks_serve_where_two_of_them_show_the_subject(disc_clip, cap
     for number in (2, 3, 5):
         drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
     split, given = drawing.clip.split("subject"), lesson(drawing.clip, references(drawing.clip))
-    assert (split.protocol, given.protocol) == ("split", "split")
+    assert (split.validation, given.validation) == ("split", "split")
     assert len(given.references.present) >= 2
     for use in (split.nn_train, split.nn_valid, split.ensemble_train, split.ensemble_valid):
         assert drawing.clip.references("subject", use).present, use
@@ -212,7 +212,7 @@ def test_masks_between_others_are_evidence_where_there_are_enough(disc_clip):
     few, many = (disc_clip(f"of{len(masks)}", masks=masks).clip for masks in ((1, 3, 5, 8), (1, 3, 4, 6, 8)))
     assert lesson(few, references(few)).references.stems == ("0001", "0003", "0005", "0008")
     given = lesson(many, references(many))
-    assert given.protocol == "folds"
+    assert given.validation == "folds"
     assert given.references.stems == ("0003", "0004", "0006")
     assert [part.left_out.stems for part in given.parts] == [("0003",), ("0004",), ("0006",)]
     assert found(many, MAKERS["gmm"]()).gaps == (1, 1, 2)
@@ -221,7 +221,7 @@ def test_masks_between_others_are_evidence_where_there_are_enough(disc_clip):
 def test_held_back_masks_are_evidence_without_refitting(disc_clip):
     clip = Clip(disc_clip(count=12, masks=tuple(range(1, 13))).path)
     refs, given = references(clip), lesson(clip, references(clip))
-    assert given.protocol == "split"
+    assert given.validation == "split"
     assert not set(given.references.stems) & set(refs.stems)
     assert len(refs) + len(given.references) == 12
     found(clip, MAKERS["gmm"]())
@@ -230,23 +230,23 @@ def test_held_back_masks_are_evidence_without_refitting(disc_clip):
 
 def test_the_protocol_can_be_overruled(disc_clip):
     drawing = disc_clip(count=12, masks=tuple(range(1, 13)))
-    clip = Clip(drawing.path, protocol="folds")
+    clip = Clip(drawing.path, validation="folds")
     assert len(references(clip)) == 12
-    assert lesson(clip, references(clip)).protocol == "folds"
+    assert lesson(clip, references(clip)).validation == "folds"
     assert {stem for part in lesson(clip, references(clip)).parts for stem in part.stems} == set(clip.stems[1:-1])
 
 
 def test_what_is_remembered_is_not_made_again_unless_it_would_differ(disc_clip):
     clip = disc_clip(masks=(1, 4, 8)).clip
     refs, masker = references(clip), GmmMasker(components=2, samples=500, fits=1)
-    folder = Remembered(clip, "gmm", masker, refs).complete(["0002", "0003"])
+    folder = PredictionCache(clip, "gmm", masker, refs).complete(["0002", "0003"])
     stamp = folder.files["0002"].stat().st_mtime_ns
-    more = Remembered(clip, "gmm", masker, refs).complete(clip.stems)
+    more = PredictionCache(clip, "gmm", masker, refs).complete(clip.stems)
     assert more.path == folder.path
     assert more.stems == clip.stems
     assert more.files["0002"].stat().st_mtime_ns == stamp
-    assert Remembered(clip, "gmm", masker, refs, refs.select(["0004"])).complete(["0002"]).path != folder.path
-    assert Remembered(clip, "gmm", GmmMasker(components=3), refs).complete(["0002"]).path != folder.path
+    assert PredictionCache(clip, "gmm", masker, refs, refs.select(["0004"])).complete(["0002"]).path != folder.path
+    assert PredictionCache(clip, "gmm", GmmMasker(components=3), refs).complete(["0002"]).path != folder.path
 
 
 def test_the_gap_is_counted_in_frames(disc_clip):

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dreaming.data.evidence import Evidence
+from dreaming.clip.clip import Clip
+from dreaming.demo.scene import DemoScene
 from dreaming.errors import ConfigError, MaskError
-from dreaming.frames.clip import Clip
-from dreaming.frames.draw import Scene
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder
+from dreaming.features.extractor import PropagationFeatures
+from dreaming.flow.dis import DisFlow
+from dreaming.io.frame_folder import FrameFolder
 from dreaming.maskers.auto_context import Boosting
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.pixels import PixelsMasker
 
 FLOW = DisFlow(scale=1.0)
-EVIDENCE = Evidence(FLOW, short_side=None, there_and_back=2)
-SMALL = {"boosting": Boosting(trees=20, leaf_samples=50), "samples": 1000, "edge_radius": 0, "workers": 1}
+EVIDENCE = PropagationFeatures(FLOW, short_side=None, round_trips=2)
+SMALL = {"boosting": Boosting(max_iter=20, min_samples_leaf=50), "samples": 1000, "edge_radius": 0, "workers": 1}
 
 
 def jaccard(found, truth):
@@ -37,7 +37,7 @@ def references(clip):
 @pytest.fixture
 def dancer(tmp_path):
     """The demo's dancer, whose limbs turn and hide one another: a clip, and where she is in truth."""
-    scene, folder, truth = Scene(frames=25, height=96, width=160, samples=2), tmp_path / "dancer", {}
+    scene, folder, truth = DemoScene(frames=25, height=96, width=160, samples=2), tmp_path / "dancer", {}
     frames, masks = FrameFolder(folder / "frames"), FrameFolder(folder / "hand_masks")
     for index in range(scene.frames):
         stem = f"{index + 1:04d}"
@@ -96,7 +96,7 @@ def test_fitted_again_it_knows_the_new_hand_masks_alone(clip, references):
         np.testing.assert_allclose(one, other, atol=2 / 255, err_msg=stem)
 
 
-def test_one_hand_mask_is_learnt_from_by_there_and_back(clip, references):
+def test_one_hand_mask_is_learnt_from_by_round_trips(clip, references):
     masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references.select(["0005"]))
     found = dict(masker.predict(clip, clip.stems))
     assert len(found) == 9
@@ -132,6 +132,6 @@ def test_what_a_fold_leaves_shows_the_subject(clip, disc_clip):
 
 def test_nothing_to_learn_from_and_odd_values_are_refused(clip, references):
     with pytest.raises(MaskError, match="no simulated evidence"):
-        PixelsMasker(replace(EVIDENCE, there_and_back=0), **SMALL).fit(clip, references.select(["0005"]))
+        PixelsMasker(replace(EVIDENCE, round_trips=0), **SMALL).fit(clip, references.select(["0005"]))
     with pytest.raises(ConfigError, match=r"masker\.pixels\.folds"):
         PixelsMasker(EVIDENCE, folds=1)

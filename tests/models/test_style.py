@@ -5,25 +5,25 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import Callback
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
+from dreaming.clip.annotations import Keyframes
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError, WeightsError
-from dreaming.frames.references import Keyframes
-from dreaming.models.callbacks import Clock
 from dreaming.models.style import StyleModule
-from dreaming.models.style_quality import Quality
+from dreaming.models.style_metrics import CompositeScore
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
 from dreaming.networks.vgg import Vgg19Features
+from dreaming.training.callbacks import FitTimer
 
 WEIGHTS = {"pixel": 4.0, "structure": 1.0, "adversarial": 0.5, "matching": 6.0}
 FILTERS = (8, 8, 8, 8, 8, 8)
@@ -51,7 +51,7 @@ def data(**options):
 
 
 def trainer(folder, steps, *callbacks, **options):
-    return lightning.Trainer(
+    return pl.Trainer(
         max_steps=steps,
         accelerator="cpu",
         logger=False,
@@ -206,7 +206,7 @@ def test_vgg_trains_the_generator_and_stays_out_of_checkpoints(tmp_path, vgg):
 
 
 def test_vgg_judges_where_it_counts_even_if_nothing_is_learnt_from_it(tmp_path, vgg):
-    record, model = Record(), module(quality=Quality(perceptual=1.0), vgg=vgg)
+    record, model = Record(), module(quality=CompositeScore(perceptual=1.0), vgg=vgg)
     trainer(tmp_path, 5, record).fit(model, data())
     assert "train/loss/perceptual" not in record.logged[0]
     assert float(model.trainer.callback_metrics["val/perceptual"]) > 0
@@ -342,7 +342,7 @@ def test_a_warm_start_says_that_it_is_at_work_and_how_long_it_was(tmp_path, capl
 
 
 def test_a_warm_start_leaves_time_for_the_training_that_it_is_part_of(tmp_path):
-    model, clock = fast(average=0.9), Clock(timedelta(seconds=2))
+    model, clock = fast(average=0.9), FitTimer(timedelta(seconds=2))
     model.generator.pixel_steps = 10**9
     begun = time.monotonic()
     trainer(tmp_path, 10**9, clock, max_epochs=10**9).fit(model, data())
@@ -418,7 +418,7 @@ def test_unpainted_frames_make_a_network_steadier_and_cost_nothing_where_they_do
 
 
 def test_the_probe_is_measured_as_it_is_stylised_and_told_by_quality(tmp_path):
-    model, given = module(quality=Quality(sharpness=0.0, flicker=0.5)), data(batch_size=4)
+    model, given = module(quality=CompositeScore(sharpness=0.0, flicker=0.5)), data(batch_size=4)
     given.probe = pairs()
     found = trainer(tmp_path, 1).validate(model, given, verbose=False)[0]
     before, after = (model.stylise(pairs()[name]) for name in ("before", "after"))
@@ -439,7 +439,7 @@ def test_the_average_is_what_is_judged(tmp_path):
     trainer(tmp_path, 3, Keep(), limit_val_batches=0).fit(model, given)
     # The first update takes the weights as they are.
     expected = 0.5 * (0.5 * seen[0] + 0.5 * seen[1]) + 0.5 * seen[2]
-    torch.testing.assert_close(model.judged.leave.bias, expected)
+    torch.testing.assert_close(model.eval_generator.leave.bias, expected)
     frame = given.draw(0)["frame"]
     model.eval()
     torch.testing.assert_close(model(frame), model.averaged.module.eval()(frame))

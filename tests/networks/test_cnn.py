@@ -8,12 +8,12 @@ from dreaming.networks.position import coordinates
 @pytest.mark.parametrize("padding", ["none", "zero", "reflection", "replication"])
 @pytest.mark.parametrize("thin", [False, True])
 @pytest.mark.parametrize("encoding", ["none", "linear", "sin"])
-def test_every_variant_of_2021_says_what_it_takes_from_the_borders(padding, thin, encoding):
+def test_every_variant_of_2021_says_what_it_takes_from_the_borders(padding, separable, encoding):
     cnn = CNN(
         kernel_size=5,
         intermediate_channels=2,
         num_layers=3,
-        thin=thin,
+        separable=separable,
         positional_encoding=encoding,
         padding=padding,
         norm="none",

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from dreaming.errors import ConfigError
-from dreaming.networks.patch_discriminator import PatchDiscriminator, least_side
+from dreaming.networks.patch_discriminator import PatchDiscriminator, min_side
 
 
 def test_verdicts_and_features_of_the_original():
@@ -33,7 +33,7 @@ def test_widths_double_up_to_eight_times(layers):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_the_least_side_is_the_smallest_that_can_be_learnt_from(layers):
-    discriminator, side = PatchDiscriminator(filters=2, layers=layers), least_side(layers)
+    discriminator, side = PatchDiscriminator(filters=2, layers=layers), min_side(layers)
     discriminator(torch.rand(1, 3, side, side))
     with pytest.raises(ValueError, match="more than 1 spatial element"):
         discriminator(torch.rand(1, 3, side - 1, side - 1))

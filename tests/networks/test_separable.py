@@ -4,26 +4,26 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from dreaming.errors import ConfigError
-from dreaming.networks.separable import ThinConv, convolution, lost, normalisation
+from dreaming.networks.separable import DepthwiseSeparableConv, convolution, lost, normalisation
 
 
 def test_thin_convolution_is_one_filter_a_channel_then_a_mix_of_channels():
     torch.manual_seed(0)
-    thin = ThinConv(3, 5, 3, "zero")
+    separable = DepthwiseSeparableConv(3, 5, 3, "zero")
     image = torch.randn(2, 3, 7, 6)
-    depth, mix = thin[0], thin[2]
+    depth, mix = separable[0], separable[2]
     slow = torch.cat(
         [F.conv2d(image[:, c : c + 1], depth.weight[c : c + 1], depth.bias[c : c + 1], padding=1) for c in range(3)], 1
     )
     expected = torch.einsum("oc,bchw->bohw", mix.weight[:, :, 0, 0], slow.relu()) + mix.bias[:, None, None]
-    torch.testing.assert_close(thin(image), expected)
-    assert sum(p.numel() for p in thin.parameters()) == 3 * 9 + 3 + 3 * 5 + 5
+    torch.testing.assert_close(separable(image), expected)
+    assert sum(p.numel() for p in separable.parameters()) == 3 * 9 + 3 + 3 * 5 + 5
 
 
 @pytest.mark.parametrize("thin", [False, True])
 @pytest.mark.parametrize(("padding", "dilation", "expected"), [("zero", 2, 12), ("none", 1, 8), ("none", 2, 4)])
-def test_sizes(thin, padding, dilation, expected):
-    layer = convolution(3, 4, 5, padding, dilation=dilation, thin=thin)
+def test_sizes(separable, padding, dilation, expected):
+    layer = convolution(3, 4, 5, padding, dilation=dilation, separable=separable)
     assert layer(torch.zeros(1, 3, 12, 12)).shape == (1, 4, expected, expected)
     if padding == "none":
         assert 12 - 2 * lost(5, dilation) == expected

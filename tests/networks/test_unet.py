@@ -3,15 +3,15 @@ import torch
 from torch import nn
 
 from dreaming.errors import ConfigError
-from dreaming.models.tiles import fitting
+from dreaming.models.tiling import fitting
 from dreaming.networks.unet import Block, UNet
 
 
 @pytest.mark.parametrize("thin", [False, True])
 @pytest.mark.parametrize("encoding", ["none", "linear", "sin"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_valid_convolutions_take_what_the_margin_says(depth, thin, encoding):
-    net = UNet(depth=depth, width=3, thin=thin, positional_encoding=encoding, padding="none", norm="none")
+def test_valid_convolutions_take_what_the_margin_says(depth, separable, encoding):
+    net = UNet(depth=depth, width=3, separable=separable, positional_encoding=encoding, padding="none", norm="none")
     size = fitting(9, net), fitting(12, net)
     out = net(torch.randn(1, 3, *size))
     assert out.shape == (1, 1, size[0] - 2 * net.margin, size[1] - 2 * net.margin)
@@ -46,7 +46,7 @@ def test_channels_of_2021_are_multiples_of_powers_of_two():
 
 
 def test_a_residual_block_adds_its_input():
-    block = Block(4, 4, thin=False, padding="none", norm="none", residual=True, dropout=0.0)
+    block = Block(4, 4, separable=False, padding="none", norm="none", residual=True, dropout=0.0)
     for layer in block.body:
         if isinstance(layer, nn.Conv2d):
             nn.init.zeros_(layer.weight)

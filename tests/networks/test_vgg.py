@@ -72,8 +72,8 @@ def test_a_download_is_checked_and_cached(file, tmp_path):
 
 
 def test_without_a_way_to_download_it_says_what_to_do(tmp_path):
-    mend = r"vgg19-dcbb9e9d\.pth and set model\.style\.module\.vgg\.weights.*perceptual=0"
-    with pytest.raises(WeightsError, match=mend):
+    hint = r"vgg19-dcbb9e9d\.pth and set model\.style\.module\.vgg\.weights.*perceptual=0"
+    with pytest.raises(WeightsError, match=hint):
         Vgg19Features(url=(tmp_path / "vgg19-dcbb9e9d.pth").as_uri(), cache=tmp_path / "cache")
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
+from dreaming.clip.clip import Clip
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
 from dreaming.stages.base import Stage
 
 

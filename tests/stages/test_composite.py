@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError
-from dreaming.frames.clip_settings import Layer
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
-from dreaming.frames.video import probe, read_frames
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
+from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
 

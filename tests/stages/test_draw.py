@@ -1,15 +1,15 @@
 import pytest
 
+from dreaming.clip.clip import Clip
+from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
-from dreaming.frames.clip import Clip
-from dreaming.frames.draw import Scene
 from dreaming.stages import draw
 from dreaming.stages.draw import DrawStage
 
 
 @pytest.fixture
 def stage():
-    return DrawStage(scene=Scene(frames=3, height=32, width=48, samples=1), masks=2, keyframes=1)
+    return DrawStage(scene=DemoScene(frames=3, height=32, width=48, samples=1), masks=2, keyframes=1)
 
 
 def test_the_clip_is_what_a_user_would_hand_in(tmp_path, stage):

@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.loggers import WandbLogger
+from pytorch_lightning.loggers import WandbLogger
 
 from dreaming.errors import ClipError
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.folder import FrameFolder
-from dreaming.frames.manifest import NO_EFFECT
-from dreaming.frames.temporal import Smoothing
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Smoothing
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.likeness import psnr, ssim

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, ConfigError, FrameError, MaskError, VideoError
-from dreaming.frames.clip import Clip
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
-from dreaming.frames.video import read_frames
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
+from dreaming.io.video_reader import read_frames
 from dreaming.stages import extract
 from dreaming.stages.extract import ExtractStage, find_video, read_source
 

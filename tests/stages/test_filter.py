@@ -1,8 +1,8 @@
 """The filter stage: every frame, once, in shards as in one go, made again where its config changes."""
 
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.shard import Shard
-from dreaming.frames.temporal import Bilateral
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral
+from dreaming.io.shard import Shard
 from dreaming.stages.filter import FilterStage
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from dreaming.frames.clip import Clip
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.shard import Shard
+from dreaming.clip.clip import Clip
+from dreaming.flow.dis import DisFlow
+from dreaming.io.shard import Shard
 from dreaming.stages.flow import FlowStage
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import ConfigError
-from dreaming.frames.edge_guide import EdgeGuide
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.gauss_guide import GaussGuide
-from dreaming.frames.guide import Guide
-from dreaming.frames.guide_folder import GuideFolder, GuideStack
-from dreaming.frames.layer_masks import LayerMasks
-from dreaming.frames.position_guide import PositionGuide
-from dreaming.frames.shard import Shard
+from dreaming.flow.dis import DisFlow
+from dreaming.guides.base import Guide
+from dreaming.guides.edges import EdgeGuide
+from dreaming.guides.gauss import GaussGuide
+from dreaming.guides.position import PositionGuide
+from dreaming.guides.storage import GuideFolder, GuideStack
+from dreaming.io.shard import Shard
 from dreaming.stages.guide import GuideStage
 
 

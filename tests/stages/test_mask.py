@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from dreaming.errors import MaskError
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
-from dreaming.frames.temporal import Smoothing
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Smoothing
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
 from dreaming.maskers.base import FrameMasker, Masker
-from dreaming.maskers.remembered import Remembered
+from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.stages.mask import MaskStage
 
@@ -102,7 +102,7 @@ class Trained(NearestColour):
 
     weights: ClassVar[list[str]] = []
 
-    def learnt(self, clip, references):
+    def fitted_fingerprint(self, clip, references):
         return "weights" if self.weights else "untrained"
 
     def fit(self, clip, references) -> Self:
@@ -125,7 +125,7 @@ class Copy(Masker):
         return self
 
     def predict(self, clip, stems):
-        folder = Remembered(clip, "colour", self.other, self._references).complete(clip.stems)
+        folder = PredictionCache(clip, "colour", self.other, self._references).complete(clip.stems)
         yield from ((stem, folder.read_probability(stem)) for stem in stems)
 
 

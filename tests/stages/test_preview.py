@@ -7,29 +7,27 @@ from fractions import Fraction
 from functools import partial
 from typing import ClassVar
 
-import lightning
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
+from dreaming.clip.clip import Clip
+from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, Probe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
-from dreaming.frames.blending import Blending
-from dreaming.frames.carried_guide import CarriedGuide
-from dreaming.frames.clip import Clip
-from dreaming.frames.edge_guide import EdgeGuide
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.gauss_guide import GaussGuide
-from dreaming.frames.layer_masks import LayerMasks
-from dreaming.frames.manifest import NO_EFFECT, Manifest
-from dreaming.frames.source import Source
-from dreaming.frames.temporal import Bilateral
-from dreaming.frames.video import probe, read_frames
-from dreaming.models.fit import Budget, Workbench
-from dreaming.models.loggers import csv_logger
+from dreaming.flow.blending import Blending
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral
+from dreaming.guides.edges import EdgeGuide
+from dreaming.guides.gauss import GaussGuide
+from dreaming.guides.propagated import PropagatedGuide
+from dreaming.io.manifest import NO_EFFECT, Manifest
+from dreaming.io.video_metadata import VideoMetadata
+from dreaming.io.video_reader import probe, read_frames
 from dreaming.models.style import StyleModule
-from dreaming.models.style_recipe import StyleRecipe
+from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
@@ -37,6 +35,8 @@ from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.preview import PreviewStage, Stretch
 from dreaming.stages.stylise import StyliseStage
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.loggers import csv_logger
 
 GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])
 FILTER = FilterStage(DisFlow(), Bilateral(radius=1))
@@ -57,13 +57,13 @@ class Inverting(Stage):
     def inputs(self):
         return (*self.reads, *self.needs)
 
-    def looked_at(self, clip, stems):
+    def required_frames(self, clip, stems):
         return stems
 
-    def learnt_from(self, clip):
+    def training_frames(self, clip):
         return ["0004", *self.unlearnt]
 
-    def unlearnt_from(self, clip):
+    def untrained_frames(self, clip):
         return self.unlearnt
 
     def skips(self, clip):
@@ -149,7 +149,7 @@ def test_guides_and_filtered_frames_are_of_the_frames_that_are_needed(disc_clip,
 
 def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog):
     flow = DisFlow()
-    guide = GuideStage({"carried": CarriedGuide(flow, workers=1)}, ["carried"])
+    guide = GuideStage({"carried": PropagatedGuide(flow, workers=1)}, ["carried"])
     module = partial(
         StyleModule,
         generator=partial(FastGenerator, width=4, dilations=(1,), means=(2,), pixel_steps=5),
@@ -158,17 +158,17 @@ def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog
         loss_weights={"pixel": 1.0},
     )
     data = partial(KeyframesDataModule, patch=16, batch_size=2, erosion=3)
-    recipe = StyleRecipe(
-        "style", module, data, "val/likeness", "max", 1, Budget(2),
+    task = StyleTask(
+        "style", module, data, "val/likeness", "max", 1, FitLimits(2),
         guides=guide.chosen,
         filtered=True,
         probe=Probe(flow, pairs=1, side=16),
         consistency=Consistency(flow, weight=1.0, pairs=1),
     )  # fmt: skip
-    workbench = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
-    stylise = StyliseStage(recipe, workbench, Blending(flow, sigma=1.0, workers=1))
+    context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+    stylise = StyliseStage(task, context, Blending(flow, sigma=1.0, workers=1))
     shown, whole = (disc_clip(name, count=16, masks=(), keyframes=(2,)) for name in ("shown", "whole"))
-    assert recipe.unpainted(shown.clip) == ["0008", "0009", "0010"]
+    assert task.unpainted(shown.clip) == ["0008", "0009", "0010"]
     stage(stylise, guide=guide, start=4, end=5).run(shown.clip)
     assert "made again" not in caplog.text
     seen = [3, 4, 5, 6, 8, 9, 10]
@@ -213,9 +213,9 @@ def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
         stage(*again).run(drawing.clip)
     assert finished(drawing) == before
     assert "preview: composite holds frames made otherwise, which stay" in caplog.text
-    aside = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
+    preview_dirs = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
     places = ("styled/painted", "composite") if "tint" in config else ("composite",)
-    assert aside == {f"{place}/{stem}.png" for place in places for stem in drawing.stems}
+    assert preview_dirs == {f"{place}/{stem}.png" for place in places for stem in drawing.stems}
     right, image = shown(drawing)[3][:, 64:].astype(int), drawing.images["0004"].astype(int)
     if "tint" in config:
         styled = 255 - image - config["tint"]
@@ -254,7 +254,7 @@ def test_the_video_runs_as_fast_as_its_source(disc_clip, every, rate):
         (drawing.path / f"frames/{stem}.png").rename(drawing.path / f"frames/{(int(stem) - 1) * every + 1:05d}.png")
     for picture in (drawing.path / "keyframes/painted").iterdir():
         picture.rename(picture.with_stem(f"{(int(picture.stem) - 1) * every + 1:05d}"))
-    source = Source("a.mp4", 32, 32, 0, tuple(range(8)), Fraction(1, 30), Fraction(30), sound=False)
+    source = VideoMetadata("a.mp4", 32, 32, 0, tuple(range(8)), Fraction(1, 30), Fraction(30), sound=False)
     (drawing.path / "source.json").write_text(json.dumps(source.to_json()))
     Manifest("extract", 1, {}, {}).write(drawing.path / "frames/manifest.json")
     stage().run(Clip(drawing.path))

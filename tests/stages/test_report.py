@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dreaming.errors import FrameError
-from dreaming.frames.manifest import Manifest
+from dreaming.io.manifest import Manifest
 from dreaming.stages.report import ReportStage
 
 

@@ -4,24 +4,24 @@ import logging
 from dataclasses import replace
 from functools import partial
 
-import lightning
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
-from dreaming.frames.blending import Blending
-from dreaming.frames.flow import DisFlow
-from dreaming.frames.manifest import Manifest
-from dreaming.frames.shard import Shard
-from dreaming.models.fit import Budget, Workbench
-from dreaming.models.loggers import csv_logger
+from dreaming.flow.blending import Blending
+from dreaming.flow.dis import DisFlow
+from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
 from dreaming.models.style import StyleModule
-from dreaming.models.style_recipe import StyleRecipe
+from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.stages.stylise import StyliseStage
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.loggers import csv_logger
 
-WORKBENCH = Workbench(partial(lightning.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
 BLEND = Blending(DisFlow(), sigma=1.0, colour_sigma=60.0, workers=1)
 MODULE = partial(
     StyleModule,
@@ -31,7 +31,7 @@ MODULE = partial(
     loss_weights={"pixel": 1.0},
 )
 DATA = partial(KeyframesDataModule, patch=16, batch_size=2, erosion=3)
-STAGE = StyliseStage(StyleRecipe("style", MODULE, DATA, "val/likeness", "max", 1, Budget(2)), WORKBENCH)
+STAGE = StyliseStage(StyleTask("style", MODULE, DATA, "val/likeness", "max", 1, FitLimits(2)), WORKBENCH)
 
 
 def files(clip):

@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from dreaming.sweep.plan import Plan
+from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.study import open_study
 
 
@@ -14,7 +14,7 @@ def plan(tmp_path):
     def make(**config):
         folder = tmp_path / "sweeps" / "unet"
         given = {"name": "unet", "of": "unet", "folder": folder, "storage": f"sqlite:///{folder}/study.db", **config}
-        return Plan(**given)
+        return SweepConfig(**given)
 
     return make
 

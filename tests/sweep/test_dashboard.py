@@ -8,10 +8,10 @@ import pytest
 from dashboard import OfflineRun, records
 from optuna.distributions import FloatDistribution
 
-from dreaming.models import loggers
-from dreaming.models.loggers import wandb_logger
 from dreaming.sweep.dashboard import say_sync, trial_run
 from dreaming.sweep.trial import FOLDER, PRUNED
+from dreaming.training import loggers
+from dreaming.training.loggers import wandb_logger
 
 
 def ended(folder):
@@ -68,7 +68,7 @@ def test_without_a_network_one_line_says_so_and_runs_are_kept(tmp_path, monkeypa
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     begun = time.monotonic()
-    with caplog.at_level(logging.WARNING), loggers.told_once():
+    with caplog.at_level(logging.WARNING), loggers.status_message():
         for name in ("a", "b"):
             monkeypatch.setattr(loggers, "_unreachable", [])  # as in another job's process
             logger = BUILD(save_dir=str(tmp_path / name))

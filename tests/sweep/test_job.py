@@ -3,16 +3,16 @@
 from functools import partial
 from types import SimpleNamespace
 
-import lightning
 import optuna
 import pytest
-from lightning.pytorch.loggers import Logger
+import pytorch_lightning as pl
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
+from pytorch_lightning.loggers import Logger
 
-from dreaming.models.fit import Workbench
 from dreaming.sweep.job import train_trial
 from dreaming.sweep.trial import PRUNED, REACHED
+from dreaming.training.fit import TrainingContext
 
 
 class Kept(Logger):
@@ -39,8 +39,8 @@ class Fits:
     def __init__(self, values):
         self.values = values
 
-    def measure(self, clip, name, workbench, folder):
-        (watch,) = workbench.callbacks
+    def measure(self, clip, name, context, folder):
+        (watch,) = context.callbacks
         for turn, value in enumerate(self.values):
             trainer = SimpleNamespace(
                 callbacks=[], callback_metrics={self.monitor: value},
@@ -57,9 +57,9 @@ def job(disc_clip, plan, study):
     def run(values, pruner):
         drawing, sweep, rows = disc_clip(masks=(1,)), study(pruner=pruner), []
         sweep.ask({"depth": IntDistribution(2, 2)})
-        workbench = Workbench(lightning.Trainer, {"wandb": partial(Kept, rows)})
+        context = TrainingContext(pl.Trainer, {"wandb": partial(Kept, rows)})
         result = train_trial(
-            plan(pruner=pruner), Fits(values), drawing.clip, ["subject"], workbench, drawing.path / "runs" / "0",
+            plan(pruner=pruner), Fits(values), drawing.clip, ["subject"], context, drawing.path / "runs" / "0",
             ["depth=2"],
         )  # fmt: skip
         return result, sweep.trials[0], rows
@@ -88,13 +88,13 @@ def test_the_last_fit_of_the_best_trial_is_a_run_of_the_sweep(disc_clip, plan):
     drawing, begun = disc_clip(masks=(1,)), []
     loggers = {name: partial(lambda which, **about: begun.append((which, about)), name) for name in ("csv", "wandb")}
 
-    def train(clip, name, workbench, folder):
-        for build in workbench.loggers.values():
+    def train(clip, name, context, folder):
+        for build in context.loggers.values():
             build(save_dir=str(folder))
         return SimpleNamespace(score=0.75)
 
-    folder, bench = drawing.path / "runs" / "3", Workbench(lightning.Trainer, loggers)
-    recipe = SimpleNamespace(train=train)
-    assert train_trial(plan(refit=folder), recipe, drawing.clip, ["subject"], bench, folder, []) == (0.75,)
+    folder, bench = drawing.path / "runs" / "3", TrainingContext(pl.Trainer, loggers)
+    task = SimpleNamespace(train=train)
+    assert train_trial(plan(refit=folder), task, drawing.clip, ["subject"], bench, folder, []) == (0.75,)
     about = {"group": "unet", "name": "unet-best", "job_type": "refit"}
     assert begun == [("csv", {"save_dir": str(folder)}), ("wandb", {"save_dir": str(folder), **about})]

@@ -21,7 +21,7 @@ PATIENCE = 300
 def begin(clip):
     arguments = [
         "-m", "model=cnn", "sweep=cnn", f"clip={clip}", "threads=1", "logger=csv", "trainer=cpu", "sweep.heartbeat=1",
-        "data.segmentation.crop=32", "model.cnn.budget.max_steps=20", "model.cnn.validate_every=5",
+        "data.segmentation.crop=32", "model.cnn.limits.max_steps=20", "model.cnn.validate_every=5",
         "model.cnn.module.network.num_layers=2", "model.cnn.module.network.intermediate_channels=2",
         "hydra/launcher=joblib", f"hydra.launcher.n_jobs={JOBS}", f"hydra.sweeper.n_trials={TRIALS}",
     ]  # fmt: skip

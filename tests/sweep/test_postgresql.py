@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from dreaming.sweep.study import ask, beating, finished, give_back, open_study, retry_lost
+from dreaming.sweep.study import ask, finished, heartbeat_sent, open_study, release_surplus, retry_lost
 from dreaming.sweep.trial import find_trial
 
 PORT = 54329
@@ -57,7 +57,7 @@ def test_two_machines_share_a_study(disc_clip, plan, server):
     with ThreadPoolExecutor() as machines:  # begun at the same time, when there are no tables yet
         here, there = machines.map(lambda seed: open_study(shared, optuna.samplers.RandomSampler(seed=seed)), range(2))
     mine, theirs = (study.ask({"depth": IntDistribution(1, 1000)}) for study in (here, there))
-    with beating(here, [mine], 10), beating(there, [theirs], 10):
+    with heartbeat_sent(here, [mine], 10), heartbeat_sent(there, [theirs], 10):
         found = find_trial(shared, [f"depth={theirs.params['depth']}"], clip, clip.path / "runs" / "1")
         assert found.number == theirs.number
         found.report(0.5, 10)
@@ -68,4 +68,4 @@ def test_two_machines_share_a_study(disc_clip, plan, server):
     assert there.best_trial.number == mine.number
     assert here.trials[theirs.number].intermediate_values == {10: 0.5}
     mine, theirs = ask(here, 1), ask(there, 1)
-    assert (give_back(there, theirs, 3), give_back(here, mine, 3)) == ([], mine)
+    assert (release_surplus(there, theirs, 3), release_surplus(here, mine, 3)) == ([], mine)

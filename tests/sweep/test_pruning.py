@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from dreaming.sweep.pruning import Course
+from dreaming.sweep.pruning import TrialProgress
 from dreaming.sweep.study import ask, open_study
 
 
@@ -15,7 +15,7 @@ def course(study):
         sweep = study(pruner=pruner)
         (trial,) = ask(sweep, 1)
         logged = []
-        return Course(
+        return TrialProgress(
             trial, "val/jaccard", sign, log=lambda value, percent: logged.append((percent, value)), **more
         ), logged
 
@@ -71,8 +71,8 @@ def test_a_trial_whose_fold_ended_early_is_not_ended_for_the_next_ones_beginning
     sweep = study(pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=20, reduction_factor=4))
     slow, quick = ask(sweep, 2)
     for share, value in ((0.9, 0.5), (1.0, 0.6)):
-        assert not Course(slow, "m", 1, log=lambda *_: None).report(0, 5, share, value)
-    course = Course(quick, "m", 1, log=lambda *_: None)
+        assert not TrialProgress(slow, "m", 1, log=lambda *_: None).report(0, 5, share, value)
+    course = TrialProgress(quick, "m", 1, log=lambda *_: None)
     assert not course.report(0, 5, 0.7, 0.7)
     assert not course.report(1, 5, 0.1, 0.2), "at its second fold's first validation it is still the better one"
 
@@ -88,8 +88,8 @@ def test_trials_are_compared_with_others_after_the_same_share(study):
     sweep = study(pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0))
     for value in (0.8, 0.9):
         (trial,) = ask(sweep, 1)
-        Course(trial, "m", 1, log=lambda *_: None).report(0, 1, 0.2, value)
+        TrialProgress(trial, "m", 1, log=lambda *_: None).report(0, 1, 0.2, value)
         sweep.tell(trial, value)
     worse, better = ask(sweep, 2)
-    assert Course(worse, "m", 1, log=lambda *_: None).report(0, 1, 0.2, 0.7)
-    assert not Course(better, "m", 1, log=lambda *_: None).report(0, 1, 0.2, 0.86)
+    assert TrialProgress(worse, "m", 1, log=lambda *_: None).report(0, 1, 0.2, 0.7)
+    assert not TrialProgress(better, "m", 1, log=lambda *_: None).report(0, 1, 0.2, 0.86)

@@ -15,13 +15,13 @@ from dreaming.sweep.study import (
     RETRY_OF,
     SURPLUS,
     ask,
-    beating,
     check_space,
     finished,
-    give_back,
-    give_up,
+    heartbeat_sent,
     open_storage,
     open_study,
+    release_surplus,
+    requeue,
     retry_lost,
 )
 
@@ -83,7 +83,7 @@ def test_lost_trials_are_tried_again_and_live_ones_left_alone(plan, study):
     sweep = study(heartbeat=5)
     lost, live = (sweep.ask({"depth": IntDistribution(1, 1000)}) for _ in range(2))
     values = dict(lost.params)
-    with beating(sweep, [lost, live], 5):
+    with heartbeat_sent(sweep, [lost, live], 5):
         pass
     with sqlite3.connect(plan().folder / "study.db") as database:
         database.execute(
@@ -103,8 +103,8 @@ def test_of_trials_asked_at_the_same_time_the_first_are_kept(plan, study):
     here, there = study(), study()
     here.tell(here.ask(), 0.5)
     mine, theirs = ask(here, 2), ask(there, 2)
-    assert give_back(there, theirs, 4) == theirs[:1]
-    assert give_back(here, mine, 4) == mine
+    assert release_surplus(there, theirs, 4) == theirs[:1]
+    assert release_surplus(here, mine, 4) == mine
     assert states(here) == ["COMPLETE", "RUNNING", "RUNNING", "RUNNING", "FAIL"]
     assert here.trials[4].user_attrs[SURPLUS]
 
@@ -114,17 +114,17 @@ def test_a_trial_begun_just_now_is_waited_for_and_one_that_stays_dumb_left_out(s
     sweep = study()
     begins = sweep.ask()
     asked = ask(sweep, 2)
-    assert give_back(sweep, asked, 2) == asked, "its process was killed"
+    assert release_surplus(sweep, asked, 2) == asked, "its process was killed"
     timer = threading.Timer(0.2, begins.set_user_attr, (BEGUN, True))
     timer.start()
-    assert give_back(sweep, asked, 2) == asked[:1]
+    assert release_surplus(sweep, asked, 2) == asked[:1]
     timer.join()
 
 
 def test_signs_of_life_are_given_while_a_block_runs(plan, study):
     sweep = study(heartbeat=1)
     trials = [sweep.ask(), sweep.ask()]
-    with beating(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
+    with heartbeat_sent(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
         threading.Event().wait(0.3)
         assert database.execute("SELECT count(*) FROM trial_heartbeats").fetchone() == (2,)
     assert not [thread for thread in threading.enumerate() if "beat" in thread.name]
@@ -134,7 +134,7 @@ def test_trials_of_an_interrupted_batch_are_queued_but_for_those_that_ended(stud
     sweep = study()
     ended, broken = (sweep.ask({"depth": IntDistribution(1, 9)}) for _ in range(2))
     sweep.tell(ended, 0.5)
-    give_up(sweep, [ended, broken])
+    requeue(sweep, [ended, broken])
     assert states(sweep) == ["COMPLETE", "FAIL", "WAITING"]
     (again,) = ask(sweep, 1)
     assert again.suggest_int("depth", 1, 9) == broken.params["depth"]
@@ -143,12 +143,12 @@ def test_trials_of_an_interrupted_batch_are_queued_but_for_those_that_ended(stud
 def test_values_that_are_lost_each_time_are_given_up_in_the_end(study, caplog):
     sweep = study()
     first = sweep.ask({"depth": IntDistribution(1, 1000)})
-    give_up(sweep, [first])
+    requeue(sweep, [first])
     for _ in range(2):
         (again,) = ask(sweep, 1)
         assert again.suggest_int("depth", 1, 1000) == first.params["depth"]
         assert "not tried again" not in caplog.text
-        give_up(sweep, [again])
+        requeue(sweep, [again])
     assert states(sweep) == ["FAIL"] * 3, "nothing is queued"
     assert "trial 2 was lost, as 2 before it of the same values; they are not tried again" in caplog.text
 

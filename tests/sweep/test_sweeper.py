@@ -26,7 +26,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.errors import ConfigError
 from dreaming.sweep import sweeper as sweeper_module
-from dreaming.sweep.study import SURPLUS, ask, beating, finished, open_study
+from dreaming.sweep.study import SURPLUS, ask, finished, heartbeat_sent, open_study
 from dreaming.sweep.sweeper import StudySweeper
 
 ARGUMENTS = (
@@ -210,7 +210,7 @@ def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, stu
     sweep, space = study(heartbeat=1), {"lr": FloatDistribution(0.1, 1.0)}
     sweep.ask()  # of a process that was killed before its first sign of life; nobody waits for it
     lost, theirs = ask(sweep, 2)
-    with beating(sweep, [theirs], 1):
+    with heartbeat_sent(sweep, [theirs], 1):
         thread = threading.Timer(2.0, lambda: sweep.tell(theirs, 0.7))
         thread.start()
         own._run(sweep, space, {}, [])
@@ -250,7 +250,7 @@ def test_two_that_ask_before_either_counts_end_with_as_many_trials_as_are_wanted
     assert len({trial.params["lr"] for trial in complete}) == 3, "of one seed, and yet not the same draws"
 
 
-TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", mend="say crop=33")
+TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", hint="say crop=33")
 
 
 def begun(own, plan):

@@ -1,0 +1,97 @@
+"""What a person made, in memory: hand-masked frames and stylised keyframes, a few pictures each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.io.types import Size
+
+SUBJECT = "subject"
+"""The part's name where there is only one."""
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Named frames with their hand masks.
+
+    Attributes:
+        stems: Frame names, in natural order.
+        images: (K, H, W, 3) RGB uint8.
+        masks: (K, H, W) bool, True on the subject.
+        part: Which part of the picture the masks cut out.
+    """
+
+    stems: tuple[str, ...]
+    images: NDArray[np.uint8]
+    masks: NDArray[np.bool_]
+    part: str = SUBJECT
+
+    def __post_init__(self) -> None:
+        assert len(self.stems) == len(self.images) == len(self.masks)
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Names of the frames that show the subject; a mask without foreground says that its frame does not."""
+        return tuple(stem for stem, mask in zip(self.stems, self.masks, strict=True) if mask.any())
+
+    @property
+    def size(self) -> Size:
+        """(height, width) in pixels."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def select(self, stems: Iterable[str]) -> Self:
+        """Only the frames of these names, in this collection's order."""
+        wanted = set(stems)
+        return self._take([place for place, stem in enumerate(self.stems) if stem in wanted])
+
+    def without(self, stems: Iterable[str]) -> Self:
+        """All frames but those of these names."""
+        left_out = set(stems)
+        return self._take([place for place, stem in enumerate(self.stems) if stem not in left_out])
+
+    def _take(self, places: Sequence[int]) -> Self:
+        index = np.asarray(places, dtype=np.intp)
+        stems = tuple(self.stems[i] for i in places)
+        return replace(self, stems=stems, images=self.images[index], masks=self.masks[index])
+
+    def folds(self, count: int = 5) -> list[Self]:
+        """``min(count, K)`` disjoint parts to leave out in turn, each spread over time.
+
+        Frames that show the subject are dealt out first, so that it is seen in what any part leaves. One frame that
+        alone shows it among others is in no part.
+        """
+        present = set(self.present)
+        places = sorted(range(len(self)), key=lambda place: self.stems[place] not in present)
+        if len(present) == 1:
+            places = places[1:] or places
+        count = min(count, len(places))
+        return [self._take(sorted(places[start::count])) for start in range(count)]
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframes:
+    """Frames of one layer with their stylised versions.
+
+    Attributes:
+        stems: Frame names, in natural order.
+        sources: (K, H, W, C) uint8: the frame's RGB, then the channels of its guides.
+        styled: (K, H, W, 3) RGB uint8.
+        masks: (K, H, W) bool, where the style is to be learnt.
+    """
+
+    stems: tuple[str, ...]
+    sources: NDArray[np.uint8]
+    styled: NDArray[np.uint8]
+    masks: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        assert len(self.stems) == len(self.sources) == len(self.styled) == len(self.masks)
+
+    def __len__(self) -> int:
+        return len(self.stems)

@@ -1,0 +1,277 @@
+"""A clip: where everything of one video lies."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from dreaming.clip.annotations import SUBJECT, Keyframes, References
+from dreaming.clip.config import ClipSettings, Layer
+from dreaming.clip.empty_masks import EmptyMaskIndex
+from dreaming.clip.keyframe_folder import KeyframeFolder
+from dreaming.clip.layers import layers_of, painted_folders
+from dreaming.clip.split import MaskLayout, Protocol, Split, write_split
+from dreaming.errors import ClipError, FrameError, MaskError
+from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
+from dreaming.io.manifest import Manifest, fingerprint, fingerprint_files
+from dreaming.io.types import Mask, Size
+from dreaming.io.video_metadata import left_out
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video's folder: the user's pictures in it, and the places of what dreaming makes.
+
+    Attributes:
+        path: The folder.
+        protocol: Whether some hand masks are held back.
+        aside: Folders such as ``composite`` that stay as they are; in their place one of ``preview/`` is filled.
+    """
+
+    path: Path
+    validation: Protocol = "auto"
+    preview_dirs: frozenset[str] = frozenset()
+
+    @cached_property
+    def settings(self) -> ClipSettings:
+        """What the user's ``clip.yaml`` says."""
+        return ClipSettings.read(self.path / "clip.yaml")
+
+    @cached_property
+    def frames(self) -> FrameFolder:
+        """The frames, by the user or by ``extract``."""
+        return FrameFolder(self.path / "frames")
+
+    @property
+    def stems(self) -> list[str]:
+        """Names of all frames, in order.
+
+        Raises:
+            FrameError: If there are none.
+        """
+        if not len(self.frames):
+            raise FrameError(
+                self.frames.path,
+                found="no frames",
+                expected="png, jpg, tif or webp pictures",
+                hint="put the frames there or name a video with video=FILE",
+            )
+        return self.frames.stems
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the frames in pixels."""
+        assert self.stems
+        return self.frames.size
+
+    @property
+    def frames_are_made(self) -> bool:
+        """Whether ``extract`` wrote the frames; else they are the user's and never touched."""
+        return (self.frames.path / MANIFEST).exists()
+
+    @property
+    def source(self) -> Path:
+        """``source.json``: what is known of the video."""
+        return self.path / "source.json"
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Names of the video's frames that were not extracted: what is painted on them waits until they are."""
+        if not self.frames_are_made:
+            return frozenset()
+        try:
+            return left_out(json.loads(self.source.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return frozenset()
+
+    @property
+    def frames_identity(self) -> str:
+        """Fingerprint of the frames: of their making where extracted, of their contents where given."""
+        made = Manifest.read(self.frames.path / MANIFEST)
+        stems = self.stems
+        return fingerprint(made.identity, stems) if made else fingerprint_files(self.frames.files.values())
+
+    # -- parts and their hand masks
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts that have hand masks.
+
+        Raises:
+            ClipError: If there are parts, and masks of a lone subject as well.
+        """
+        folder = self.path / "parts"
+        named = subfolders(folder)
+        if named and MaskLayout(self.path, self.frames, self.left_out).exists:
+            raise ClipError(
+                folder,
+                found="parts/ and hand masks of a lone subject side by side",
+                expected="one or the other",
+                hint=f"move the lone subject's masks to {folder / SUBJECT / 'hand_masks'}",
+            )
+        return [part for part in named or [SUBJECT] if self._layout(part).exists]
+
+    def _layout(self, part: str) -> MaskLayout:
+        inside = self.path / "parts" / part
+        return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.left_out)
+
+    def split(self, part: str) -> Split:
+        """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
+        splits = {name: self._split(name) for name in self.parts}
+        write_split(self.path / "split.json", splits)
+        return splits[part]
+
+    def _split(self, part: str) -> Split:
+        layout = self._layout(part)
+        return layout.split(self.validation, lambda: self._absences.of(part, layout))
+
+    @cached_property
+    def _absences(self) -> EmptyMaskIndex:
+        return EmptyMaskIndex(self.path)
+
+    def references(self, part: str, stems: Iterable[str]) -> References:
+        """The named hand-masked frames of ``part``, in memory.
+
+        A mask without foreground says that the part is not in its frame, where another mask has some.
+
+        Raises:
+            MaskError: If all masks of the part are empty, or one covers everything, or has no frame.
+            SizeError: If a mask or frame is not of the clip's size.
+        """
+        wanted, layout = set(stems), self._layout(part)
+        pairs = [pair for pair in layout.pairs() if pair[0] in wanted]
+        pairs.sort(key=lambda pair: natural_key(pair[0]))
+        images = [frames.read(stem, self.size) for stem, frames, _ in pairs]
+        masks = [self._absences.read(part, layout, painted, stem, self.size) for stem, _, painted in pairs]
+        if not pairs:
+            return References((), np.empty((0, *self.size, 3), np.uint8), np.empty((0, *self.size), bool), part)
+        return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
+
+    def bootstrap(self, part: str) -> References:
+        """The hand-masked frames of ``part`` that background subtraction alone learns from, in memory."""
+        return self.references(part, self._split(part).bootstrap)
+
+    def learning_references(self, part: str) -> References:
+        """The hand-masked frames of ``part`` that maskers learn from, in memory.
+
+        Raises:
+            MaskError: If none of their masks has any foreground.
+        """
+        references = self.references(part, self.split(part).nn)
+        if len(references) and not references.present:
+            raise MaskError(
+                self.path,
+                found=f"no foreground in any hand mask that maskers learn from ({', '.join(references.stems)})",
+                expected=f"one at least that shows the {part}",
+                hint="let them learn from another one",
+            )
+        return references
+
+    def hand_mask(self, part: str, stem: str) -> Mask | None:
+        """The hand mask of one frame, if there is one."""
+        layout = self._layout(part)
+        for name, _, painted in layout.pairs():
+            if name == stem:
+                return self._absences.read(part, layout, painted, stem, self.size)
+        return None
+
+    # -- layers and their keyframes
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that have keyframes, bottom to top.
+
+        Raises:
+            ClipError: If clip.yaml names a part that has no masks, or misspells a folder of keyframes; if keyframes lie
+                outside a layer's folder; or if there is more than one way to read the folders.
+        """
+        painted = painted_folders(self.path / "keyframes")
+        return layers_of(self.path, painted, self.parts, self.settings.layers)
+
+    def keyframe_folder(self, layer: Layer) -> FrameFolder:
+        """The stylised keyframes of a layer."""
+        return FrameFolder(self.path / "keyframes" / layer.folder, but=self.left_out)
+
+    def keyframe_masks(self, layer: Layer) -> FrameFolder:
+        """Where the user says which part of a keyframe is painted; optional."""
+        return FrameFolder(self.path / "keyframes" / layer.folder / "masks", but=self.left_out)
+
+    def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
+        """A layer's keyframes in memory, with the frames they are painted on.
+
+        Args:
+            layer: The layer.
+            frames: Where the frames are taken from, such as ``filtered``; None for the clip's own.
+
+        Raises:
+            KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.
+            SizeError: If a keyframe has another size than its frame.
+        """
+        return self.masked_keyframes(layer).read(self.frames, frames or self.frames, self.size)
+
+    def masked_keyframes(self, layer: Layer) -> KeyframeFolder:
+        """The keyframes of a layer on disk, with their masks."""
+        return KeyframeFolder(self.keyframe_folder(layer), self.keyframe_masks(layer))
+
+    # -- what dreaming makes
+
+    @property
+    def filtered(self) -> FrameFolder:
+        """The frames, rid of noise along time."""
+        return FrameFolder(self.path / "filtered")
+
+    def masks(self, part: str, masker: str) -> FrameFolder:
+        """8-bit foreground probability of each frame."""
+        middle = () if self.parts in ([SUBJECT], []) else (part,)
+        return FrameFolder(self.path.joinpath("masks", *middle, masker))
+
+    def guides(self, layer: Layer) -> Path:
+        """Where a layer's guides lie, a folder for each."""
+        return self.path / "guides" / layer.name
+
+    def styled(self, layer: Layer) -> FrameFolder:
+        """The stylised frames of a layer."""
+        return self._made(f"styled/{layer.name}")
+
+    @property
+    def composite(self) -> FrameFolder:
+        """The layers patched together."""
+        return self._made("composite")
+
+    def _made(self, place: str) -> FrameFolder:
+        return FrameFolder(self.path / "preview" / place if place in self.preview_dirs else self.path / place)
+
+    def runs(self, name: str) -> Path:
+        """Run folders of one model."""
+        return self.path / "runs" / name
+
+    @contextmanager
+    def lock(self, name: str, waiting: str) -> Iterator[None]:
+        """Hold the clip's lock of this name; released by the system when the process dies.
+
+        Args:
+            name: What is locked, as a relative path.
+            waiting: Said at info level when another process holds it.
+        """
+        path = self.path / ".locks" / f"{name.replace('/', '-')}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            log.info(waiting)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,142 @@
+"""The user's ``clip.yaml``: layers, and how the video is turned into frames; checked key by key."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from dreaming.errors import ClipError
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the picture.
+
+    Attributes:
+        name: Its name; the name of its folder in ``styled/``.
+        part: The part whose mask cuts it out; None for the whole frame.
+        invert: Everything but the part.
+        keyframes: Its folder in ``keyframes/``; by default its name.
+    """
+
+    name: str
+    part: str | None = None
+    invert: bool = False
+    keyframes: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in ``keyframes/``."""
+        return self.keyframes or self.name
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _size(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_count, value))
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What ``clip.yaml`` may say; None where it is silent.
+
+    Attributes:
+        layers: Bottom to top.
+        gamma: Exponent of the gamma correction.
+        start: First place in the video, from 1.
+        end: Last place in the video.
+        every: Step between the places taken.
+        size: [height, width] of the frames in pixels.
+    """
+
+    layers: tuple[Layer, ...] | None = None
+    gamma: float | None = None
+    start: int | None = None
+    end: int | None = None
+    every: int | None = None
+    size: list[int] | None = None
+
+    @property
+    def extract(self) -> dict[str, Any]:
+        """The keys that the ``extract`` stage takes, where given."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "layers"}
+        return {key: value for key, value in named.items() if value is not None}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and check the file; an absent one says nothing.
+
+        Raises:
+            ClipError: If it is no YAML, or a key or value is not known.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise ClipError(path, found=f"no valid YAML ({reason})", expected="YAML", hint="correct it") from None
+        data = {} if data is None else data
+        _check_keys(path, data, {f.name for f in fields(cls)})
+        rules: dict[str, tuple[Callable[[object], bool], str]] = {
+            "gamma": (_positive, "a number above 0"),
+            "start": (_count, "a whole number from 1"),
+            "end": (_count, "a whole number from 1"),
+            "every": (_count, "a whole number from 1"),
+            "size": (_size, "[height, width] in pixels"),
+        }
+        for key, (fits, expected) in rules.items():
+            if data.get(key) is not None and not fits(data[key]):
+                raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected, hint="correct it")
+        layers = data.pop("layers", None)
+        return cls(layers=None if layers is None else _layers(path, layers), **data)
+
+
+def _check_keys(path: Path, data: object, known: set[str]) -> None:
+    if not isinstance(data, Mapping) or not set(data) <= known:
+        found = f"key {sorted(set(map(str, data)) - known)[0]!r}" if isinstance(data, Mapping) else repr(data)
+        raise ClipError(path, found=found, expected="keys among " + ", ".join(sorted(known)), hint="correct it")
+
+
+def _layers(path: Path, data: object) -> tuple[Layer, ...]:
+    if not isinstance(data, list) or not data:
+        raise ClipError(
+            path, found=f"layers: {data!r}", expected="a list of layers, bottom to top", hint="write one per line"
+        )
+    layers = []
+    for entry in data:
+        _check_keys(path, entry, {f.name for f in fields(Layer)})
+        kinds = {"name": str, "part": str | None, "invert": bool, "keyframes": str | None}
+        wrong = [key for key, kind in kinds.items() if key in entry and not isinstance(entry[key], kind)]
+        # A leading dot would hide the layer's folder, or lead out of styled/.
+        if wrong or not entry.get("name") or re.search(r"^\.|[/\\]", entry["name"]):
+            key = wrong[0] if wrong else "name"
+            raise ClipError(
+                path,
+                found=f"layer with {key}: {entry.get(key)!r}",
+                expected="name (a folder's name), part, invert (true or false), keyframes",
+                hint="correct it",
+            )
+        layer = Layer(**entry)
+        if layer.invert and layer.part is None:
+            raise ClipError(
+                path,
+                found=f"layer {layer.name} with invert: true and no part",
+                expected="the part of which it is everything but",
+                hint="name the part, or leave out invert for the whole frame",
+            )
+        layers.append(layer)
+    names = [layer.name for layer in layers]
+    if len(set(names)) < len(names):
+        raise ClipError(path, found=f"layers {', '.join(names)}", expected="different names", hint="rename one")
+    return tuple(layers)

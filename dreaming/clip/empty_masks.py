@@ -1,0 +1,57 @@
+"""Hand masks without any foreground: the way to say that the subject is not in a frame."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from dreaming.clip.split import MaskLayout
+from dreaming.errors import MaskError
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.types import Mask, Size
+
+log = logging.getLogger(__name__)
+
+
+class EmptyMaskIndex:
+    """The masks without foreground of a clip's parts: each part's are looked for once, and told once.
+
+    Args:
+        root: The clip's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._found: dict[tuple[str, ...], Mapping[str, Path]] = {}
+        self._told: set[str] = set()
+
+    def of(self, part: str, layout: MaskLayout) -> Mapping[str, Path]:
+        """Those of a part, by name; none where all its masks are such."""
+        key = (part, *(stem for folder in layout.folders for stem in folder.stems))
+        if key not in self._found:
+            self._found[key] = layout.absent()
+        return self._found[key]
+
+    def read(self, part: str, layout: MaskLayout, masks: FrameFolder, stem: str, size: Size) -> Mask:
+        """One hand mask (H, W).
+
+        Raises:
+            MaskError: If it is foreground all over, or no mask of the part has any.
+            SizeError: If it has another size.
+        """
+        mask = masks.read_mask(stem, size)
+        if mask.any() and not mask.all():
+            return mask
+        absent = {} if mask.any() else self.of(part, layout)
+        if not absent:
+            raise MaskError(
+                masks.files[stem],
+                found="a mask that is foreground all over" if mask.any() else "a mask without any foreground",
+                expected="white on the subject and black elsewhere",
+                hint="paint it again or remove it",
+            )
+        if part not in self._told:
+            self._told.add(part)
+            files = ", ".join(str(path.relative_to(self._root)) for path in absent.values())
+            # No more than told, and yet at warning level: it may be a slip of whoever painted them.
+            log.warning("no foreground in %s: taken to say that the %s is not in those frames", files, part)
+        return mask

@@ -1,0 +1,257 @@
+"""Which hand mask trains the maskers, which the ensemble, which validates and which tests."""
+
+import json
+import logging
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from dreaming.errors import ClipError, MaskError
+from dreaming.io.atomic import write_atomically
+from dreaming.io.frame_folder import FrameFolder, natural_key
+from dreaming.io.prefetch import prefetch_map
+
+log = logging.getLogger(__name__)
+
+HOLD_OUT_FROM = 12
+"""Hand masks that show the subject from which on some are held back; of fewer, each is worth more in training."""
+
+FEWEST_TO_SPLIT = 6
+"""Hand masks with which each half has two: three train the maskers, one validates them, two are the ensemble's."""
+
+Protocol: TypeAlias = Literal["auto", "split", "folds"]
+"""Whether some masks are held back; ``auto``: as the folders say, else from ``HOLD_OUT_FROM`` masks on."""
+
+SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
+AT_ONCE = 2  # masks read
+HALVES = ("nn", "ensemble")
+USES = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frame names by what their masks are for.
+
+    Attributes:
+        validation: ``explicit`` (folders by the user), ``split`` (held back by dreaming) or ``folds`` (nothing held
+            back: what needs unseen masks leaves one fold out in turn).
+    """
+
+    validation: str
+    nn_train: tuple[str, ...] = ()
+    nn_valid: tuple[str, ...] = ()
+    nn_test: tuple[str, ...] = ()
+    ensemble_train: tuple[str, ...] = ()
+    ensemble_valid: tuple[str, ...] = ()
+    ensemble_test: tuple[str, ...] = ()
+    backsub: tuple[str, ...] = ()
+
+    @property
+    def nn(self) -> tuple[str, ...]:
+        """Names that maskers may see, in training or validation."""
+        return self.nn_train + self.nn_valid
+
+    @property
+    def bootstrap(self) -> tuple[str, ...]:
+        """Names in ``backsub`` alone: only background subtraction learns from them, nothing is judged by them."""
+        others = {*self.nn, *self.nn_test, *self.ensemble_train, *self.ensemble_valid, *self.ensemble_test}
+        return tuple(stem for stem in self.backsub if stem not in others)
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names whose masks only judge what was made."""
+        return self.nn_test + self.ensemble_test
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Names whose masks anything may learn from or be chosen by; the test masks are not among them."""
+        return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)
+
+
+def holds_back(count: int, validation: Protocol) -> bool:
+    """Whether of so many hand masks that show the subject some are held back."""
+    return validation == "split" or (validation == "auto" and count >= HOLD_OUT_FROM)
+
+
+def split_by_count(stems: Sequence[str], validation: Protocol = "auto", absent: Container[str] = ()) -> Split:
+    """The deterministic split of ``hand_masks/``, each use spread evenly over time.
+
+    The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
+
+    Args:
+        stems: Names of the hand-masked frames, in order.
+        validation: Whether some are held back: ``split`` or ``folds``, or ``auto`` to tell by their number.
+        absent: Those of them that do not show the subject: they do not count, and are dealt out behind the others, so
+            that each use has some that do.
+
+    Raises:
+        MaskError: If some are to be held back and there are too few.
+    """
+    present = [stem for stem in stems if stem not in absent]
+    if not holds_back(len(present), validation):
+        return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
+    if len(present) < FEWEST_TO_SPLIT:
+        raise MaskError(
+            "stage.mask.validation",
+            found=f"split, and {len(present)} hand masks" + " that show the subject" * (len(present) < len(stems)),
+            expected=f"at least {FEWEST_TO_SPLIT} to hold some back",
+            hint="paint more, or say stage.mask.validation=folds",
+        )
+    chosen: dict[str, list[str]] = {use: [] for use in SHARES}
+    chosen["nn_train"] = [stems[0], stems[-1]]
+    for place, stem in enumerate(sorted(stems[1:-1], key=lambda stem: stem in absent), start=3):
+        use = max(SHARES, key=lambda use: SHARES[use] * place - len(chosen[use]))
+        chosen[use].append(stem)
+    ordered = {use: tuple(stem for stem in stems if stem in set(names)) for use, names in chosen.items()}
+    return Split("split", **ordered, backsub=ordered["nn_train"])
+
+
+@dataclass(frozen=True)
+class MaskLayout:
+    """Where the hand masks of one part lie: ``hand_masks/``, or the explicit six folders of each half.
+
+    Args:
+        root: The clip's folder, or ``parts/<part>`` in it.
+        frames: The clip's frames, which the simple layout's masks are painted on.
+        left_out: Names of the video's frames that were not extracted; the simple layout's masks of those wait.
+    """
+
+    root: Path
+    frames: FrameFolder
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the user laid out the halves himself."""
+        return any((self.root / half).is_dir() for half in HALVES)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there are hand masks at all."""
+        return self.explicit or len(self.hand_masks) > 0
+
+    @property
+    def _backsub(self) -> FrameFolder:
+        return FrameFolder(self.root / "backsub")
+
+    @property
+    def hand_masks(self) -> FrameFolder:
+        """The simple layout's folder."""
+        return FrameFolder(self.root / "hand_masks", but=self.left_out)
+
+    def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
+        """Each mask's name with the folder of its frame and the folder of the mask; of ``backsub``, what no half has.
+
+        Raises:
+            MaskError: If a mask has no frame of its name, or two of the explicit folders hold one of the same name.
+            ClipError: If both layouts are there at once.
+        """
+        if not self.explicit:
+            yield from _pair(self.hand_masks, self.frames)
+            return
+        if len(self.hand_masks):
+            raise ClipError(
+                self.root,
+                found="hand_masks/ and nn/ or ensemble/ side by side",
+                expected="one layout of masks",
+                hint="move the masks of one of them away",
+            )
+        seen: dict[str, Path] = {}
+        for half in HALVES:
+            for use in USES:
+                masks, frames = (FrameFolder(self.root / half / f"{use}_{side}") for side in ("output", "input"))
+                for stem, path in masks.files.items():
+                    if stem in seen:
+                        raise MaskError(
+                            path,
+                            found=f"a mask that is in {seen[stem].parent.relative_to(self.root)} too",
+                            expected="each mask in one folder, so that no masker is judged by what it has learnt",
+                            hint="remove one of the two",
+                        )
+                    seen[stem] = path
+                # The first program put the maskers' outputs into sub-folders here, in place of the frames.
+                yield from _pair(masks, frames if len(frames) else self.frames)
+        yield from _pair(self._backsub, self.frames, but=seen)
+
+    @property
+    def folders(self) -> list[FrameFolder]:
+        """All folders of masks."""
+        if not self.explicit:
+            return [self.hand_masks]
+        return [*(self._masks(half, use) for half in HALVES for use in USES), self._backsub]
+
+    def absent(self) -> dict[str, Path]:
+        """The masks without foreground, by name: the subject is not in their frames. None where all masks are such."""
+        masks = [(stem, folder) for folder in self.folders for stem in folder.stems]
+        shown = prefetch_map(lambda mask: bool(mask[1].read_mask(mask[0]).any()), masks, AT_ONCE)
+        absent = {stem: folder.files[stem] for (stem, folder), seen in zip(masks, shown, strict=True) if not seen}
+        return absent if len(absent) < len(masks) else {}
+
+    def split(self, validation: Protocol = "auto", absent: Callable[[], Container[str]] | None = None) -> Split:
+        """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back.
+
+        Args:
+            validation: Whether some are held back.
+            absent: Gives what ``absent`` would, where that is known; asked only if the split depends on it.
+        """
+        if not self.explicit:
+            stems = self.hand_masks.stems
+            asked = holds_back(len(stems), validation)
+            return split_by_count(stems, validation, (absent or self.absent)() if asked else ())
+        named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
+        if validation == "folds":
+            learnt = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
+            tests = {name: stems for name, stems in named.items() if name.endswith("_test")}
+            everything = tuple(sorted(learnt, key=natural_key))
+            return Split("folds", nn_train=everything, backsub=tuple(self._backsub.stems) or everything, **tests)
+        return Split("explicit", **named, backsub=tuple(self._backsub.stems) or named["nn_train"])
+
+    def _masks(self, half: str, use: str) -> FrameFolder:
+        return FrameFolder(self.root / half / f"{use}_output")
+
+    def _stems(self, half: str, use: str) -> tuple[str, ...]:
+        return tuple(self._masks(half, use).stems)
+
+
+def _pair(
+    masks: FrameFolder, frames: FrameFolder, but: Container[str] = ()
+) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
+    for stem, path in masks.files.items():
+        if stem in but:
+            continue
+        if stem not in frames:
+            raise MaskError(
+                path,
+                found=f"no frame named {stem} in {frames.path}",
+                expected="a mask named like the frame it is painted on",
+                hint="rename the mask or add the frame",
+            )
+        yield stem, frames, masks
+
+
+def write_split(path: Path, splits: Mapping[str, Split]) -> None:
+    """Record the split of each part; told at warning level when masks came or went since it was first written."""
+    before = read_split(path)
+    for part, split in splits.items():
+        if part in before and before[part] != split:
+            log.warning("%s: the hand masks of %s changed; they are split anew (%s)", path, part, split.validation)
+    if before != dict(splits):
+        data = {part: asdict(split) for part, split in splits.items()}
+        write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_split(path: Path) -> dict[str, Split]:
+    """The recorded split of each part; empty if none was recorded or the record is of another version."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        names = {f.name for f in fields(Split)} - {"validation"}
+        return {
+            part: Split(record["validation"], **{name: tuple(record[name]) for name in names})
+            for part, record in data.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log.warning("%s cannot be read; the masks are split anew", path)
+        return {}

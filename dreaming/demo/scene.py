@@ -1,0 +1,234 @@
+"""The built-in demo clip: a dancer on a street, drawn by code, with true masks, a tune, and painted keyframes."""
+
+from typing import ClassVar
+import colorsys
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import ConfigError
+from dreaming.io.types import Image, Mask
+from dreaming.demo.backdrop import Backdrop
+from dreaming.demo.figure import Canvas, Floats, Wardrobe, checks, draw_person, plain, stripes
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.atomic import write_atomically
+from dreaming.demo.painter import paint
+
+SAMPLE_RATE = 44_100
+TEMPO = 2.0  # beats a second; the dancer steps on each
+
+
+@dataclass(frozen=True)
+class DemoScene:
+    """A dancer crosses a panning street to and fro; behind her a passer-by in her colours goes the other way.
+
+    Every frame is drawn by itself, from the seed and its index alone.
+
+    Attributes:
+        frames: How many.
+        height: In pixels.
+        width: In pixels.
+        fps: Frames a second; time, not the frame's index, drives the motion.
+        seed: What colours, hills, stones, noise and tune are drawn from.
+        samples: Samples along each side of a pixel, for smooth edges and masks.
+        noise: Standard deviation of the sensor noise, in grey levels.
+
+    Raises:
+        ConfigError: If a number is too small to draw anything.
+    """
+
+    kind: ClassVar[str] = "demo_scene"
+
+    frames: int = 48
+    height: int = 144
+    width: int = 256
+    fps: int = 24
+    seed: int = 7
+    samples: int = 4
+    noise: float = 1.5
+
+    def __post_init__(self) -> None:
+        least = {"frames": 1, "height": 32, "width": 32, "fps": 1, "seed": 0, "samples": 1, "noise": 0}
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                raise ConfigError(
+                    f"demo scene, {name}",
+                    found=str(getattr(self, name)),
+                    expected=f"at least {minimum}",
+                    hint="choose a larger number",
+                )
+
+    def frame(self, index: int) -> tuple[Image, Mask]:
+        """One frame and where the dancer covers at least half of each pixel.
+
+        Args:
+            index: 0-based place in the clip.
+        """
+        assert 0 <= index < self.frames
+        time = index / self.fps
+        unit = min(self.height, 0.8 * self.width)  # pixels; a narrow picture gets a smaller dancer
+        tall, wide = self.height / unit, self.width / unit
+        view = self._backdrop.view(0.16 * time * unit * self.samples)
+
+        behind = Canvas(view, unit * self.samples)
+        walk = (time / 3 + 0.12) % 1  # one passage takes 3 s
+        place = np.array([wide + 0.2 - walk * (wide + 0.4), 0.87 * tall])
+        behind.shadow(place, (0.13, 0.018), 0.45)
+        draw_person(behind, place, 0.6, 2.1 * np.pi * time + 1, -1.0, 0.0, self._wardrobes[1])
+
+        front = Canvas(view, unit * self.samples)
+        turn = np.pi * time / 2  # from one end of her path to the other in 2 s
+        place = np.array([wide * (0.5 - 0.19 * np.cos(turn)), 0.945 * tall])
+        front.shadow(place, (0.17, 0.022), 0.5)
+        beat = np.pi * TEMPO * time
+        draw_person(front, place, 0.7, beat, float(np.tanh(2 * np.sin(turn))), 1.0, self._wardrobes[0])
+
+        picture = cv2.resize(view, (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float64)
+        grain = np.random.default_rng([self.seed, 2, index]).normal(0, self.noise, picture.shape)
+        blocks = front.covered.reshape(self.height, self.samples, self.width, self.samples)
+        image = np.clip(np.rint(picture + grain), 0, 255).astype(np.uint8)
+        return image, blocks.mean(axis=(1, 3)) >= 0.5
+
+    def sound(self) -> tuple[NDArray[np.int16], int]:
+        """A tune as long as the clip: samples (S, 2), left and right, and their rate in Hz."""
+        count = round(self.frames * SAMPLE_RATE / self.fps)
+        rng = np.random.default_rng([self.seed, 3])
+        mix = np.zeros((count, 2))
+        degrees = np.array([0, 2, 4, 7, 9, 12, 14, 16])  # major pentatonic, in semitones
+        step, degree = SAMPLE_RATE / TEMPO / 2, 3
+        for number in range(int(np.ceil(count / step))):
+            start = round(number * step)
+            degree = int(np.clip(degree + rng.integers(-2, 3), 0, len(degrees) - 1))
+            pan = 0.5 + 0.25 * np.sin(number)
+            _add(mix, start, _pluck(293.7 * 2 ** (degrees[degree] / 12), 0.6), 0.3 * np.array([1 - pan, pan]))
+            if number % 2 == 0:
+                bass = (73.4, 73.4, 98.0, 110.0)[number // 4 % 4]
+                _add(mix, start, _pluck(bass, 0.8), np.array([0.25, 0.25]))
+                _add(mix, start, _drum(), np.array([0.4, 0.4]))
+            else:
+                _add(mix, start, rng.normal(0, 1, 2_500) * np.exp(-np.arange(2_500) / 500), np.array([0.03, 0.04]))
+        return np.rint(np.tanh(mix) * 32_000).astype(np.int16), SAMPLE_RATE
+
+    @cached_property
+    def _backdrop(self) -> Backdrop:
+        return Backdrop((self.height * self.samples, self.width * self.samples), self.seed)
+
+    @cached_property
+    def _wardrobes(self) -> tuple[Wardrobe, Wardrobe]:
+        """The dancer's clothes and the passer-by's, in the same few colours."""
+        turn = 0.05 * np.random.default_rng([self.seed, 4]).uniform(-1, 1)
+        rose, red, wine = _hue(0.99 + turn, 0.4, 250), _hue(0.99 + turn, 0.78, 212), _hue(0.97 + turn, 0.8, 150)
+        navy, cream, teal = _hue(0.62 + turn, 0.62, 96), _hue(0.11, 0.14, 244), _hue(0.5 + turn, 0.5, 118)
+        skin, hair, ink = plain(_hue(0.065, 0.36, 242)), plain(_hue(0.05, 0.62, 92)), plain(np.array([58, 34, 40.0]))
+        dancer = Wardrobe(
+            skin=skin,
+            hair=hair,
+            face=ink,
+            top=stripes(cream, navy, 0.042),
+            cloth=checks(rose, red, 0.05),
+            legs=plain(teal),
+            shoes=plain(red),
+            hat=None,
+            cloth_length=0.3,
+            flare=0.185,
+        )
+        passer = Wardrobe(
+            skin=skin,
+            hair=hair,
+            face=ink,
+            top=checks(rose, red, 0.05),
+            cloth=checks(red, wine, 0.05),
+            legs=stripes(teal, navy, 0.05),
+            shoes=plain(navy),
+            hat=plain(navy),
+            cloth_length=0.36,
+            flare=0.11,
+        )
+        return dancer, passer
+
+
+def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int = 2) -> None:
+    """Write what a user would have, and beside it the truth to measure the result by.
+
+    ``folder`` gets ``source.mp4``; ``hand_masks/`` of frames spread evenly over the clip, both ends included;
+    ``keyframes/painted/`` of frames between them; ``truth/masks/`` and ``truth/styled/`` of all frames. Frames are
+    named from 0001; the keyframes are painted from the frames as drawn, before the video codec touched them.
+
+    Args:
+        scene: What to draw.
+        folder: Where to; made if need be.
+        masks: How many hand masks; never more than there are frames.
+        keyframes: How many painted keyframes; never more than there are frames.
+
+    Raises:
+        SpaceError: If the disk is full.
+    """
+    last, digits = scene.frames - 1, max(4, len(str(scene.frames)))
+    masked = set(np.round(np.linspace(0, last, masks)).astype(int).tolist())
+    keys = set(np.round(np.linspace(0, last, keyframes + 2)[1:-1]).astype(int).tolist())
+    true_masks, true_styled = FrameFolder(folder / "truth" / "masks"), FrameFolder(folder / "truth" / "styled")
+    hand_masks, painted = FrameFolder(folder / "hand_masks"), FrameFolder(folder / "keyframes" / "painted")
+    images = []
+    for index in range(scene.frames):
+        stem = f"{index + 1:0{digits}d}"
+        image, mask = scene.frame(index)
+        images.append(image)
+        grey, styled = mask.astype(np.uint8) * 255, paint(image)
+        for target in [true_masks] + [hand_masks] * (index in masked):
+            target.write(stem, grey)
+        for target in [true_styled] + [painted] * (index in keys):
+            target.write(stem, styled)
+    write_atomically(folder / "source.mp4", _encode(scene, images))
+
+
+def _encode(scene: DemoScene, images: list[Image]) -> bytes:
+    """An mp4 of H.264 and AAC, hardly compressed."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=Fraction(scene.fps), options={"crf": "12", "preset": "medium"})
+        video.height, video.width = scene.height, scene.width
+        # Halved chroma needs even sides; an odd picture keeps its size, which the masks share, with full chroma.
+        video.pix_fmt = "yuv420p" if scene.height % 2 == scene.width % 2 == 0 else "yuv444p"
+        samples, rate = scene.sound()
+        audio = container.add_stream("aac", rate=rate, layout="stereo")
+        audio.bit_rate = 160_000
+        for image in images:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode(None))
+        sound = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="stereo")
+        sound.sample_rate, sound.pts, sound.time_base = rate, 0, Fraction(1, rate)
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    return buffer.getvalue()
+
+
+def _hue(hue: float, saturation: float, value: float) -> Floats:
+    """(3,) RGB in 0..255 from hue (one turn is 1), saturation 0..1 and value 0..255."""
+    return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
+
+
+def _add(mix: Floats, start: int, tone: Floats, gains: Floats) -> None:
+    """Add a mono tone to both channels, cut off at the end of the mix."""
+    tone = tone[: len(mix) - start]
+    mix[start : start + len(tone)] += tone[:, None] * gains
+
+
+def _pluck(frequency: float, seconds: float) -> Floats:
+    """A plucked string: overtones that die the sooner the higher they are."""
+    time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    overtones = (np.sin(2 * np.pi * k * frequency * time) * np.exp(-3.5 * k * time) / k for k in (1, 2, 3, 4))
+    return np.asarray(sum(overtones) * np.minimum(1, time / 0.004) * np.minimum(1, (seconds - time) / 0.02))
+
+
+def _drum() -> Floats:
+    """A soft bass drum, falling from 120 to 45 Hz."""
+    time = np.arange(SAMPLE_RATE // 5) / SAMPLE_RATE
+    phase = 2 * np.pi * (45 * time + 75 * 0.04 * (1 - np.exp(-time / 0.04)))
+    return np.asarray(np.sin(phase) * np.exp(-time / 0.06))

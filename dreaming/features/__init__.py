@@ -1,0 +1,1 @@
+"""Per-pixel features for the segmenters."""

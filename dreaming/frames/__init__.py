@@ -1,1 +1,0 @@
-"""Pixels, files and motion; nothing learned."""

@@ -1,0 +1,1 @@
+"""Input channels of the style network beside the frame."""

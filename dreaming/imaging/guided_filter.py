@@ -1,0 +1,35 @@
+"""The guided filter: smooths a map while its edges snap to those of a picture."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.io.types import Image, Probability
+
+
+def guided_filter(values: Probability, guide: Image, radius: int, epsilon: float) -> Probability:
+    """Filter a map along the edges of a frame (He et al., "Guided Image Filtering", TPAMI 2013, with a grey guide).
+
+    Args:
+        values: (H, W) in 0..1.
+        guide: (H, W, 3) RGB.
+        radius: Of the square window, in pixels; 0 leaves the values as they are.
+        epsilon: Variance of grey in 0..1 from which on something counts as an edge.
+
+    Returns:
+        (H, W) in 0..1.
+    """
+    if radius == 0:
+        return values
+    grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+
+    def mean(array: NDArray[Any]) -> NDArray[Any]:
+        return cv2.blur(array, (2 * radius + 1, 2 * radius + 1))
+
+    mean_grey, mean_values = mean(grey), mean(values)
+    variance = mean(grey * grey) - mean_grey * mean_grey
+    slope = (mean(grey * values) - mean_grey * mean_values) / (variance + epsilon)
+    offset = mean_values - slope * mean_grey
+    return np.clip(mean(slope) * grey + mean(offset), 0, 1).astype(np.float32)

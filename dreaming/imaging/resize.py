@@ -1,0 +1,24 @@
+"""Image sizes and resizing."""
+
+from typing import Any
+
+import cv2
+from numpy.typing import NDArray
+
+from dreaming.io.types import Size
+
+
+def working_size(size: Size, short_side: int | None) -> Size:
+    """(height, width) that a frame is worked on at: its shorter side brought down to ``short_side``, never enlarged."""
+    if short_side is None or short_side >= min(size):
+        return size
+    height, width = (max(1, round(length * short_side / min(size))) for length in size)
+    return height, width
+
+
+def resize_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
+    """A picture at another (height, width), averaged where it gets smaller."""
+    if image.shape[:2] == tuple(size):
+        return image
+    smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

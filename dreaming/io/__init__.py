@@ -1,0 +1,1 @@
+"""Files: images, videos and records on disk."""

@@ -1,0 +1,146 @@
+"""The sound track of a video, copied into another one beside its pictures."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+
+from dreaming.errors import VideoError
+
+log = logging.getLogger(__name__)
+
+# What Chrome, Firefox and Safari all play inside an mp4.
+_PLAYABLE = ("aac", "mp3", "opus", "flac")
+
+
+class Soundtrack:
+    """A stretch of a file's sound, muxed into ``output`` in step with its pictures.
+
+    Args:
+        output: An open output container whose head is not written yet.
+        path: The video or sound file; None, or one without sound, adds nothing.
+        begin: Second of the source that becomes 0.
+        end: Second of the source at which to stop; None for the end of the sound.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+
+    def __init__(self, output: Any, path: Path | None, begin: Fraction, end: Fraction | None) -> None:
+        self._output, self._path, self._begin, self._end = output, path, begin, end
+        self._stack = ExitStack()
+        self._packets: Iterator[tuple[Fraction, Any]] = iter(())
+        self._waiting: tuple[Fraction, Any] | None = None
+        if path is None:
+            return
+        try:
+            source = self._stack.enter_context(av.open(str(path.resolve()), metadata_errors="replace"))
+        except (OSError, av.FFmpegError, ValueError):
+            raise self._unreadable() from None
+        if source.streams.audio:
+            stream = source.streams.audio[0]
+            if stream.codec_context is not None and stream.codec_context.codec.canonical_name in _PLAYABLE:
+                self._packets = self._copied(source, stream)
+            else:
+                self._packets = self._encoded(source, stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def mux_until(self, time: Fraction | None) -> None:
+        """Write what sounds up to ``time``, in seconds of the output; None writes the rest."""
+        while True:
+            if self._waiting is None:
+                try:
+                    self._waiting = next(self._packets, None)
+                except av.FFmpegError:
+                    raise self._unreadable() from None
+            if self._waiting is None or (time is not None and self._waiting[0] > time):
+                return
+            self._output.mux(self._waiting[1])
+            self._waiting = None
+
+    def _copied(self, source: Any, stream: Any) -> Iterator[tuple[Fraction, Any]]:
+        target = self._output.add_stream_from_template(stream)
+        return self._trimmed(source, stream, target)
+
+    def _trimmed(self, source: Any, stream: Any, target: Any) -> Iterator[tuple[Fraction, Any]]:
+        """Packets of the stretch as they are, with their second in the output."""
+        rate = stream.codec_context.sample_rate
+        length = Fraction(stream.codec_context.frame_size or 0, rate)
+        expected: Fraction | None = None
+        warm_up: tuple[Fraction, Any] | None = None
+        for packet in source.demux(stream):
+            if packet.pts is None or not packet.size:
+                continue
+            time = packet.pts * packet.time_base - self._begin
+            if self._end is not None and time >= self._end - self._begin:
+                break
+            # Matroska rounds to milliseconds; packets of equal length tell the sample that was meant.
+            if length and expected is not None and abs(time - expected) <= 2 * packet.time_base:
+                time = expected
+            expected = time + length
+            ends = time + max(length, (packet.duration or 0) * packet.time_base)
+            packet.stream, packet.time_base = target, Fraction(1, rate)
+            packet.pts = packet.dts = round(time * rate)
+            if ends <= 0:
+                warm_up = (time, packet)
+                continue
+            # A decoder needs the packet before the first one to be heard; the mp4's edit list hides it.
+            if warm_up is not None:
+                yield warm_up
+                warm_up = None
+            yield time, packet
+
+    def _encoded(self, source: Any, stream: Any) -> Iterator[tuple[Fraction, Any]]:
+        context = stream.codec_context
+        if context is None:
+            log.warning("%s: its sound cannot be decoded; the video will have none", self._path)
+            return iter(())
+        log.warning("%s: browsers play no %s sound in an mp4; encoded as AAC instead", self._path, context.codec.name)
+        rate = context.sample_rate if context.sample_rate in (av.Codec("aac", "w").audio_rates or ()) else 48000
+        layout = "mono" if context.channels == 1 else "stereo"
+        target = self._output.add_stream("aac", rate=rate, layout=layout)
+        return self._transcoded(source, stream, target)
+
+    def _transcoded(self, source: Any, stream: Any, target: Any) -> Iterator[tuple[Fraction, Any]]:
+        """AAC packets of the stretch, to a frame of samples exactly, with their second in the output."""
+        context = target.codec_context
+        resampler = av.AudioResampler(
+            format=context.format, layout=context.layout, rate=context.sample_rate, frame_size=1024
+        )
+        for frame in chain(source.decode(stream), [None]):
+            if frame is not None:
+                start = frame.pts * frame.time_base - self._begin
+                if self._end is not None and start >= self._end - self._begin:
+                    continue
+                if start + Fraction(frame.samples, frame.sample_rate) <= 0:
+                    continue
+                frame.pts = round(start * frame.sample_rate)
+                frame.time_base = Fraction(1, frame.sample_rate)
+            for part in resampler.resample(frame):
+                yield from self._timed(target.encode(part))
+        yield from self._timed(target.encode(None))
+
+    @staticmethod
+    def _timed(packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
+        return ((packet.pts * packet.time_base, packet) for packet in packets)
+
+    def _unreadable(self) -> VideoError:
+        return VideoError(
+            self._path,
+            found="a sound track that is damaged",
+            expected="one that can be read to its end",
+            hint="copy or export the video again",
+        )

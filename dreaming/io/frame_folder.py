@@ -1,0 +1,167 @@
+"""Folders of images: listed in natural order, addressed by stem, read ahead, written atomically."""
+
+import logging
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.errors import FrameError, SizeError
+from dreaming.io.atomic import write_atomically
+from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.tiff import divided, is_multiplied
+from dreaming.io.types import Image, Mask, Probability, Size
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key by which ``9`` comes before ``10``, whatever stands around the numbers."""
+    parts = re.findall(r"\d+|\D+", stem)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, in alphabetical order, but for hidden ones; none where it does not exist."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+class FrameFolder:
+    """An ordered, lazy view of the images in one folder.
+
+    Stems sort by natural number. Nothing is decoded until it is asked for, and nothing holds the whole folder.
+
+    Args:
+        path: The folder; it need not exist yet.
+        but: Names that are passed over.
+    """
+
+    def __init__(self, path: Path, *, but: Container[str] = ()) -> None:
+        self.path, self._but = Path(path), but
+
+    @cached_property
+    def files(self) -> Mapping[str, Path]:
+        """Image files by stem, in order.
+
+        Raises:
+            FrameError: If two files share a stem.
+        """
+        found: dict[str, Path] = {}
+        if not self.path.is_dir():
+            return found
+        for path in sorted(self.path.iterdir()):
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._but:
+                continue
+            if path.stem in found:
+                raise FrameError(
+                    path,
+                    found=f"a second picture of the same name, {found[path.stem].name}",
+                    expected="one picture for each name",
+                    hint="remove one of the two",
+                )
+            found[path.stem] = path
+        return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
+
+    @property
+    def stems(self) -> list[str]:
+        """Frame names, in natural order."""
+        return list(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __contains__(self, stem: object) -> bool:
+        return stem in self.files
+
+    def refresh(self) -> None:
+        """Forget the listing, after files were added by someone else."""
+        self.__dict__.pop("files", None)
+        self.__dict__.pop("size", None)
+
+    @cached_property
+    def size(self) -> Size:
+        """(height, width) of the first frame, which all others must share."""
+        return self._decode(self.stems[0], cv2.IMREAD_COLOR).shape[:2]
+
+    def _decode(self, stem: str, flag: int) -> NDArray[np.uint8]:
+        if stem not in self.files:
+            near = ", ".join(self.stems[:3]) + (", ..." if len(self) > 3 else "")
+            raise FrameError(
+                self.path / f"{stem}.png",
+                found="no such picture",
+                expected=f"one named like a frame ({near or 'the folder is empty'})",
+                hint="add it or correct the name",
+            )
+        return decode(self.files[stem], flag)
+
+    def read(self, stem: str, size: Size | None = None) -> Image:
+        """One frame as RGB; 16-bit, grey, palette, alpha and EXIF-turned files are converted.
+
+        Args:
+            stem: The frame's name.
+            size: (height, width) that it must have; by default that of the folder's first frame.
+
+        Raises:
+            FrameError: If it is absent or unreadable.
+            SizeError: If it has another size.
+        """
+        image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        if is_multiplied(self.files[stem]):
+            image = divided(image, decode_opacity(self.files[stem]))
+        expected = size or self.size
+        if image.shape[:2] != expected:
+            raise SizeError(
+                self.files[stem],
+                found=image.shape[:2],
+                expected=expected,
+                hint="resize or remove it",
+            )
+        return image
+
+    def read_probability(self, stem: str, size: Size | None = None) -> Probability:
+        """One mask file as values (H, W) in 0..1: the brightest colour channel times opacity, painted or grey alike.
+
+        Raises:
+            FrameError: If it is absent or unreadable.
+            SizeError: If it has another size than ``size``.
+        """
+        values = self._decode(stem, cv2.IMREAD_COLOR).max(axis=2)
+        if size is not None and values.shape != size:
+            raise SizeError(self.files[stem], found=values.shape, expected=size, hint="paint it at the frames' size")
+        probability = values.astype(np.float32) / 255.0
+        opacity = decode_opacity(self.files[stem])
+        if opacity is None or is_multiplied(self.files[stem]):
+            return probability
+        return probability * opacity
+
+    def read_mask(self, stem: str, size: Size | None = None) -> Mask:
+        """One mask file as booleans (H, W): foreground where brighter than half."""
+        return self.read_probability(stem, size) > 0.5
+
+    def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
+        """Write grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4) as PNG, atomically; safe from several threads."""
+        path = self.path / f"{stem}.png"
+        write_atomically(path, encode_png(image))
+        return path
+
+    def write_probability(self, stem: str, probability: Probability) -> Path:
+        """Write values (H, W) in 0..1 as an 8-bit grey PNG."""
+        return self.write(stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8))
+
+    def read_ahead(
+        self, stems: Iterable[str] | None = None, depth: int = 4, size: Size | None = None
+    ) -> Iterator[tuple[str, Image]]:
+        """Frames in order, decoded by a small thread pool at most ``depth`` frames ahead of the reader."""
+        names = self.stems if stems is None else stems
+        return prefetch_map(lambda stem: (stem, self.read(stem, size)), names, depth)

@@ -1,0 +1,262 @@
+"""How a style is trained on a layer's keyframes."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule, LightningModule
+from pytorch_lightning.callbacks import Callback
+
+from dreaming.clip.annotations import Keyframes
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import Layer
+from dreaming.clip.layer_region import LayerRegion
+from dreaming.data.frame_pairs import Consistency, Probe, frames_of
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.errors import ConfigError
+from dreaming.guides.base import Guide
+from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painted_channels
+from dreaming.guides.storage import GuideStack
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import NO_EFFECT, fingerprint
+from dreaming.losses.style import STRUCTURE_SIDE
+from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
+from dreaming.training import run_registry as runs
+from dreaming.training.fit import TrainingContext, TrainingTask, fit
+from dreaming.training.fit_result import FitResult
+from dreaming.training.image_logging import STRIP, ContactSheet
+from dreaming.training.run_registry import Best
+
+log = logging.getLogger(__name__)
+
+BETTER = {
+    **dict.fromkeys(("val/quality", "val/likeness", "val/sharpness"), "max"),
+    **dict.fromkeys(("val/loss", "val/flicker", "val/perceptual"), "min"),
+}
+"""Which way each figure that a style is judged by is better."""
+
+
+@dataclass(frozen=True)
+class StyleTask(TrainingTask):
+    """Recipe of a style network; one is trained for each layer.
+
+    Attributes:
+        guides: Further channels of the frames, by name.
+        filtered: Whether the style is learnt from ``filtered/`` frames, and applied to them.
+        inside: Where a layer that a mask cuts out is learnt; None for whole keyframes.
+        probe: Unpainted frames by which flicker is judged during training; None: none.
+        consistency: Unpainted frames from which the network learns not to flicker; None: none.
+
+    Raises:
+        ConfigError: If patches are too small for the loss that compares structure, or for the discriminator, if the
+            worst checkpoint would be taken for the best, or if the module refuses a value.
+    """
+
+    kind: ClassVar[str] = "style_task"
+
+    guides: Mapping[str, Guide] = field(default_factory=dict)
+    filtered: bool = False
+    roi: LayerRegion | None = field(default=None, metadata=NO_EFFECT)
+    probe: Probe | None = None
+    consistency: Consistency | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        better = BETTER.get(self.monitor, self.mode)
+        if self.mode != better:
+            raise ConfigError(
+                "model.style.mode",
+                found=f"{self.mode} of {self.monitor}",
+                expected=f"{better}, for that is better",
+                hint=f"say model.style.mode={better}",
+            )
+        patch, weights = _argument(self.data, "patch"), _argument(self.module, "loss_weights") or {}
+        if patch is not None and patch < STRUCTURE_SIDE and weights.get("structure", 0) > 0:
+            raise ConfigError(
+                "data.keyframes.patch",
+                found=f"{patch} with model.style.module.loss_weights.structure above 0",
+                expected=f"{STRUCTURE_SIDE} pixels or more, the window in which structure is compared",
+                hint="enlarge it, or set that weight to 0",
+            )
+        if patch is not None and max(weights.get("adversarial", 0), weights.get("matching", 0)) > 0:
+            self._check_judged(patch)
+        # What the networks and the optimiser refuse is told now, before a run has a folder.
+        with torch.random.fork_rng(devices=[]):
+            self.build().configure_optimizers()
+
+    def _check_judged(self, patch: int) -> None:
+        """Refuse patches of which the discriminator's convolutions leave nothing."""
+        discriminator = _argument(self.module, "discriminator")
+        if _made(discriminator) is not PatchDiscriminator:
+            return
+        layers = _argument(discriminator, "layers")
+        least = min_side(LAYERS if layers is None else layers)
+        if patch < least:
+            raise ConfigError(
+                "data.keyframes.patch",
+                found=f"{patch} with model.style.module.loss_weights.adversarial or matching above 0",
+                expected=f"{least} pixels or more, of which the discriminator's layers leave something",
+                hint="enlarge it, lower model.style.module.discriminator.layers, or set those weights to 0",
+            )
+
+    @property
+    def requires_masks(self) -> bool:
+        """Whether it learns from masks, which then are made first."""
+        return self.roi is not None and self.roi.requires_masks
+
+    def frames(self, clip: Clip) -> FrameFolder:
+        """The frames that the style is learnt from and applied to."""
+        return clip.filtered if self.filtered else clip.frames
+
+    def unpainted(self, clip: Clip) -> list[str]:
+        """Names of the frames without a keyframe that are read in training, in order."""
+        probed = self._probed(clip)
+        learnt = [] if self.consistency is None else self.consistency.chosen(clip, probed)
+        return frames_of(clip, [*probed, *learnt])
+
+    def _probed(self, clip: Clip) -> list[str]:
+        return [] if self.probe is None else self.probe.chosen(clip)
+
+    def subjects(self, clip: Clip) -> list[str]:
+        """Names of the clip's layers."""
+        return [layer.name for layer in clip.layers]
+
+    def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
+        """Learn one layer's style in a run folder."""
+        layer = next(layer for layer in clip.layers if layer.name == subject)
+        with self._lock(clip, layer):
+            return self._train_on(clip, layer, context, folder)
+
+    def measure(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> float:
+        """The monitored value on held-out patches of one layer's keyframes."""
+        layer = next(layer for layer in clip.layers if layer.name == subject)
+        return self._fit(clip, layer, context, folder).score
+
+    def _lock(self, clip: Clip, layer: Layer) -> AbstractContextManager[None]:
+        title = f"{self.name} of {layer.name}"
+        return clip.lock(f"fit-{self.name}-{layer.name}", f"waiting for another process that trains {title}")
+
+    def identity(self, clip: Clip, layer: Layer, context: TrainingContext) -> dict[str, Any]:
+        """What tells this training from any other."""
+        keyframes = self._restricted(clip, layer, clip.keyframes(layer, self.frames(clip)))
+        references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
+        unpainted = self.probe is not None or self.consistency is not None
+        if self.guides or unpainted:  # which are taken from all over the clip
+            references = fingerprint(references, clip.frames_identity)
+        if self.guides:
+            drawn_from = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
+            references = fingerprint(references, drawn_from)
+        return {"recipe": self.describe_training(), "references": references, "seed": context.seed}
+
+    def _restricted(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
+        return keyframes if self.roi is None else self.roi.restrict(clip, layer, keyframes)
+
+    def callbacks(self, folder: Path) -> list[Callback]:
+        """A strip of pictures over training."""
+        return [ContactSheet(folder / STRIP)]
+
+    def build(self) -> LightningModule:
+        """The module for frames with these guides, untrained."""
+        weight = 0.0 if self.consistency is None else self.consistency.weight
+        painted = painted_channels(self.guides)
+        return self.module(channels=channel_count(self.guides), painted=painted, consistency=weight)
+
+    def find_or_train(
+        self, clip: Clip, layer: Layer, context: TrainingContext, drawn: GuideStack | None = None
+    ) -> Best:
+        """The finished run of exactly this recipe and these keyframes; trained first where there is none.
+
+        Args:
+            clip: The clip.
+            layer: What is painted.
+            context: What it is trained on.
+            drawn: Guides that lie on disk already, which then need not be drawn for unpainted frames.
+        """
+        folder, identity = clip.runs(self.name), self.identity(clip, layer, context)
+        with self._lock(clip, layer):
+            best = runs.find(folder, identity)
+            if best is None:
+                begun = runs.unfinished(folder, identity)
+                best = self._train_on(clip, layer, context, begun or runs.new_folder(folder), drawn)
+        return best
+
+    def _train_on(
+        self, clip: Clip, layer: Layer, context: TrainingContext, folder: Path, drawn: GuideStack | None = None
+    ) -> Best:
+        """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
+        identity = self.identity(clip, layer, context)
+        title = f"{self.name} {layer.name}"
+        outcome = self._fit(clip, layer, context, folder, drawn)
+        best = Best(
+            folder=folder,
+            checkpoint=outcome.checkpoint,
+            score=outcome.score,
+            monitor=self.monitor,
+            mode=self.mode,
+            steps=outcome.step,
+            validation="holdout",
+            subject=layer.name,
+            identity=identity,
+            seconds=outcome.seconds,
+        )
+        runs.record(best, clip.runs(self.name))
+        log.info(
+            "%s: trained in %.0f s, %d steps; best %s %.4f at step %d",
+            title, outcome.seconds, outcome.steps, self.monitor, outcome.score, outcome.step,
+        )  # fmt: skip
+        return best
+
+    def _fit(
+        self, clip: Clip, layer: Layer, context: TrainingContext, folder: Path, drawn: GuideStack | None = None
+    ) -> FitResult:
+        title = f"{self.name} {layer.name}"
+
+        def data() -> LightningDataModule:
+            keyframes = guided_keyframes(clip, layer, self.guides, context.seed, self.frames(clip))
+            keyframes = self._restricted(clip, layer, keyframes)
+            made = self.data(keyframes=keyframes, steps_per_epoch=self.epoch, seed=context.seed)
+            assert isinstance(made, KeyframesDataModule)
+            self._add_unpainted(made, clip, layer, drawn)
+            return made
+
+        log.info("%s: %d keyframes; %s", title, len(clip.keyframe_folder(layer)), self.limits)
+        return fit(
+            self,
+            context,
+            folder,
+            module=self.build,
+            data=data,
+            validate=True,
+            identity=self.identity(clip, layer, context),
+            title=title,
+        )
+
+    def _add_unpainted(self, data: KeyframesDataModule, clip: Clip, layer: Layer, drawn: GuideStack | None) -> None:
+        """Pairs of frames without a keyframe, to judge flicker by and to learn steadiness from."""
+        frames = self.frames(clip)
+
+        def read(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            return guided_frames(clip, layer, self.guides, stems, frames=frames, drawn=drawn)
+
+        if self.probe is not None:
+            data.probe = self.probe.of(clip, read, np.logical_or.reduce(data.keyframes.masks))
+        if self.consistency is not None:
+            side = data.patch or min(data.keyframes.sources.shape[1:3])
+            data.pairs = self.consistency.of(clip, read, without=self._probed(clip), side=side, seed=data.seed)
+
+
+def _argument(partial: Callable[..., Any], name: str) -> Any:
+    """What a partial hands on under a name; None if nothing."""
+    return partial.keywords.get(name) if isinstance(partial, functools.partial) else None
+
+
+def _made(factory: Any) -> Any:
+    """What a partial, or a class by itself, makes."""
+    return factory.func if isinstance(factory, functools.partial) else factory

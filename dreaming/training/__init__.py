@@ -1,0 +1,1 @@
+"""Whatever owns or observes a Trainer."""

@@ -1,0 +1,31 @@
+"""The trainer that suits the machine."""
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+log = logging.getLogger(__name__)
+
+
+def suited_trainer(**arguments: Any) -> pl.Trainer:
+    """A Trainer on CUDA or else the CPU, in mixed bfloat16 where the device computes it faster than float32."""
+    precision = "bf16-mixed" if has_fast_bfloat16() else "32-true"
+    # Lightning's own choice would be MPS on a Mac, which has no float64; scores and colour maps are computed in it.
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **arguments)  # type: ignore[arg-type]
+
+
+@lru_cache
+def has_fast_bfloat16() -> bool:
+    """Whether bfloat16 runs in hardware: on Ampere cards and later, and CPUs with AVX512-BF16 or AMX."""
+    if torch.cuda.is_available():
+        fast = torch.cuda.get_device_capability() >= (8, 0)
+        name = torch.cuda.get_device_name()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported()
+        name = f"the CPU, {torch.get_num_threads()} threads"
+    log.info("networks run on %s, in %s", name, "mixed bfloat16" if fast else "float32")
+    return fast

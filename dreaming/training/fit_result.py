@@ -1,0 +1,42 @@
+"""How a fit ended, as it lies in its folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dreaming.io.atomic import write_atomically
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a fit ended.
+
+    Attributes:
+        checkpoint: The checkpoint to use: the best where there was a validation, else the last.
+        score: Best monitored value; NaN without validation.
+        step: Steps at which it was reached.
+        curve: Monitored value by step.
+        steps: Steps done in all.
+        seconds: Wall time of training.
+    """
+
+    checkpoint: str
+    score: float
+    step: int
+    curve: Mapping[int, float]
+    steps: int
+    seconds: float
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "FitResult | None":
+        """The outcome of a finished fit, None if it has not finished."""
+        if not path.exists():
+            return None
+        data = json.loads(path.read_text())
+        data["curve"] = {int(step): value for step, value in data["curve"].items()}
+        return cls(**data)

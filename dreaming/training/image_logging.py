@@ -1,0 +1,145 @@
+"""Pictures of what a model does with data it has not learnt from, in the run folder and in W&B."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from dreaming.io.atomic import write_atomically
+from dreaming.io.image import decode, encode_png
+from dreaming.io.types import Image
+
+log = logging.getLogger(__name__)
+
+PICTURES = "validation.png"
+STRIP = "training.png"
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """A module that can show what it does."""
+
+    def draw(self, batch: Any) -> list[Image]:
+        """One picture (H, W, 3) for each sample of a validation batch."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A module that can show what it does with frames that nobody painted."""
+
+    def draw_probe(self) -> list[Image]:
+        """The same frames every time, two panels (H, 2 W, 3) each: the frame, and what is made of it; maybe none."""
+
+
+class Pictures(Callback):
+    """At the end of a fit, draw the validation samples and keep them as one sheet.
+
+    Args:
+        path: The sheet.
+        count: Samples at most.
+        width: Of the sheet at most, in pixels.
+    """
+
+    def __init__(self, path: Path, count: int = 6, width: int = 640) -> None:
+        self.path, self.count, self.width = path, count, width
+
+    @torch.no_grad()
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw."""
+        loaders = trainer.val_dataloaders
+        if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
+            return
+        pl_module.eval()
+        drawn: list[Image] = []
+        for batch in loaders:
+            drawn += pl_module.draw(trainer.strategy.batch_to_device(batch))
+            if len(drawn) >= self.count:
+                break
+        pl_module.train()
+        sheet = np.vstack(drawn[: self.count])
+        if sheet.shape[1] > self.width:
+            height = round(sheet.shape[0] * self.width / sheet.shape[1])
+            sheet = cv2.resize(sheet, (self.width, height), interpolation=cv2.INTER_AREA)
+        write_atomically(self.path, encode_png(sheet))
+        for logger in trainer.loggers:
+            send(logger, [self.path])
+
+
+class ContactSheet(Callback):
+    """After each validation, add what the module makes of some fixed windows to a sheet: one column a validation.
+
+    The first column shows the frame, the last one the aim, so that a user sees when training was enough. Below them
+    stand probe frames, which have no aim: it is left black.
+
+    For modules that draw three panels side by side: the frame, what they make of it, and the aim.
+
+    Args:
+        path: The sheet.
+        count: Windows at most, and probe frames at most, one below the other.
+        columns: Validations at most, spread over the fit.
+        width: Of a window at most, in pixels.
+    """
+
+    def __init__(self, path: Path, count: int = 4, columns: int = 16, width: int = 96) -> None:
+        self.path, self.count, self.columns, self.width = path, count, columns, width
+        self._drawn: list[Image] = []
+        self._seen, self._every = 0, 1
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw, at every validation at first and at fewer once the sheet is full."""
+        loaders = trainer.val_dataloaders
+        if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
+            return
+        self._seen += 1
+        if (self._seen - 1) % self._every:
+            return
+        pictures = pl_module.draw(trainer.strategy.batch_to_device(next(iter(loaders))))[: self.count]
+        panels = [np.hsplit(sheet, 3) for sheet in pictures]
+        if isinstance(pl_module, Probing):
+            probes = [np.hsplit(sheet, 2) for sheet in pl_module.draw_probe()[: self.count]]
+            panels += [[frame, made, np.zeros_like(made)] for frame, made in probes]
+        frame, made, aim = (self._column([row[place] for row in panels]) for place in range(3))
+        self._drawn.append(made)
+        if len(self._drawn) > self.columns:
+            self._drawn, self._every = self._drawn[::2], 2 * self._every
+        write_atomically(self.path, encode_png(np.hstack([frame, *self._drawn, aim])))
+
+    def state_dict(self) -> dict[str, int]:
+        """How far the sheet is; the sheet itself lies in the run folder, from which a training goes on."""
+        width = self._drawn[0].shape[1] if self._drawn else 0
+        return {"seen": self._seen, "every": self._every, "drawn": len(self._drawn), "width": width}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the columns that the sheet had."""
+        self._seen, self._every = state_dict["seen"], state_dict["every"]
+        if state_dict["drawn"] and self.path.exists():
+            sheet = cv2.cvtColor(decode(self.path), cv2.COLOR_BGR2RGB)
+            columns = np.split(sheet, range(state_dict["width"], sheet.shape[1], state_dict["width"]), axis=1)
+            self._drawn = columns[1:-1][: state_dict["drawn"]]
+
+    def on_train_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        """Log the sheet."""
+        for logger in trainer.loggers:
+            send(logger, [self.path], "training")
+
+    def _column(self, windows: list[Image]) -> Image:
+        width = min(self.width, max(window.shape[1] for window in windows))
+        sizes = [(width, round(window.shape[0] * width / window.shape[1])) for window in windows]
+        return np.vstack(
+            [cv2.resize(w, size, interpolation=cv2.INTER_AREA) for w, size in zip(windows, sizes, strict=True)]
+        )
+
+
+def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:
+    """Log pictures under a name, where the logger takes any."""
+    there = [str(path) for path in paths if path.exists()]
+    if there and isinstance(logger, WandbLogger):
+        logger.log_image(name, there)

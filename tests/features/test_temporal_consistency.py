@@ -1,0 +1,50 @@
+"""How a masker agrees with itself: what moves with the picture is steady, what flickers is not."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.features.temporal_consistency import TemporalConsistency
+from dreaming.flow.dis import DisFlow
+from dreaming.io.frame_folder import FrameFolder
+
+SHIFT = 3
+
+
+@pytest.fixture
+def drawing(disc_clip):
+    """A texture that moves by three pixels a frame."""
+    drawn = disc_clip(count=5, size=(64, 96), masks=(1,), keyframes=())
+    blocks = np.kron(np.random.default_rng(0).integers(0, 255, (24, 40, 3)), np.ones((4, 4, 1)))
+    texture = cv2.GaussianBlur(blocks, (0, 0), 1.5)
+    for number, stem in enumerate(drawn.stems):
+        left = 60 - SHIFT * number
+        drawn.save(f"frames/{stem}.png", texture[:64, left : left + 96].astype(np.uint8))
+    return drawn
+
+
+def maps(drawing, name, left_of):
+    folder = FrameFolder(drawing.path / name)
+    for number, stem in enumerate(drawing.stems):
+        left = left_of(number)
+        mask = np.zeros((64, 96), np.float32)
+        mask[20:44, left : left + 24] = 1
+        folder.write_probability(stem, mask)
+    return folder
+
+
+def test_what_moves_with_the_picture_is_steady_and_what_jumps_is_not(drawing):
+    moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
+    jumping = maps(drawing, "jumping", lambda number: 30 + SHIFT * number + 30 * (number == 2))
+    found = TemporalConsistency.of(drawing.clip, DisFlow(scale=1.0)).unsteady([moving, jumping], "0003")
+    assert found.shape == (2, 64, 96)
+    assert found.dtype == np.uint8
+    inside = found[:, 22:42, 40:50] / 255
+    assert inside[0].mean() < 0.05
+    assert inside[1].mean() > 0.9
+
+
+def test_at_the_ends_one_neighbour_is_enough(drawing):
+    moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
+    found = TemporalConsistency.of(drawing.clip, DisFlow(scale=1.0)).unsteady([moving], "0001")
+    assert found[0, 22:42, 34:50].mean() < 0.05 * 255

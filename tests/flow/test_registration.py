@@ -1,0 +1,88 @@
+"""A camera that is moved on purpose is found again."""
+
+import cv2
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dreaming.flow.mosaic import Mosaic
+from dreaming.flow.registration import camera_motion, canvas, chain
+
+SIZE = (120, 160)
+CORNERS = np.array([[[0, 0], [159, 0], [159, 119], [0, 119]]], float)
+
+
+def landscape(seed=0):
+    rough = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8)
+    return cv2.resize(rough, (300, 240), interpolation=cv2.INTER_CUBIC)
+
+
+def seen(matrix):
+    """A frame whose pixel x lies at ``matrix`` x of the landscape."""
+    return cv2.warpPerspective(landscape(), matrix, SIZE[::-1], flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+
+
+def shift(x, y):
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], float)
+
+
+def apart(one, other):
+    places = [cv2.perspectiveTransform(CORNERS, matrix) for matrix in (one, other)]
+    return np.linalg.norm(places[0] - places[1], axis=-1).max()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-6, 6), st.floats(-6, 6), st.floats(-0.04, 0.04), st.sampled_from(["affine", "homography"]))
+def test_a_known_motion_is_found_though_something_else_moves(x, y, turn, motion):
+    begin = shift(60, 50)
+    turned = np.array([[np.cos(turn), -np.sin(turn), x], [np.sin(turn), np.cos(turn), y], [0, 0, 1]])
+    before, after = seen(begin), seen(begin @ turned)
+    before[40:80, 60:100], after[45:85, 70:110] = landscape(1)[:40, :40], landscape(1)[:40, :40]
+    backdrop = np.ones(SIZE, bool)
+    backdrop[40:80, 60:100] = False
+    found = camera_motion(before, after, backdrop, motion)
+    assert apart(found, np.linalg.inv(turned)) < 1.5
+
+
+def test_motions_multiply_up_to_the_first_frame():
+    places = [shift(60 + 5 * number, 50 - 3 * number) for number in range(6)]
+    frames = [(str(number), seen(place)) for number, place in enumerate(places)]
+    found = list(chain(frames, [np.ones(SIZE, bool)] * 6, "affine"))
+    assert apart(found[-1], shift(25, -15)) < 0.5
+    moved, size = canvas(found, SIZE, 2.0)
+    assert abs(size[0] - 135) <= 2
+    assert abs(size[1] - 185) <= 2
+    assert np.allclose(moved, shift(0, -found[-1][1, 2]), atol=1.5)
+
+
+def test_the_canvas_is_bounded():
+    _, size = canvas([np.eye(3), shift(1e5, -1e5)], SIZE, 1.5)
+    assert size == (150, 200)
+    assert canvas([np.eye(3)], SIZE, 2.0)[1] == SIZE
+
+
+def test_without_anything_to_follow_the_camera_stands_still_and_that_is_said(caplog):
+    grey = np.full((*SIZE, 3), 128, np.uint8)
+    found = list(chain([("a", grey), ("b", grey)], [np.ones(SIZE, bool)] * 2, "homography"))
+    assert np.array_equal(found[1], np.eye(3))
+    assert "b: no camera motion found" in caplog.text
+
+
+def test_a_panorama_is_put_together_from_what_each_frame_shows():
+    transforms = {"a": shift(0, 0), "b": shift(30, 10)}
+    scene = Mosaic(transforms, SIZE, (130, 190))
+    subject = np.zeros(SIZE, bool)
+    subject[50:60, 70:80] = True
+    frame = seen(shift(60, 50))
+    scene.learn("a", frame, subject)
+    assert not scene.known[50:60, 70:80].any()
+    scene.learn("b", seen(shift(90, 60)), np.zeros(SIZE, bool))
+    np.testing.assert_array_equal(scene.picture[:120, :160], frame)
+    np.testing.assert_array_equal(scene.known[10:, 30:], True)
+    assert not scene.known[:10, 165:].any()
+    np.testing.assert_array_equal(scene.lift("b", scene.lay("b", subject)), subject)
+    beyond = np.ones((130, 190), bool)
+    inserted = scene.insert("b", subject, beyond)
+    np.testing.assert_array_equal(scene.lift("b", inserted), subject)
+    assert inserted[:10].all()
+    assert inserted[:, :30].all()

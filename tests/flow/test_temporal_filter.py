@@ -1,0 +1,169 @@
+"""Averages over time against a plain slow version, and against the reference output where it is at hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.flow.cache import FlowCache
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral, Smoothing
+from dreaming.flow.temporal_window import iter_windows
+
+COUNT, SIZE = 6, (12, 14)
+
+
+class Given:
+    """Flow that is given: (N, H, W, 2), from each frame to the next and to the one before."""
+
+    def __init__(self, to_next, to_previous):
+        self.to_next, self.to_previous = to_next, to_previous
+
+    def both_ways(self, start, end):
+        return self.to_next[int(start)], self.to_previous[int(end)]
+
+
+@pytest.fixture
+def moving():
+    """Random frames, and random smooth flow in sixteenths of a pixel, which OpenCV samples without rounding."""
+    rng = np.random.default_rng(3)
+    frames = rng.integers(0, 256, (COUNT, *SIZE, 3)).astype(np.uint8)
+    flows = [np.rint(rng.normal(0, 1, (COUNT, 1, 1, 2)) * 16) / 16 + np.zeros((*SIZE, 2)) for _ in range(2)]
+    return frames, [flow.astype(np.float32) for flow in flows]
+
+
+def sampled(picture, x, y):
+    """Bilinear, clamped at the border, one pixel at a time."""
+    x0, y0 = math.floor(x), math.floor(y)
+    total = 0.0
+    for row, column, weight in (
+        (y0, x0, (1 - x + x0) * (1 - y + y0)),
+        (y0, x0 + 1, (x - x0) * (1 - y + y0)),
+        (y0 + 1, x0, (1 - x + x0) * (y - y0)),
+        (y0 + 1, x0 + 1, (x - x0) * (y - y0)),
+    ):
+        inside = np.clip(row, 0, SIZE[0] - 1), np.clip(column, 0, SIZE[1] - 1)
+        total = total + weight * picture[inside].astype(float)
+    return total
+
+
+def places(flows, frame, x, y, radius):
+    """Where a pixel lies in the frames around its own: (frame, steps away, x, y)."""
+    to_next, to_previous = flows
+    for step, flow in ((1, to_next), (-1, to_previous)):
+        at, here = frame, (float(x), float(y))
+        for steps in range(1, radius + 1):
+            if not 0 <= at + step < COUNT:
+                break
+            dx, dy = sampled(flow[at], *here)
+            at, here = at + step, (here[0] + dx, here[1] + dy)
+            yield at, steps, *here
+
+
+def test_the_filter_is_the_plain_loop_over_pixels(moving):
+    frames, flows = moving
+    names = [str(place) for place in range(COUNT)]
+    bilateral = Bilateral(radius=2, time_sigma=1.5, colour_sigma=90.0)
+    for around in iter_windows(
+        names, ["0", "3"], 2, lambda wanted: ((n, frames[int(n)]) for n in wanted), Given(*flows)
+    ):
+        expected, frame = np.zeros((*SIZE, 3)), int(around.stem)
+        for y, x in np.ndindex(SIZE):
+            centre = frames[frame, y, x].astype(float)
+            total, weights = centre.copy(), 1.0
+            for at, steps, u, v in places(flows, frame, x, y, 2):
+                colour = sampled(frames[at], u, v)
+                weight = math.exp(-(steps**2) / (2 * 1.5**2) - np.square(colour - centre).sum() / (2 * 90.0**2))
+                total, weights = total + weight * colour, weights + weight
+            expected[y, x] = total / weights
+        assert np.abs(bilateral.mean(around) - expected).max() < 1.5
+
+
+def test_the_filter_is_the_reference(shared):
+    given = np.load(shared / "data/reference/bilateral.npz")
+    frames = given["frames"]
+    names = [str(place) for place in range(len(frames))]
+    bilateral = Bilateral(radius=15, time_sigma=15 // 3, colour_sigma=math.sqrt(3) * 255 / 16)
+    flows = Given(given["to_next"], given["to_previous"])
+    for around in iter_windows(names, names, 15, lambda wanted: ((n, frames[int(n)]) for n in wanted), flows):
+        difference = np.abs(bilateral.mean(around).astype(int) - given[f"intended_{int(around.stem):02d}"])
+        assert (difference <= 2).mean() >= 0.999, around.stem
+
+
+def test_a_still_scene_loses_its_noise_and_keeps_its_edges(disc_clip):
+    drawing = disc_clip(count=7, size=(48, 64), masks=(), keyframes=())
+    rng = np.random.default_rng(1)
+    scene = np.where(np.indices((48, 64))[1][..., None] < 32, [220, 60, 40], [30, 60, 160])
+    for stem in drawing.stems:
+        drawing.save(f"frames/{stem}.png", np.clip(scene + rng.normal(0, 6, scene.shape), 0, 255).astype(np.uint8))
+    clip = drawing.clip
+    flows = FlowCache(clip, DisFlow())
+    flows.complete()
+    found = dict(Bilateral(radius=3, workers=1).filter(clip, flows, clip.stems))
+    assert list(found) == clip.stems
+    before, after = (np.std(frame.astype(int) - scene) for frame in (clip.frames.read("0004"), found["0004"]))
+    assert after < 0.6 * before
+    ((_, alone),) = Bilateral(radius=3).filter(clip, flows, ["0004"])
+    np.testing.assert_array_equal(alone, found["0004"])
+
+
+def masks(count=COUNT):
+    return np.random.default_rng(8).random((count, *SIZE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("along_flow", [False, True])
+def test_smoothing_is_the_plain_weighted_mean(moving, along_flow):
+    _, flows = moving
+    if not along_flow:
+        flows = [np.zeros_like(flow) for flow in flows]
+    given, names = masks(), [str(place) for place in range(COUNT)]
+    smoothing = Smoothing(DisFlow(), sigma=1.3, radius=2, along_flow=along_flow)
+    motion = Given(*flows) if along_flow else None
+    for around in iter_windows(names, names, 2, lambda wanted: ((n, given[int(n)]) for n in wanted), motion):
+        frame, expected = int(around.stem), np.zeros(SIZE)
+        for y, x in np.ndindex(SIZE):
+            values, weights = [given[frame, y, x]], [1.0]
+            for at, steps, u, v in places(flows, frame, x, y, 2):
+                values.append(sampled(given[at], u, v))
+                weights.append(math.exp(-(steps**2) / (2 * 1.3**2)))
+            expected[y, x] = np.dot(values, weights) / np.sum(weights)
+        found = smoothing.mean(around)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_constant_stays_what_it_is_at_the_ends_too(disc_clip):
+    clip = disc_clip(count=5, masks=(), keyframes=()).clip
+    for along_flow in (True, False):
+        smoothing = Smoothing(DisFlow(), sigma=5.0, along_flow=along_flow, workers=1)
+        asked = []
+
+        def predict(stems, asked=asked):
+            asked.extend(stems)
+            return ((stem, np.full(clip.size, 0.25, np.float32)) for stem in stems)
+
+        found = dict(smoothing.smooth(clip, predict, ["0001", "0005"]))
+        assert asked == clip.stems
+        assert list(found) == ["0001", "0005"]
+        for mask in found.values():
+            np.testing.assert_allclose(mask, 0.25, rtol=1e-6)
+
+
+def test_a_single_frame_has_nothing_to_be_smoothed_with(disc_clip):
+    clip = disc_clip(count=1, masks=(), keyframes=()).clip
+    mask = np.eye(*clip.size, dtype=np.float32)
+    ((_, found),) = Smoothing(DisFlow(), sigma=5.0).smooth(clip, lambda stems: [(stems[0], mask)], clip.stems)
+    np.testing.assert_array_equal(found, mask)
+
+
+def test_sigmas_and_radii_of_nothing_are_refused():
+    Smoothing(DisFlow(), sigma=None, radius=0)
+    for make in (
+        lambda: Bilateral(radius=0),
+        lambda: Bilateral(time_sigma=0.0),
+        lambda: Bilateral(colour_sigma=-1.0),
+        lambda: Smoothing(DisFlow(), sigma=0.0),
+    ):
+        with pytest.raises(ConfigError):
+            make()

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from dreaming.errors import ConfigError
+from dreaming.guides.edges import EdgeGuide
+
+
+def test_a_step_is_an_edge_as_steep_as_the_blur_leaves_it():
+    image = np.zeros((20, 40, 3), np.uint8)
+    image[:, 20:] = 255
+    found = EdgeGuide(sigma=2.0, full=100.0).edges(image)
+    assert found.shape == (20, 40, 1)
+    assert not found[:, :10].any()
+    assert not found[:, 30:].any()
+    # A step of 255 blurred by sigma rises by 255 / (sigma sqrt(2 pi)) = 50.9 levels a pixel at its middle; Scharr's
+    # difference over two pixels meets 48.
+    assert 0.46 * 255 < found[10, 19, 0] < 0.51 * 255
+    assert found[10, 19, 0] == found[10, 20, 0]
+
+
+def test_steep_is_white_whichever_way_and_colour_counts():
+    image = np.zeros((40, 20, 3), np.uint8)
+    image[20:] = 255
+    assert EdgeGuide(sigma=1.0, full=20.0).edges(image).max() == 255
+    coloured = np.full((20, 20, 3), 100, np.uint8)
+    coloured[:, 10:] = [160, 80, 50]
+    assert EdgeGuide().edges(coloured).max() > 60
+
+
+def test_frames_are_drawn_in_order(disc_clip):
+    clip = disc_clip().clip
+    guide = EdgeGuide(workers=2)
+    assert guide.channels == 1
+    drawn = dict(guide.draw(clip, None, clip.stems[::2]))
+    assert list(drawn) == clip.stems[::2]
+    assert np.array_equal(drawn["0003"], guide.edges(clip.frames.read("0003")))
+
+
+@pytest.mark.parametrize("wrong", [{"sigma": 0.0}, {"full": -1.0}])
+def test_what_cannot_be_drawn_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"guide\.edges"):
+        EdgeGuide(**wrong)

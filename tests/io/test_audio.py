@@ -1,0 +1,116 @@
+"""The sound track through the writer: what is copied, and whether it stays in step."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from dreaming.errors import VideoError
+from dreaming.io.video_reader import probe
+from dreaming.io.video_writer import write_video
+
+RATE = 48000
+FRAMES = [np.full((16, 32, 3), 20 * number, np.uint8) for number in range(10)]
+TIMES = [Fraction(number, 5) for number in range(10)]  # two seconds
+CLICKS = (0.25, 0.75, 1.25, 1.75)  # seconds
+
+
+def recording(path, codec, layout="stereo"):
+    """Two seconds of silence with a short tone at each of ``CLICKS``."""
+    seconds = np.arange(2 * RATE) / RATE
+    heard = sum((seconds >= click) & (seconds < click + 0.02) for click in CLICKS)
+    wave = (0.8 * np.sin(2 * np.pi * 1000 * seconds) * heard).astype(np.float32)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=RATE, layout=layout)
+        samples = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(np.tile(wave, (2 if layout == "stereo" else 1, 1))), format="fltp", layout=layout
+        )
+        samples.sample_rate, samples.pts = RATE, 0
+        context = stream.codec_context
+        resampler = av.AudioResampler(context.format, context.layout, RATE, context.frame_size or 1024)
+        for part in [*resampler.resample(samples), *resampler.resample(None), None]:
+            output.mux(stream.encode(part))
+    return path
+
+
+def clicks(path):
+    """Seconds at which a tone sets in, and the last second that sounds."""
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        to_float = av.AudioResampler("fltp", "mono", RATE)
+        found, last = [], 0.0
+        for frame in (part for whole in container.decode(stream) for part in to_float.resample(whole)):
+            samples = np.abs(frame.to_ndarray()[0])
+            start = float(frame.pts * frame.time_base)
+            for moment in start + np.flatnonzero(samples > 0.2) / RATE:
+                if not found or moment - found[-1] > 0.1:
+                    found.append(moment)
+            last = start + frame.samples / RATE
+    return found, last
+
+
+def packets(path):
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(container.streams.audio[0]) if packet.size]
+
+
+KINDS = {
+    "aac.mp4": "aac",
+    "aac.mkv": "aac",
+    "aac.ts": "aac",
+    "mp3.mkv": "libmp3lame",
+    "opus.webm": "libopus",
+    "flac.mkv": "flac",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_sound_is_copied_packet_by_packet(tmp_path, name):
+    source, path = recording(tmp_path / name, KINDS[name]), tmp_path / "dream.mp4"
+    write_video(path, FRAMES, times=TIMES, sound=source, begin=Fraction(0))
+    if name == "aac.ts":  # an mp4 states once what each of these packets repeats in a head of 7 bytes
+        assert packets(path) == [packet[7:] for packet in packets(source)]
+        return
+    assert packets(path) == packets(source)
+    assert probe(path).times == tuple(TIMES)
+    assert np.abs(np.subtract(clicks(path)[0], CLICKS)).max() < 0.006
+
+
+@pytest.mark.parametrize("name", ["aac.mp4", "aac.mkv", "mp3.mkv", "opus.webm", "flac.mkv", "pcm.mkv"])
+def test_sound_stays_in_step_in_a_part(tmp_path, name):
+    source, path = recording(tmp_path / name, KINDS.get(name, "pcm_s16le")), tmp_path / "dream.mp4"
+    write_video(path, FRAMES[3:8], times=TIMES[3:8], sound=source, begin=TIMES[3], end=TIMES[8])
+    found, last = clicks(path)
+    assert np.abs(np.subtract(found, [0.75 - 0.6, 1.25 - 0.6])).max() < 0.006
+    assert abs(last - 1.0) < 0.1
+    with av.open(str(path)) as container:
+        first = next(container.demux(container.streams.audio[0]))
+        assert -0.2 < first.pts * first.time_base <= 0  # only what a decoder needs to warm up
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_what_browsers_do_not_play_is_encoded_aloud(tmp_path, caplog, layout):
+    source, path = recording(tmp_path / "pcm.mov", "pcm_s16le", layout), tmp_path / "dream.mp4"
+    write_video(path, FRAMES, times=TIMES, sound=source)
+    assert "browsers play no pcm_s16le sound" in caplog.text
+    with av.open(str(path)) as container:
+        context = container.streams.audio[0].codec_context
+        assert (context.name, context.layout.name, context.sample_rate) == ("aac", layout, RATE)
+    assert np.abs(np.subtract(clicks(path)[0], CLICKS)).max() < 0.006
+
+
+def test_a_silent_source_gives_a_silent_video(tmp_path):
+    silent, path = tmp_path / "silent.mp4", tmp_path / "dream.mp4"
+    write_video(silent, FRAMES, times=TIMES)
+    write_video(path, FRAMES, times=TIMES, sound=silent)
+    assert not probe(path).sound
+
+
+def test_a_sound_file_that_cannot_be_read_is_named(tmp_path):
+    garbage = tmp_path / "garbage.mp4"
+    garbage.write_bytes(b"\1" * 1000)
+    for sound in (garbage, tmp_path / "absent.mp4"):
+        with pytest.raises(VideoError, match=f"{sound.name}: found a sound track that is damaged"):
+            write_video(tmp_path / "dream.mp4", FRAMES, times=TIMES, sound=sound)
+    assert [path.name for path in tmp_path.iterdir()] == ["garbage.mp4"]

@@ -1,0 +1,122 @@
+import enum
+import json
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
+
+
+class Shape(enum.Enum):
+    ROUND = "round"
+
+
+@dataclass
+class Brush:
+    radius: int = 3
+    threads: int = field(default=2, metadata=NO_EFFECT)
+    made: int = field(init=False, default=0)
+
+
+@dataclass
+class Pen(Brush):
+    pass
+
+
+def test_plain_data_is_itself():
+    plain = {"a": [1, 2.5, "x", None, True]}
+    assert describe(plain) == plain
+    assert describe((1, Path("/x/y"), Shape.ROUND, Fraction(1, 24))) == [1, "/x/y", "round", "1/24"]
+
+
+def test_a_dataclass_is_told_by_class_and_what_has_an_effect():
+    assert describe(Brush(4, threads=8)) == describe(Brush(4, threads=1)) != describe(Brush(5))
+    assert describe(Brush(4)) != describe(Pen(4))
+    assert describe(Brush())["of"].endswith("Brush")
+    assert set(describe(Brush())) == {"of", "radius"}
+
+
+def test_a_partial_is_told_by_function_and_arguments():
+    assert describe(partial(Brush, radius=4)) != describe(partial(Brush, radius=5))
+    assert describe(partial(Brush, 4)) != describe(partial(Brush, 5)) != describe(partial(Pen, 5))
+    assert describe(Brush) != describe(Pen)
+
+
+def test_what_is_unknown_is_refused():
+    with pytest.raises(TypeError, match="cannot describe object"):
+        describe({"a": [object()]})
+
+
+def test_a_fingerprint_tells_arrays_apart_by_value_type_and_shape():
+    array = np.arange(12, dtype=np.uint8)
+    prints = [
+        fingerprint(array),
+        fingerprint(array + 1),
+        fingerprint(array.reshape(3, 4)),
+        fingerprint(array.reshape(4, 3)),
+        fingerprint(array.astype(np.int8)),
+        fingerprint("ab"),
+        fingerprint("a", "b"),
+    ]
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(array.reshape(3, 4)[:, ::-1]) == fingerprint(array.reshape(3, 4)[:, ::-1].copy())
+
+
+def test_files_are_told_by_name_and_content(tmp_path):
+    for name, text in {"a": "1", "b": "1", "c": "2"}.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (fingerprint_files([tmp_path / name]) for name in "abc")
+    assert len({a, b, c}) == 3
+    (tmp_path / "a").write_text("longer")
+    assert fingerprint_files([tmp_path / "a"]) != a
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b").write_text("1")
+    assert fingerprint_files([tmp_path / "other" / "b"]) == b, "the folder does not matter"
+
+
+def test_a_manifest_comes_back_equal(tmp_path):
+    manifest = Manifest("mask", 2, describe({"of": (1, 2), "size": None}), {"frames": "ab"}, seconds=1.5, frames=3)
+    manifest.write(tmp_path / "m.json")
+    back = Manifest.read(tmp_path / "m.json")
+    assert back == manifest
+    assert (back.seconds, back.frames, back.identity) == (1.5, 3, manifest.identity)
+
+
+def test_time_and_count_are_not_compared_and_all_else_is():
+    manifest = Manifest("mask", 1, {"k": 1}, {"frames": "ab"})
+    assert replace(manifest, seconds=9.0, frames=7) == manifest
+    assert replace(manifest, seconds=9.0, frames=7).identity == manifest.identity
+    for change in ({"maker": "x"}, {"version": 2}, {"config": {"k": 2}}, {"inputs": {"frames": "cd"}}):
+        other = replace(manifest, **change)
+        assert other != manifest
+        assert other.identity != manifest.identity
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"maker": "x"}', '{"maker": 1, "more": 2}', b"\xff\xfe\x00"])
+def test_what_is_no_manifest_is_none(tmp_path, text):
+    (tmp_path / "m.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert Manifest.read(tmp_path / "m.json") is None
+    assert Manifest.read(tmp_path / "absent.json") is None
+
+
+def test_a_difference_names_keys(tmp_path):
+    one = Manifest("mask", 1, {"gmm": {"components": 3, "seed": 0}}, {"frames": "ab"})
+    two = Manifest("mask", 1, {"gmm": {"components": 5, "seed": 0}}, {"frames": "cd"}, seconds=3, frames=4)
+    assert one.difference(two) == "gmm.components, frames"
+    told = replace(one, found={"bounds": [1, 2]})
+    assert told == one
+    assert told.identity == one.identity
+    assert one.difference(told) == ""
+    told.write(tmp_path / "found.json")
+    assert Manifest.read(tmp_path / "found.json").found == {"bounds": [1, 2]}
+    many = replace(one, config={str(key): 1 for key in range(6)}, inputs={})
+    assert many.difference(replace(many, config={})) == "0, 1, 2, 3 and 2 more"
+
+
+def test_the_file_is_readable_json(tmp_path):
+    Manifest("mask", 1, {"b": 1, "a": 2}, {}).write(tmp_path / "m.json")
+    assert list(json.loads((tmp_path / "m.json").read_text())["config"]) == ["a", "b"]

@@ -1,0 +1,126 @@
+"""The recipe by itself, on stacks that are given: what is compared, chosen and kept."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
+from dreaming.errors import ConfigError
+from dreaming.models.fusion import FusionModule
+from dreaming.models.fusion_task import FusionTask, FusionVariant, StackSource
+from dreaming.networks.mask_mixer import ConvFusion, MeanFusion
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.model_selection import ModelSelection
+
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
+
+
+@dataclass(frozen=True)
+class Given(StackSource):
+    """One masker that is always right, and one that says the opposite."""
+
+    reverse: bool = False
+
+    @property
+    def names(self):
+        return ("right", "wrong")
+
+    def stacks(self, clip, references, left_out=()):
+        right = references.masks.astype(np.uint8) * np.uint8(200) + np.uint8(20)
+        found = np.stack([right, 240 - right], axis=1)
+        parts = tuple((stem,) for stem in references.stems)
+        return MaskStacks(references, self.names, found, (1,) * len(references), parts)
+
+    def fitted_fingerprint(self, clip, references, left_out=()):
+        return {"stems": " ".join(references.stems)}
+
+
+def task(**config):
+    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    variants = {"logistic": FusionVariant(ConvFusion, 0.2, 25), "mean": FusionVariant(MeanFusion)}
+    config = {"candidates": ["logistic", "mean"], **config}
+    data = partial(MaskStackDataModule, crop=24, batch_size=2)
+    return FusionTask(
+        "ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), source=Given(), variants=variants, **config
+    )
+
+
+def test_a_form_that_learns_finds_out_whom_to_trust(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = task().train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    choice = ModelSelection.read(best.folder)
+    assert choice.chosen == "logistic"
+    assert choice.scores["right"] == [1.0, 1.0, 1.0]
+    assert choice.scores["wrong"] == [0.0, 0.0, 0.0]
+    assert best.score == choice.score == pytest.approx(1.0)
+    assert best.steps == 25
+    assert list(choice.stems) == ["0003", "0004", "0006"]
+    assert task().find(clip, clip.references("subject", choice.stems), WORKBENCH) == best
+
+
+def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    short = replace(task(variant="logistic"), limits=FitLimits(2))
+    best = short.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    assert best.steps == 2
+    outcome = json.loads((best.folder / "forms" / "logistic" / "outcome.json").read_text())
+    assert outcome["steps"] == 2
+
+
+def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = task(variant="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    for number, stem in enumerate(("0003", "0004", "0006"), start=1):
+        fold = best.folder / "forms" / "logistic" / f"fold-{number}"
+        learnt = json.loads((fold / "identity.json").read_text())["learn"]
+        assert learnt == [other for other in ("0003", "0004", "0006") if other != stem]
+        assert task(variant="logistic").fold_checkpoint(best, [stem]).is_relative_to(fold)
+    assert task(variant="logistic").fold_checkpoint(best, ["0003", "0008"]).is_relative_to(best.folder)
+    assert task(variant="logistic").fold_checkpoint(best, ["0008"]) is None
+    assert task(variant="logistic").fold_checkpoint(best, ["0003", "0006"]) is None, "fold 1 has learnt from 0006"
+
+
+@dataclass(frozen=True)
+class Alike(Given):
+    """Two maskers that find the same."""
+
+    def stacks(self, clip, references, left_out=()):
+        found = super().stacks(clip, references, left_out)
+        return replace(found, found=found.found[:, [0, 0]])
+
+
+def test_of_maskers_that_do_as_well_the_more_trusted_one_is_chosen(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    for weight, chosen in ((0.3, "right"), (5.0, "wrong")):
+        made = replace(task(candidates=[], prior_weight={"wrong": weight}), source=Alike())
+        best = made.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / chosen)
+        assert ModelSelection.read(best.folder).chosen == chosen
+
+
+def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
+    clip = disc_clip(masks=(3, 4, 6)).clip
+    best = task(candidates=["mean"]).train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
+    assert ModelSelection.read(best.folder).chosen == "right"
+    assert best.steps == 0
+    assert best.weights.exists()
+
+
+def test_a_masker_without_weight_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.ensemble\.trust\.wrong: found 0"):
+        task(prior_weight={"wrong": 0})
+
+
+def test_forms_begin_with_the_weights_given():
+    made = task(prior_weight={"right": 3.0}).build("mean")
+    torch.testing.assert_close(made.network.share.flatten(), torch.tensor([0.75, 0.25]))
+
+
+def test_what_is_no_form_is_refused():
+    with pytest.raises(ConfigError, match=r"model\.ensemble\.candidates: found no form 'gatd'"):
+        task(candidates=["gatd"])
+    assert task(variant="right").variant == "right"

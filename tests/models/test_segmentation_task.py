@@ -1,0 +1,195 @@
+"""Training on hand masks: by folds where they are few, with held-out masks where they are laid out."""
+
+import json
+import shutil
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.errors import ConfigError, MaskError
+from dreaming.features.extractor import PropagationFeatures
+from dreaming.features.inputs import FeatureInputs
+from dreaming.flow.dis import DisFlow
+from dreaming.models.segmentation import SegmentationModule
+from dreaming.models.segmentation_task import SegmentationTask
+from dreaming.networks.cnn import CNN
+from dreaming.training import run_registry as runs
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.loggers import csv_logger
+
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+
+
+def task(max_steps: int = 8, lr: float = 0.01) -> SegmentationTask:
+    network = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
+    module = partial(
+        SegmentationModule, network=network, optimizer=torch.optim.AdamW, lr=lr, loss_weights={"bce": 1.0, "dice": 1.0}
+    )
+    data = partial(SegmentationDataModule, crop=24, batch_size=2)
+    return SegmentationTask("cnn", module, data, "val/jaccard", "max", 4, FitLimits(max_steps))
+
+
+def train(clip, made=None):
+    references = clip.references("subject", clip.split("subject").nn)
+    return (made or task()).find_or_train(clip, references, WORKBENCH)
+
+
+def test_with_few_masks_each_is_left_out_once_and_the_last_fit_has_them_all(disc_clip):
+    clip = disc_clip(masks=(1, 4, 8)).clip
+    best = train(clip)
+    left_out = []
+    for k in (1, 2, 3):
+        learn = json.loads((best.folder / f"fold-{k}" / "identity.json").read_text())["learn"]
+        left_out += sorted({"0001", "0004", "0008"} - set(learn))
+    assert sorted(left_out) == ["0001", "0004", "0008"]
+    curves = [json.loads((best.folder / f"fold-{k}" / "outcome.json").read_text())["curve"] for k in (1, 2, 3)]
+    expected = {int(step): sum(curve[step] for curve in curves) / 3 for step in curves[0]}
+    assert best.score == pytest.approx(max(expected.values()))
+    assert expected[best.steps] == pytest.approx(best.score)
+    last = json.loads((best.folder / "outcome.json").read_text())
+    assert last["steps"] == best.steps
+    assert best.validation == "folds"
+
+
+def test_a_folds_checkpoint_is_never_the_best(disc_clip):
+    clip = disc_clip().clip
+    best = train(clip)
+    assert "fold" not in best.checkpoint
+    assert "fold" not in json.loads((clip.runs("cnn") / "best.json").read_text())["checkpoint"]
+
+
+def test_a_finished_training_is_used_and_another_recipe_or_mask_trains_anew(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    first = train(drawing.clip)
+    assert train(drawing.clip).folder == first.folder
+    assert train(drawing.clip, task(lr=0.02)).folder != first.folder
+    shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
+    assert train(type(drawing.clip)(drawing.path)).folder != first.folder
+
+
+@pytest.mark.parametrize("features", [None, FeatureInputs(PropagationFeatures(DisFlow()), ("near_mask",))])
+def test_frames_without_a_mask_count_where_evidence_is_carried_through_them(disc_clip, features):
+    drawing = disc_clip(masks=(1, 8))
+    made = replace(task(), inputs=("rgb", "features"), features=features)
+
+    def identity():
+        clip = type(drawing.clip)(drawing.path)
+        return made.identity(clip, clip.references("subject", clip.split("subject").nn), WORKBENCH)
+
+    before = identity()
+    shutil.copy(drawing.path / "frames" / "0005.png", drawing.path / "frames" / "0004.png")
+    assert (identity() == before) == (features is None)
+
+
+def test_where_features_lie_in_memory_is_no_part_of_a_training_and_a_flip_by_which_it_is_validated_is(disc_clip):
+    clip, made = disc_clip().clip, task()
+    references = clip.references("subject", clip.split("subject").nn)
+
+    def identity(**module):
+        return replace(made, module=partial(made.module, **module)).identity(clip, references, WORKBENCH)
+
+    assert identity(channels_last=False) == identity(channels_last=True)
+    assert identity(channels_last=True, flip=True) != identity(channels_last=True, flip=False)
+
+
+def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
+    clip = disc_clip().clip
+    first = train(clip)
+    for name in ("result.json", "outcome.json"):
+        (first.folder / name).unlink()
+    (clip.runs("cnn") / "best.json").unlink()
+    fold = first.folder / "fold-1" / "checkpoints" / "last.ckpt"
+    stamp = fold.stat().st_mtime_ns
+    again = train(clip)
+    assert again.folder == first.folder
+    assert again.score == first.score
+    assert fold.stat().st_mtime_ns == stamp, "a finished fold was done again"
+
+
+def test_masks_laid_out_for_validation_are_not_trained_on(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    for use, stems in (("train", ("0001", "0008")), ("valid", ("0004",))):
+        for side, source in (("input", "frames"), ("output", "hand_masks")):
+            folder = drawing.path / "nn" / f"{use}_{side}"
+            folder.mkdir(parents=True)
+            for stem in stems:
+                shutil.copy(drawing.path / source / f"{stem}.png", folder)
+    shutil.rmtree(drawing.path / "hand_masks")
+    best = train(drawing.clip)
+    assert best.validation == "explicit"
+    assert not (best.folder / "fold-1").exists()
+    curve = json.loads((best.folder / "outcome.json").read_text())["curve"]
+    assert best.score == pytest.approx(max(curve.values()))
+
+
+def test_a_network_that_reaches_across_a_crop_is_refused_before_anything_is_begun(disc_clip):
+    clip, made = disc_clip(masks=(1, 8)).clip, task()
+    deep = partial(CNN, kernel_size=9, num_layers=4, dilation=2, padding="reflection")
+    made = replace(made, module=partial(made.module, network=deep))
+    with pytest.raises(ConfigError, match="crop: found 24 pixels, expected at least 33"):
+        made.measure(clip, "subject", WORKBENCH, clip.runs("cnn") / "trial")
+    assert not clip.runs("cnn").exists()
+
+
+def test_one_mask_is_too_few(disc_clip):
+    with pytest.raises(MaskError, match="at least 2"):
+        train(disc_clip(masks=(4,)).clip)
+
+
+def test_a_lone_mask_that_shows_the_subject_is_in_every_fold_and_the_budget_is_used_up(disc_clip, caplog):
+    drawing = disc_clip(masks=(1, 4, 8))
+    for number in (4, 8):
+        drawing.save(f"hand_masks/{number:04d}.png", drawing.truth["0004"] & False)
+    best = train(drawing.clip)
+    folds = [json.loads(path.read_text())["learn"] for path in sorted(best.folder.glob("fold-*/identity.json"))]
+    assert folds == [["0001", "0008"], ["0001", "0004"]]
+    assert best.steps == 8
+    assert "cnn: 0001 alone shows the subject and is learnt from in each fold" in caplog.text
+
+
+def test_masks_to_train_and_to_validate_on_are_told_where_none_shows_the_subject(disc_clip, caplog):
+    drawing = disc_clip(masks=())
+    for use, number in (("train", 1), ("train", 4), ("valid", 8)):
+        drawing.save(f"nn/{use}_input/{number:04d}.png", drawing.images[f"{number:04d}"])
+        drawing.save(f"nn/{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (use == "train"))
+    train(drawing.clip)
+    assert "cnn: no mask to validate on shows the subject" in caplog.text
+    for use, number in (("train", 1), ("train", 4), ("valid", 8)):
+        drawing.save(f"nn/{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (use == "valid"))
+    with pytest.raises(MaskError, match="found 0 of 2 hand masks with any foreground to train cnn on"):
+        train(type(drawing.clip)(drawing.path))
+
+
+def test_the_pictures_of_the_folds_are_kept(disc_clip):
+    best = train(disc_clip().clip)
+    assert (best.folder / "fold-1" / "validation.png").exists()
+    assert runs.find(best.folder.parent, best.identity) is not None
+
+
+def test_measuring_fits_by_folds_only_and_training_there_adds_the_last_fit(disc_clip):
+    clip = disc_clip(masks=(1, 8)).clip
+    folder = clip.runs("cnn") / "trial"
+    score = task().measure(clip, "subject", WORKBENCH, folder)
+    kept = [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)]
+    assert not (folder / "result.json").exists()
+    assert not (clip.runs("cnn") / "best.json").exists()
+    best = task().train(clip, "subject", WORKBENCH, folder)
+    assert best.score == score
+    assert [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)] == kept
+    assert train(clip).weights == best.weights, "it is used from then on"
+
+
+def test_further_callbacks_learn_which_fit_of_how_many_they_watch(disc_clip):
+    clip, seen = disc_clip(masks=(1, 8)).clip, []
+
+    def build(index, count, steps):
+        seen.append((index, count, steps))
+        return pl.Callback()
+
+    watched = replace(WORKBENCH, callbacks=(build,))
+    task().measure(clip, "subject", watched, clip.runs("cnn") / "trial")
+    assert seen == [(0, 2, 8), (1, 2, 8)]

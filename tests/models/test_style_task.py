@@ -1,0 +1,242 @@
+"""Training a style: one generator a layer, chosen on held-out patches, used again where it fits."""
+
+import shutil
+from dataclasses import replace
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from dreaming.clip.layer_masks import LayerMasks
+from dreaming.clip.layer_region import LayerRegion
+from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.keyframes import KeyframesDataModule
+from dreaming.errors import ConfigError
+from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import Bilateral
+from dreaming.guides.custom import FolderGuide
+from dreaming.guides.propagated import PropagatedGuide
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.losses.style import STRUCTURE_SIDE, structure_loss
+from dreaming.models.style import StyleModule
+from dreaming.models.style_task import StyleTask
+from dreaming.networks.patch_discriminator import PatchDiscriminator
+from dreaming.networks.style_generator import StyleGenerator
+from dreaming.stages.filter import FilterStage
+from dreaming.stages.guide import GuideStage
+from dreaming.stages.stylise import StyliseStage
+from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.loggers import csv_logger
+
+WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+
+
+def task(max_steps: int = 4, lr: float = 4e-3) -> StyleTask:
+    module = partial(
+        StyleModule,
+        generator=partial(StyleGenerator, filters=(8, 8, 8, 8, 8, 8), blocks=1),
+        discriminator=PatchDiscriminator,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        loss_weights={"pixel": 4.0, "adversarial": 0.5, "matching": 1.0},
+    )
+    data = partial(KeyframesDataModule, patch=16, batch_size=8, erosion=3)
+    return StyleTask("style", module, data, "val/likeness", "max", 2, FitLimits(max_steps))
+
+
+def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    best = task().find_or_train(clip, layer, WORKBENCH)
+    assert best.validation == "holdout"
+    assert (clip.runs("style") / f"best-{layer.name}.json").exists()
+    assert (best.folder / "validation.png").exists()
+    strip = cv2.imread(str(best.folder / "training.png"))
+    # Validations at steps 2 and 4 between frame and aim, in windows of the same size.
+    assert strip.shape[1] % 4 == 0
+    columns = np.hsplit(strip, 4)
+    assert np.abs(columns[3].astype(int) - columns[0]).mean() > 5
+    assert not np.array_equal(columns[1], columns[2])
+    assert task().find_or_train(clip, layer, WORKBENCH).folder == best.folder
+    assert task(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_a_style_is_used_again_however_frames_are_tiled(disc_clip):
+    clip, made = disc_clip().clip, task()
+    (layer,) = clip.layers
+
+    def identity(**module):
+        changed = replace(made, module=partial(made.module, **module))
+        return changed.identity(clip, layer, WORKBENCH)
+
+    usual = {"tile": None, "overlap": None, "channels_last": True}
+    assert identity(tile=960, overlap=32, channels_last=False) == identity(**usual)
+    assert identity(**usual)["recipe"]["module"].items() >= usual.items()
+    assert identity(**usual, noise=1.0) != identity(**usual)
+
+
+def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    looked = replace(task(), probe=Probe(DisFlow(), pairs=2, side=16))
+    steadied = replace(looked, consistency=Consistency(DisFlow(), weight=1.0, pairs=2))
+    strips, logged = [], []
+    for each in (task(), looked, steadied):
+        best = each.find_or_train(clip, layer, WORKBENCH)
+        strips.append(cv2.imread(str(best.folder / "training.png")))
+        logged.append((best.folder / "metrics/metrics.csv").read_text().splitlines()[0].split(","))
+    assert ["val/flicker" in columns for columns in logged] == [False, True, True]
+    assert ["train/loss/consistency" in columns for columns in logged] == [False, False, True]
+    # Two probe frames below the windows, which are as wide; they have no aim.
+    width = strips[0].shape[1] // 4
+    assert strips[1].shape[1] == strips[0].shape[1]
+    probes = strips[1][-2 * width :]
+    assert not probes[:, -width:].any()
+    assert probes[:, :-width].any()
+    assert not np.array_equal(probes[:, width : 2 * width], probes[:, 2 * width : 3 * width])
+
+
+def test_the_style_is_learnt(disc_clip):
+    """The keyframe is a recoloured frame, so that stylised frames have to come nearer to it than the source is."""
+    drawing = disc_clip()
+    clip = drawing.clip
+    (layer,) = clip.layers
+    StyliseStage(task(150), WORKBENCH).run(clip)
+    assert clip.styled(layer).stems == clip.stems
+    (stem,) = clip.keyframe_folder(layer).stems
+    painted = clip.keyframe_folder(layer).read(stem).astype(float)
+    made = np.abs(clip.styled(layer).read(stem) - painted).mean()
+    plain = np.abs(clip.frames.read(stem) - painted).mean()
+    assert made < 0.5 * plain
+
+
+def test_every_subject_is_a_layer(disc_clip):
+    clip = disc_clip().clip
+    assert task().subjects(clip) == [layer.name for layer in clip.layers]
+    with pytest.raises(StopIteration):
+        task().train(clip, "no such layer", WORKBENCH, clip.runs("style") / "x")
+
+
+def test_guides_are_trained_with_and_painted_with(disc_clip):
+    clip = disc_clip(keyframes=(2, 6)).clip
+    (layer,) = clip.layers
+    guides = {"carried": PropagatedGuide(DisFlow(), journeys=1, workers=1)}
+    guided = replace(task(), guides=guides)
+    assert StyliseStage(guided, WORKBENCH).inputs == ("extract", "guide")
+    GuideStage(guides, ["carried"]).run(clip)
+    StyliseStage(guided, WORKBENCH).run(clip)
+    assert clip.styled(layer).stems == clip.stems
+    best = guided.find_or_train(clip, layer, WORKBENCH)
+    state = torch.load(best.weights, weights_only=True)["state_dict"]
+    assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
+    assert task().find_or_train(clip, layer, WORKBENCH).folder != best.folder
+
+
+def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp_path):
+    drawing = disc_clip(keyframes=(2,))
+    clip = drawing.clip
+    (layer,) = clip.layers
+
+    def identity(folder):
+        return replace(task(), guides={"depth": FolderGuide(folder)}).identity(clip, layer, WORKBENCH)
+
+    for stem in clip.stems:
+        FrameFolder(tmp_path / "depth").write(stem, np.full((*clip.size, 3), int(stem), np.uint8))
+    shutil.copytree(tmp_path / "depth", tmp_path / "moved")
+    before = identity(tmp_path / "depth")
+    assert identity(tmp_path / "moved") == before
+    FrameFolder(tmp_path / "depth").write("0005", np.zeros((*clip.size, 3), np.uint8))
+    assert identity(tmp_path / "depth") != before
+
+
+def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
+    clip = disc_clip(keyframes=(2,)).clip
+    (layer,) = clip.layers
+    filtered = replace(task(), filtered=True)
+    assert StyliseStage(filtered, WORKBENCH).inputs == ("extract", "filter")
+    FilterStage(DisFlow(), Bilateral(radius=2)).run(clip)
+    StyliseStage(filtered, WORKBENCH).run(clip)
+    StyliseStage(task(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
+    assert filtered.identity(clip, layer, WORKBENCH) != task().identity(clip, layer, WORKBENCH)
+    assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
+
+
+def test_a_layer_may_be_learnt_inside_its_mask_alone(disc_clip):
+    drawing = disc_clip(masks=(1, 4, 8))
+    clip = drawing.clip
+    (layer,) = clip.layers
+    assert layer.part is not None
+    # Outside of the disc and what lies around it the keyframe is white; nothing of it may be learnt.
+    around = cv2.dilate(drawing.truth["0004"].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    drawing.save(
+        "keyframes/painted/0004.png", np.where(around[..., None], drawing.styled["0004"], 255).astype(np.uint8)
+    )
+    roi = replace(task(60), roi=LayerRegion(LayerMasks(["unet"]), feather=1.0, margin=0.0))
+    assert roi.requires_masks
+    assert not task().requires_masks
+    assert "mask" in StyliseStage(roi, WORKBENCH).inputs
+    assert "mask" not in StyliseStage(task(), WORKBENCH).inputs
+    assert roi.identity(clip, layer, WORKBENCH) != task(60).identity(clip, layer, WORKBENCH)
+    StyliseStage(roi, WORKBENCH).run(clip)
+    learnt = clip.styled(layer).read("0004")
+    StyliseStage(task(60), WORKBENCH).run(clip)
+    whole = clip.styled(layer).read("0004")
+    assert whole[~around].mean() > learnt[~around].mean() + 30
+    # A mask painted otherwise is another training; a region without a margin is none at all.
+    before = roi.identity(clip, layer, WORKBENCH)
+    drawing.save("hand_masks/0004.png", drawing.truth["0003"])
+    assert roi.identity(drawing.clip, layer, WORKBENCH) != before
+    off = replace(task(), roi=LayerRegion(LayerMasks(["unet"])))
+    assert off.identity(clip, layer, WORKBENCH) == task().identity(clip, layer, WORKBENCH)
+
+
+def test_whole_keyframes_are_trained_on(disc_clip):
+    clip = disc_clip(size=(29, 42)).clip
+    (layer,) = clip.layers
+    whole = replace(task(), data=partial(KeyframesDataModule, patch=None, batch_size=1, erosion=3))
+    best = whole.find_or_train(clip, layer, WORKBENCH)
+    assert best.steps in (2, 4)
+    assert cv2.imread(str(best.folder / "training.png")).shape[1] % 4 == 0
+
+
+@pytest.mark.parametrize(("monitor", "mode"), [("val/flicker", "max"), ("val/quality", "min")])
+def test_the_worst_is_not_taken_for_the_best(monitor, mode):
+    with pytest.raises(ConfigError, match=rf"model.style.mode: found {mode} of {monitor}, expected m"):
+        replace(task(), monitor=monitor, mode=mode)
+    assert replace(task(), monitor=monitor, mode="min" if mode == "max" else "max")
+    assert replace(task(), monitor="train/loss", mode="min")
+
+
+@pytest.mark.parametrize(
+    ("patch", "weight", "fits"), [(10, 1.0, False), (11, 1.0, True), (10, 0.0, True), (None, 1.0, True)]
+)
+def test_patches_smaller_than_structure_s_window_are_refused(patch, weight, fits):
+    module = partial(task().module, loss_weights={"pixel": 1.0, "structure": weight})
+    data = partial(task().data, patch=patch)
+    if fits:
+        assert replace(task(), module=module, data=data)
+        return
+    with pytest.raises(
+        ConfigError, match=r"data.keyframes.patch: found 10 with .*structure above 0, expected 11 pixels"
+    ):
+        replace(task(), module=module, data=data)
+
+
+@pytest.mark.parametrize(("layers", "least"), [(None, 12), (3, 24), (4, 48)])
+def test_patches_of_which_the_discriminator_leaves_nothing_are_refused(layers, least):
+    made, weights = task(), {"adversarial": 0.5}
+    discriminator = PatchDiscriminator if layers is None else partial(PatchDiscriminator, layers=layers)
+    module = partial(made.module, discriminator=discriminator, loss_weights=weights)
+    replace(made, module=module, data=partial(made.data, patch=least))
+    too_small = partial(made.data, patch=least - 1)
+    with pytest.raises(ConfigError, match=rf"patch: found {least - 1} with .*adversarial.* expected {least} pixels"):
+        replace(made, module=module, data=too_small)
+    replace(made, module=partial(module, loss_weights={"pixel": 1.0}), data=too_small)
+
+
+def test_the_smallest_patch_is_large_enough_for_structure():
+    smallest = torch.rand(1, 3, STRUCTURE_SIDE, STRUCTURE_SIDE)
+    assert structure_loss(smallest, smallest) == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,59 @@
+"""Scores of one mask, and the pictures of where a masker does worst."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+
+import numpy as np
+import pytest
+
+from dreaming.stages.mask_scores import scores, worst_frames
+
+SIZE = (64, 160)
+
+
+def band(*columns):
+    mask = np.zeros(SIZE, bool)
+    mask[40:60, slice(*columns)] = True
+    return mask
+
+
+def test_a_mask_is_scored_by_area_outline_and_share_of_right_pixels():
+    found, true = band(10, 40), band(20, 50)
+    assert scores(true, true) == {"J": 1, "F": 1, "accuracy": 1}
+    told = scores(found, true)
+    assert told["J"] == pytest.approx(20 / 40)
+    assert told["accuracy"] == pytest.approx(1 - 2 * 10 * 20 / (64 * 160))
+    assert 0 < told["F"] < 1
+
+
+def test_masks_are_scored_as_the_shared_program_does_where_one_or_both_are_empty(shared):
+    spec = spec_from_file_location("shared_score", shared / "score" / "masks.py")
+    theirs = module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    nothing = np.zeros(SIZE, bool)
+    for found, true in (
+        (nothing, nothing),
+        (nothing, band(9, 30)),
+        (band(9, 30), nothing),
+        (band(9, 30), band(12, 40)),
+    ):
+        told = scores(found, true)
+        assert told["J"] == pytest.approx(theirs.region(found, true))
+        assert told["F"] == pytest.approx(theirs.contour(found, true))
+
+
+@pytest.mark.parametrize(("found", "true", "score"), [((0, 0), (0, 0), 1), ((9, 30), (0, 0), 0), ((0, 0), (9, 30), 0)])
+def test_nothing_is_right_where_there_is_nothing(found, true, score):
+    told = scores(band(*found), band(*true))
+    assert (told["J"], told["F"]) == (score, score)
+
+
+def test_the_worst_frames_come_first_with_what_is_wrong_in_red():
+    true, found = band(20, 50), {"good": band(20, 50), "bad": band(100, 120), "fair": band(20, 30)}
+    rows = [{"frame": name, **scores(mask, true)} for name, mask in found.items()]
+    sheet = worst_frames(rows, 2, lambda stem: (np.full((*SIZE, 3), 90, np.uint8), found[stem], true)).astype(int)
+    assert sheet.shape == (2 * SIZE[0], SIZE[1], 3)
+    for name, picture in zip(("bad", "fair"), np.split(sheet, 2), strict=True):
+        red, green = (picture[32:, :, channel] > 120 for channel in (0, 1))  # the label stands above
+        assert np.array_equal(red, (found[name] != true)[32:]), name
+        assert np.array_equal(green, (found[name] & true)[32:]), name
+        assert (picture[:32] == 255).any(), "the label"

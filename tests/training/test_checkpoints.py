@@ -1,0 +1,215 @@
+"""Checkpoints: a fit that is cut off goes on from them and ends as one that never was, and strangers are refused."""
+
+import errno
+import functools
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from dreaming.data.base import SteppedDataModule
+from dreaming.errors import CheckpointError
+from dreaming.training.checkpoints import AtomicCheckpointIO, load
+from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask, fit
+
+TRAINER = functools.partial(pl.Trainer, accelerator="cpu", devices=1)
+
+
+class Line(pl.LightningModule):
+    """Learns y = 2x, stepping its optimiser itself if it is ``manual``."""
+
+    def __init__(self, manual: bool = True, width: int = 1) -> None:
+        super().__init__()
+        self.automatic_optimization = not manual
+        self.layer = torch.nn.Linear(1, width)
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=0.1)
+
+    def _loss(self, batch):
+        return ((self.layer(batch["x"]) - 2 * batch["x"]) ** 2).mean()
+
+    def training_step(self, batch, index):
+        loss = self._loss(batch)
+        if self.automatic_optimization:
+            return loss
+        self.optimizers().zero_grad()
+        self.manual_backward(loss)
+        self.optimizers().step()
+        return None
+
+    def validation_step(self, batch, index):
+        # The first is the best, so that Lightning's own checkpoint is written once.
+        self.log("val/error", self._loss(batch) + self.global_step)
+
+
+class Numbers(SteppedDataModule):
+    def draw(self, step):
+        return {"x": torch.rand(4, 1, generator=self.generator(step, "draw"))}
+
+    def val_dataloader(self):
+        return torch.utils.data.DataLoader([{"x": torch.linspace(-1, 1, 8)[:, None]}], batch_size=None)
+
+
+class LineRecipe(TrainingTask):
+    def subjects(self, clip):
+        raise NotImplementedError
+
+    def train(self, clip, subject, context, folder):
+        raise NotImplementedError
+
+
+class CutError(RuntimeError):
+    pass
+
+
+class CutAt(Callback):
+    """Ends a fit in the middle of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise CutError
+
+
+def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, save_seconds=0.0, **more):
+    made = LineRecipe("line", Line, Numbers, "val/error", "min", 10, FitLimits(40), save_seconds=save_seconds)
+    callbacks = [] if cut is None else [lambda *_: CutAt(cut)]
+    return fit(
+        made,
+        TrainingContext(trainer, callbacks=callbacks),
+        folder,
+        module=lambda: module(manual),
+        data=lambda: Numbers(batch_size=4, steps_per_epoch=made.epoch, seed=0),
+        identity={"recipe": "a line"},
+        title="line",
+        **{"validate": True} | more,
+    )
+
+
+def end(folder):
+    return torch.load(folder / "checkpoints" / "end.ckpt", weights_only=True)["state_dict"]
+
+
+def taken(folder):
+    """Steps behind the checkpoint by the clock."""
+    return torch.load(folder / "checkpoints" / "rolling.ckpt", weights_only=True)["global_step"]
+
+
+@pytest.mark.parametrize("manual", [True, False])
+def test_cut_off_between_validations_it_goes_on_from_there_to_the_same_end(tmp_path, manual):
+    whole = run(tmp_path / "whole", manual)
+    # In the first epoch, in a later one, and before the first step of one.
+    for cut, expected in ((7, 7), (26, 26), (30, 29)):
+        folder = tmp_path / str(cut)
+        with pytest.raises(CutError):
+            run(folder, manual, cut=cut)
+        assert taken(folder) == expected
+        found = run(folder, manual)
+        assert (found.curve, found.steps, found.step) == (whole.curve, whole.steps, whole.step)
+        for name, weight in end(tmp_path / "whole").items():
+            assert torch.equal(end(folder)[name], weight), name
+
+
+class Noisy(Line):
+    """Draws from torch's own stream at each step, and improves at each validation."""
+
+    def _loss(self, batch):
+        return super()._loss({"x": batch["x"] + 0.1 * torch.randn(batch["x"].shape)})
+
+    def validation_step(self, batch, index):
+        self.log("val/error", super()._loss(batch) - self.global_step)
+
+
+@pytest.mark.parametrize("save_seconds", [0.0, 1e6])
+def test_noise_goes_on_where_it_was(tmp_path, save_seconds):
+    whole = run(tmp_path / "whole", module=Noisy)
+    with pytest.raises(CutError):
+        run(tmp_path / "cut", module=Noisy, cut=26, save_seconds=save_seconds)
+    found = run(tmp_path / "cut", module=Noisy)
+    assert found.curve == whole.curve
+    assert torch.equal(end(tmp_path / "cut")["layer.weight"], end(tmp_path / "whole")["layer.weight"])
+
+
+def test_steps_that_are_asked_for_are_done_and_no_more(tmp_path):
+    asked = {"validate": False, "max_steps": 23}
+    whole = run(tmp_path / "whole", **asked)
+    assert whole.steps == 23
+    assert torch.load(tmp_path / "whole" / whole.checkpoint, weights_only=True)["global_step"] == 23
+    # By the clock within an epoch and after one, and by the end of an epoch.
+    for cut, seconds in ((7, 0.0), (21, 0.0), (22, 0.0), (21, 1e6)):
+        folder = tmp_path / f"{cut}-{seconds}"
+        with pytest.raises(CutError):
+            run(folder, cut=cut, save_seconds=seconds, **asked)
+        found = run(folder, **asked)
+        assert found.steps == 23, cut
+        assert torch.load(folder / found.checkpoint, weights_only=True)["global_step"] == 23
+        for name, weight in end(tmp_path / "whole").items():
+            assert torch.equal(end(folder)[name], weight), (cut, name)
+
+
+def test_nothing_is_written_by_the_clock_right_before_a_validation(tmp_path):
+    with pytest.raises(CutError):
+        run(tmp_path, cut=20)
+    assert taken(tmp_path) == 19
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "some.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+
+    def elsewhere(*_):
+        raise OSError(errno.EXDEV, "another disk")
+
+    def torn(_, target, **__):
+        Path(target).write_bytes(b"half")
+        raise CutError
+
+    def killed(*_):
+        raise CutError
+
+    # A temporary file on another disk cannot be renamed; shutil then copies it.
+    monkeypatch.setattr(os, "rename", elsewhere)
+    monkeypatch.setattr(shutil, "copyfile", torn)
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(CutError):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_loading_refuses_what_is_no_checkpoint_of_this_module(tmp_path):
+    outcome = run(tmp_path)
+    loaded = load(Line(), tmp_path / outcome.checkpoint)
+    stored = torch.load(tmp_path / outcome.checkpoint, weights_only=True)["state_dict"]
+    assert torch.equal(loaded.layer.weight, stored["layer.weight"])
+    assert not loaded.training
+    with pytest.raises(CheckpointError, match="no checkpoint of this model"):
+        load(Line(width=3), tmp_path / outcome.checkpoint)
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load(Line(), tmp_path / "text.ckpt")
+    with pytest.raises(CheckpointError, match="no such file"):
+        load(Line(), tmp_path / "gone.ckpt")
+    torch.save({"state_dict": Line()}, tmp_path / "pickled.ckpt")
+    with pytest.raises(CheckpointError, match="more than weights"):
+        load(Line(), tmp_path / "pickled.ckpt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_fit_in_processes_of_its_own_ends_as_in_this_one(tmp_path, devices):
+    spawned = functools.partial(TRAINER, strategy="ddp_spawn", devices=devices)
+    here, there = run(tmp_path / "here"), run(tmp_path / "there", trainer=spawned)
+    # All of the curve, though the best of it is its first value.
+    assert there.curve == pytest.approx(here.curve)
+    assert (there.steps, there.step) == (here.steps, here.step) == (40, 10)
+    assert there.seconds > 0
+    for name, weight in end(tmp_path / "here").items():
+        torch.testing.assert_close(end(tmp_path / "there")[name], weight)
+    assert not (tmp_path / "there" / "checkpoints" / "rolling.ckpt").exists()

@@ -1,0 +1,229 @@
+"""Fitting: budget, best and last checkpoint, continuing, refusing what does not belong."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from dreaming.errors import CheckpointError, ConfigError
+from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask, fit
+from dreaming.training.loggers import csv_logger
+
+
+class Line(pl.LightningModule):
+    """Learns y = 2x; a real module that is fitted in milliseconds."""
+
+    def __init__(self, lr: float = 0.1) -> None:
+        super().__init__()
+        self.layer, self.lr = torch.nn.Linear(1, 1), lr
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+    def training_step(self, batch, index):
+        loss = ((self.layer(batch[0]) - 2 * batch[0]) ** 2).mean()
+        self.log("train/loss", loss)
+        return loss
+
+    def validation_step(self, batch, index):
+        self.log("val/error", ((self.layer(batch[0]) - 2 * batch[0]) ** 2).mean())
+
+
+class Numbers(pl.LightningDataModule):
+    def __init__(self, steps: int, delay: float = 0.0) -> None:
+        super().__init__()
+        self.steps, self.delay = steps, delay
+
+    def _slow(self, batch):
+        time.sleep(self.delay)
+        return [torch.stack([sample[0] for sample in batch])]
+
+    def train_dataloader(self):
+        values = torch.linspace(-1, 1, self.steps * 4)[:, None]
+        return DataLoader(TensorDataset(values), batch_size=4, collate_fn=self._slow)
+
+    def val_dataloader(self):
+        return DataLoader(TensorDataset(torch.linspace(-1, 1, 8)[:, None]), batch_size=8)
+
+
+class LineRecipe(TrainingTask):
+    def subjects(self, clip):
+        raise NotImplementedError
+
+    def train(self, clip, subject, context, folder):
+        raise NotImplementedError
+
+
+TRAINER = functools.partial(pl.Trainer, accelerator="cpu", devices=1)
+
+
+def task(max_steps: int = 40, max_time: float | None = None, **more) -> LineRecipe:
+    values = {"monitor": "val/error", "mode": "min", "validate_every": 10, **more}
+    return LineRecipe("line", Line, Numbers, limits=FitLimits(max_steps, max_time), **values)
+
+
+def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0.0, **more):
+    made = made or task()
+    return fit(
+        made,
+        TrainingContext(TRAINER, {"csv": csv_logger}),
+        folder,
+        module=module,
+        data=lambda: Numbers(made.epoch, delay),
+        validate=validate,
+        identity=identity or {"recipe": "a line"},
+        title="line",
+        **more,
+    )
+
+
+def test_a_fit_ends_after_its_steps_with_the_best_and_the_last_checkpoint(tmp_path):
+    outcome = run(tmp_path)
+    assert outcome.steps == 40
+    assert list(outcome.curve) == [10, 20, 30, 40]
+    assert outcome.score == pytest.approx(min(outcome.curve.values()))
+    assert outcome.curve[outcome.step] == pytest.approx(outcome.score)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "end.ckpt", "last.ckpt"}
+    assert (tmp_path / outcome.checkpoint).name == "best.ckpt"
+    assert (tmp_path / "metrics" / "metrics.csv").exists()
+
+
+def test_epochs_are_shortened_to_fill_the_budget(tmp_path):
+    outcome = run(tmp_path, task(max_steps=25))  # two of ten and a half one would be three of ten without
+    assert list(outcome.curve) == [9, 18, 27]
+
+
+def test_a_fit_ends_when_its_time_is_over(tmp_path):
+    outcome = run(tmp_path, task(max_steps=100_000, max_time=1.0), delay=0.01)
+    assert 0 < outcome.steps < 100_000
+
+
+def test_what_is_fitted_before_the_first_step_is_in_the_time(tmp_path):
+    class Prepared(Line):
+        def on_fit_start(self):
+            time.sleep(1.2)
+
+    outcome = run(tmp_path, task(max_steps=100_000, max_time=1.0), module=Prepared, delay=0.01)
+    assert (outcome.steps, outcome.step) == (1, 1)
+    assert outcome.seconds > 1.2
+
+
+def test_steps_that_folds_found_are_done_however_long_they_take(tmp_path):
+    assert run(tmp_path, task(max_time=0.1), validate=False, max_steps=30, delay=0.02).steps == 30
+
+
+def test_the_learning_rate_falls_to_its_floor_by_the_last_step(tmp_path):
+    rates = []
+
+    class Watched(Line):
+        def on_train_batch_end(self, *_):
+            rates.append(self.optimizers().param_groups[0]["lr"])
+
+    run(tmp_path, module=Watched)
+    assert rates[0] == pytest.approx(0.1)
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    assert rates[-1] < 0.1 * 0.03
+
+
+def test_without_validation_the_last_checkpoint_is_taken(tmp_path):
+    outcome = run(tmp_path, validate=False, max_steps=20)
+    assert outcome.steps == 20
+    assert (tmp_path / outcome.checkpoint).name == "last.ckpt"
+
+
+def test_patience_ends_a_fit_that_no_longer_improves(tmp_path):
+    class Stuck(Line):
+        def validation_step(self, batch, index):
+            self.log("val/error", torch.tensor(1.0))
+
+    outcome = run(tmp_path, task(max_steps=1000, patience=2), module=Stuck)
+    assert outcome.steps == 30
+
+
+def test_an_improvement_below_the_least_that_counts_is_none(tmp_path):
+    class Slow(Line):
+        def validation_step(self, batch, index):
+            self.log("val/error", torch.tensor(1.0 - self.global_step * 1e-5))
+
+    slow = run(tmp_path / "slow", task(max_steps=100, patience=2), module=Slow)
+    stopped = run(tmp_path / "stopped", task(max_steps=100, patience=2, min_delta=0.006), module=Slow)
+    assert (slow.steps, stopped.steps) == (100, 30)
+
+
+def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.line\.monitor: found val/eror, expected a logged value: val/error;"):
+        run(tmp_path, task(monitor="val/eror"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("limits.max_steps", 0),
+        ("limits.max_time", 0.0),
+        ("validate_every", 0),
+        ("patience", -1),
+        ("warmup", -1),
+        ("save_seconds", -1.0),
+    ],
+)
+def test_numbers_that_leave_nothing_to_fit_are_refused(key, value):
+    with pytest.raises(ConfigError, match=f"{key}: found {value}, expected"):
+        task(**{key.removeprefix("budget."): value})
+
+
+def test_a_finished_fit_is_not_done_again(tmp_path):
+    first = run(tmp_path)
+    stamp = (tmp_path / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert run(tmp_path) == first
+    assert (tmp_path / "checkpoints" / "last.ckpt").stat().st_mtime_ns == stamp
+
+
+def test_a_folder_of_another_fit_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(CheckpointError, match="different: recipe"):
+        run(tmp_path, identity={"recipe": "another line"})
+
+
+def child(folder) -> None:
+    """Run by the test below in a process of its own."""
+    run(folder, delay=0.05)
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
+    whole = run(tmp_path / "whole")
+    code = (
+        "import sys, importlib.util, pathlib\n"
+        f"spec = importlib.util.spec_from_file_location('fitting', {__file__!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules['fitting'] = module\n"
+        "spec.loader.exec_module(module)\n"
+        "module.child(pathlib.Path(sys.argv[1]))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cut")])
+    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    while not last.exists():
+        assert process.poll() is None, "the child ended before its first checkpoint"
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut" / "outcome.json").exists()
+    cut = run(tmp_path / "cut")
+    assert cut.steps == whole.steps == 40
+    assert list(cut.curve) == list(whole.curve)
+    found, expected = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (tmp_path / "cut", tmp_path / "whole")
+    )
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-5, atol=1e-6)
+    assert json.loads((tmp_path / "cut" / "outcome.json").read_text())["steps"] == 40
+    assert (tmp_path / "cut" / "metrics-2" / "metrics.csv").exists()
