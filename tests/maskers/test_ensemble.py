@@ -20,7 +20,7 @@ from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
 from dreaming.models.fusion import FusionModule
 from dreaming.models.fusion_task import FusionTask, FusionVariant
-from dreaming.networks.mask_mixer import ConvFusion, GatedFusion, MeanFusion, UNetFusion
+from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
 from dreaming.training.fit import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
 

@@ -36,7 +36,7 @@ from dreaming.models.fusion_task import FusionTask, FusionVariant
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.cnn import CNN
-from dreaming.networks.mask_mixer import ConvFusion, MeanFusion
+from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
 from dreaming.training.fit import FitLimits, TrainingContext
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "masker"

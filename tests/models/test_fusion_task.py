@@ -13,7 +13,7 @@ from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
 from dreaming.errors import ConfigError
 from dreaming.models.fusion import FusionModule
 from dreaming.models.fusion_task import FusionTask, FusionVariant, StackSource
-from dreaming.networks.mask_mixer import ConvFusion, MeanFusion
+from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
 from dreaming.training.fit import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dreaming.networks.mask_mixer import (
+from dreaming.networks.fusion_heads import (
     FRAME,
     ConvFusion,
     GatedFusion,
