@@ -58,7 +58,7 @@ class SegmentationModule(LightningModule):
 
     kind: ClassVar[str] = "segmentation_module"
 
-    NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"channels_last": True}
+    INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"channels_last": True}
     """Arguments that training is the same with, and the value that stands for all; by tiles and flips it validates."""
 
     mean: Tensor

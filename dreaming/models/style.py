@@ -70,7 +70,7 @@ class StyleModule(LightningModule):
 
     kind: ClassVar[str] = "style_module"
 
-    NOT_LEARNT_BY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
+    INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
     """Arguments that training is the same with, and the value that stands for all."""
 
     def __init__(

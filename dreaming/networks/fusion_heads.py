@@ -187,14 +187,14 @@ class GatedFusion(FusionHead):
     Args:
         in_channels: Channels of the picture.
         trust: Weight that each masker begins with; None: all alike.
-        reach: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
+        window: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
     """
 
     kind: ClassVar[str] = "gated_fusion"
 
-    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, reach: int = 5) -> None:
+    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, window: int = 5) -> None:
         super().__init__(in_channels=in_channels, prior_weight=prior_weight)
-        self.reach = reach
+        self.window = window
         self.prior_weight = nn.Parameter(torch.zeros(self.maskers))
         self.shared = nn.Parameter(torch.zeros(6))
         self.own = nn.Parameter(torch.zeros(self.maskers, 2))
@@ -235,7 +235,7 @@ class GatedFusion(FusionHead):
         if min(feature.shape[-2:]) < CELL:
             return feature
         cells = F.avg_pool2d(feature, CELL, ceil_mode=True, count_include_pad=False)
-        mean = F.avg_pool2d(cells, self.reach, stride=1, padding=self.reach // 2, count_include_pad=False)
+        mean = F.avg_pool2d(cells, self.window, stride=1, padding=self.window // 2, count_include_pad=False)
         return F.interpolate(mean, feature.shape[-2:], mode="bilinear", align_corners=False)
 
 

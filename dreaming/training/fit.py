@@ -141,7 +141,7 @@ class TrainingTask(ABC):
     def describe_training(self) -> dict[str, Any]:
         """Plain data of all that decides what is learnt, whatever the module says of keys that it does not learn by."""
         described: dict[str, Any] = describe(self)
-        for name, usual in getattr(getattr(self.module, "func", None), "NOT_LEARNT_BY", {}).items():
+        for name, usual in getattr(getattr(self.module, "func", None), "INFERENCE_ONLY", {}).items():
             if name in described["module"]:
                 described["module"][name] = usual
         return described
