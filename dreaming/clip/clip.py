@@ -16,7 +16,7 @@ from dreaming.clip.config import ClipSettings, Layer
 from dreaming.clip.empty_masks import EmptyMaskIndex
 from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.clip.layers import layers_of, painted_folders
-from dreaming.clip.split import MaskLayout, Protocol, Split, write_split
+from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.manifest import Manifest, fingerprint, fingerprint_files
@@ -39,7 +39,7 @@ class Clip:
     """
 
     path: Path
-    validation: Protocol = "auto"
+    validation: Validation = "auto"
     preview_dirs: frozenset[str] = frozenset()
 
     @cached_property
@@ -85,7 +85,7 @@ class Clip:
         return self.path / "source.json"
 
     @cached_property
-    def left_out(self) -> frozenset[str]:
+    def skipped_frames(self) -> frozenset[str]:
         """Names of the video's frames that were not extracted: what is painted on them waits until they are."""
         if not self.frames_are_made:
             return frozenset()
@@ -95,11 +95,11 @@ class Clip:
             return frozenset()
 
     @property
-    def frames_identity(self) -> str:
+    def frames_fingerprint(self) -> str:
         """Fingerprint of the frames: of their making where extracted, of their contents where given."""
         made = Manifest.read(self.frames.path / MANIFEST)
         stems = self.stems
-        return fingerprint(made.identity, stems) if made else fingerprint_files(self.frames.files.values())
+        return fingerprint(made.fingerprint, stems) if made else fingerprint_files(self.frames.files.values())
 
     # -- parts and their hand masks
 
@@ -112,7 +112,7 @@ class Clip:
         """
         folder = self.path / "parts"
         named = subfolders(folder)
-        if named and MaskLayout(self.path, self.frames, self.left_out).exists:
+        if named and MaskLayout(self.path, self.frames, self.skipped_frames).exists:
             raise ClipError(
                 folder,
                 found="parts/ and hand masks of a lone subject side by side",
@@ -123,7 +123,7 @@ class Clip:
 
     def _layout(self, part: str) -> MaskLayout:
         inside = self.path / "parts" / part
-        return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.left_out)
+        return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.skipped_frames)
 
     def split(self, part: str) -> Split:
         """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
@@ -161,7 +161,7 @@ class Clip:
         """The hand-masked frames of ``part`` that background subtraction alone learns from, in memory."""
         return self.references(part, self._split(part).bootstrap)
 
-    def learning_references(self, part: str) -> References:
+    def training_references(self, part: str) -> References:
         """The hand-masked frames of ``part`` that maskers learn from, in memory.
 
         Raises:
@@ -200,11 +200,11 @@ class Clip:
 
     def keyframe_folder(self, layer: Layer) -> FrameFolder:
         """The stylised keyframes of a layer."""
-        return FrameFolder(self.path / "keyframes" / layer.folder, but=self.left_out)
+        return FrameFolder(self.path / "keyframes" / layer.folder, exclude=self.skipped_frames)
 
     def keyframe_masks(self, layer: Layer) -> FrameFolder:
         """Where the user says which part of a keyframe is painted; optional."""
-        return FrameFolder(self.path / "keyframes" / layer.folder / "masks", but=self.left_out)
+        return FrameFolder(self.path / "keyframes" / layer.folder / "masks", exclude=self.skipped_frames)
 
     def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
         """A layer's keyframes in memory, with the frames they are painted on.

@@ -32,7 +32,7 @@ class LayerMasks:
         """The masks of a layer's part; None for a layer that covers the whole frame."""
         return None if layer.part is None else clip.masks(layer.part, self.masker or self.maskers[-1])
 
-    def identity(self, clip: Clip, layer: Layer, key: str) -> str:
+    def fingerprint(self, clip: Clip, layer: Layer, key: str) -> str:
         """Fingerprint of how the layer is cut out.
 
         Args:
@@ -58,7 +58,7 @@ class LayerMasks:
                 hint="run stages=[mask] for all of them first, every shard to its end, or "
                 f"{taken} with {key}={complete[0] if complete else 'NAME'}",
             )
-        return fingerprint(made.identity, layer.invert)
+        return fingerprint(made.fingerprint, layer.invert)
 
     def reader(self, clip: Clip, layer: Layer) -> Callable[[str], Mask]:
         """What gives a named frame's mask, (H, W), True where the layer shows."""

@@ -20,7 +20,7 @@ HOLD_OUT_FROM = 12
 FEWEST_TO_SPLIT = 6
 """Hand masks with which each half has two: three train the maskers, one validates them, two are the ensemble's."""
 
-Protocol: TypeAlias = Literal["auto", "split", "folds"]
+Validation: TypeAlias = Literal["auto", "split", "folds"]
 """Whether some masks are held back; ``auto``: as the folders say, else from ``HOLD_OUT_FROM`` masks on."""
 
 SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
@@ -69,12 +69,12 @@ class Split:
         return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)
 
 
-def holds_back(count: int, validation: Protocol) -> bool:
+def holds_back(count: int, validation: Validation) -> bool:
     """Whether of so many hand masks that show the subject some are held back."""
     return validation == "split" or (validation == "auto" and count >= HOLD_OUT_FROM)
 
 
-def split_by_count(stems: Sequence[str], validation: Protocol = "auto", absent: Container[str] = ()) -> Split:
+def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent: Container[str] = ()) -> Split:
     """The deterministic split of ``hand_masks/``, each use spread evenly over time.
 
     The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
@@ -114,12 +114,12 @@ class MaskLayout:
     Args:
         root: The clip's folder, or ``parts/<part>`` in it.
         frames: The clip's frames, which the simple layout's masks are painted on.
-        left_out: Names of the video's frames that were not extracted; the simple layout's masks of those wait.
+        skipped_frames: Names of the video's frames that were not extracted; the simple layout's masks of those wait.
     """
 
     root: Path
     frames: FrameFolder
-    left_out: frozenset[str] = frozenset()
+    skipped_frames: frozenset[str] = frozenset()
 
     @property
     def explicit(self) -> bool:
@@ -138,7 +138,7 @@ class MaskLayout:
     @property
     def hand_masks(self) -> FrameFolder:
         """The simple layout's folder."""
-        return FrameFolder(self.root / "hand_masks", but=self.left_out)
+        return FrameFolder(self.root / "hand_masks", exclude=self.skipped_frames)
 
     def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
         """Each mask's name with the folder of its frame and the folder of the mask; of ``backsub``, what no half has.
@@ -172,7 +172,7 @@ class MaskLayout:
                     seen[stem] = path
                 # The first program put the maskers' outputs into sub-folders here, in place of the frames.
                 yield from _pair(masks, frames if len(frames) else self.frames)
-        yield from _pair(self._backsub, self.frames, but=seen)
+        yield from _pair(self._backsub, self.frames, exclude=seen)
 
     @property
     def folders(self) -> list[FrameFolder]:
@@ -188,7 +188,7 @@ class MaskLayout:
         absent = {stem: folder.files[stem] for (stem, folder), seen in zip(masks, shown, strict=True) if not seen}
         return absent if len(absent) < len(masks) else {}
 
-    def split(self, validation: Protocol = "auto", absent: Callable[[], Container[str]] | None = None) -> Split:
+    def split(self, validation: Validation = "auto", absent: Callable[[], Container[str]] | None = None) -> Split:
         """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back.
 
         Args:
@@ -215,10 +215,10 @@ class MaskLayout:
 
 
 def _pair(
-    masks: FrameFolder, frames: FrameFolder, but: Container[str] = ()
+    masks: FrameFolder, frames: FrameFolder, exclude: Container[str] = ()
 ) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
     for stem, path in masks.files.items():
-        if stem in but:
+        if stem in exclude:
             continue
         if stem not in frames:
             raise MaskError(

@@ -94,7 +94,7 @@ class PropagationFeatures:
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
-        place = str(clip.path.absolute()), clip.frames_identity
+        place = str(clip.path.absolute()), clip.frames_fingerprint
         key = fingerprint(*place, self.flow, self.drift, self.error_sigma, self.bins, self.background, list(size))
         if key not in _latest:
             carrier = FlowPropagator(clip, flows, self.drift, self.error_sigma)

@@ -72,7 +72,7 @@ class FlowCache:
     @cached_property
     def manifest(self) -> Manifest:
         """What the folder depends on."""
-        return Manifest("flow", self.version, describe(self._flow), {"frames": self._clip.frames_identity})
+        return Manifest("flow", self.version, describe(self._flow), {"frames": self._clip.frames_fingerprint})
 
     def pairs_between(self, start: str, end: str) -> list[str]:
         """Names of the pairs on the way from a frame to another, in the clip's order."""

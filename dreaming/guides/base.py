@@ -33,7 +33,7 @@ class Guide(ABC):
         """Fingerprint of each thing, beside its config, that it is drawn from, by name."""
         painted = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
         keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in painted])
-        return {"frames": clip.frames_identity, "keyframes": keyframes, "version": str(self.version)}
+        return {"frames": clip.frames_fingerprint, "keyframes": keyframes, "version": str(self.version)}
 
     @property
     @abstractmethod

@@ -47,7 +47,7 @@ class EdgeGuide(Guide):
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames."""
-        return {"frames": clip.frames_identity}
+        return {"frames": clip.frames_fingerprint}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's edges, (H, W, 1), in order."""

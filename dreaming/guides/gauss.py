@@ -79,8 +79,8 @@ class GaussGuide(Guide):
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames, the layer's masks, and which frames are keyframes; not how they are painted."""
         keys = ", ".join(clip.keyframe_folder(layer).stems)
-        masks = self.masks.identity(clip, layer, f"guide.{self.name}.masks.masker")
-        return {"frames": clip.frames_identity, "masks": masks, "keys": keys}
+        masks = self.masks.fingerprint(clip, layer, f"guide.{self.name}.masks.masker")
+        return {"frames": clip.frames_fingerprint, "masks": masks, "keys": keys}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's blobs, (H, W, 3), in order."""

@@ -44,11 +44,11 @@ class FrameFolder:
 
     Args:
         path: The folder; it need not exist yet.
-        but: Names that are passed over.
+        exclude: Stems to skip.
     """
 
-    def __init__(self, path: Path, *, but: Container[str] = ()) -> None:
-        self.path, self._but = Path(path), but
+    def __init__(self, path: Path, *, exclude: Container[str] = ()) -> None:
+        self.path, self._exclude = Path(path), exclude
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
@@ -61,7 +61,7 @@ class FrameFolder:
         if not self.path.is_dir():
             return found
         for path in sorted(self.path.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._but:
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._exclude:
                 continue
             if path.stem in found:
                 raise FrameError(

@@ -104,7 +104,7 @@ class Manifest:
         inputs: Fingerprint of each input by name.
         seconds: Wall time spent making it, over all runs; not compared.
         frames: How many frames were made in that time; not compared.
-        found: What was found on the way to it that a person may want to know, as plain JSON data; not compared.
+        fit_report: What was found on the way to it that a person may want to know, as plain JSON data; not compared.
     """
 
     maker: str
@@ -113,10 +113,10 @@ class Manifest:
     inputs: Mapping[str, str]
     seconds: float = field(default=0.0, compare=False)
     frames: int = field(default=0, compare=False)
-    found: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    fit_report: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """Fingerprint of what is compared; an input's fingerprint to whoever builds on the folder."""
         return fingerprint(self.maker, self.version, self.config, self.inputs)
 

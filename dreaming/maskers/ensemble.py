@@ -64,7 +64,7 @@ class MaskerStacks(StackSource):
         features = lesson(clip, references, self.folds, left_out)
         known = {name: masker.fitted_fingerprint(clip, references) for name, masker in self.given.items()}
         return {
-            "frames": clip.frames_identity,
+            "frames": clip.frames_fingerprint,
             "maskers": fingerprint(references.stems, references.masks),
             "ensemble": fingerprint(features.validation, features.references.stems, features.references.masks),
             **known,

@@ -53,7 +53,7 @@ class PredictionCache:
         stems = list(dict.fromkeys(stems))
         title = self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
         # What the masker has learnt is no part of it: two that begin before and after that are for one folder.
-        lock = f"predictions-{self.references.part}-{self.name}-{self._manifest().identity[:16]}"
+        lock = f"predictions-{self.references.part}-{self.name}-{self._manifest().fingerprint[:16]}"
         with self.clip.lock(lock, f"{title}: waiting for another process that makes its masks"):
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
@@ -69,7 +69,7 @@ class PredictionCache:
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
             discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
-            replace(manifest, found=masker.found).write(folder.path / MANIFEST)
+            replace(manifest, fit_report=masker.found).write(folder.path / MANIFEST)
             begun = time.monotonic()
             work = partial(_predict, masker.prepare(self.clip, missing), self.clip, folder, title)
             masker.share_out(missing, work)
@@ -81,12 +81,12 @@ class PredictionCache:
     def found(self) -> Mapping[str, Any]:
         """What the masker's fit found, where it was kept."""
         made = Manifest.read(self._place()[1].path / MANIFEST)
-        return {} if made is None else made.found
+        return {} if made is None else made.fit_report
 
     def _manifest(self, **learnt: str) -> Manifest:
         training_frames = self.training_frames
         inputs = {
-            "frames": self.clip.frames_identity,
+            "frames": self.clip.frames_fingerprint,
             "references": fingerprint(training_frames.stems, training_frames.images, training_frames.masks),
             **learnt,
         }
@@ -97,7 +97,9 @@ class PredictionCache:
 
     def _place(self) -> tuple[Manifest, FrameFolder]:
         manifest = self._manifest(learnt=self.masker.fitted_fingerprint(self.clip, self.references))
-        return manifest, FrameFolder(predictions(self.clip, self.references.part, self.name) / manifest.identity[:16])
+        return manifest, FrameFolder(
+            predictions(self.clip, self.references.part, self.name) / manifest.fingerprint[:16]
+        )
 
 
 def _predict(masker: Masker, clip: Clip, folder: FrameFolder, title: str, stems: list[str]) -> None:

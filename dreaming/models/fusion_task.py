@@ -120,7 +120,7 @@ class FusionTask(TrainingTask):
 
     def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
         """Learn one part's ensemble in a run folder."""
-        references = clip.learning_references(subject)
+        references = clip.training_references(subject)
         stacks = self.source.stacks(clip, references)
         with self._lock(clip):
             return self._train_on(clip, references, stacks, context, folder)

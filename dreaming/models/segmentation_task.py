@@ -122,7 +122,7 @@ class SegmentationTask(TrainingTask):
 
     def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
         """Learn one part's masks in a run folder."""
-        references = clip.learning_references(subject)
+        references = clip.training_references(subject)
         with self._lock(clip):
             return self._train_on(clip, references, context, folder)
 
@@ -134,7 +134,7 @@ class SegmentationTask(TrainingTask):
         held_out = self._held_out(clip, references)
         learnt = fingerprint(references.stems, references.images, references.masks, held_out)
         if self.channels:  # which are carried through all the clip
-            learnt = fingerprint(learnt, clip.frames_identity)
+            learnt = fingerprint(learnt, clip.frames_fingerprint)
         return {
             "recipe": replace(self, features=self.feature_inputs).describe_training(),
             "references": learnt,
@@ -174,7 +174,7 @@ class SegmentationTask(TrainingTask):
 
     def measure(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> float:
         """The monitored value on left-out or held-out masks; no last fit on all."""
-        references = clip.learning_references(subject)
+        references = clip.training_references(subject)
         fits = self._fits(clip, references, context, folder)
         return self._on_unseen(clip, references, fits, folder).score
 

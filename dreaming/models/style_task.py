@@ -149,7 +149,7 @@ class StyleTask(TrainingTask):
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
         unpainted = self.probe is not None or self.consistency is not None
         if self.guides or unpainted:  # which are taken from all over the clip
-            references = fingerprint(references, clip.frames_identity)
+            references = fingerprint(references, clip.frames_fingerprint)
         if self.guides:
             drawn_from = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
             references = fingerprint(references, drawn_from)

@@ -180,7 +180,7 @@ class _Filling:
         spent.write(self.folder.path / MANIFEST)
 
 
-def identity_of(folder: FrameFolder) -> str:
+def fingerprint_of(folder: FrameFolder) -> str:
     """Fingerprint of how a folder was made by an earlier stage, for the manifest of what is made from it.
 
     Raises:
@@ -194,4 +194,4 @@ def identity_of(folder: FrameFolder) -> str:
             expected="the output of an earlier stage",
             hint="run `dreaming clip=...` without stages=, which makes what is missing",
         )
-    return found.identity
+    return found.fingerprint

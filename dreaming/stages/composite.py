@@ -19,7 +19,7 @@ from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 from dreaming.io.video_writer import check_rate, write_video
 from dreaming.progress import bar
-from dreaming.stages.base import Stage, identity_of
+from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.stages.extract import find_video, read_source
 
 log = logging.getLogger(__name__)
@@ -108,12 +108,12 @@ class CompositeStage(Stage):
         return _OpenLayer(layer, clip.styled(layer), masks)
 
     def _inputs(self, clip: Clip, layers: Sequence[_OpenLayer]) -> dict[str, str]:
-        inputs = {"frames": clip.frames_identity}
+        inputs = {"frames": clip.frames_fingerprint}
         for place, opened in enumerate(layers):
             inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(opened.layer))
-            inputs[f"styled {opened.layer.name}"] = identity_of(opened.styled)
+            inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
             if opened.masks is not None:
-                inputs[f"masks {opened.layer.part}"] = identity_of(opened.masks)
+                inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
         return inputs
 
     def _opacity(self, clip: Clip, opened: _OpenLayer, stem: str) -> Probability:
@@ -151,7 +151,7 @@ class CompositeStage(Stage):
         sound = find_video(clip) if source is not None and source.sound else None
         lost = source is not None and source.sound and sound is None
         encoder = {"fps": self.fps, "crf": self.crf, "codec": self.codec, "preset": self.preset}
-        inputs = {"composite": composite.identity, "source": fingerprint(source)}
+        inputs = {"composite": composite.fingerprint, "source": fingerprint(source)}
         manifest = Manifest("video", self.version, encoder, {**inputs, "sound": "lost" if lost else "as the source"})
         whole = Manifest("video", self.version, encoder, {**inputs, "sound": "as the source"})
         with clip.lock("dream.mp4", "dream.mp4: waiting for another process that writes it"):

@@ -145,7 +145,7 @@ class ExtractStage(Stage):
 def _tell_of_painted(clip: Clip) -> None:
     """What is painted on frames outside the range waits, which its painter may not expect."""
     places = ("hand_masks/*", "parts/*/hand_masks/*", "keyframes/*/*")
-    waiting = sorted(path for place in places for path in clip.path.glob(place) if path.stem in clip.left_out)
+    waiting = sorted(path for place in places for path in clip.path.glob(place) if path.stem in clip.skipped_frames)
     if waiting:
         names = ", ".join(str(path.relative_to(clip.path)) for path in waiting)
         log.warning("extract: not learnt from, for their frames are not extracted: %s", names)

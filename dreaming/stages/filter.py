@@ -34,7 +34,7 @@ class FilterStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Filter the frames that are missing."""
-        manifest = self.manifest(frames=clip.frames_identity)
+        manifest = self.manifest(frames=clip.frames_fingerprint)
 
         def begin(stems: list[str]) -> Maker:
             flows = FlowCache(clip, self.flow)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.clip.split import Protocol
+from dreaming.clip.split import Validation
 from dreaming.errors import MaskError
 from dreaming.flow.temporal_filter import Smoothing
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
@@ -39,7 +39,7 @@ class MaskStage(Stage):
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
-    validation: Protocol = field(default="auto", metadata=NO_EFFECT)
+    validation: Validation = field(default="auto", metadata=NO_EFFECT)
     smooth: Smoothing | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class MaskStage(Stage):
         """Fit each masker on each part's references, and write its masks."""
         for part in clip.parts:
             split = clip.split(part)
-            references = clip.learning_references(part)
+            references = clip.training_references(part)
             if len(references) < 2:
                 raise MaskError(
                     clip.path,
@@ -68,7 +68,7 @@ class MaskStage(Stage):
                 self._mask(clip, references, name, masker)
 
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
-        frames = clip.frames_identity
+        frames = clip.frames_fingerprint
         marks = fingerprint(references.stems, references.images, references.masks)
         # What another masker builds on is made once for both.
         shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
@@ -79,7 +79,7 @@ class MaskStage(Stage):
             learnt = masker.fitted_fingerprint(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
             inputs = {"frames": frames, "references": marks, "learnt": learnt}
-            return Manifest(self.name, self.version, config, inputs, found=found)
+            return Manifest(self.name, self.version, config, inputs, fit_report=found)
 
         def begin(stems: list[str]) -> Maker:
             fitted = maker.fit(clip, references).prepare(clip, stems)

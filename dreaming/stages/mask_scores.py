@@ -71,7 +71,7 @@ def unseen(
         tests: Whether test masks may be looked at; not where something is chosen by what is found.
     """
     split, radius = clip.split(part), 0 if smooth is None else smooth.radius
-    references = clip.learning_references(part)
+    references = clip.training_references(part)
     kept = clip.references(part, split.tests if tests else ())
     if len(kept):
         shown = kept.select(clip.stems)

@@ -25,7 +25,7 @@ from dreaming.io.types import Image
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_task import StyleTask
-from dreaming.stages.base import Maker, Stage, identity_of
+from dreaming.stages.base import Maker, Stage, fingerprint_of
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
 from dreaming.training.fit import TrainingContext
@@ -116,7 +116,7 @@ class StyliseStage(Stage):
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Tells what a layer's frames depend on; another after training."""
-        frames = clip.frames_identity
+        frames = clip.frames_fingerprint
         identity = self.task.identity(clip, layer, self.context)
         made = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
 
@@ -127,7 +127,7 @@ class StyliseStage(Stage):
                 config["blend"] = describe(self.blend)
             learnt = "untrained" if best is None else best.fingerprint
             inputs = {"frames": frames, "keyframes": identity["references"], "learnt": learnt}
-            inputs |= {str(folder.path.relative_to(clip.path)): identity_of(folder) for folder in made}
+            inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in made}
             return Manifest(self.name, self.version, config, inputs)
 
         return manifest

@@ -78,7 +78,7 @@ class SuggestStage(Stage):
 
     def _doubts(self, clip: Clip, part: str) -> dict[str, float]:
         """How much each frame's masks are in doubt."""
-        references = clip.learning_references(part)
+        references = clip.training_references(part)
         folders = [
             clip.masks(part, name)
             if name in self.maskers

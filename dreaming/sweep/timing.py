@@ -54,7 +54,7 @@ def masker_seconds_a_frame(masker: Masker, clip: Clip) -> float:
 
 
 def _of_part(masker: Masker, clip: Clip, part: str) -> float:
-    references = clip.learning_references(part)
+    references = clip.training_references(part)
     inner = [run.stems for run in intervals_between(clip.stems, references.stems) if run.left and run.right]
     stems = min(inner, key=len, default=tuple(clip.stems))
     fitted, times = masker.fit(clip, references), []

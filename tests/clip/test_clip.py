@@ -27,7 +27,7 @@ def test_a_clip_knows_its_frames(disc_clip):
     assert not clip.frames_are_made
 
 
-@pytest.mark.parametrize("ask", [lambda clip: clip.stems, lambda clip: clip.size, lambda clip: clip.frames_identity])
+@pytest.mark.parametrize("ask", [lambda clip: clip.stems, lambda clip: clip.size, lambda clip: clip.frames_fingerprint])
 def test_no_frames_are_told(tmp_path, ask):
     with pytest.raises(FrameError, match="frames: found no frames, expected png, jpg, tif or webp pictures; put"):
         ask(Clip(tmp_path))
@@ -35,24 +35,24 @@ def test_no_frames_are_told(tmp_path, ask):
 
 def test_the_identity_of_own_frames_is_their_content(disc_clip):
     drawing = disc_clip()
-    before = drawing.clip.frames_identity
-    assert drawing.clip.frames_identity == before
+    before = drawing.clip.frames_fingerprint
+    assert drawing.clip.frames_fingerprint == before
     drawing.save("frames/0003.png", drawing.images["0004"])
-    changed = drawing.clip.frames_identity
+    changed = drawing.clip.frames_fingerprint
     (drawing.path / "frames/0008.png").unlink()
-    assert len({before, changed, drawing.clip.frames_identity}) == 3
+    assert len({before, changed, drawing.clip.frames_fingerprint}) == 3
 
 
 def test_the_identity_of_extracted_frames_is_their_making(disc_clip):
     drawing = disc_clip()
     record = drawing.path / "frames" / "manifest.json"
     Manifest("extract", 1, {"gamma": 1}, {}).write(record)
-    before = drawing.clip.frames_identity
+    before = drawing.clip.frames_fingerprint
     assert drawing.clip.frames_are_made
     Manifest("extract", 1, {"gamma": 1}, {}, seconds=4).write(record)
-    assert drawing.clip.frames_identity == before
+    assert drawing.clip.frames_fingerprint == before
     Manifest("extract", 1, {"gamma": 2}, {}).write(record)
-    assert drawing.clip.frames_identity != before
+    assert drawing.clip.frames_fingerprint != before
 
 
 # -- parts and hand masks

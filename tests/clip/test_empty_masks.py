@@ -35,7 +35,7 @@ def test_each_part_is_told_by_itself(disc_clip, caplog):
         drawing.save(f"parts/{part}/hand_masks/0004.png", mask)
     clip = drawing.clip
     for part in clip.parts:
-        clip.learning_references(part)
+        clip.training_references(part)
     assert "no foreground in parts/head/hand_masks/0004.png: taken to say that the head is not" in caplog.text
     assert "body" not in caplog.text
 
@@ -57,7 +57,7 @@ def test_maskers_are_not_left_with_nothing_to_learn(disc_clip):
         drawing.save(f"{half}/train_input/{number:04d}.png", drawing.images[f"{number:04d}"])
         drawing.save(f"{half}/train_output/{number:04d}.png", mask)
     with pytest.raises(MaskError, match=r"found no foreground in any hand mask that maskers learn from \(0001, 0003\)"):
-        drawing.clip.learning_references("subject")
+        drawing.clip.training_references("subject")
 
 
 def test_a_keyframe_shows_nothing_of_a_layer_that_is_not_there(disc_clip):

@@ -19,4 +19,4 @@ def test_a_mask_may_be_inverted_and_the_whole_frame_needs_none(disc_clip):
     assert np.array_equal(masks.reader(clip, Layer("a", part="subject"))("0002"), drawing.truth["0002"])
     assert np.array_equal(masks.reader(clip, Layer("a", part="subject", invert=True))("0002"), ~drawing.truth["0002"])
     assert masks.reader(clip, Layer("a"))("0002").all()
-    assert masks.identity(clip, Layer("a"), "key") == "whole"
+    assert masks.fingerprint(clip, Layer("a"), "key") == "whole"

@@ -36,8 +36,8 @@ def test_plain_data_is_itself():
 def test_a_dataclass_is_told_by_class_and_what_has_an_effect():
     assert describe(Brush(4, threads=8)) == describe(Brush(4, threads=1)) != describe(Brush(5))
     assert describe(Brush(4)) != describe(Pen(4))
-    assert describe(Brush())["of"].endswith("Brush")
-    assert set(describe(Brush())) == {"of", "radius"}
+    assert describe(Brush())["kind"] == "Brush"
+    assert set(describe(Brush())) == {"kind", "radius"}
 
 
 def test_a_partial_is_told_by_function_and_arguments():
@@ -83,17 +83,17 @@ def test_a_manifest_comes_back_equal(tmp_path):
     manifest.write(tmp_path / "m.json")
     back = Manifest.read(tmp_path / "m.json")
     assert back == manifest
-    assert (back.seconds, back.frames, back.identity) == (1.5, 3, manifest.identity)
+    assert (back.seconds, back.frames, back.fingerprint) == (1.5, 3, manifest.fingerprint)
 
 
 def test_time_and_count_are_not_compared_and_all_else_is():
     manifest = Manifest("mask", 1, {"k": 1}, {"frames": "ab"})
     assert replace(manifest, seconds=9.0, frames=7) == manifest
-    assert replace(manifest, seconds=9.0, frames=7).identity == manifest.identity
+    assert replace(manifest, seconds=9.0, frames=7).fingerprint == manifest.fingerprint
     for change in ({"maker": "x"}, {"version": 2}, {"config": {"k": 2}}, {"inputs": {"frames": "cd"}}):
         other = replace(manifest, **change)
         assert other != manifest
-        assert other.identity != manifest.identity
+        assert other.fingerprint != manifest.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"maker": "x"}', '{"maker": 1, "more": 2}', b"\xff\xfe\x00"])
@@ -107,12 +107,12 @@ def test_a_difference_names_keys(tmp_path):
     one = Manifest("mask", 1, {"gmm": {"components": 3, "seed": 0}}, {"frames": "ab"})
     two = Manifest("mask", 1, {"gmm": {"components": 5, "seed": 0}}, {"frames": "cd"}, seconds=3, frames=4)
     assert one.difference(two) == "gmm.components, frames"
-    told = replace(one, found={"bounds": [1, 2]})
+    told = replace(one, fit_report={"bounds": [1, 2]})
     assert told == one
-    assert told.identity == one.identity
+    assert told.fingerprint == one.fingerprint
     assert one.difference(told) == ""
     told.write(tmp_path / "found.json")
-    assert Manifest.read(tmp_path / "found.json").found == {"bounds": [1, 2]}
+    assert Manifest.read(tmp_path / "found.json").fit_report == {"bounds": [1, 2]}
     many = replace(one, config={str(key): 1 for key in range(6)}, inputs={})
     assert many.difference(replace(many, config={})) == "0, 1, 2, 3 and 2 more"
 

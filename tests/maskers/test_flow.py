@@ -98,7 +98,7 @@ def test_from_a_side_without_the_subject_nothing_comes_and_the_other_fades_where
     drawing.save("hand_masks/0009.png", drawing.truth["0009"])
     (drawing.path / "hand_masks/0006.png").unlink()
     clip = drawing.clip
-    found = dict(Plain().fit(clip, clip.learning_references("subject")).predict(clip, clip.stems))
+    found = dict(Plain().fit(clip, clip.training_references("subject")).predict(clip, clip.stems))
     for stem in ("0003", "0005", "0007"):
         assert jaccard(found[stem] > 0.5, drawing.truth[stem]) > 0.8, stem
     for stem in ("0008", "0009", "0010"):

@@ -168,8 +168,8 @@ def test_one_component_for_the_whole_video_is_refused():
 
 def test_masks_without_a_subject_take_none_of_its_samples(disc_clip):
     drawing = disc_clip(masks=(1, 4))
-    alone = GmmMasker(samples=100)._drawn(drawing.clip.learning_references("subject"), True)
+    alone = GmmMasker(samples=100)._drawn(drawing.clip.training_references("subject"), True)
     for number in (5, 6, 7, 8):
         drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
-    among = GmmMasker(samples=100)._drawn(drawing.clip.learning_references("subject"), True)
+    among = GmmMasker(samples=100)._drawn(drawing.clip.training_references("subject"), True)
     np.testing.assert_array_equal(among, alone)

@@ -113,7 +113,7 @@ def test_what_a_fold_leaves_shows_the_subject(clip, disc_clip):
     for number in (4, 5, 6, 7, 9):
         drawing.save(f"hand_masks/{number:04d}.png", np.zeros((48, 72), bool))
     clip = drawing.clip
-    every = clip.learning_references("subject")
+    every = clip.training_references("subject")
     for references, frames, learnt in (
         (every, 12, 8),
         (every.without(["0002", "0003"]), 12, 6),

@@ -33,7 +33,7 @@ class Shade(Stage):
 
     def run(self, clip):
         self.made = []
-        identity = clip.frames_identity
+        identity = clip.frames_fingerprint
 
         def make(stems):
             for stem in stems:
@@ -74,7 +74,7 @@ def test_frames_are_what_the_maker_gave(drawing):
     for stem, image in drawing.images.items():
         np.testing.assert_array_equal(drawing.clip.composite.read(stem), np.rint(image * 0.25))
     record = Manifest.read(drawing.path / "composite" / "manifest.json")
-    assert record == Manifest("shade", 1, {"gain": 0.25}, {"frames": drawing.clip.frames_identity})
+    assert record == Manifest("shade", 1, {"gain": 0.25}, {"frames": drawing.clip.frames_fingerprint})
     assert record.frames == 12
     assert record.seconds > 0
 

@@ -145,7 +145,7 @@ def test_what_a_fit_found_stands_in_the_manifest_of_its_masks(disc_clip):
     for name, others in (("alone", {}), ("shared", {"copy": Copy(ThresholdMasker())})):
         drawing = disc_clip(name)
         MaskStage({"colour": ThresholdMasker(), **others}).run(drawing.clip)
-        found = Manifest.read(drawing.path / "masks/colour/manifest.json").found
+        found = Manifest.read(drawing.path / "masks/colour/manifest.json").fit_report
         assert found == json.loads((drawing.path / "runs/threshold/bounds.json").read_text())
         assert found["references"] == ["0001", "0004", "0008"]
 
