@@ -26,8 +26,8 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.propagation import DriftCorrection, FlowPropagator
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Image
-from dreaming.metrics.flicker import flicker, visible
-from dreaming.metrics.likeness import ssim
+from dreaming.metrics.flicker import flicker, visible_in_both
+from dreaming.metrics.similarity import ssim
 
 CORRECTIONS = {
     "none": None,
@@ -63,7 +63,7 @@ def measure(clip: Clip, flows: FlowCache, drift: DriftCorrection | None) -> tupl
     for place in range(1, len(carried)):
         before, after = stems[place], stems[place + 1]
         backward, forward = flows.between(after, before), flows.between(before, after)
-        seen = visible(backward, forward)
+        seen = visible_in_both(backward, forward)
         for values, kind in ((own, 0), (found, 1)):
             values.append(flicker(carried[place - 1][kind], carried[place][kind], backward, seen))
     return likeness, fmean(found) / fmean(own), seconds

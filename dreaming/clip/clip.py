@@ -21,7 +21,7 @@ from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.manifest import Manifest, fingerprint, fingerprint_files
 from dreaming.io.types import Mask, Size
-from dreaming.io.video_metadata import left_out
+from dreaming.io.video_metadata import skipped_stems
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Clip:
         if not self.frames_are_made:
             return frozenset()
         try:
-            return left_out(json.loads(self.source.read_text(encoding="utf-8")))
+            return skipped_stems(json.loads(self.source.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError):
             return frozenset()
 

@@ -17,7 +17,7 @@ from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.types import Flow, Mask
-from dreaming.metrics.flicker import visible
+from dreaming.metrics.flicker import visible_in_both
 
 Guided: TypeAlias = NDArray[np.uint8]
 """(H, W, 3 + c), a frame and the channels of its guides."""
@@ -229,7 +229,7 @@ def read_pairs(clip: Clip, flow: DisFlow, read: Reader, pairs: Sequence[str]) ->
     for stem, frame in read(frames_of(clip, pairs)):
         if before is not None and before[0] in pairs and next_of[before[0]] == stem:
             backward, forward = (resize_flow(each, clip.size) for each in flows.both_ways(stem, before[0]))
-            yield FramePair(before[1], frame, backward, visible(backward, forward))
+            yield FramePair(before[1], frame, backward, visible_in_both(backward, forward))
         before = stem, frame
 
 

@@ -13,7 +13,7 @@ Texture = Callable[[Floats, Floats], Floats]
 LIGHT = np.array([-0.5, -0.55, 0.67])  # towards the lamp: left, up, out of the picture
 
 
-class Canvas:
+class DrawingCanvas:
     """A supersampled picture to draw on, measured in units of its own.
 
     Args:
@@ -145,7 +145,7 @@ def _towards(angle: float) -> Floats:
 
 
 def draw_person(
-    canvas: Canvas, ground: Floats, size: float, beat: float, facing: float, dance: float, dress: Wardrobe
+    canvas: DrawingCanvas, ground: Floats, size: float, beat: float, facing: float, dance: float, dress: Wardrobe
 ) -> None:
     """Draw somebody at one moment.
 
@@ -217,7 +217,7 @@ def _leg(side: int, beat: float, facing: float) -> tuple[Floats, Floats, Floats,
 
 
 def _draw_head(
-    canvas: Canvas, neck: Floats, size: float, tilt: float, facing: float, frontal: float, dress: Wardrobe
+    canvas: DrawingCanvas, neck: Floats, size: float, tilt: float, facing: float, frontal: float, dress: Wardrobe
 ) -> None:
     up, radius = -_towards(-tilt), 0.082 * size
     right = np.array([-up[1], up[0]])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dreaming.errors import ConfigError
 from dreaming.io.types import Image, Mask
 from dreaming.demo.backdrop import Backdrop
-from dreaming.demo.figure import Canvas, Floats, Wardrobe, checks, draw_person, plain, stripes
+from dreaming.demo.figure import DrawingCanvas, Floats, Wardrobe, checks, draw_person, plain, stripes
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.atomic import write_atomically
 from dreaming.demo.painter import paint
@@ -77,13 +77,13 @@ class DemoScene:
         tall, wide = self.height / unit, self.width / unit
         view = self._backdrop.view(0.16 * time * unit * self.samples)
 
-        behind = Canvas(view, unit * self.samples)
+        behind = DrawingCanvas(view, unit * self.samples)
         walk = (time / 3 + 0.12) % 1  # one passage takes 3 s
         place = np.array([wide + 0.2 - walk * (wide + 0.4), 0.87 * tall])
         behind.shadow(place, (0.13, 0.018), 0.45)
         draw_person(behind, place, 0.6, 2.1 * np.pi * time + 1, -1.0, 0.0, self._wardrobes[1])
 
-        front = Canvas(view, unit * self.samples)
+        front = DrawingCanvas(view, unit * self.samples)
         turn = np.pi * time / 2  # from one end of her path to the other in 2 s
         place = np.array([wide * (0.5 - 0.19 * np.cos(turn)), 0.945 * tall])
         front.shadow(place, (0.17, 0.022), 0.5)

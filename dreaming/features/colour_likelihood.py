@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.features.propagated_masks import PropagationSource
-from dreaming.imaging.colour_histogram import ColourBins, Counts, lab_of
+from dreaming.imaging.colour_histogram import ColourBins, Counts, rgb_to_lab
 from dreaming.imaging.resize import resize_image
 from dreaming.io.types import Image, Size
 
@@ -33,7 +33,7 @@ class ColourLikelihood:
 
     def lab(self, stem: str) -> Image:
         """A frame in 8-bit Lab, (h, w, 3)."""
-        return lab_of(resize_image(self.clip.frames.read(stem), self.size))
+        return rgb_to_lab(resize_image(self.clip.frames.read(stem), self.size))
 
     def log_ratio(self, lab: Image, sources: tuple[PropagationSource, ...]) -> NDArray[np.float32]:
         """How much likelier each colour is the subject's than the backdrop's, (h, w), natural log.
@@ -59,4 +59,4 @@ class ColourLikelihood:
     def _bins(self) -> ColourBins:
         names = self.clip.stems
         spread = sorted({round(place) for place in np.linspace(0, len(names) - 1, RANGE_FRAMES)})
-        return ColourBins.spanning([self.lab(names[place]) for place in spread], self.cells)
+        return ColourBins.from_images([self.lab(names[place]) for place in spread], self.cells)

@@ -17,7 +17,7 @@ from dreaming.features.lucid_dreaming import LucidDreaming, SyntheticScene, gath
 from dreaming.features.propagated_masks import PropagatedMask, PropagationSource
 from dreaming.flow.camera_motion import camera_homography
 from dreaming.flow.warp import consistent, resize_flow, warp
-from dreaming.imaging.colour_histogram import lab_of
+from dreaming.imaging.colour_histogram import rgb_to_lab
 
 MASKS = ("near_mask", "far_mask", "even_blend", "blend")
 """Channels that are masks in 0..1."""
@@ -114,14 +114,14 @@ class FeatureInputs:
     ) -> Stack:
         settings = self.features
         picture = scene.composed(lucid_dreaming.soften)
-        lab = lab_of(picture)
+        lab = rgb_to_lab(picture)
         sides, motions, others = [], [], []
         for neighbour in neighbours:
             other = neighbour.composed(lucid_dreaming.soften)
             here, there = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (picture, other))
             back, forth = settings.flow.between(here, there), settings.flow.between(there, here)
             arrived = resize_flow(back, known.size)
-            error = cv2.absdiff(warp(lab_of(other), arrived), lab).astype(np.float32).sum(axis=2)
+            error = cv2.absdiff(warp(rgb_to_lab(other), arrived), lab).astype(np.float32).sum(axis=2)
             sides.append(
                 PropagatedMask(
                     source=PropagationSource(stem, neighbour.mask.astype(np.uint8) * 255, stem),
@@ -132,7 +132,7 @@ class FeatureInputs:
                 )
             )
             motions.append(arrived)
-            others.append((lab_of(other), camera_homography(arrived)))
+            others.append((rgb_to_lab(other), camera_homography(arrived)))
         look = AppearanceFeatures.at(lab, motions[0], settings.background.differences(lab, others))
         ratios = known.log_ratios(lab, stem)
         return stack(look, (sides[0], sides[1]), ratios, settings.blend, settings.reach)

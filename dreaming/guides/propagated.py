@@ -19,7 +19,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.keyframe_propagation import TENTHS, Gap, KeyframePropagator, PropagatedKeyframe
 from dreaming.flow.propagation import DriftCorrection, FlowPropagator
 from dreaming.guides.base import Channels, Guide
-from dreaming.imaging.brush_strokes import foretold, inside, touched
+from dreaming.imaging.brush_strokes import detail_correlation, painted_over, without_margin
 from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import NO_EFFECT
@@ -224,10 +224,12 @@ class PropagatedGuide(Guide):
         for stem, frame, painted, mask in zip(
             keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
         ):
-            there = inside(mask, self.stroke) & touched(painted, frame, self.stroke)
+            there = without_margin(mask, self.stroke) & painted_over(painted, frame, self.stroke)
             for side in others_of(stem):
                 where = there & (resize_image(side.doubt, carrying.clip.size) < DOUBTFUL * TENTHS)
-                by_carried, by_frame = (foretold(painted, by, where, self.stroke) for by in (side.picture, frame))
+                by_carried, by_frame = (
+                    detail_correlation(painted, by, where, self.stroke) for by in (side.picture, frame)
+                )
                 if by_carried is not None and by_frame is not None:
                     carried.append(by_carried)
                     plain.append(abs(by_frame))

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from dreaming.io.types import Image, Mask
 
-TOUCHED = 4.0
+MIN_DIFFERENCE = 4.0
 """Mean difference to the frame, in levels, from which on a pixel's surroundings count as painted over."""
 
-FEWEST = 100
+MIN_PIXELS = 100
 """Pixels below which a correlation of two pictures' detail says nothing."""
 
 REACH = 2.5
@@ -22,7 +22,7 @@ def detail(image: Image, sigma: float) -> NDArray[np.float32]:
     return grey - cv2.GaussianBlur(grey, (0, 0), sigma)
 
 
-def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
+def detail_correlation(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
     """Correlation of a painting's detail with another picture's, over some pixels; None where there are too few.
 
     A picture without any detail foretells none: that is 0.
@@ -33,7 +33,7 @@ def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) 
         where: (H, W), the pixels compared.
         sigma: Of the blur that is not detail, in pixels.
     """
-    if np.count_nonzero(where) < FEWEST:
+    if np.count_nonzero(where) < MIN_PIXELS:
         return None
     one, other = (detail(picture, sigma)[where] for picture in (painted, by))
     if one.std() == 0 or other.std() == 0:
@@ -41,7 +41,7 @@ def foretold(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) 
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def touched(painted: Image, frame: Image, sigma: float) -> Mask:
+def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:
     """Where a keyframe (H, W, 3) was painted over at all, and not left as its frame is, (H, W).
 
     Args:
@@ -50,10 +50,10 @@ def touched(painted: Image, frame: Image, sigma: float) -> Mask:
         sigma: Of the Gaussian over which their difference is averaged, in pixels.
     """
     apart = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
-    return cv2.GaussianBlur(apart, (0, 0), sigma) > TOUCHED
+    return cv2.GaussianBlur(apart, (0, 0), sigma) > MIN_DIFFERENCE
 
 
-def inside(mask: Mask, sigma: float) -> Mask:
+def without_margin(mask: Mask, sigma: float) -> Mask:
     """A mask (H, W) without its margin, where ``detail`` shows the edge of what is painted, and not strokes.
 
     Args:

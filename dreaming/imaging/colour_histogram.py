@@ -26,7 +26,7 @@ class ColourBins:
     count: int
 
     @classmethod
-    def spanning(cls, pictures: list[Image], count: int = 24, tail: float = 0.002) -> "ColourBins":
+    def from_images(cls, pictures: list[Image], count: int = 24, tail: float = 0.002) -> "ColourBins":
         """Cells over the colours of some 8-bit Lab pictures (H, W, 3), but for a ``tail`` at each end of each axis.
 
         Most videos fill a small part of a and b: cells over all of it would tell few of their colours apart.
@@ -62,6 +62,6 @@ class ColourBins:
         return (np.log(chances[1]) - np.log(chances[0])).ravel().astype(np.float32)
 
 
-def lab_of(image: Image) -> Image:
+def rgb_to_lab(image: Image) -> Image:
     """8-bit Lab (H, W, 3) of an RGB picture."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2LAB)

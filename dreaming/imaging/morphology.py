@@ -29,7 +29,7 @@ def feather(mask: Probability, sigma: float) -> Probability:
     return np.clip(blurred, 0, 1).astype(np.float32)
 
 
-def drop_lonely(mask: Mask, neighbours: int = 3) -> Mask:
+def remove_isolated(mask: Mask, neighbours: int = 3) -> Mask:
     """Keep a foreground pixel if more than ``neighbours`` of its 8 neighbours are foreground.
 
     At the border, where n < 8 neighbours lie in the frame, more than ``neighbours`` n / 8 of them must be. From
@@ -64,7 +64,7 @@ def close(mask: Mask, side: int = 19) -> Mask:
     return cv2.morphologyEx(np.ascontiguousarray(mask).view(np.uint8), cv2.MORPH_CLOSE, square).view(np.bool_)
 
 
-def drop_small(mask: Mask, share: float = 0.01) -> Mask:
+def remove_small(mask: Mask, share: float = 0.01) -> Mask:
     """Drop blobs (pixels that touch by sides or corners) of less than ``share`` of the frame's area."""
     count, labels, facts, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S
@@ -122,11 +122,11 @@ class Cleaning:
     def __call__(self, mask: Mask) -> Mask:
         """The mask (H, W) after all steps."""
         if self.neighbours is not None:
-            mask = drop_lonely(mask, self.neighbours)
+            mask = remove_isolated(mask, self.neighbours)
         if self.closing is not None:
             mask = close(mask, self.closing)
         if self.smallest is not None:
-            mask = drop_small(mask, self.smallest)
+            mask = remove_small(mask, self.smallest)
         if self.holes is not None:
             mask = fill_holes(mask, self.holes)
         return mask

@@ -15,7 +15,7 @@ from dreaming.errors import FrameError, SizeError
 from dreaming.io.atomic import write_atomically
 from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.tiff import divided, is_multiplied
+from dreaming.io.tiff import is_premultiplied, unpremultiplied
 from dreaming.io.types import Image, Mask, Probability, Size
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ class FrameFolder:
             SizeError: If it has another size.
         """
         image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        if is_multiplied(self.files[stem]):
-            image = divided(image, decode_opacity(self.files[stem]))
+        if is_premultiplied(self.files[stem]):
+            image = unpremultiplied(image, decode_opacity(self.files[stem]))
         expected = size or self.size
         if image.shape[:2] != expected:
             raise SizeError(
@@ -141,7 +141,7 @@ class FrameFolder:
             raise SizeError(self.files[stem], found=values.shape, expected=size, hint="paint it at the frames' size")
         probability = values.astype(np.float32) / 255.0
         opacity = decode_opacity(self.files[stem])
-        if opacity is None or is_multiplied(self.files[stem]):
+        if opacity is None or is_premultiplied(self.files[stem]):
             return probability
         return probability * opacity
 

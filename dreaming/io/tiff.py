@@ -12,7 +12,7 @@ MULTIPLIED, APART = 1, 2  # kinds of opacity
 STARTS = (b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")  # those with + have eight bytes more of a header
 
 
-def is_multiplied(path: Path) -> bool:
+def is_premultiplied(path: Path) -> bool:
     """Whether the colours that OpenCV decodes are multiplied by their opacity already; false of all but TIFF.
 
     They may lie in the file so; where they do not, OpenCV (by libtiff) multiplies those of 8 bits, and no others.
@@ -28,7 +28,7 @@ def is_multiplied(path: Path) -> bool:
     return MULTIPLIED in kinds or (APART in kinds and max(bits) == 8)
 
 
-def divided(image: Image, opacity: Probability | None) -> Image:
+def unpremultiplied(image: Image, opacity: Probability | None) -> Image:
     """Colours (H, W, 3) as they were before they were multiplied by their opacity (H, W) in 0..1; None: as they are."""
     if opacity is None:
         return image

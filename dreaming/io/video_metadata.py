@@ -50,15 +50,15 @@ class VideoMetadata:
         """Seconds at which each frame is shown; exact."""
         return tuple(pts * self.time_base for pts in self.pts)
 
-    def stretch(self, places: Sequence[int]) -> tuple[list[Fraction], Fraction, Fraction | None]:
-        """When the frames of these places are shown, and the stretch of sound that belongs to them.
+    def timing(self, places: Sequence[int]) -> tuple[list[Fraction], Fraction, Fraction | None]:
+        """When the frames of these places are shown, and the timing of sound that belongs to them.
 
         Args:
             places: Numbers of the frames in the source, from 1, rising.
 
         Returns:
             The frames' times, then where the sound begins and ends in seconds of the source; an end of None is the
-            end of the sound. All the sound belongs to a stretch of the whole video, what precedes its first frame too.
+            end of the sound. All the sound belongs to a timing of the whole video, what precedes its first frame too.
         """
         times = [self.times[place - 1] for place in places]
         step = places[-1] - places[-2] if len(places) > 1 else 1
@@ -115,7 +115,7 @@ class VideoMetadata:
         return cls(data["file"], width, height, rotation, tuple(pts), time_base, rate, data["sound"])
 
 
-def left_out(record: object) -> frozenset[str]:
+def skipped_stems(record: object) -> frozenset[str]:
     """Names that those of a video's frames would have which were not extracted, for they lie outside the range or step.
 
     Args:
@@ -124,10 +124,10 @@ def left_out(record: object) -> frozenset[str]:
     match record:
         case {"frames": int(count), "places": {"start": int(start), "end": int(end), "every": int(every)}} if every > 0:
             taken = range(start, end + 1, every)
-            return frozenset(name_of(place, count) for place in range(1, count + 1) if place not in taken)
+            return frozenset(frame_stem(place, count) for place in range(1, count + 1) if place not in taken)
     return frozenset()
 
 
-def name_of(place: int, count: int) -> str:
+def frame_stem(place: int, count: int) -> str:
     """Name of the frame at a place, from 1, in a video of so many: alike long for all, and in order."""
     return f"{place:0{max(4, len(str(count)))}d}"

@@ -29,7 +29,7 @@ _LARGEST_CRF = {"libx264": 51, "libx265": 51}  # beyond it they clip it without 
 _FINEST_TIME_BASE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players take 31
 
 
-def check_rate(key: str, fps: Fraction | float | None) -> None:
+def check_fps(key: str, fps: Fraction | float | None) -> None:
     """Refuse a rate that no video can have.
 
     Raises:
@@ -82,7 +82,7 @@ def write_video(
     """
     if fps is None and times is None:
         raise ConfigError("stage.composite.fps", found="no rate", expected="frames per second", hint="set it to 25")
-    check_rate("stage.composite.fps", fps)
+    check_fps("stage.composite.fps", fps)
     if times is not None and any(later <= earlier for earlier, later in pairwise(times)):
         raise VideoError(path, found="frame times that do not rise", expected="rising ones", hint="extract again")
     if begin is None:

@@ -67,7 +67,7 @@ def feature_matching(generated: FeatureMaps, styled: FeatureMaps) -> Tensor:
 
 
 def similarity(one: Tensor, other: Tensor, *, side: int = STRUCTURE_SIDE, sigma: float = 1.5) -> Tensor:
-    """Structural similarity around each pixel (Wang et al. 2004, equation 13), as ``metrics.likeness.ssim`` means it.
+    """Structural similarity around each pixel (Wang et al. 2004, equation 13), as ``metrics.similarity.ssim`` means it.
 
     In float32 whatever the autocast: variances are small differences of squares. Windows that reach over the border are
     left out. The Gaussian is applied as two banded matrices, whose gradient costs a tenth of a convolution's.

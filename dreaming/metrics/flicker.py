@@ -11,7 +11,7 @@ from dreaming.io.types import Flow, Image, Mask, Probability
 AGREEMENT = 1.0  # pixel by which forward and backward flow may differ where a pixel is seen in both frames
 
 
-def visible(backward: Flow, forward: Flow) -> Mask:
+def visible_in_both(backward: Flow, forward: Flow) -> Mask:
     """Where flow from a frame to the one before (H, W, 2) and the flow back to it agree, (H, W)."""
     return np.linalg.norm(backward + warp(forward, backward), axis=2) < AGREEMENT
 

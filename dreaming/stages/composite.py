@@ -17,10 +17,10 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
-from dreaming.io.video_writer import check_rate, write_video
+from dreaming.io.video_writer import check_fps, write_video
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
-from dreaming.stages.extract import find_video, read_source
+from dreaming.stages.extract import find_source_video, read_video_metadata
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class CompositeStage(Stage):
     workers: int = field(default=2, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        check_rate("stage.composite.fps", self.fps)
+        check_fps("stage.composite.fps", self.fps)
 
     def skips(self, clip: Clip) -> str | None:
         """Without a stylised layer there is nothing to patch together."""
@@ -147,8 +147,8 @@ class CompositeStage(Stage):
 
     def _write_video(self, clip: Clip, composite: Manifest) -> None:
         path, record = clip.path / "dream.mp4", clip.path / "dream.json"
-        source, stems = read_source(clip), clip.stems
-        sound = find_video(clip) if source is not None and source.sound else None
+        source, stems = read_video_metadata(clip), clip.stems
+        sound = find_source_video(clip) if source is not None and source.sound else None
         lost = source is not None and source.sound and sound is None
         encoder = {"fps": self.fps, "crf": self.crf, "codec": self.codec, "preset": self.preset}
         inputs = {"composite": composite.fingerprint, "source": fingerprint(source)}
@@ -174,10 +174,10 @@ class CompositeStage(Stage):
         log.info("dream.mp4: %d frames in %.1f s", progress.done, progress.seconds)
 
     def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
-        source = read_source(clip)
+        source = read_video_metadata(clip)
         if self.fps is not None or source is None:
             if self.fps is None:
                 log.info("dream.mp4: %d frames a second (stage.composite.fps)", UNKNOWN_RATE)
             return {"fps": self.fps or UNKNOWN_RATE}
-        times, begin, end = source.stretch([int(stem) for stem in stems])
+        times, begin, end = source.timing([int(stem) for stem in stems])
         return {"times": times, "begin": begin, "end": end}

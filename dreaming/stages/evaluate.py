@@ -27,7 +27,7 @@ from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Mask
 from dreaming.maskers.base import Masker
-from dreaming.metrics.likeness import psnr, ssim
+from dreaming.metrics.similarity import psnr, ssim
 from dreaming.stages.base import Stage
 from dreaming.stages.mask_scores import AppearanceFeatures, rows_of, scores, unseen, with_built_on, worst_frames
 from dreaming.stages.stability import mask_stability, styled_flicker

@@ -15,7 +15,7 @@ from dreaming.errors import ClipError, ConfigError, VideoError
 from dreaming.io.atomic import write_atomically
 from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files
 from dreaming.io.shard import Shard
-from dreaming.io.video_metadata import VideoMetadata, name_of
+from dreaming.io.video_metadata import VideoMetadata, frame_stem
 from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.base import Stage
 
@@ -76,7 +76,7 @@ class ExtractStage(Stage):
     def _video(self, clip: Clip) -> Path | None:
         if self.video is not None:
             return Path(self.video)
-        recorded = find_video(clip)
+        recorded = find_source_video(clip)
         if recorded is not None:
             return recorded
         lone = [path for path in sorted(clip.path.glob("source.*")) if path.suffix not in (".json",)]
@@ -107,7 +107,7 @@ class ExtractStage(Stage):
                 hint="correct stage.extract.start and stage.extract.end",
             )
         places = range(self.start, end + 1, self.every)
-        stems = [name_of(place, source.count) for place in places]
+        stems = [frame_stem(place, source.count) for place in places]
         record: dict[str, Any] = {
             **source.to_json(),
             "path": str(video.resolve()),
@@ -134,7 +134,7 @@ class ExtractStage(Stage):
             for place, image in frames:
                 if place == self.start:  # not before the video has proved readable
                     note()
-                if (stem := name_of(place, source.count)) in stems:
+                if (stem := frame_stem(place, source.count)) in stems:
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
@@ -151,14 +151,14 @@ def _tell_of_painted(clip: Clip) -> None:
         log.warning("extract: not learnt from, for their frames are not extracted: %s", names)
 
 
-def read_source(clip: Clip) -> VideoMetadata | None:
+def read_video_metadata(clip: Clip) -> VideoMetadata | None:
     """What ``extract`` knows of the clip's video; None where the frames are the user's."""
     if not clip.source.exists() or not clip.frames_are_made:
         return None
     return VideoMetadata.from_json(_record(clip), clip.source)
 
 
-def find_video(clip: Clip) -> Path | None:
+def find_source_video(clip: Clip) -> Path | None:
     """The video that the clip's frames were extracted from, if it is still there."""
     if not clip.source.exists():
         return None

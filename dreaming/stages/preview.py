@@ -17,10 +17,10 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.types import Image
-from dreaming.io.video_writer import check_rate, write_video
+from dreaming.io.video_writer import check_fps, write_video
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
-from dreaming.stages.extract import read_source
+from dreaming.stages.extract import read_video_metadata
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stretch(Shard):
+class FrameRange(Shard):
     """A share that is every ``every``-th frame from the ``start``-th to the ``end``-th, counted from 1."""
 
     start: int = 1
@@ -102,7 +102,7 @@ class PreviewStage(Stage):
     preset: str | None = "veryfast"
 
     def __post_init__(self) -> None:
-        check_rate("stage.preview.fps", self.fps)
+        check_fps("stage.preview.fps", self.fps)
         for key, least in (("start", 1), ("frames", 1), ("width", 16), ("end", self.start)):
             value = getattr(self, key)
             if value is not None and value < least:
@@ -150,21 +150,21 @@ class PreviewStage(Stage):
 
     def _rate(self, clip: Clip) -> float:
         """Frames of the clip a second; of a video that was not taken whole, every second frame maybe."""
-        source = read_source(clip)
+        source = read_video_metadata(clip)
         if self.fps is not None or source is None:
             return self.fps or UNKNOWN_RATE
-        times, _, _ = source.stretch([int(stem) for stem in clip.stems])
+        times, _, _ = source.timing([int(stem) for stem in clip.stems])
         return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 else float(source.rate)
 
-    def _stretch(self, clip: Clip) -> Stretch:
+    def _stretch(self, clip: Clip) -> FrameRange:
         count = len(clip.stems[self.start - 1 : self.end])
         if not count:
             raise ConfigError(
                 "stage.preview.start", found=str(self.start), expected=f"1 to {len(clip.stems)}", hint="correct it"
             )
-        return Stretch(start=self.start, end=self.end, every=math.ceil(count / self.frames))
+        return FrameRange(start=self.start, end=self.end, every=math.ceil(count / self.frames))
 
-    def _results(self, clip: Clip, stretch: Stretch, stems: Sequence[str]) -> list[FrameFolder]:
+    def _results(self, clip: Clip, stretch: FrameRange, stems: Sequence[str]) -> list[FrameFolder]:
         cut_by = LayerMasks(self.composite.maskers, self.composite.masker)
         masks = [cut_by.folder(clip, layer) for layer in clip.layers]
         if all(folder is None or set(stems) <= set(folder.stems) for folder in masks):

@@ -12,7 +12,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Mask
-from dreaming.metrics.flicker import flicker, mask_flicker, visible
+from dreaming.metrics.flicker import flicker, mask_flicker, visible_in_both
 
 
 def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float, dict[str, float]]:
@@ -46,5 +46,5 @@ def _along(
         picture = read(stem) if stem in made else None
         if before is not None and picture is not None:
             backward, forward = (resize_flow(each, clip.size) for each in cache.both_ways(stem, before[0]))
-            yield compare(before[1], picture, backward, visible(backward, forward))
+            yield compare(before[1], picture, backward, visible_in_both(backward, forward))
         before = None if picture is None else (stem, picture)

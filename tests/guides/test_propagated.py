@@ -15,7 +15,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.keyframe_propagation import KeyframePropagator, PropagatedKeyframe
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.metrics.likeness import ssim
+from dreaming.metrics.similarity import ssim
 
 GUIDE = PropagatedGuide(DisFlow(scale=1.0), stray=0.0, workers=1)
 SIZE = 64, 96

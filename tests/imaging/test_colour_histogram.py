@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreaming.imaging.colour_histogram import ColourBins, lab_of
+from dreaming.imaging.colour_histogram import ColourBins, rgb_to_lab
 
 
 def picture(*rows):
@@ -13,7 +13,7 @@ def picture(*rows):
 
 
 def test_cells_span_the_colours_there_are():
-    bins = ColourBins.spanning([picture([100, 140])], count=4, tail=0.0)
+    bins = ColourBins.from_images([picture([100, 140])], count=4, tail=0.0)
     lightness = bins.tables[0]
     # From 100 to 140 in four cells of ten levels; what lies beyond belongs to the last ones.
     assert [lightness[level] for level in (0, 100, 109, 110, 125, 139, 255)] == [0, 0, 0, 1, 2, 3, 3]
@@ -23,7 +23,7 @@ def test_cells_span_the_colours_there_are():
 
 
 def test_pixels_are_shared_out_by_the_mask():
-    bins = ColourBins.spanning([picture([100, 140])], count=2, tail=0.0)
+    bins = ColourBins.from_images([picture([100, 140])], count=2, tail=0.0)
     counts = bins.counts(picture([100, 100, 139]), np.array([[1.0, 0.25, 0.0]], np.float32))
     assert counts[1, 0, 0, 0] == 1.25
     assert counts[0, 0, 0, 0] == 0.75
@@ -35,7 +35,7 @@ def test_the_ratio_is_that_of_the_shares():
     counts = np.zeros((2, 2, 2, 2), np.float32)
     counts[0, 0, 0, 0], counts[0, 1, 0, 0] = 30, 10
     counts[1, 0, 0, 0], counts[1, 1, 0, 0] = 1, 3
-    bins = ColourBins.spanning([picture([100, 140])], count=2)
+    bins = ColourBins.from_images([picture([100, 140])], count=2)
     ratio = bins.log_ratio(counts, sigma=1e-3, prior=0.0 + 1e-9).reshape(2, 2, 2)
     assert ratio[0, 0, 0] == pytest.approx(np.log((1 / 4) / (3 / 4)), abs=1e-4)
     assert ratio[1, 0, 0] == pytest.approx(np.log((3 / 4) / (1 / 4)), abs=1e-4)
@@ -45,9 +45,9 @@ def test_the_ratio_is_that_of_the_shares():
 def test_red_is_told_from_blue():
     image = np.zeros((4, 8, 3), np.uint8)
     image[:, :4], image[:, 4:] = (200, 40, 30), (30, 60, 160)
-    lab, mask = lab_of(image), np.zeros((4, 8), np.float32)
+    lab, mask = rgb_to_lab(image), np.zeros((4, 8), np.float32)
     mask[:, :4] = 1
-    bins = ColourBins.spanning([lab])
+    bins = ColourBins.from_images([lab])
     ratio = bins.log_ratio(bins.counts(lab, mask))[bins.cells(lab)]
     assert (ratio[:, :4] > 3).all()
     assert (ratio[:, 4:] < -3).all()

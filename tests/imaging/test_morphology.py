@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from dreaming.errors import ConfigError
-from dreaming.imaging.morphology import Cleaning, close, drop_lonely, drop_small, feather, fill_holes
+from dreaming.imaging.morphology import Cleaning, close, feather, fill_holes, remove_isolated, remove_small
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14))
 quickly = settings(max_examples=150, deadline=None)
@@ -76,7 +76,7 @@ def plain_fill_holes(mask, share):
 @quickly
 @given(masks, st.integers(0, 7))
 def test_the_neighbour_rule(mask, neighbours):
-    np.testing.assert_array_equal(drop_lonely(mask, neighbours), plain_drop_lonely(mask, neighbours))
+    np.testing.assert_array_equal(remove_isolated(mask, neighbours), plain_drop_lonely(mask, neighbours))
 
 
 @quickly
@@ -88,7 +88,7 @@ def test_closing(mask, side):
 @quickly
 @given(masks, st.sampled_from([0.0, 0.01, 0.1, 0.3, 1.0]))
 def test_the_area_filter(mask, share):
-    np.testing.assert_array_equal(drop_small(mask, share), plain_drop_small(mask, share))
+    np.testing.assert_array_equal(remove_small(mask, share), plain_drop_small(mask, share))
 
 
 @quickly
@@ -109,7 +109,7 @@ def test_all_of_a_frame_stays_and_what_is_given_is_not_changed():
 
 def test_every_other_pixel_of_a_larger_array_will_do():
     mask = np.random.default_rng(0).random((30, 40)) > 0.4
-    for operation in (drop_lonely, close, drop_small, fill_holes):
+    for operation in (remove_isolated, close, remove_small, fill_holes):
         np.testing.assert_array_equal(operation(mask[::2, ::2]), operation(mask[::2, ::2].copy()))
 
 

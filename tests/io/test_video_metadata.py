@@ -33,14 +33,14 @@ def test_times_are_exact():
     ],
 )
 def test_the_sound_of_a_stretch_ends_where_the_next_frame_would_begin(places, begin, end):
-    times, *stretch = SOURCE.stretch(places)
+    times, *stretch = SOURCE.timing(places)
     assert times == [SOURCE.times[place - 1] for place in places]
     assert stretch == [begin, end]
 
 
 def test_sound_begins_with_a_first_frame_before_zero():
     early = replace(SOURCE, pts=(-512, 0, 512))
-    assert early.stretch([1, 2, 3])[1] == Fraction(-1, 25)
+    assert early.timing([1, 2, 3])[1] == Fraction(-1, 25)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreaming.metrics.flicker import flicker, mask_flicker, visible
+from dreaming.metrics.flicker import flicker, mask_flicker, visible_in_both
 
 
 def moved(pixels):
@@ -36,8 +36,8 @@ def test_hidden_pixels_do_not_count():
     seen = EVERYWHERE.copy()
     seen[:, 4] = False
     assert mask_flicker(square(2), square(2, width=2), moved(0), seen) == 0
-    assert not visible(moved(-2), moved(5)).any()
-    assert visible(moved(-2), moved(2)).all()
+    assert not visible_in_both(moved(-2), moved(5)).any()
+    assert visible_in_both(moved(-2), moved(2)).all()
 
 
 def test_frames_are_told_by_their_mean_difference():

@@ -16,7 +16,7 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
-from dreaming.metrics.likeness import psnr, ssim
+from dreaming.metrics.similarity import psnr, ssim
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.stages.mask import MaskStage
 

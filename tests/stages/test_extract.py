@@ -17,7 +17,7 @@ from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.video_reader import read_frames
 from dreaming.stages import extract
-from dreaming.stages.extract import ExtractStage, find_video, read_source
+from dreaming.stages.extract import ExtractStage, find_source_video, read_video_metadata
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_every_frame_is_written_as_it_is(drawing):
     assert clip.stems == drawing.stems
     for stem, image in drawing.images.items():
         np.testing.assert_array_equal(clip.frames.read(stem), image)
-    source = read_source(clip)
+    source = read_video_metadata(clip)
     assert (source.count, source.size, source.sound) == (12, (32, 48), False)
     assert source.times[3] == Fraction(3, 25)
-    assert find_video(clip) == drawing.video.resolve()
+    assert find_source_video(clip) == drawing.video.resolve()
     assert json.loads(clip.source.read_text())["places"] == {"start": 1, "end": 12, "every": 1}
 
 
@@ -105,7 +105,7 @@ def test_another_config_or_video_replaces_the_frames(drawing, film):
     ExtractStage(video=other).run(drawing.clip)
     np.testing.assert_array_equal(drawing.clip.frames.read("0005"), drawing.styled["0005"])
     assert len(drawing.clip.stems) == 5
-    assert find_video(drawing.clip) == other.resolve()
+    assert find_source_video(drawing.clip) == other.resolve()
 
 
 def test_what_is_done_is_left_alone_and_a_moved_video_is_found(drawing, caplog):
@@ -117,7 +117,7 @@ def test_what_is_done_is_left_alone_and_a_moved_video_is_found(drawing, caplog):
         ExtractStage(video=elsewhere).run(drawing.clip)
     assert "frames: done before, 12 frames" in caplog.text
     assert contents(drawing) == before
-    assert find_video(drawing.clip) == elsewhere
+    assert find_source_video(drawing.clip) == elsewhere
 
 
 def test_every_shard_sees_to_all_frames(drawing):
@@ -148,7 +148,7 @@ def test_own_frames_are_taken_as_they_are(disc_clip, drawing):
         ExtractStage(video=drawing.video).skips(own.clip)
     assert contents(own) == before
     assert not (own.path / "source.json").exists()
-    assert read_source(own.clip) is None
+    assert read_video_metadata(own.clip) is None
 
 
 def test_own_frames_are_never_written_over(disc_clip, drawing):
@@ -167,7 +167,7 @@ def test_neither_frames_nor_a_video_are_told(drawing):
 def test_frames_stay_when_the_video_is_gone(drawing):
     ExtractStage(video=drawing.video).run(drawing.clip)
     drawing.video.unlink()
-    assert find_video(drawing.clip) is None
+    assert find_source_video(drawing.clip) is None
     assert ExtractStage().skips(drawing.clip) == "no video is named; the 12 frames extracted before are kept"
     (drawing.path / "frames/0012.png").unlink()
     assert "the 11 frames extracted before are kept, though 12 were to be" in ExtractStage().skips(drawing.clip)
@@ -179,7 +179,7 @@ def test_frames_stay_when_the_video_is_gone(drawing):
 def test_a_damaged_record_is_named(drawing, text):
     ExtractStage(video=drawing.video).run(drawing.clip)
     drawing.clip.source.write_bytes(text if isinstance(text, bytes) else text.encode())
-    for ask in (read_source, find_video):
+    for ask in (read_video_metadata, find_source_video):
         with pytest.raises(VideoError, match=r"source\.json: found a file that is damaged"):
             ask(drawing.clip)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.metrics.likeness import psnr, ssim
+from dreaming.metrics.similarity import psnr, ssim
 
 RNG = np.random.default_rng(11)
 TRUTH = cv2.resize(RNG.integers(0, 256, (9, 12, 3), dtype=np.uint8), (96, 72))  # (72, 96, 3)
