@@ -118,9 +118,9 @@ class BackgroundMasker(SequenceMasker):
         own = clip.bootstrap(references.part)
         return fingerprint(own.stems, own.masks) if len(own) else ""
 
-    def learns_from(self, split: Split) -> frozenset[str]:
+    def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the masks of the half that maskers see, and of its own."""
-        return super().learns_from(split).union(split.bootstrap)
+        return super().training_stems(split).union(split.bootstrap)
 
     def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
         """Yield the wanted frames of a run, in order."""

@@ -59,17 +59,17 @@ class Masker(ABC):
         """
         return self.fit(clip, references.without(left_out.stems))
 
-    def learns_from(self, split: Split) -> frozenset[str]:
+    def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the hand-masked frames whose masks ``fit`` may reach, by itself or by way of the clip."""
         return frozenset(split.nn)
 
     @property
-    def found(self) -> Mapping[str, Any]:
+    def fit_report(self) -> Mapping[str, Any]:
         """What ``fit`` found that a person may want to know, as plain JSON data for the manifest of the masks."""
         return {}
 
     @property
-    def built_on(self) -> Mapping[str, "Masker"]:
+    def base_maskers(self) -> Mapping[str, "Masker"]:
         """The maskers, by name, whose probabilities it keeps on disk to build on."""
         return {}
 

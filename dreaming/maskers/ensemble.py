@@ -88,12 +88,12 @@ class EnsembleMasker(Masker):
     workers: int = field(default=2, metadata=NO_EFFECT)
 
     @property
-    def built_on(self) -> Mapping[str, Masker]:
+    def base_maskers(self) -> Mapping[str, Masker]:
         """The maskers that are mixed."""
         source = self.task.source
         return source.given if isinstance(source, MaskerStacks) else {}
 
-    def learns_from(self, split: Split) -> frozenset[str]:
+    def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the masks of both halves."""
         return frozenset(split.nn + split.ensemble_train + split.ensemble_valid)
 
@@ -163,7 +163,7 @@ class EnsembleMasker(Masker):
             asked = [*dilate(clip.stems, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
         return [
             PredictionCache(clip, name, masker, self._references, self._left_out).complete(asked)
-            for name, masker in self.built_on.items()
+            for name, masker in self.base_maskers.items()
             if not self._alone or name == self._chosen
         ]
 

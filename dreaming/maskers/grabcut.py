@@ -77,14 +77,14 @@ class GrabCutMasker(Masker):
         self.seed.fit_without(clip, references, left_out)
         return self
 
-    def learns_from(self, split: Split) -> frozenset[str]:
+    def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the hand-masked frames whose masks the other masker may reach."""
-        return self.seed.learns_from(split)
+        return self.seed.training_stems(split)
 
     @property
-    def found(self) -> Mapping[str, Any]:
+    def fit_report(self) -> Mapping[str, Any]:
         """What the other masker's fit found."""
-        return self.seed.found
+        return self.seed.fit_report
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
         """Make what the other masker builds on."""

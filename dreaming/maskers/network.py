@@ -44,20 +44,24 @@ class NetworkMasker(Masker):
     context: TrainingContext
 
     @property
-    def built_on(self) -> Mapping[str, Masker]:
+    def base_maskers(self) -> Mapping[str, Masker]:
         """The maskers whose maps the network is given."""
         return self.task.extra_inputs.maskers if isinstance(self.task.extra_inputs, MaskerInputs) else {}
 
-    def learns_from(self, split: Split) -> frozenset[str]:
+    def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the masks that it or a masker that it is given learns from."""
-        return super().learns_from(split).union(*(masker.learns_from(split) for masker in self.built_on.values()))
+        return (
+            super()
+            .training_stems(split)
+            .union(*(masker.training_stems(split) for masker in self.base_maskers.values()))
+        )
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the weights that ``fit`` would load, and of what the maskers that it is given would."""
         identity = self.task.identity(clip, references, self.context)
         best = runs.find(clip.runs(self.task.name), identity)
         own = "untrained" if best is None else best.fingerprint
-        extra_inputs = [masker.fitted_fingerprint(clip, references) for masker in self.built_on.values()]
+        extra_inputs = [masker.fitted_fingerprint(clip, references) for masker in self.base_maskers.values()]
         return fingerprint(own, extra_inputs) if extra_inputs else own
 
     def fit(self, clip: Clip, references: References) -> Self:

@@ -116,7 +116,7 @@ def out_of_fold(
         given: The lesson.
         radius: Frames before and behind that lie there, too.
     """
-    if not masker.learns_from(clip.split(references.part)) & set(given.references.stems):
+    if not masker.training_stems(clip.split(references.part)) & set(given.references.stems):
         around = dilate(clip.stems, given.references.stems, radius)
         return dict.fromkeys(given.references.stems, PredictionCache(clip, name, masker, references).complete(around))
     return {

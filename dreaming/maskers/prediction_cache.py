@@ -69,7 +69,7 @@ class PredictionCache:
             manifest, folder = self._place()
             missing = [stem for stem in stems if stem not in folder]
             discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
-            replace(manifest, fit_report=masker.found).write(folder.path / MANIFEST)
+            replace(manifest, fit_report=masker.fit_report).write(folder.path / MANIFEST)
             begun = time.monotonic()
             work = partial(_predict, masker.prepare(self.clip, missing), self.clip, folder, title)
             masker.share_out(missing, work)
@@ -78,7 +78,7 @@ class PredictionCache:
         return folder
 
     @property
-    def found(self) -> Mapping[str, Any]:
+    def fit_report(self) -> Mapping[str, Any]:
         """What the masker's fit found, where it was kept."""
         made = Manifest.read(self._place()[1].path / MANIFEST)
         return {} if made is None else made.fit_report
@@ -126,20 +126,20 @@ class CachedMasker(Masker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Note the references; the masker is fitted when something has to be predicted."""
         self._references = references
-        self._found: Mapping[str, Any] = {}
+        self._fit_report: Mapping[str, Any] = {}
         return self
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
         """See to it that the predictions are there."""
         kept = PredictionCache(clip, self.name, self.masker, self._references)
         kept.complete(stems)
-        self._found = kept.found
+        self._fit_report = kept.fit_report
         return self
 
     @property
-    def found(self) -> Mapping[str, Any]:
+    def fit_report(self) -> Mapping[str, Any]:
         """What the masker's fit found."""
-        return self._found
+        return self._fit_report
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""

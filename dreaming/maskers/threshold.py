@@ -76,7 +76,7 @@ class ThresholdMasker(FrameMasker):
                     expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
                     hint="correct it",
                 )
-        self._found: dict[str, Any] = {}
+        self._fit_report: dict[str, Any] = {}
         self._given = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}
 
     def fit(self, clip: Clip, references: References) -> Self:
@@ -88,16 +88,21 @@ class ThresholdMasker(FrameMasker):
         jaccard = self._jaccard(references)
         bounds = {name: list(interval) for name, interval in zip(CHANNELS[self.space], found, strict=True)}
         log.info("threshold: %s, Jaccard index %.3f on the hand masks", bounds, jaccard)
-        self._found = {"space": self.space, "bounds": bounds, "jaccard": jaccard, "references": list(references.stems)}
+        self._fit_report = {
+            "space": self.space,
+            "bounds": bounds,
+            "jaccard": jaccard,
+            "references": list(references.stems),
+        }
         if is_whole(clip, references):
             name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
-            write_atomically(clip.runs("threshold") / name, (json.dumps(self._found, indent=2) + "\n").encode())
+            write_atomically(clip.runs("threshold") / name, (json.dumps(self._fit_report, indent=2) + "\n").encode())
         return self
 
     @property
-    def found(self) -> Mapping[str, Any]:
+    def fit_report(self) -> Mapping[str, Any]:
         """The bounds, their Jaccard index, and the references that both are of."""
-        return self._found
+        return self._fit_report
 
     def predict_frame(self, image: Image) -> Probability:
         """1 where the colour lies in the box, (H, W), for one frame (H, W, 3)."""

@@ -29,7 +29,7 @@ from dreaming.io.types import Mask
 from dreaming.maskers.base import Masker
 from dreaming.metrics.similarity import psnr, ssim
 from dreaming.stages.base import Stage
-from dreaming.stages.mask_scores import AppearanceFeatures, rows_of, scores, unseen, with_built_on, worst_frames
+from dreaming.stages.mask_scores import AppearanceFeatures, rows_of, scores, unseen, with_base_maskers, worst_frames
 from dreaming.stages.stability import mask_stability, styled_flicker
 from dreaming.training import run_registry as runs
 from dreaming.training.image_logging import send
@@ -132,7 +132,7 @@ class EvaluateStage(Stage):
     def _unseen(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
         rows: list[Row] = []
         for part in clip.parts:
-            evidence = unseen(clip, part, with_built_on(self.maskers), self.folds, self.smooth, self.tests)
+            evidence = unseen(clip, part, with_base_maskers(self.maskers), self.folds, self.smooth, self.tests)
             prefix = "" if len(clip.parts) == 1 else f"{part}/"
             found = list(rows_of(evidence, prefix))
             log.info("evaluate: %s, %d masks of %s", evidence.how, len(evidence.truth), part)

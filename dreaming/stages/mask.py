@@ -71,7 +71,7 @@ class MaskStage(Stage):
         frames = clip.frames_fingerprint
         marks = fingerprint(references.stems, references.images, references.masks)
         # What another masker builds on is made once for both.
-        shared = [describe(built) for other in self.maskers.values() for built in other.built_on.values()]
+        shared = [describe(built) for other in self.maskers.values() for built in other.base_maskers.values()]
         maker = CachedMasker(masker, name) if describe(masker) in shared else masker
         found: dict[str, Any] = {}
 
@@ -83,7 +83,7 @@ class MaskStage(Stage):
 
         def begin(stems: list[str]) -> Maker:
             fitted = maker.fit(clip, references).prepare(clip, stems)
-            found.update(fitted.found)
+            found.update(fitted.fit_report)
             return partial(_pictures, fitted, self.smooth, clip)
 
         folder = clip.masks(references.part, name)

@@ -111,9 +111,9 @@ def _smoothed(clip: Clip, folder: FrameFolder, smooth: Smoothing, stem: str) -> 
     return np.rint(probability * 255) > 255 / 2
 
 
-def with_built_on(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
+def with_base_maskers(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
     """The maskers, after those that they build on."""
-    built_on = {name: built for masker in maskers.values() for name, built in masker.built_on.items()}
+    built_on = {name: built for masker in maskers.values() for name, built in masker.base_maskers.items()}
     return {**{name: built for name, built in built_on.items() if name not in maskers}, **maskers}
 
 

@@ -21,7 +21,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.progress import bar
 from dreaming.stages.base import Stage
-from dreaming.stages.mask_scores import with_built_on
+from dreaming.stages.mask_scores import with_base_maskers
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class SuggestStage(Stage):
             clip.masks(part, name)
             if name in self.maskers
             else PredictionCache(clip, name, masker, references).complete(clip.stems)
-            for name, masker in with_built_on(self.maskers).items()
+            for name, masker in with_base_maskers(self.maskers).items()
         ]
         least = self._least_areas(clip, references)
         doubts: dict[str, float] = {}

@@ -195,7 +195,7 @@ def test_masks_in_backsub_are_learnt_from_but_for_those_that_it_is_judged_by(sce
             (clip.path / folder).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(clip.path / folder / f"{stem}.png"), mask.astype(np.uint8) * 255)
     given, split = clip.references("subject", ["0000", "0012"]), clip.split("subject")
-    assert plain.learns_from(split) == {"0000", "0006", "0012"}
+    assert plain.training_stems(split) == {"0000", "0006", "0012"}
     found = dict(plain.fit(clip, given).predict(clip, clip.stems))
     np.testing.assert_array_equal(found["0006"], wrong)
     for stem in ("0003", "0009"):

@@ -131,7 +131,7 @@ def test_the_choice_can_be_overruled(drawing):
     masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "bad": Half("truth", noise=0.5)}, variant="mean"))
     found = dict(masker.predict(drawing.clip, ["0004"]))["0004"]
     maps = [
-        np.rint(dict(each.predict(drawing.clip, ["0004"]))["0004"] * 255) / 255 for each in masker.built_on.values()
+        np.rint(dict(each.predict(drawing.clip, ["0004"]))["0004"] * 255) / 255 for each in masker.base_maskers.values()
     ]
     assert np.abs(found - np.clip(np.mean(maps, axis=0), 0.01, 0.99)).max() < 1e-3
 

@@ -155,9 +155,9 @@ def test_what_it_is_given_is_what_it_builds_on(clip, references):
     assert masker_inputs(flow=flow, pixels=None) == MaskerInputs({"flow": flow})
     assert masker_inputs(flow=None) is masker_inputs() is None
     masker = network(MaskerInputs({"flow": flow, "cnn": network(None)}))
-    assert masker.built_on["flow"] is flow
+    assert masker.base_maskers["flow"] is flow
     assert masker.fitted_fingerprint(clip, references) != network(None).fitted_fingerprint(clip, references)
-    assert network(None).built_on == {}
+    assert network(None).base_maskers == {}
 
 
 @pytest.mark.parametrize("given", [None, MaskerInputs({"flow": FlowMasker(DisFlow())})], ids=["features", "maps"])

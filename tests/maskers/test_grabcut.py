@@ -26,7 +26,7 @@ class TooLargeMasker(FrameMasker):
     def fitted_fingerprint(self, clip, references):
         return "learnt"
 
-    def learns_from(self, split):
+    def training_stems(self, split):
         return frozenset(split.ensemble_train)
 
     def prepare(self, clip, stems):
@@ -58,7 +58,7 @@ def test_it_learns_from_what_its_seed_learns_from_and_has_that_prepared(disc_cli
     drawing = disc_clip(masks=(1, 4, 8))
     split = replace(drawing.clip.split("subject"), ensemble_train=("0004",))
     masker = GrabCutMasker(TooLargeMasker())
-    assert masker.learns_from(split) == {"0004"}
+    assert masker.training_stems(split) == {"0004"}
     masker.prepare(drawing.clip, ["0002", "0003"])
     assert masker.seed.prepared == ["0002", "0003"]
 

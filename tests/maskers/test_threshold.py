@@ -104,12 +104,12 @@ def test_the_bounds_kept_are_those_of_all_references(disc_clip):
     clip = disc_clip().clip
     references = clip.references("subject", clip.stems)
     masker = GrabCutMasker(ThresholdMasker())
-    assert masker.found == {}
+    assert masker.fit_report == {}
     masker.fit(clip, references)
     kept = (clip.runs("threshold") / "bounds.json").read_text()
-    assert json.loads(kept) == masker.found
+    assert json.loads(kept) == masker.fit_report
     masker.fit_without(clip, references, references.select(["0004"]))
-    assert masker.found["references"] == ["0001", "0008"]
+    assert masker.fit_report["references"] == ["0001", "0008"]
     assert (clip.runs("threshold") / "bounds.json").read_text() == kept
 
 

@@ -117,7 +117,7 @@ class Copy(Masker):
     other: Masker
 
     @property
-    def built_on(self):
+    def base_maskers(self):
         return {"colour": self.other}
 
     def fit(self, clip, references) -> Self:
