@@ -24,7 +24,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral, Smoothing
+from dreaming.flow.temporal_filter import BilateralFilter, MaskSmoothing
 from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.maskers.background import BackgroundMasker
@@ -70,7 +70,7 @@ def draw(folder: Path, count: int, size: tuple[int, int]) -> None:
             cv2.imwrite(str(folder / f"keyframes/painted/{number + 1:05d}.png"), 255 - image)
 
 
-def masked_by(masker: Masker, smooth: Smoothing | None = None) -> Callable[[Clip], None]:
+def masked_by(masker: Masker, smooth: MaskSmoothing | None = None) -> Callable[[Clip], None]:
     return MaskStage({"benchmark": masker}, smooth).run
 
 
@@ -104,8 +104,8 @@ RUNS: dict[str, Callable[[Clip], None]] = {
     "grabcut": masked_by(GrabCutMasker(ThresholdMasker(), iterations=1, scale=0.5)),
     "pixels": masked_by(PixelsMasker(PropagationFeatures(FLOW))),
     "unet": commanded("masker=unet", "model.unet.limits.max_steps=50", "threads=1"),
-    "smooth": masked_by(ThresholdMasker(), Smoothing(FLOW, sigma=5.0)),
-    "filter": FilterStage(FLOW, Bilateral()).run,
+    "smooth": masked_by(ThresholdMasker(), MaskSmoothing(FLOW, sigma=5.0)),
+    "filter": FilterStage(FLOW, BilateralFilter()).run,
     "gauss": guided("gauss"),
     "edges": guided("edges"),
 }

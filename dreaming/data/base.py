@@ -18,13 +18,13 @@ class MaskSample(TypedDict):
     Attributes:
         image: (B, 3, H, W) RGB in 0..1.
         mask: (B, 1, H, W) of 0 and 1.
-        places: (B, 2, H, W), where each pixel lies in the whole frame, as ``networks.position.coordinates`` has it.
+        coordinates: (B, 2, H, W), where each pixel lies in the whole frame, see ``networks.position.coordinates``.
         features: (B, E, H, W), where the datamodule was given any; of whole frames at a size of its own.
     """
 
     image: Tensor
     mask: Tensor
-    places: Tensor
+    coordinates: Tensor
     features: NotRequired[Tensor]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.features.channels import Stack
+from dreaming.features.channels import FeatureMaps
 from dreaming.features.extractor import FeatureExtractor
 from dreaming.features.inputs import FeatureInputs, Versions
 from dreaming.features.lucid_dreaming import LucidDreaming
@@ -30,7 +30,7 @@ class ExtraInputs(ABC):
         """Names of the maps, in order."""
 
     @abstractmethod
-    def at(
+    def predict(
         self, clip: Clip, references: References, left_out: Collection[str], stems: Iterable[str]
     ) -> Iterator[tuple[str, Maps]]:
         """Yield each named frame's maps, in order, by whoever learnt from all references but those left out."""
@@ -64,9 +64,9 @@ class FoldDataBuilder:
     @cached_property
     def _known(self) -> FeatureExtractor:
         assert self._input is not None
-        return self._input.of(self._clip, self._references)
+        return self._input.extractor(self._clip, self._references)
 
-    def of(self, learn: References, unseen: References | None) -> dict[str, Any]:
+    def build(self, learn: References, unseen: References | None) -> dict[str, Any]:
         """Arguments of a datamodule: ``train``, ``valid``, ``made_up``, ``features`` and ``valid_evidence``.
 
         Args:
@@ -81,12 +81,12 @@ class FoldDataBuilder:
             known = self._known.with_references(learn)
             features = self._input.simulated(known, learn.stems)
             if self._lucid is not None:
-                lesson["made_up"], more = self._input.lucid_dreaming(known, learn, self._lucid)
+                lesson["synthetic"], more = self._input.lucid_dreaming(known, learn, self._lucid)
                 features += more
             if unseen is not None:
                 judged = self._input.whole(known, unseen.stems)
         elif self._lucid is not None:
-            lesson["made_up"] = self._lucid.frames(learn)
+            lesson["synthetic"] = self._lucid.frames(learn)
         if self._given is not None:
             features, judged = self._with_maps(learn, features, unseen, judged)
         if self._input is None and self._given is None:
@@ -110,9 +110,9 @@ class FoldDataBuilder:
         for part in self._parts:
             inside = learn.select(part.stems).stems
             if inside:
-                maps |= self._given.at(self._clip, self._references, {*away, *part.stems}, inside)
+                maps |= self._given.predict(self._clip, self._references, {*away, *part.stems}, inside)
         if unseen is not None:
-            maps |= self._given.at(self._clip, self._references, away, unseen.stems)
+            maps |= self._given.predict(self._clip, self._references, away, unseen.stems)
         stems = () if unseen is None else unseen.stems
         return (
             [_with_maps(known, maps[stem]) for stem, known in zip(learn.stems, features, strict=True)],
@@ -120,7 +120,7 @@ class FoldDataBuilder:
         )
 
 
-def stacked(maps: Maps, size: Size) -> Stack:
+def resize_maps(maps: Maps, size: Size) -> FeatureMaps:
     """Maps (M, H, W) brought to the size of the evidence that they are laid behind, (M, h, w)."""
     return np.stack([resize_image(values, size) for values in maps])
 
@@ -128,5 +128,5 @@ def stacked(maps: Maps, size: Size) -> Stack:
 def _with_maps(versions: Versions, maps: Maps) -> Versions:
     """All versions (V, h, w, E) of what is known of a frame with its maps behind, (V, h, w, E + M)."""
     count, height, width, _ = versions.shape
-    planes = np.moveaxis(stacked(maps, (height, width)), 0, 2).astype(versions.dtype)
+    planes = np.moveaxis(resize_maps(maps, (height, width)), 0, 2).astype(versions.dtype)
     return np.concatenate([versions, np.broadcast_to(planes, (count, *planes.shape))], axis=3)

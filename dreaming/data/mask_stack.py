@@ -31,24 +31,24 @@ class MaskStacks:
     Attributes:
         references: The frames and their hand masks.
         names: The maskers.
-        found: (K, M, H, W) uint8, each masker's probability as 0..255.
+        predictions: (K, M, H, W) uint8, each masker's probability as 0..255.
         gaps: Frames from each frame to the nearest whose mask the maskers had learnt, (K,).
-        parts: Names of the frames that are to be left out together.
-        unsteady: (K, M, H, W) uint8, by how much each map differs from those of the neighbouring frames, see
+        folds: Names of the frames that are to be left out together.
+        inconsistency: (K, M, H, W) uint8, by how much each map differs from those of the neighbouring frames, see
             ``data.steadiness``; None: this is not known, and nowhere blamed.
         protocol: How the frames came to be unseen: ``explicit``, ``split`` or ``folds``.
     """
 
     references: References
     names: tuple[str, ...]
-    found: NDArray[np.uint8]
+    predictions: NDArray[np.uint8]
     gaps: tuple[int, ...]
-    parts: tuple[tuple[str, ...], ...]
-    unsteady: NDArray[np.uint8] | None = None
+    folds: tuple[tuple[str, ...], ...]
+    inconsistency: NDArray[np.uint8] | None = None
     validation: str = "folds"
 
     def __post_init__(self) -> None:
-        assert self.found.shape[:2] == (len(self.references), len(self.names))
+        assert self.predictions.shape[:2] == (len(self.references), len(self.names))
         assert len(self.gaps) == len(self.references)
 
     def __len__(self) -> int:
@@ -58,32 +58,32 @@ class MaskStacks:
         """Only the frames of these names."""
         wanted = set(stems)
         places = [place for place, stem in enumerate(self.references.stems) if stem in wanted]
-        unsteady = None if self.unsteady is None else self.unsteady[places]
+        inconsistency = None if self.inconsistency is None else self.inconsistency[places]
         return replace(
             self,
             references=self.references.select(wanted),
-            found=self.found[places],
+            predictions=self.predictions[places],
             gaps=tuple(self.gaps[k] for k in places),
-            unsteady=unsteady,
+            inconsistency=inconsistency,
         )
 
     def without(self, stems: Iterable[str]) -> Self:
         """All frames but those of these names."""
         return self.select(set(self.references.stems) - set(stems))
 
-    def layers(self, place: int) -> NDArray[np.uint8]:
+    def channels(self, place: int) -> NDArray[np.uint8]:
         """Channels of one frame beside its picture."""
-        unsteady = None if self.unsteady is None else self.unsteady[place]
-        return layers(self.found[place], unsteady, self.gaps[place])
+        inconsistency = None if self.inconsistency is None else self.inconsistency[place]
+        return stack_channels(self.predictions[place], inconsistency, self.gaps[place])
 
 
-def layers(
-    found: Sequence[Probability] | NDArray[np.uint8], unsteady: NDArray[np.uint8] | None, gap: int
+def stack_channels(
+    found: Sequence[Probability] | NDArray[np.uint8], inconsistency: NDArray[np.uint8] | None, gap: int
 ) -> NDArray[np.uint8]:
-    """Channels of one frame beside its picture, (H, W, 2 M + 1) uint8: the maskers' maps, how unsteady each is, gap."""
+    """Channels beside the image, (H, W, 2 M + 1) uint8: the M masks, the inconsistency of each, and the gap."""
     maps = [each if each.dtype == np.uint8 else np.rint(each * 255).astype(np.uint8) for each in found]
     nothing = np.zeros_like(maps[0])
-    blamed = [nothing] * len(maps) if unsteady is None else list(unsteady)
+    blamed = [nothing] * len(maps) if inconsistency is None else list(inconsistency)
     return np.dstack([*maps, *blamed, np.full_like(nothing, gap_level(gap))])
 
 
@@ -97,7 +97,7 @@ class MaskStackDataModule(SegmentationDataModule):
         crop: Side of a crop in pixels.
         batch_size: Crops a training batch.
         foreground_share: Share of crops centred on the subject or on its ``surroundings``.
-        surroundings: How far from the subject such a centre may lie, in pixels.
+        foreground_margin: How far from the subject such a centre may lie, in pixels.
         geometry: How crops are bent; None: not at all.
         steps_per_epoch: Where Lightning ends an epoch.
         seed: Of all random draws.
@@ -114,7 +114,7 @@ class MaskStackDataModule(SegmentationDataModule):
         crop: int = 64,
         batch_size: int = 8,
         foreground_share: float = 0.9,
-        surroundings: int = 32,
+        foreground_margin: int = 32,
         geometry: GeometricAugmentation | None = None,
         steps_per_epoch: int = 100,
         seed: int = 0,
@@ -126,7 +126,7 @@ class MaskStackDataModule(SegmentationDataModule):
             crop=crop,
             batch_size=batch_size,
             foreground_share=foreground_share,
-            surroundings=surroundings,
+            foreground_margin=foreground_margin,
             geometry=geometry,
             steps_per_epoch=steps_per_epoch,
             seed=seed,
@@ -146,5 +146,5 @@ class MaskStackDataModule(SegmentationDataModule):
 
 def with_layers(pixels: Tensor, stacks: MaskStacks) -> Tensor:
     """Frames and masks (K, H, W, 4) uint8 with the stack's channels behind, (K, H, W, 4 + 2 M + 1)."""
-    behind = [stacks.layers(place) for place in range(len(stacks))]
+    behind = [stacks.channels(place) for place in range(len(stacks))]
     return torch.cat([pixels, torch.from_numpy(np.stack(behind))], dim=3)

@@ -60,7 +60,7 @@ class SegmentationDataModule(SteppedDataModule):
         valid_batch: Frames a validation batch.
         foreground_share: Share of crops centred on the subject or on the ``surroundings`` of its outline; the others
             lie anywhere.
-        surroundings: How far from the subject such a centre may lie, in working pixels.
+        foreground_margin: How far from the subject such a centre may lie, in working pixels.
         overhang: Share of a crop's side that may stick out of the frame, mirrored there.
         geometry: How crops are bent; None: not at all.
         lighting: How crops are lit; None: as they are.
@@ -88,7 +88,7 @@ class SegmentationDataModule(SteppedDataModule):
         batch_size: int = 8,
         valid_batch: int = 1,
         foreground_share: float = 0.5,
-        surroundings: int = 16,
+        foreground_margin: int = 16,
         overhang: float = 0.1,
         geometry: GeometricAugmentation | None = None,
         color_jitter: ColorJitter | None = None,
@@ -113,7 +113,7 @@ class SegmentationDataModule(SteppedDataModule):
         if synthetic is not None:
             self.pixels = torch.cat([self.pixels, stack(synthetic, size)])
         self.valid_pixels = stack(valid, valid.size) if valid is not None else None
-        self.subject = [near(mask, surroundings) for mask in self.pixels[..., 3].numpy() > 0]
+        self.subject = [near(mask, foreground_margin) for mask in self.pixels[..., 3].numpy() > 0]
         self.features = None
         if features is not None:
             self.features = torch.cat(
@@ -192,7 +192,7 @@ class SegmentationDataModule(SteppedDataModule):
 
     def sample(self, pixels: Tensor, places: Tensor) -> MaskSample:
         """What a batch of pixels (B, 4, H, W) in 0..1 holds, or (B, 4 + E, H, W) with evidence."""
-        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), places=places)
+        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), coordinates=places)
         if pixels.shape[1] > 4:
             sample["features"] = pixels[:, 4:]
         return sample

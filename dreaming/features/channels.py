@@ -12,7 +12,7 @@ from dreaming.features.propagated_masks import PropagatedMask
 from dreaming.flow.camera_motion import leftover_motion
 from dreaming.io.types import Flow, Image, Mask, Probability
 
-Stack = NDArray[np.float32]
+FeatureMaps = NDArray[np.float32]
 """Evidence of one frame, (E, h, w)."""
 
 BLEND_SIGMAS = (2, 5, 10, 20)
@@ -71,7 +71,7 @@ class AppearanceFeatures:
     """
 
     lab: Image
-    appearance: Stack
+    appearance: FeatureMaps
     background: Differences
     motion: Flow
 
@@ -122,7 +122,7 @@ def stack(
     ratios: tuple[NDArray[np.float32], ...],
     blend: Blend,
     reach: float,
-) -> Stack:
+) -> FeatureMaps:
     """All channels of a frame, (E, h, w) in the order of ``CHANNELS``.
 
     Args:

@@ -17,7 +17,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError, MaskError
 from dreaming.features.background_difference import BackgroundDifference, BackgroundSampling
-from dreaming.features.channels import CHANNELS, AppearanceFeatures, Blend, Stack, stack
+from dreaming.features.channels import CHANNELS, AppearanceFeatures, Blend, FeatureMaps, stack
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.features.propagated_masks import MaskPropagator, PropagationSource
 from dreaming.flow.cache import FlowCache
@@ -30,7 +30,7 @@ from dreaming.io.manifest import fingerprint
 _latest: dict[str, tuple[MaskPropagator, ColourLikelihood, BackgroundDifference]] = {}
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Drop what was carried for the last clip, so that it is carried anew: for who measures how long that takes."""
     _latest.clear()
 
@@ -78,7 +78,7 @@ class PropagationFeatures:
         """Names of the channels, in order."""
         return CHANNELS
 
-    def of(self, clip: Clip, references: References, *, workers: int = 2) -> "FeatureExtractor":
+    def extractor(self, clip: Clip, references: References, *, workers: int = 2) -> "FeatureExtractor":
         """The evidence for a clip from these hand masks; computes the clip's flow if it is not there.
 
         What was carried for the last clip is kept, for its other maskers and for other hand masks of it.
@@ -111,13 +111,13 @@ class Simulation:
 
     Attributes:
         stem: The hand-masked frame.
-        origins: The two masks that are carried to it; the same one twice where there is only one.
+        sources: The two masks that are carried to it; the same one twice where there is only one.
         palette: All masks that colours are learnt from.
         stems: The frame and its neighbours in the clip, in order.
     """
 
     stem: str
-    origins: tuple[PropagationSource, PropagationSource]
+    sources: tuple[PropagationSource, PropagationSource]
     palette: tuple[PropagationSource, ...]
     stems: tuple[str, ...]
 
@@ -170,21 +170,21 @@ class FeatureExtractor:
         """Names of the channels, in order."""
         return self.settings.channels
 
-    def at(self, stems: Iterable[str]) -> Iterator[tuple[str, Stack]]:
+    def extract(self, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
         """Yield each named frame's evidence (E, h, w), in the order asked; holds one at a time.
 
         A hand-masked frame has its own mask on both sides, at no distance.
         """
         for stem in stems:
-            yield stem, self.stack(stem, self.origins(stem), tuple(self.sources.values()))
+            yield stem, self.stack(stem, self.nearest_sources(stem), tuple(self.sources.values()))
 
-    def origins(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
+    def nearest_sources(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
         """The nearest hand masks before and behind a frame; one of them twice where the other side has none."""
         return (own, own) if (own := self.sources.get(stem)) else self._nearest(stem)
 
     def stack(
         self, stem: str, origins: tuple[PropagationSource, PropagationSource], palette: tuple[PropagationSource, ...]
-    ) -> Stack:
+    ) -> FeatureMaps:
         """A frame's evidence (E, h, w) from the two masks carried to it and those that colours are learnt from."""
         sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
         look = self.look(stem)
@@ -211,9 +211,9 @@ class FeatureExtractor:
         others = tuple(source for name, source in self.sources.items() if name != stem)
         return [Simulation(stem, origins, (*origins, *others), stems) for origins in found]
 
-    def simulated(self, simulation: Simulation, stem: str | None = None) -> Stack:
+    def simulated(self, simulation: Simulation, stem: str | None = None) -> FeatureMaps:
         """The evidence (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
-        return self.stack(simulation.stem if stem is None else stem, simulation.origins, simulation.palette)
+        return self.stack(simulation.stem if stem is None else stem, simulation.sources, simulation.palette)
 
     def log_ratios(self, lab: NDArray[np.uint8], stem: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """How much likelier colours (h, w, 3) are the subject's, going by one hand-masked frame, and going by all."""

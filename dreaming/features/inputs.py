@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.features.channels import CHANNELS, AppearanceFeatures, Stack, stack
+from dreaming.features.channels import CHANNELS, AppearanceFeatures, FeatureMaps, stack
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures
 from dreaming.features.lucid_dreaming import LucidDreaming, SyntheticScene, gathered
 from dreaming.features.propagated_masks import PropagatedMask, PropagationSource
@@ -66,13 +66,13 @@ class FeatureInputs:
     def _places(self) -> list[int]:
         return [CHANNELS.index(name) for name in self.channels]
 
-    def of(self, clip: Clip, references: References) -> FeatureExtractor:
+    def extractor(self, clip: Clip, references: References) -> FeatureExtractor:
         """The evidence for a clip from these hand masks."""
-        return self.features.of(clip, references)
+        return self.features.extractor(clip, references)
 
-    def at(self, known: FeatureExtractor, stems: Iterable[str]) -> Iterator[tuple[str, Stack]]:
+    def extract(self, known: FeatureExtractor, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
         """Yield each named frame's input (E, h, w), in order."""
-        for stem, found in known.at(stems):
+        for stem, found in known.extract(stems):
             yield stem, found[self._places]
 
     def simulated(self, known: FeatureExtractor, stems: Iterable[str]) -> list[Versions]:
@@ -83,9 +83,9 @@ class FeatureInputs:
 
     def whole(self, known: FeatureExtractor, stems: Sequence[str]) -> list[Versions]:
         """What is known of frames that are not among the hand-masked ones, one version each."""
-        return [self._versions([found]) for _, found in known.at(stems)]
+        return [self._versions([found]) for _, found in known.extract(stems)]
 
-    def _versions(self, stacks: Sequence[Stack]) -> Versions:
+    def _versions(self, stacks: Sequence[FeatureMaps]) -> Versions:
         return np.stack([np.moveaxis(found[self._places], 0, 2) for found in stacks]).astype(np.float16)
 
     def lucid_dreaming(
@@ -111,7 +111,7 @@ class FeatureInputs:
         neighbours: Sequence[SyntheticScene],
         lucid_dreaming: LucidDreaming,
         random: np.random.Generator,
-    ) -> Stack:
+    ) -> FeatureMaps:
         settings = self.features
         picture = scene.composed(lucid_dreaming.soften)
         lab = rgb_to_lab(picture)

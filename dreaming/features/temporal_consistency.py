@@ -31,13 +31,13 @@ class TemporalConsistency:
     flows: FlowCache
 
     @classmethod
-    def of(cls, clip: Clip, flow: DisFlow) -> Self:
+    def for_clip(cls, clip: Clip, flow: DisFlow) -> Self:
         """With the clip's flow, computed where it is not there yet."""
         flows = FlowCache(clip, flow)
         flows.complete()
         return cls(clip, flows)
 
-    def unsteady(self, folders: Sequence[FrameFolder], stem: str) -> NDArray[np.uint8]:
+    def inconsistency(self, folders: Sequence[FrameFolder], stem: str) -> NDArray[np.uint8]:
         """By how much each masker's map differs from its own maps of the neighbours, carried here.
 
         A mean over the neighbours in which a pixel is seen; 0 where it is seen in none, which nobody can be blamed for.

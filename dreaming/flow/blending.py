@@ -19,7 +19,7 @@ from dreaming.io.types import Image
 
 
 @dataclass(frozen=True)
-class Blending:
+class TemporalBlending:
     """A mean of stylised frames over time, weighted by how well the frames under them agree.
 
     A pixel becomes the mean of the stylised colours at the places where it lies in the frames around it, each weighted
@@ -37,7 +37,7 @@ class Blending:
         workers: Frames blended at once.
     """
 
-    kind: ClassVar[str] = "blending"
+    kind: ClassVar[str] = "temporal_blending"
 
     flow: DisFlow
     sigma: float | None = None

@@ -19,11 +19,13 @@ FEWEST = 8  # points; a homography takes four, and RANSAC some to choose from
 SLACK = 1.5  # pixels by which a point may miss the common motion and still count
 
 
-Motion: TypeAlias = Literal["none", "affine", "homography"]
+MotionModel: TypeAlias = Literal["none", "affine", "homography"]
 """How a camera may move between two frames."""
 
 
-def camera_motion(before: Image, after: Image, backdrop: Mask, motion: Motion, points: int = 1000) -> Transform | None:
+def camera_motion(
+    before: Image, after: Image, backdrop: Mask, motion: MotionModel, points: int = 1000
+) -> Transform | None:
     """Where a pixel of the backdrop of one frame lies in the next.
 
     Corners are followed by sparse Lucas-Kanade flow, there and back; the motion most of them share is found by RANSAC.
@@ -60,7 +62,9 @@ def camera_motion(before: Image, after: Image, backdrop: Mask, motion: Motion, p
     return matrix if len(matrix) == 3 else np.vstack([matrix, [0, 0, 1]])
 
 
-def chain(frames: Iterable[tuple[str, Image]], backdrops: Iterable[Mask], motion: Motion) -> Iterator[Transform]:
+def accumulate_transforms(
+    frames: Iterable[tuple[str, Image]], backdrops: Iterable[Mask], motion: MotionModel
+) -> Iterator[Transform]:
     """For each frame, where its pixels lie in the first one: the motions between neighbours, multiplied up.
 
     Where no motion can be found the camera is taken to stand still, with a warning.
@@ -82,7 +86,7 @@ def chain(frames: Iterable[tuple[str, Image]], backdrops: Iterable[Mask], motion
         before, behind = image, backdrop
 
 
-def canvas(transforms: Iterable[Transform], size: Size, largest: float) -> tuple[Transform, Size]:
+def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -> tuple[Transform, Size]:
     """A picture large enough for all frames, as seen from the first one.
 
     Args:

@@ -20,7 +20,7 @@ from dreaming.io.types import Image, Probability
 
 
 @dataclass(frozen=True)
-class Bilateral:
+class BilateralFilter:
     """The time-aware bilateral filter of few-shot patch-based training (Texler et al., SIGGRAPH 2020, section 4).
 
     A pixel becomes the mean of the colours found at the places where it lies in the frames around it, each weighted by
@@ -34,7 +34,7 @@ class Bilateral:
         workers: Frames filtered at once.
     """
 
-    kind: ClassVar[str] = "bilateral"
+    kind: ClassVar[str] = "bilateral_filter"
 
     radius: int = 15
     time_sigma: float = 5.0
@@ -93,7 +93,7 @@ def bilateral_mean(around: TemporalWindow[Image], time_sigma: float, colour_sigm
 
 
 @dataclass(frozen=True)
-class Smoothing:
+class MaskSmoothing:
     """A Gaussian over frames, for masks that flicker; its weights are renormalised at the clip's ends.
 
     Attributes:
@@ -104,7 +104,7 @@ class Smoothing:
         workers: Frames smoothed at once.
     """
 
-    kind: ClassVar[str] = "smoothing"
+    kind: ClassVar[str] = "mask_smoothing"
 
     flow: DisFlow
     sigma: float | None = None

@@ -41,7 +41,7 @@ class Guide(ABC):
         """How many channels it adds."""
 
     @property
-    def painted(self) -> int | None:
+    def painting_channel(self) -> int | None:
         """First of three channels that are a painted picture of the frame, from which strokes may be copied."""
         return None
 
@@ -54,7 +54,9 @@ class Guide(ABC):
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order, each the same whatever else is asked for, holding few at a time."""
 
-    def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
+    def training_examples(
+        self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
+    ) -> Iterator[tuple[str, Channels]]:
         """What to train with at the keyframes: as ``draw``, unless a guide knows more there than it will elsewhere.
 
         Such a guide yields a keyframe several times, each time as a frame without a keyframe would have it.

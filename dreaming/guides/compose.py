@@ -24,12 +24,12 @@ def channel_count(guides: Mapping[str, Guide]) -> int:
     return COLOURS + sum(guide.channels for guide in guides.values())
 
 
-def painted_channels(guides: Mapping[str, Guide]) -> tuple[int, ...]:
+def painting_channels(guides: Mapping[str, Guide]) -> tuple[int, ...]:
     """First of each three channels of a guided frame that are a painted picture of it."""
     found, first = [], COLOURS
     for guide in guides.values():
-        if guide.painted is not None:
-            found.append(first + guide.painted)
+        if guide.painting_channel is not None:
+            found.append(first + guide.painting_channel)
         first += guide.channels
     return tuple(found)
 
@@ -51,7 +51,9 @@ def guided_keyframes(
     keyframes = clip.keyframes(layer, frames)
     if not guides:
         return keyframes
-    versions = {name: _by_stem(guide.examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()}
+    versions = {
+        name: _by_stem(guide.training_examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()
+    }
     places, sources = list[int](), list[NDArray[np.uint8]]()
     for place, stem in enumerate(keyframes.stems):
         known = [found[stem] for found in versions.values()]

@@ -14,14 +14,14 @@ from dreaming.io.manifest import NO_EFFECT, fingerprint_files
 
 
 @dataclass(frozen=True)
-class FolderGuide(Guide):
+class CustomGuide(Guide):
     """Pictures drawn by the user or by another program, such as segments, depth or a pose.
 
     Attributes:
         path: Their folder.
     """
 
-    kind: ClassVar[str] = "folder_guide"
+    kind: ClassVar[str] = "custom_guide"
 
     path: Path = field(metadata=NO_EFFECT)
 

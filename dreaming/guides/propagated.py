@@ -126,7 +126,7 @@ class PropagatedGuide(Guide):
         return len(self.layout)
 
     @property
-    def painted(self) -> int | None:
+    def painting_channel(self) -> int | None:
         """The first three are a painting."""
         return 0
 
@@ -166,7 +166,9 @@ class PropagatedGuide(Guide):
                 for stem, side in carrying.carried(gap.left, wanted[-1], wanted):
                     yield stem, self._joined([side, *behind(stem)], clip.size)
 
-    def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
+    def training_examples(
+        self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
+    ) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe as the others show it, and as it comes back from journeys of random length."""
         carrying = self._carrying(clip, layer)
         others_of = cache(carrying.others)

@@ -11,7 +11,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import ConfigError
 from dreaming.guides.base import Channels, Guide
-from dreaming.guides.custom import FolderGuide
+from dreaming.guides.custom import CustomGuide
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Size
 
@@ -88,7 +88,7 @@ class GuideStack:
         return np.concatenate([nothing, *(folder.read(stem, self._size) for folder in self.folders)], axis=2)
 
 
-def choose(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict[str, Guide]:
+def select_guides(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict[str, Guide]:
     """The chosen guides by name, in order.
 
     Args:
@@ -113,5 +113,5 @@ def choose(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict[str, G
             raise ConfigError(
                 "stage.guide.guides", found=f"two guides {name}", expected="each once", hint="rename or remove one"
             )
-        guides[name] = available[choice] if choice in available else FolderGuide(path)
+        guides[name] = available[choice] if choice in available else CustomGuide(path)
     return guides

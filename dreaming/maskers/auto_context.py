@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import ThreadpoolController
 
-from dreaming.features.channels import Stack, blurred
+from dreaming.features.channels import FeatureMaps, blurred
 from dreaming.flow.warp import warp
 from dreaming.io.types import Flow, Mask, Probability
 
@@ -78,7 +78,7 @@ class Trees:
             blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
             return np.concatenate([self.model.predict_proba(block)[:, -1] for block in blocks]).astype(np.float32)
 
-    def map(self, channels: Stack, where: Mask) -> Probability:
+    def map(self, channels: FeatureMaps, where: Mask) -> Probability:
         """The probability (h, w) of a frame's channels (C, h, w), 0 but ``where`` (h, w)."""
         found = np.zeros(where.shape, np.float32)
         found[where] = self(channels[:, where].T)
@@ -104,7 +104,7 @@ class Context:
     sigmas: Sequence[float] = (2.0, 5.0, 12.0)
     offsets: Sequence[int] = (8, 20)
 
-    def channels(self, own: Probability, neighbours: Sequence[tuple[Probability, Flow]]) -> Stack:
+    def channels(self, own: Probability, neighbours: Sequence[tuple[Probability, Flow]]) -> FeatureMaps:
         """Further channels (C, h, w).
 
         Args:

@@ -16,7 +16,7 @@ from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.split import Split
 from dreaming.errors import ConfigError
 from dreaming.flow.mosaic import Mosaic
-from dreaming.flow.registration import Motion, canvas, chain
+from dreaming.flow.registration import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import fingerprint
@@ -70,7 +70,7 @@ class BackgroundMasker(SequenceMasker):
     history: int | None = None
     learning_rate: float | None = 0.05
     erosion: int = 10
-    stabilise: Motion = "homography"
+    stabilise: MotionModel = "homography"
     largest: float = 2.0
     plate: bool = True
     blur: float = 2.0
@@ -161,8 +161,8 @@ class BackgroundMasker(SequenceMasker):
             transforms, size = dict.fromkeys([*stems, *self._masks], np.eye(3)), clip.size
         else:
             backdrops = (_outside(boxes[stem], clip.size) for stem in stems)
-            found = list(chain(clip.frames.read_ahead(stems), backdrops, self.stabilise))
-            shift, size = canvas(found, clip.size, self.largest)
+            found = list(accumulate_transforms(clip.frames.read_ahead(stems), backdrops, self.stabilise))
+            shift, size = mosaic_extent(found, clip.size, self.largest)
             transforms = {stem: shift @ transform for stem, transform in zip(stems, found, strict=True)}
         scene = Mosaic(transforms, clip.size, size)
         if self.plate:

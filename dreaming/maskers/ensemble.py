@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.data.mask_stack import MaskStacks, layers
+from dreaming.data.mask_stack import MaskStacks, stack_channels
 from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import dilate
@@ -172,12 +172,12 @@ class EnsembleMasker(Masker):
         marked = self._references.without(left_out).stems
         module = self.task.load(self._chosen, self._weights)
 
-        steadiness = None if self._flow is None else TemporalConsistency.of(clip, self._flow)
+        steadiness = None if self._flow is None else TemporalConsistency.for_clip(clip, self._flow)
 
         def read(stem: str) -> tuple[str, NDArray[np.uint8]]:
             found = [folder.read_probability(stem, clip.size) for folder in folders]
-            unsteady = None if steadiness is None else steadiness.unsteady(folders, stem)
-            return stem, layers(found, unsteady, gap(clip, stem, marked))
+            inconsistency = None if steadiness is None else steadiness.inconsistency(folders, stem)
+            return stem, stack_channels(found, inconsistency, gap(clip, stem, marked))
 
         with on_device(module, self.context):
             for (stem, behind), (_, image) in zip(

@@ -31,7 +31,7 @@ class MaskerInputs(ExtraInputs):
         """The maskers."""
         return tuple(self.maskers)
 
-    def at(
+    def predict(
         self, clip: Clip, references: References, left_out: Collection[str], stems: Iterable[str]
     ) -> Iterator[tuple[str, Maps]]:
         """Yield each named frame's maps, in order, by maskers fitted on all references but those left out."""

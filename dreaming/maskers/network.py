@@ -13,8 +13,8 @@ import torch
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.data.fold_data import stacked
-from dreaming.features.channels import Stack
+from dreaming.data.fold_data import resize_maps
+from dreaming.features.channels import FeatureMaps
 from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.io.manifest import fingerprint
 from dreaming.io.shard import Work
@@ -103,18 +103,18 @@ class NetworkMasker(Masker):
                 known = [torch.from_numpy(maps).to(device)[None] for maps in islice(features, 1)]  # (1, E, h, w)
                 yield stem, self._module.predict_probability(frame, *known)[0, 0].float().cpu().numpy()
 
-    def _features(self, clip: Clip, stems: Sequence[str]) -> Iterator[Stack]:
+    def _features(self, clip: Clip, stems: Sequence[str]) -> Iterator[FeatureMaps]:
         """Evidence (E, h, w) of each frame, and the given maskers' maps behind it, where the network is given any."""
         features, extra_inputs = self.task.feature_inputs, self.task.extra_inputs
-        found: list[Iterator[Stack]] = []
+        found: list[Iterator[FeatureMaps]] = []
         if features is not None:
-            seen = features.of(clip, self._references.without(self._left_out))
-            found.append(known for _, known in features.at(seen, stems))
+            seen = features.extractor(clip, self._references.without(self._left_out))
+            found.append(known for _, known in features.extract(seen, stems))
         if extra_inputs is not None:
-            found.append(maps for _, maps in extra_inputs.at(clip, self._references, self._left_out, stems))
+            found.append(maps for _, maps in extra_inputs.predict(clip, self._references, self._left_out, stems))
         for parts in zip(*found, strict=True):
             size = (parts[0].shape[1], parts[0].shape[2])
-            yield np.concatenate([stacked(part, size) for part in parts])
+            yield np.concatenate([resize_maps(part, size) for part in parts])
 
 
 @dataclass

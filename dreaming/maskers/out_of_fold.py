@@ -144,14 +144,16 @@ def stacks(
     for column, of_stem in enumerate(folders):
         for row, stem in enumerate(stems):
             found[row, column] = levels(of_stem[stem], stem, size)
-    unsteady = None
+    inconsistency = None
     if flow is not None:
-        steadiness = TemporalConsistency.of(clip, flow)
-        unsteady = np.stack([steadiness.unsteady([of_stem[stem] for of_stem in folders], stem) for stem in stems])
+        steadiness = TemporalConsistency.for_clip(clip, flow)
+        inconsistency = np.stack(
+            [steadiness.inconsistency([of_stem[stem] for of_stem in folders], stem) for stem in stems]
+        )
     learnt = {stem: references.without(part.left_out.stems).stems for part in given.parts for stem in part.stems}
     gaps = tuple(gap(clip, stem, learnt[stem]) for stem in stems)
     parts = tuple(part.stems for part in given.parts)
-    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, unsteady, given.validation)
+    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, inconsistency, given.validation)
 
 
 def levels(folder: FrameFolder, stem: str, size: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -12,7 +12,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.errors import ConfigError, MaskError
-from dreaming.features.channels import CHANNELS, Stack, blurred, signed_distance
+from dreaming.features.channels import CHANNELS, FeatureMaps, blurred, signed_distance
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures, Simulation
 from dreaming.imaging.guided_filter import guided_filter
 from dreaming.imaging.resize import resize_image
@@ -77,7 +77,7 @@ class PixelsMasker(SequenceMasker):
             MaskError: If none of them belongs to a frame of the clip, or nothing can be simulated.
         """
         super().fit(clip, references)
-        seen = self._seen = self.features.of(clip, references, workers=self.workers)
+        seen = self._seen = self.features.extractor(clip, references, workers=self.workers)
         lessons = self._lessons(seen)
         labels = [lesson.labels for lesson in lessons]
         first = list(prefetch_map(lambda lesson: lesson.of(seen.simulated(lesson.simulation)), lessons, self.workers))
@@ -139,12 +139,12 @@ class PixelsMasker(SequenceMasker):
         simulation = lesson.simulation
         stacks = {stem: self._seen.simulated(simulation, stem) for stem in simulation.stems}
         maps = {stem: unseen.map(channels, self._where(channels)) for stem, channels in stacks.items()}
-        for origin in simulation.origins:
+        for origin in simulation.sources:
             if origin.stem in maps:  # a neighbour that counts as painted is known
                 maps[origin.stem] = origin.mask * np.float32(1 / 255)
         return lesson.of(self._with_context(simulation.stem, stacks[simulation.stem], maps))
 
-    def _with_context(self, stem: str, channels: Stack, maps: Mapping[str, Probability]) -> Stack:
+    def _with_context(self, stem: str, channels: FeatureMaps, maps: Mapping[str, Probability]) -> FeatureMaps:
         """All that the second classifier sees of a frame, (C, h, w)."""
         assert self._seen is not None
         neighbours = [
@@ -152,7 +152,7 @@ class PixelsMasker(SequenceMasker):
         ]
         return np.concatenate([channels, self.context.channels(maps[stem], neighbours)])
 
-    def _where(self, channels: Stack) -> Mask:
+    def _where(self, channels: FeatureMaps) -> Mask:
         """Where the subject can be (h, w): not far from what is carried there."""
         return blurred(channels[BLEND], self.far_sigma) >= self.far_share
 
@@ -182,7 +182,7 @@ class PixelsMasker(SequenceMasker):
         assert self._seen is not None
         if (own := self._seen.sources.get(stem)) is not None:
             return _View(stem, None, own.mask * np.float32(1 / 255))
-        ((_, channels),) = self._seen.at([stem])
+        ((_, channels),) = self._seen.extract([stem])
         return _View(stem, channels, self._first.map(channels, self._where(channels)))
 
     def _masked(self, clip: Clip, stem: str, views: Mapping[str, "_View"]) -> Probability:
@@ -216,7 +216,7 @@ class _Lesson:
     places: NDArray[np.intp]
     labels: NDArray[np.bool_]
 
-    def of(self, channels: Stack) -> BackgroundSampling:
+    def of(self, channels: FeatureMaps) -> BackgroundSampling:
         """The channels (C, h, w) at those places, (P, C)."""
         return channels.reshape(len(channels), -1)[:, self.places].T
 
@@ -232,5 +232,5 @@ class _View:
     """
 
     stem: str
-    channels: Stack | None
+    channels: FeatureMaps | None
     map: Probability

@@ -20,7 +20,7 @@ def mixed(module: SegmentationModule, image: Image, behind: NDArray[np.uint8]) -
     Args:
         module: The fitted form.
         image: The frame (H, W, 3).
-        behind: What the maskers found, as ``data.mask_stack.layers`` stacks it.
+        behind: What the maskers found, as ``data.mask_stack.stack_channels`` stacks it.
     """
     pixels = torch.from_numpy(np.dstack([image, behind])).to(module.device)
     return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
@@ -32,11 +32,11 @@ def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, c
         column = stacks.names.index(name)
         return [
             _jaccard(found[column] / 255, mask)
-            for found, mask in zip(stacks.found, stacks.references.masks, strict=True)
+            for found, mask in zip(stacks.predictions, stacks.references.masks, strict=True)
         ]
     with on_device(module.eval(), context):
         return [
-            _jaccard(mixed(module, image, stacks.layers(place)), mask)
+            _jaccard(mixed(module, image, stacks.channels(place)), mask)
             for place, (image, mask) in enumerate(zip(stacks.references.images, stacks.references.masks, strict=True))
         ]
 

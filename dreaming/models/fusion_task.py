@@ -187,13 +187,13 @@ class FusionTask(TrainingTask):
         scores, seconds = dict[str, list[float]](), 0.0
         for name in dict.fromkeys([*names, *stacks.names]):
             scores[name] = []
-            for number, part in enumerate(stacks.parts, start=1):
+            for number, part in enumerate(stacks.folds, start=1):
                 place = folder / FORMS / name / f"fold-{number}"
                 mixer, spent = self._mixer(name, place, stacks.without(part), context, identity, standalone=False)
                 scores[name] += jaccards(mixer, name, stacks.select(part), context)
                 seconds += spent
         chosen = choose(scores, names, self.tolerance)
-        choice = ModelSelection(chosen, scores, [stem for part in stacks.parts for stem in part], stacks.parts)
+        choice = ModelSelection(chosen, scores, [stem for part in stacks.folds for stem in part], stacks.folds)
         log.info("%s: %s", self.name, table(scores, chosen))
         choice.write(folder)
         _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, context, identity, standalone=True)

@@ -178,7 +178,7 @@ class SegmentationModule(LightningModule):
 
     def _crop_logits(self, batch: MaskSample) -> Tensor:
         """Logits of training crops, cut to a size that the network can take."""
-        image, places = torch.cat([batch["image"], *_seen(batch)[1:]], dim=1), batch["places"]
+        image, places = torch.cat([batch["image"], *_seen(batch)[1:]], dim=1), batch["coordinates"]
         _check_side("data.segmentation.crop", image.shape[-1], self.network)
         like = image.new_empty([fitting(length, self.network, cut=True) for length in image.shape[-2:]])
         return self(centre(image, like), centre(places, like))

@@ -308,7 +308,7 @@ class SegmentationTask(TrainingTask):
                 place,
                 module=lambda: self.build(statistics),
                 data=lambda: self.data(
-                    **lessons.of(learn, unseen),
+                    **lessons.build(learn, unseen),
                     statistics=statistics,
                     steps_per_epoch=self.epoch,
                     seed=context.seed,

@@ -22,7 +22,7 @@ from dreaming.data.frame_pairs import Consistency, Probe, frames_of
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.guides.base import Guide
-from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painted_channels
+from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painting_channels
 from dreaming.guides.storage import GuideStack
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, fingerprint
@@ -165,7 +165,7 @@ class StyleTask(TrainingTask):
     def build(self) -> LightningModule:
         """The module for frames with these guides, untrained."""
         weight = 0.0 if self.consistency is None else self.consistency.weight
-        painted = painted_channels(self.guides)
+        painted = painting_channels(self.guides)
         return self.module(channels=channel_count(self.guides), painted=painted, consistency=weight)
 
     def find_or_train(

@@ -19,7 +19,7 @@ from rich.table import Table
 from dreaming.clip.clip import MANIFEST, Clip
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Smoothing
+from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
@@ -76,7 +76,7 @@ class EvaluateStage(Stage):
     styled_truth: Path | None = None
     folds: int = 5
     tests: bool = True
-    smooth: Smoothing | None = None
+    smooth: MaskSmoothing | None = None
     flow: DisFlow | None = None
     worst: int = 3
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from dreaming.clip.clip import Clip
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral
+from dreaming.flow.temporal_filter import BilateralFilter
 from dreaming.stages.base import Maker, Stage
 
 
@@ -26,7 +26,7 @@ class FilterStage(Stage):
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     flow: DisFlow
-    bilateral: Bilateral = field(default_factory=Bilateral)
+    bilateral: BilateralFilter = field(default_factory=BilateralFilter)
 
     def skips(self, clip: Clip) -> str | None:
         """There is always something to filter."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
-from dreaming.guides.storage import GuideFolder, choose
+from dreaming.guides.storage import GuideFolder, select_guides
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.stages.base import Maker, Stage
@@ -35,7 +35,7 @@ class GuideStage(Stage):
     guides: Sequence[str] = field(default=(), metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        self.chosen = choose(self.available, self.guides)
+        self.chosen = select_guides(self.available, self.guides)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Validation
 from dreaming.errors import MaskError
-from dreaming.flow.temporal_filter import Smoothing
+from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import CachedMasker
@@ -40,11 +40,11 @@ class MaskStage(Stage):
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
     validation: Validation = field(default="auto", metadata=NO_EFFECT)
-    smooth: Smoothing | None = None
+    smooth: MaskSmoothing | None = None
 
     def __post_init__(self) -> None:
         if self.smooth is not None and self.smooth.sigma is None:
-            # Smoothing that is off is as none: its other keys make no mask again.
+            # MaskSmoothing that is off is as none: its other keys make no mask again.
             self.smooth = None
 
     def skips(self, clip: Clip) -> str | None:
@@ -91,7 +91,7 @@ class MaskStage(Stage):
 
 
 def _pictures(
-    masker: Masker, smooth: Smoothing | None, clip: Clip, stems: list[str]
+    masker: Masker, smooth: MaskSmoothing | None, clip: Clip, stems: list[str]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     masks = masker.predict(clip, stems) if smooth is None else smooth.smooth(clip, partial(masker.predict, clip), stems)
     for stem, probability in masks:

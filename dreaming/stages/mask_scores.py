@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_jaccard_index
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.flow.temporal_filter import Smoothing
+from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.flow.temporal_window import dilate
 from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
@@ -54,7 +54,7 @@ def unseen(
     part: str,
     maskers: Mapping[str, Masker],
     folds: int = 5,
-    smooth: Smoothing | None = None,
+    smooth: MaskSmoothing | None = None,
     tests: bool = True,
 ) -> HeldOutPredictions:
     """Have each masker predict at hand-masked frames of a part that it does not learn from.
@@ -90,7 +90,7 @@ def unseen(
 
 
 def _masks(
-    clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]], smooth: Smoothing | None
+    clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]], smooth: MaskSmoothing | None
 ) -> dict[str, dict[str, Mask]]:
     """Each masker's mask of each frame, from where its probability lies, as ``mask`` would write it."""
     return {
@@ -102,7 +102,7 @@ def _masks(
     }
 
 
-def _smoothed(clip: Clip, folder: FrameFolder, smooth: Smoothing, stem: str) -> Mask:
+def _smoothed(clip: Clip, folder: FrameFolder, smooth: MaskSmoothing, stem: str) -> Mask:
     def read(stems: list[str]) -> Iterator[tuple[str, Probability]]:
         yield from ((name, folder.read_probability(name, clip.size)) for name in stems)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import ConfigError
-from dreaming.flow.blending import Blending
+from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
 from dreaming.guides.storage import GuideStack
@@ -59,7 +59,7 @@ class StyliseStage(Stage):
 
     task: StyleTask = field(metadata=NO_EFFECT)
     context: TrainingContext = field(metadata=NO_EFFECT)
-    blend: Blending | None = None
+    blend: TemporalBlending | None = None
     batch: int | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
 

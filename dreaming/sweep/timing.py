@@ -8,7 +8,7 @@ import torch
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
-from dreaming.features.extractor import forget
+from dreaming.features.extractor import clear_cache
 from dreaming.guides.compose import channel_count
 from dreaming.maskers.base import Masker
 from dreaming.maskers.network import UntrainedMasker
@@ -59,7 +59,7 @@ def _of_part(masker: Masker, clip: Clip, part: str) -> float:
     stems = min(inner, key=len, default=tuple(clip.stems))
     fitted, times = masker.fit(clip, references), []
     for _ in range(REPEATS):
-        forget()
+        clear_cache()
         start = time.perf_counter()
         for _frame in fitted.predict(clip, stems):
             pass

@@ -6,7 +6,7 @@ import torch
 
 from dreaming.clip.annotations import References
 from dreaming.data.augment import GeometricAugmentation
-from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks, gap_level, layers
+from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks, gap_level, stack_channels
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def stacks():
     masks[:, 5:12, 8:19] = True
     references = References(("1", "2", "3"), rng.integers(0, 256, (3, 20, 30, 3), np.uint8), masks)
     found = np.stack([np.stack([mask * np.uint8(200), ~mask * np.uint8(100)]) for mask in masks])
-    unsteady = found // 2
-    return MaskStacks(references, ("a", "b"), found, (4, 2, 0), (("1",), ("2",), ("3",)), unsteady)
+    inconsistency = found // 2
+    return MaskStacks(references, ("a", "b"), found, (4, 2, 0), (("1",), ("2",), ("3",)), inconsistency)
 
 
 def test_the_gap_is_told_by_its_logarithm():
@@ -26,18 +26,18 @@ def test_the_gap_is_told_by_its_logarithm():
 
 def test_layers_are_the_maps_how_unsteady_they_are_and_the_gap():
     maps = [np.full((2, 3), 0.5, np.float32), np.full((2, 3), 7, np.uint8)]
-    found = layers(maps, np.stack([np.full((2, 3), 3, np.uint8), np.full((2, 3), 4, np.uint8)]), 31)
+    found = stack_channels(maps, np.stack([np.full((2, 3), 3, np.uint8), np.full((2, 3), 4, np.uint8)]), 31)
     assert found.shape == (2, 3, 5)
     assert found[0, 0].tolist() == [128, 7, 3, 4, 128]
-    assert layers(maps, None, 31)[0, 0].tolist() == [128, 7, 0, 0, 128]
+    assert stack_channels(maps, None, 31)[0, 0].tolist() == [128, 7, 0, 0, 128]
 
 
 def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
     rest = stacks.without(["2"])
     assert rest.references.stems == ("1", "3")
     assert rest.gaps == (4, 0)
-    assert np.array_equal(rest.found, stacks.found[[0, 2]])
-    assert np.array_equal(rest.unsteady, stacks.unsteady[[0, 2]])
+    assert np.array_equal(rest.predictions, stacks.predictions[[0, 2]])
+    assert np.array_equal(rest.inconsistency, stacks.inconsistency[[0, 2]])
     assert stacks.select(["3"]).gaps == (0,)
 
 

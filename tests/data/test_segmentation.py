@@ -40,16 +40,16 @@ def test_crops_are_pieces_of_the_frames_with_their_masks(references):
 def test_places_follow_the_pixels_through_every_geometry(references):
     geometry = GeometricAugmentation(
         flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5,
-        elastic=0.5, bend=1.0, spacing=8,
+        elastic=0.5, elastic_std=1.0, spacing=8,
     )  # fmt: skip
     data = make(references, crop=12, geometry=geometry)
     sample = data.on_after_batch_transfer(data.make_batch(0))
     assert {key: tuple(value.shape) for key, value in sample.items()} == {
         "image": (32, 3, 12, 12),
         "mask": (32, 1, 12, 12),
-        "places": (32, 2, 12, 12),
+        "coordinates": (32, 2, 12, 12),
     }
-    x, y = sample["places"][:, 0], sample["places"][:, 1]
+    x, y = sample["coordinates"][:, 0], sample["coordinates"][:, 1]
     inside = (x.abs() < 0.49) & (y.abs() < 0.48)
     assert inside.float().mean() > 0.7
     column, row = (x + 0.5) * 60 - 0.5, (y + 0.5) * 40 - 0.5
@@ -73,13 +73,13 @@ def test_plain_crops_have_the_places_of_their_frame(references):
     crops = data.make_batch(0)
     sample = data.augmented(crops)
     top, left = crops["origin"][0].tolist()
-    torch.testing.assert_close(sample["places"][:1], coordinates((16, 16), (40, 60), (top, left)))
+    torch.testing.assert_close(sample["coordinates"][:1], coordinates((16, 16), (40, 60), (top, left)))
     torch.testing.assert_close(sample["image"][0], crops["pixels"][0, ..., :3].movedim(2, 0) / 255)
 
 
 def test_share_of_crops_on_the_subject(references):
     def on_subject(share):
-        data = make(references, foreground_share=share, surroundings=0, crop=5, batch_size=600)
+        data = make(references, foreground_share=share, foreground_margin=0, crop=5, batch_size=600)
         return data.make_batch(0)["pixels"][:, 2, 2, 3].bool().float().mean().item()
 
     everywhere = 200 / 7200
@@ -132,7 +132,7 @@ def test_validation_yields_whole_frames_at_full_resolution(references):
     expected = torch.from_numpy(references.images[1:]).movedim(3, 1) / 255
     torch.testing.assert_close(sample["image"], expected)
     assert (sample["mask"][:, 0].numpy() == references.masks[1:]).all()
-    torch.testing.assert_close(sample["places"][1:], coordinates((40, 60)))
+    torch.testing.assert_close(sample["coordinates"][1:], coordinates((40, 60)))
     assert make(references).val_dataloader() == []
 
 

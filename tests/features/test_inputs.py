@@ -30,9 +30,9 @@ def references(clip):
 
 
 def test_channels_are_those_that_were_named(clip, references):
-    known = INPUT.of(clip, references)
-    ((_, chosen),) = INPUT.at(known, ["0006"])
-    ((_, every),) = known.at(["0006"])
+    known = INPUT.extractor(clip, references)
+    ((_, chosen),) = INPUT.extract(known, ["0006"])
+    ((_, every),) = known.extract(["0006"])
     assert len(chosen) == 4
     for name, plane in zip(NAMES, chosen, strict=True):
         np.testing.assert_allclose(plane, every[known.channels.index(name)], atol=1e-6)
@@ -41,14 +41,14 @@ def test_channels_are_those_that_were_named(clip, references):
 
 
 def test_hand_masked_frames_get_as_many_versions_as_there_are_simulations(clip, references):
-    versions = INPUT.simulated(INPUT.of(clip, references), references.stems)
+    versions = INPUT.simulated(INPUT.extractor(clip, references), references.stems)
     assert [each.shape for each in versions] == [(3, 32, 48, 4)] * 3
     assert versions[0].dtype == np.float16
     assert all((each[..., 2] > 0).all() for each in versions), "its own mask was given away"
 
 
 def test_made_up_frames_have_evidence_that_agrees_with_their_masks(clip, references):
-    made, versions = INPUT.lucid_dreaming(INPUT.of(clip, references), references, LUCID)
+    made, versions = INPUT.lucid_dreaming(INPUT.extractor(clip, references), references, LUCID)
     assert made.size == (32, 48)
     assert len(made) == len(versions) == 6
     for mask, maps in zip(made.masks, versions, strict=True):
@@ -62,8 +62,8 @@ def test_made_up_frames_have_evidence_that_agrees_with_their_masks(clip, referen
 def test_made_up_neighbours_are_carried_along_the_flow(clip, references):
     """They move far: laid over the made-up frame as they are, they would agree with its mask by 0.6 only."""
     given = FeatureInputs(INPUT.features, ("blend", "motion"))
-    far = replace(LUCID, motion=SceneChange(shift=0.4, rotation=0, zoom=0, bend=0))
-    made, versions = given.lucid_dreaming(given.of(clip, references), references, far)
+    far = replace(LUCID, motion=SceneChange(shift=0.4, rotation=0, zoom=0, elastic_std=0))
+    made, versions = given.lucid_dreaming(given.extractor(clip, references), references, far)
     overlaps = []
     for mask, maps in zip(made.masks, versions, strict=True):
         blend = maps[0, ..., 0] > 0.5
@@ -79,17 +79,22 @@ def test_lessons_know_nothing_of_what_is_left_out(clip, references):
         references, masks=np.where([[[False]], [[True]], [[False]]], ~references.masks, references.masks)
     )
     one, other = (
-        FoldDataBuilder(clip, every, INPUT, LUCID).of(learn, every.select(["0004"])) for every in (references, poisoned)
+        FoldDataBuilder(clip, every, INPUT, LUCID).build(learn, every.select(["0004"]))
+        for every in (references, poisoned)
     )
     assert one["train"] is learn
     assert one["valid"].stems == unseen.stems
     for key in ("features", "valid_features"):
         for mine, theirs in zip(one[key], other[key], strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    np.testing.assert_array_equal(one["made_up"].images, other["made_up"].images)
-    assert len(one["features"]) == len(learn) + len(one["made_up"])
+    np.testing.assert_array_equal(one["synthetic"].images, other["synthetic"].images)
+    assert len(one["features"]) == len(learn) + len(one["synthetic"])
 
 
 def test_lessons_without_evidence_or_dreams_are_the_frames_alone(clip, references):
-    assert set(FoldDataBuilder(clip, references, None, None).of(references, None)) == {"train", "valid"}
-    assert set(FoldDataBuilder(clip, references, None, LUCID).of(references, None)) == {"train", "valid", "made_up"}
+    assert set(FoldDataBuilder(clip, references, None, None).build(references, None)) == {"train", "valid"}
+    assert set(FoldDataBuilder(clip, references, None, LUCID).build(references, None)) == {
+        "train",
+        "valid",
+        "synthetic",
+    }

@@ -36,7 +36,7 @@ def maps(drawing, name, left_of):
 def test_what_moves_with_the_picture_is_steady_and_what_jumps_is_not(drawing):
     moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
     jumping = maps(drawing, "jumping", lambda number: 30 + SHIFT * number + 30 * (number == 2))
-    found = TemporalConsistency.of(drawing.clip, DisFlow(scale=1.0)).unsteady([moving, jumping], "0003")
+    found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([moving, jumping], "0003")
     assert found.shape == (2, 64, 96)
     assert found.dtype == np.uint8
     inside = found[:, 22:42, 40:50] / 255
@@ -46,5 +46,5 @@ def test_what_moves_with_the_picture_is_steady_and_what_jumps_is_not(drawing):
 
 def test_at_the_ends_one_neighbour_is_enough(drawing):
     moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
-    found = TemporalConsistency.of(drawing.clip, DisFlow(scale=1.0)).unsteady([moving], "0001")
+    found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([moving], "0001")
     assert found[0, 22:42, 34:50].mean() < 0.05 * 255

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError
-from dreaming.flow.blending import Blending
+from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import Neighbour, TemporalWindow
 
@@ -24,7 +24,7 @@ def test_a_pixel_is_the_mean_weighted_by_how_alike_the_sources_are():
     around = TemporalWindow(
         "1", centre, ([neighbour(before, 1, 0)], [neighbour(behind, 0, -1), neighbour(second, 1, 1)])
     )
-    found = Blending(DisFlow(), sigma=1.3, radius=2, colour_sigma=15.0).mean(around)
+    found = TemporalBlending(DisFlow(), sigma=1.3, radius=2, colour_sigma=15.0).mean(around)
     assert found.dtype == np.uint8
     for y, x in np.ndindex(SIZE):
         total, weights = centre[y, x, 3:].astype(float), 1.0
@@ -54,7 +54,7 @@ def asked_for(blending, clip, stems):
 
 def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc_clip, caplog):
     clip = disc_clip(masks=(), keyframes=()).clip
-    blending = Blending(DisFlow(), sigma=1.0, radius=2, colour_sigma=60.0, workers=1)
+    blending = TemporalBlending(DisFlow(), sigma=1.0, radius=2, colour_sigma=60.0, workers=1)
     few, _ = asked_for(blending, clip, ["0002"])
     assert [path.stem for path in sorted(clip.path.glob("flow/*.npz"))] == ["0001", "0002", "0003"]
     assert not caplog.text, "no flow is missing"
@@ -72,7 +72,7 @@ def test_what_looks_otherwise_in_the_neighbours_keeps_its_own_strokes(disc_clip)
     drawing = disc_clip(masks=(), keyframes=())
     for stem in drawing.stems[::2]:
         drawing.save(f"frames/{stem}.png", 255 - drawing.images[stem])
-    found, _ = asked_for(Blending(DisFlow(), sigma=1.0, radius=1), drawing.clip, drawing.stems)
+    found, _ = asked_for(TemporalBlending(DisFlow(), sigma=1.0, radius=1), drawing.clip, drawing.stems)
     for stem, made in found.items():
         np.testing.assert_array_equal(made, flickering(stem))
 
@@ -80,7 +80,7 @@ def test_what_looks_otherwise_in_the_neighbours_keeps_its_own_strokes(disc_clip)
 @pytest.mark.parametrize("count", [1, 8])
 def test_without_a_sigma_or_neighbours_frames_stay_as_they_are(disc_clip, count):
     clip = disc_clip(count=count, masks=(), keyframes=()).clip
-    found, asked = asked_for(Blending(DisFlow(), sigma=None if count > 1 else 1.0), clip, ["0001"])
+    found, asked = asked_for(TemporalBlending(DisFlow(), sigma=None if count > 1 else 1.0), clip, ["0001"])
     assert asked == ["0001"]
     np.testing.assert_array_equal(found["0001"], flickering("0001"))
 
@@ -88,5 +88,5 @@ def test_without_a_sigma_or_neighbours_frames_stay_as_they_are(disc_clip, count)
 @pytest.mark.parametrize("wrong", [{"sigma": 0.0}, {"sigma": 1.0, "radius": 0}, {"sigma": 1.0, "colour_sigma": -1.0}])
 def test_a_window_of_nothing_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"stage\.stylise\.blend"):
-        Blending(DisFlow(), **wrong)
-    Blending(DisFlow(), sigma=None, radius=0)
+        TemporalBlending(DisFlow(), **wrong)
+    TemporalBlending(DisFlow(), sigma=None, radius=0)

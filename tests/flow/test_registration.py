@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreaming.flow.mosaic import Mosaic
-from dreaming.flow.registration import camera_motion, canvas, chain
+from dreaming.flow.registration import accumulate_transforms, camera_motion, mosaic_extent
 
 SIZE = (120, 160)
 CORNERS = np.array([[[0, 0], [159, 0], [159, 119], [0, 119]]], float)
@@ -47,23 +47,23 @@ def test_a_known_motion_is_found_though_something_else_moves(x, y, turn, motion)
 def test_motions_multiply_up_to_the_first_frame():
     places = [shift(60 + 5 * number, 50 - 3 * number) for number in range(6)]
     frames = [(str(number), seen(place)) for number, place in enumerate(places)]
-    found = list(chain(frames, [np.ones(SIZE, bool)] * 6, "affine"))
+    found = list(accumulate_transforms(frames, [np.ones(SIZE, bool)] * 6, "affine"))
     assert apart(found[-1], shift(25, -15)) < 0.5
-    moved, size = canvas(found, SIZE, 2.0)
+    moved, size = mosaic_extent(found, SIZE, 2.0)
     assert abs(size[0] - 135) <= 2
     assert abs(size[1] - 185) <= 2
     assert np.allclose(moved, shift(0, -found[-1][1, 2]), atol=1.5)
 
 
 def test_the_canvas_is_bounded():
-    _, size = canvas([np.eye(3), shift(1e5, -1e5)], SIZE, 1.5)
+    _, size = mosaic_extent([np.eye(3), shift(1e5, -1e5)], SIZE, 1.5)
     assert size == (150, 200)
-    assert canvas([np.eye(3)], SIZE, 2.0)[1] == SIZE
+    assert mosaic_extent([np.eye(3)], SIZE, 2.0)[1] == SIZE
 
 
 def test_without_anything_to_follow_the_camera_stands_still_and_that_is_said(caplog):
     grey = np.full((*SIZE, 3), 128, np.uint8)
-    found = list(chain([("a", grey), ("b", grey)], [np.ones(SIZE, bool)] * 2, "homography"))
+    found = list(accumulate_transforms([("a", grey), ("b", grey)], [np.ones(SIZE, bool)] * 2, "homography"))
     assert np.array_equal(found[1], np.eye(3))
     assert "b: no camera motion found" in caplog.text
 

@@ -8,7 +8,7 @@ import pytest
 from dreaming.errors import ConfigError
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral, Smoothing
+from dreaming.flow.temporal_filter import BilateralFilter, MaskSmoothing
 from dreaming.flow.temporal_window import iter_windows
 
 COUNT, SIZE = 6, (12, 14)
@@ -64,7 +64,7 @@ def places(flows, frame, x, y, radius):
 def test_the_filter_is_the_plain_loop_over_pixels(moving):
     frames, flows = moving
     names = [str(place) for place in range(COUNT)]
-    bilateral = Bilateral(radius=2, time_sigma=1.5, colour_sigma=90.0)
+    bilateral = BilateralFilter(radius=2, time_sigma=1.5, colour_sigma=90.0)
     for around in iter_windows(
         names, ["0", "3"], 2, lambda wanted: ((n, frames[int(n)]) for n in wanted), Given(*flows)
     ):
@@ -84,7 +84,7 @@ def test_the_filter_is_the_reference(shared):
     given = np.load(shared / "data/reference/bilateral.npz")
     frames = given["frames"]
     names = [str(place) for place in range(len(frames))]
-    bilateral = Bilateral(radius=15, time_sigma=15 // 3, colour_sigma=math.sqrt(3) * 255 / 16)
+    bilateral = BilateralFilter(radius=15, time_sigma=15 // 3, colour_sigma=math.sqrt(3) * 255 / 16)
     flows = Given(given["to_next"], given["to_previous"])
     for around in iter_windows(names, names, 15, lambda wanted: ((n, frames[int(n)]) for n in wanted), flows):
         difference = np.abs(bilateral.mean(around).astype(int) - given[f"intended_{int(around.stem):02d}"])
@@ -100,11 +100,11 @@ def test_a_still_scene_loses_its_noise_and_keeps_its_edges(disc_clip):
     clip = drawing.clip
     flows = FlowCache(clip, DisFlow())
     flows.complete()
-    found = dict(Bilateral(radius=3, workers=1).filter(clip, flows, clip.stems))
+    found = dict(BilateralFilter(radius=3, workers=1).filter(clip, flows, clip.stems))
     assert list(found) == clip.stems
     before, after = (np.std(frame.astype(int) - scene) for frame in (clip.frames.read("0004"), found["0004"]))
     assert after < 0.6 * before
-    ((_, alone),) = Bilateral(radius=3).filter(clip, flows, ["0004"])
+    ((_, alone),) = BilateralFilter(radius=3).filter(clip, flows, ["0004"])
     np.testing.assert_array_equal(alone, found["0004"])
 
 
@@ -118,7 +118,7 @@ def test_smoothing_is_the_plain_weighted_mean(moving, along_flow):
     if not along_flow:
         flows = [np.zeros_like(flow) for flow in flows]
     given, names = masks(), [str(place) for place in range(COUNT)]
-    smoothing = Smoothing(DisFlow(), sigma=1.3, radius=2, along_flow=along_flow)
+    smoothing = MaskSmoothing(DisFlow(), sigma=1.3, radius=2, along_flow=along_flow)
     motion = Given(*flows) if along_flow else None
     for around in iter_windows(names, names, 2, lambda wanted: ((n, given[int(n)]) for n in wanted), motion):
         frame, expected = int(around.stem), np.zeros(SIZE)
@@ -136,7 +136,7 @@ def test_smoothing_is_the_plain_weighted_mean(moving, along_flow):
 def test_a_constant_stays_what_it_is_at_the_ends_too(disc_clip):
     clip = disc_clip(count=5, masks=(), keyframes=()).clip
     for along_flow in (True, False):
-        smoothing = Smoothing(DisFlow(), sigma=5.0, along_flow=along_flow, workers=1)
+        smoothing = MaskSmoothing(DisFlow(), sigma=5.0, along_flow=along_flow, workers=1)
         asked = []
 
         def predict(stems, asked=asked):
@@ -153,17 +153,17 @@ def test_a_constant_stays_what_it_is_at_the_ends_too(disc_clip):
 def test_a_single_frame_has_nothing_to_be_smoothed_with(disc_clip):
     clip = disc_clip(count=1, masks=(), keyframes=()).clip
     mask = np.eye(*clip.size, dtype=np.float32)
-    ((_, found),) = Smoothing(DisFlow(), sigma=5.0).smooth(clip, lambda stems: [(stems[0], mask)], clip.stems)
+    ((_, found),) = MaskSmoothing(DisFlow(), sigma=5.0).smooth(clip, lambda stems: [(stems[0], mask)], clip.stems)
     np.testing.assert_array_equal(found, mask)
 
 
 def test_sigmas_and_radii_of_nothing_are_refused():
-    Smoothing(DisFlow(), sigma=None, radius=0)
+    MaskSmoothing(DisFlow(), sigma=None, radius=0)
     for make in (
-        lambda: Bilateral(radius=0),
-        lambda: Bilateral(time_sigma=0.0),
-        lambda: Bilateral(colour_sigma=-1.0),
-        lambda: Smoothing(DisFlow(), sigma=0.0),
+        lambda: BilateralFilter(radius=0),
+        lambda: BilateralFilter(time_sigma=0.0),
+        lambda: BilateralFilter(colour_sigma=-1.0),
+        lambda: MaskSmoothing(DisFlow(), sigma=0.0),
     ):
         with pytest.raises(ConfigError):
             make()

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dreaming.guides.base import Guide
-from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painted_channels
+from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painting_channels
 from dreaming.guides.storage import GuideStack
 
 
@@ -21,14 +21,14 @@ class Flat(Guide):
         return self.width
 
     @property
-    def painted(self):
+    def painting_channel(self):
         return self.first
 
     def draw(self, clip, layer, stems):
         for stem in stems:
             yield stem, np.full((*clip.size, self.width), self.value, np.uint8)
 
-    def examples(self, clip, layer, stems, seed):
+    def training_examples(self, clip, layer, stems, seed):
         for stem in stems:
             for version in range(self.versions):
                 yield stem, np.full((*clip.size, self.width), self.value + version, np.uint8)
@@ -38,8 +38,8 @@ GUIDES = {"one": Flat(2, 10), "other": Flat(4, 50, versions=3, first=1)}
 
 
 def test_channels_are_counted_and_paintings_found():
-    assert (channel_count({}), painted_channels({})) == (3, ())
-    assert (channel_count(GUIDES), painted_channels(GUIDES)) == (9, (6,))
+    assert (channel_count({}), painting_channels({})) == (3, ())
+    assert (channel_count(GUIDES), painting_channels(GUIDES)) == (9, (6,))
 
 
 def test_a_keyframe_comes_once_for_each_version(disc_clip):

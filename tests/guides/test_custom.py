@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from dreaming.errors import FrameError, SizeError
-from dreaming.guides.custom import FolderGuide
+from dreaming.guides.custom import CustomGuide
 
 
 def test_the_users_pictures_are_a_guide(disc_clip):
     drawing = disc_clip()
     for stem in drawing.stems:
         drawing.save(f"depth/{stem}.png", drawing.styled[stem])
-    guide, clip = FolderGuide(drawing.path / "depth"), drawing.clip
+    guide, clip = CustomGuide(drawing.path / "depth"), drawing.clip
     drawn = dict(guide.draw(clip, None, ["0003", "0006"]))
     assert list(drawn) == ["0003", "0006"]
     assert np.array_equal(drawn["0006"], drawing.styled["0006"])
@@ -21,7 +21,7 @@ def test_the_users_pictures_are_a_guide(disc_clip):
 def test_a_frame_without_a_picture_and_one_of_another_size_are_refused(disc_clip):
     drawing = disc_clip()
     drawing.save("depth/0001.png", np.zeros((5, 5, 3), np.uint8))
-    guide = FolderGuide(drawing.path / "depth")
+    guide = CustomGuide(drawing.path / "depth")
     with pytest.raises(FrameError, match="no picture for 7 of 8 frames, first 0002"):
         guide.inputs(drawing.clip, None)
     with pytest.raises(SizeError):

@@ -107,7 +107,7 @@ def test_only_the_flow_that_is_walked_is_made(drawing, caplog, keyframes, asked,
 def test_journeys_make_the_flow_up_to_their_turns(drawing, caplog):
     made = drawing(keyframes=(4,))
     near = replace(GUIDE, farthest=1, journeys=6)
-    examples = list(near.examples(made.clip, made.clip.layers[0], ["0004"], seed=0))
+    examples = list(near.training_examples(made.clip, made.clip.layers[0], ["0004"], seed=0))
     assert len(examples) == 6
     assert flows(made) == [3, 4], "one way and the other"
     assert not caplog.text, "no flow is missing"
@@ -121,7 +121,7 @@ def test_keyframes_are_carried_to_each_other_once_for_examples(drawing, monkeypa
         return usual(carrying, start, end, wanted)
 
     monkeypatch.setattr(KeyframePropagator, "carried", counted)
-    assert len(list(GUIDE.examples(clip, clip.layers[0], ["0003", "0008"], seed=1))) == 6
+    assert len(list(GUIDE.training_examples(clip, clip.layers[0], ["0003", "0008"], seed=1))) == 6
     assert sorted(carried) == [("0003", "0008"), ("0008", "0003")]
 
 
@@ -129,13 +129,15 @@ def test_examples_are_the_others_view_and_journeys(drawing):
     made = drawing()
     clip = made.clip
     (layer,) = clip.layers
-    examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
+    examples = list(GUIDE.training_examples(clip, layer, ["0003", "0008"], seed=1))
     assert [stem for stem, _ in examples] == ["0003"] * 3 + ["0008"] * 3
     for stem, channels in examples:
         assert np.abs(inner(channels[..., :3]) - inner(paint(made.images[stem]))).mean() < 6
         assert inner(channels[..., 4]).max() < 255, "no keyframe is shown as it is"
     np.testing.assert_array_equal(inner(examples[0][1][..., 4]), round(255 * 0.5**0.5))
-    for again, (_, channels) in zip(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1), examples, strict=True):
+    for again, (_, channels) in zip(
+        GUIDE.training_examples(clip, layer, ["0003", "0008"], seed=1), examples, strict=True
+    ):
         np.testing.assert_array_equal(again[1], channels)
 
 
@@ -148,7 +150,7 @@ def test_strokes_that_do_not_travel_are_not_carried(drawing):
         )
     clip = made.clip
     (layer,) = clip.layers
-    examples = list(GUIDE.examples(clip, layer, ["0003", "0008"], seed=1))
+    examples = list(GUIDE.training_examples(clip, layer, ["0003", "0008"], seed=1))
     drawn = list(GUIDE.draw(clip, layer, ["0004", "0003"]))
     assert [stem for stem, _ in examples + drawn] == ["0003", "0008", "0004", "0003"]
     assert not any(channels.any() for _, channels in examples + drawn)
@@ -188,9 +190,9 @@ def test_the_edge_of_what_is_painted_is_no_stroke_that_travels(drawing):
 
 def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
     made = drawing()
-    before = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
+    before = next(GUIDE.training_examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     made.save("keyframes/painted/0003.png", paint(made.images["0003"]) // 2)
-    after = next(GUIDE.examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
+    after = next(GUIDE.training_examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     np.testing.assert_array_equal(after, before)
 
 
@@ -209,7 +211,7 @@ def test_where_a_keyframe_is_not_painted_there_is_no_trust(drawing):
     np.testing.assert_array_equal(
         drawn["0006"][8:-8, ~edge, 3], np.where(arrived, whole["0006"][..., 3], 0)[8:-8, ~edge]
     )
-    back = [channels[..., 3] for _, channels in GUIDE.examples(clip, clip.layers[0], ["0003"], seed=0)]
+    back = [channels[..., 3] for _, channels in GUIDE.training_examples(clip, clip.layers[0], ["0003"], seed=0)]
     assert all((trust[8:-8, 24:45] == 0).all() and trust[8:-8, 52:72].mean() > 150 for trust in back)
 
 
@@ -229,9 +231,9 @@ def test_what_one_keyframe_leaves_transparent_is_taken_from_the_other(drawing):
 
 def test_a_lone_keyframe_has_journeys_and_a_lone_frame_itself(drawing):
     clip = drawing(keyframes=(4,)).clip
-    assert len(list(GUIDE.examples(clip, clip.layers[0], ["0004"], seed=0))) == GUIDE.journeys
+    assert len(list(GUIDE.training_examples(clip, clip.layers[0], ["0004"], seed=0))) == GUIDE.journeys
     clip = drawing(keyframes=(1,), count=1).clip
-    ((_, channels),) = GUIDE.examples(clip, clip.layers[0], ["0001"], seed=0)
+    ((_, channels),) = GUIDE.training_examples(clip, clip.layers[0], ["0001"], seed=0)
     assert (channels[..., 3:5] == 255).all()
 
 
@@ -250,7 +252,7 @@ def test_journeys_led_astray_are_trusted_where_they_are_right(drawing):
     made = drawing(keyframes=(4,))
     clip = made.clip
     straying = replace(GUIDE, stray=0.1, journeys=8)
-    examples = [channels for _, channels in straying.examples(clip, clip.layers[0], ["0004"], seed=0)]
+    examples = [channels for _, channels in straying.training_examples(clip, clip.layers[0], ["0004"], seed=0)]
     off = np.stack(
         [np.abs(inner(channels[..., :3]) - inner(paint(made.images["0004"]))).mean(2) for channels in examples]
     )
@@ -279,14 +281,14 @@ def test_each_pixel_is_of_the_side_with_the_greater_weight():
     [
         {"error_scale": 0.0},
         {"error_sigma": -1.0},
-        {"hidden": 0.0},
-        {"hidden": 1.5},
+        {"occlusion_weight": 0.0},
+        {"occlusion_weight": 1.5},
         {"hardness": 0.0},
         {"half_time": 0.0},
         {"journeys": 0},
         {"farthest": 0},
         {"stray": -0.1},
-        {"travel": -1.0},
+        {"min_transfer_ratio": -1.0},
         {"stroke": 0.0},
     ],
 )

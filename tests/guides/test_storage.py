@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ConfigError, FrameError
-from dreaming.guides.custom import FolderGuide
+from dreaming.guides.custom import CustomGuide
 from dreaming.guides.position import PositionGuide
-from dreaming.guides.storage import GuideFolder, GuideStack, choose
+from dreaming.guides.storage import GuideFolder, GuideStack, select_guides
 
 
 def noise(channels, size=(6, 7)):
@@ -40,7 +40,7 @@ def test_a_frame_is_there_once_its_last_picture_is(tmp_path):
 def test_a_stack_reads_guide_after_guide(disc_clip, tmp_path):
     clip = disc_clip(keyframes=(4,)).clip
     (layer,) = clip.layers
-    guides = {"where": PositionGuide(), "mine": FolderGuide(tmp_path)}
+    guides = {"where": PositionGuide(), "mine": CustomGuide(tmp_path)}
     for name, guide in guides.items():
         GuideFolder(clip.guides(layer) / name, guide.channels).write("0002", noise(guide.channels, clip.size))
     stack = GuideStack(clip, layer, guides)
@@ -52,9 +52,9 @@ def test_a_stack_reads_guide_after_guide(disc_clip, tmp_path):
 def test_guides_are_chosen_by_name_or_folder(tmp_path):
     known = {"position": PositionGuide(), "edges": None}
     (tmp_path / "depth").mkdir()
-    chosen = choose(known, [str(tmp_path / "depth"), "position"])
-    assert list(chosen.items()) == [("depth", FolderGuide(tmp_path / "depth")), ("position", PositionGuide())]
+    chosen = select_guides(known, [str(tmp_path / "depth"), "position"])
+    assert list(chosen.items()) == [("depth", CustomGuide(tmp_path / "depth")), ("position", PositionGuide())]
     with pytest.raises(ConfigError, match="guides among position, edges, or folders"):
-        choose(known, ["positon"])
+        select_guides(known, ["positon"])
     with pytest.raises(ConfigError, match="two guides position"):
-        choose(known, ["position", "position"])
+        select_guides(known, ["position", "position"])

@@ -99,7 +99,7 @@ def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     masker, refs = fitted(
         drawing.clip, EnsembleMasker(replace(task(maskers, variant="gated"), source=source), WORKBENCH)
     )
-    assert source.stacks(drawing.clip, refs).unsteady.any(axis=(0, 2, 3)).all()
+    assert source.stacks(drawing.clip, refs).inconsistency.any(axis=(0, 2, 3)).all()
     asked = dict(masker.predict(drawing.clip, ["0004"]))
     whole = dict(masker.predict(drawing.clip, drawing.stems))
     np.testing.assert_array_equal(asked["0004"], whole["0004"])

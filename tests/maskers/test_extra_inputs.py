@@ -72,7 +72,7 @@ def levels(clip, references, stem):
 def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(clip, references):
     given = MaskerInputs({"flow": FlowMasker(DisFlow())})
     learn, unseen = references.without(["0003"]), references.select(["0003"])
-    lesson = FoldDataBuilder(clip, references, None, None, given, references.folds()).of(learn, unseen)
+    lesson = FoldDataBuilder(clip, references, None, None, given, references.folds()).build(learn, unseen)
     for stem, versions in zip(learn.stems, lesson["features"], strict=True):
         assert versions.shape == (1, *clip.size, 1)
         expected = levels(clip, learn.without([stem]), stem)
@@ -82,8 +82,8 @@ def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(
 
 def test_maps_lie_behind_every_version_of_the_evidence_at_its_size(clip, references):
     given = MaskerInputs({"flow": FlowMasker(DisFlow()), "again": FlowMasker(DisFlow(), edge_radius=3)})
-    plain = FoldDataBuilder(clip, references, EVIDENCE, None).of(references, None)
-    lesson = FoldDataBuilder(clip, references, EVIDENCE, None, given, references.folds()).of(references, None)
+    plain = FoldDataBuilder(clip, references, EVIDENCE, None).build(references, None)
+    lesson = FoldDataBuilder(clip, references, EVIDENCE, None, given, references.folds()).build(references, None)
     assert set(lesson) == {"train", "valid", "features"}
     for mine, versions in zip(plain["features"], lesson["features"], strict=True):
         assert versions.shape == (2, 16, 24, 4)
@@ -110,8 +110,8 @@ def test_many_masks_are_left_out_by_parts(disc_clip):
     every = clip.references("subject", clip.stems)
     lessons = FoldDataBuilder(clip, every, None, None, MaskerInputs({"flow": flow}), every.folds(3))
     for part in every.folds(3):
-        lessons.of(every.without(part.stems), part)
-    lessons.of(every, None)
+        lessons.build(every.without(part.stems), part)
+    lessons.build(every, None)
     assert sorted(len(stems) for stems in flow.training_frames) == [3] * 3 + [6] * 3
 
 

@@ -69,7 +69,7 @@ def test_a_network_with_evidence_and_made_up_frames_finds_the_disc_from_two_mask
         masker.task,
         inputs=("rgb", "features"),
         features=FeatureInputs(features, ("near_mask", "blend", "distance")),
-        lucid=LucidDreaming(count=2, short_side=None),
+        lucid_dreaming=LucidDreaming(count=2, short_side=None),
     )
     found = dict(NetworkMasker(task, masker.context).fit(clip, references).predict(clip, clip.stems[2:5]))
     assert list(found) == clip.stems[2:5]
@@ -109,4 +109,4 @@ def test_the_prior_is_a_mask_that_the_network_is_given(masker):
 def test_no_masker_finds_anything_in_made_up_frames(masker):
     extra_inputs = MaskerInputs({"flow": FlowMasker(DisFlow())})
     with pytest.raises(ConfigError, match=r"model\.unet\.lucid: found made-up frames beside maps of flow"):
-        replace(masker.task, lucid=LucidDreaming(count=2), extra_inputs=extra_inputs)
+        replace(masker.task, lucid_dreaming=LucidDreaming(count=2), extra_inputs=extra_inputs)

@@ -119,8 +119,8 @@ def test_a_poisoned_mask_changes_nothing_where_it_is_left_out(disc_clip, tmp_pat
     assert cv2.imwrite(str(path), wrong)
     poisoned = found(Clip(tmp_path / "poisoned"), MAKERS[name]())
     assert honest.references.stems == poisoned.references.stems == ("0003", "0005", "0007")
-    assert np.array_equal(honest.found[1], poisoned.found[1]), "the mask of 0005 reached its own prediction"
-    assert not np.array_equal(honest.found[[0, 2]], poisoned.found[[0, 2]]), "it should reach the others"
+    assert np.array_equal(honest.predictions[1], poisoned.predictions[1]), "the mask of 0005 reached its own prediction"
+    assert not np.array_equal(honest.predictions[[0, 2]], poisoned.predictions[[0, 2]]), "it should reach the others"
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_an_empty_mask_among_others_is_learnt_from_and_left_out_like_any(left, n
     clip = left((1, 3, 5), (8, 9)).clip
     given = lesson(clip, references(clip))
     assert given.references.stems == ("0001", "0003", "0005", "0008", "0009"), "of three between others two show it"
-    maps = found(clip, MAKERS[name]()).found
+    maps = found(clip, MAKERS[name]()).predictions
     assert len(maps) == 5
     masks = dict(MAKERS[name]().fit(clip, references(clip)).predict(clip, clip.stems))
     for stem, mask in masks.items():
@@ -173,7 +173,7 @@ def test_a_lone_mask_that_shows_the_subject_is_never_left_out(left, caplog, name
     given = lesson(clip, references(clip))
     assert given.references.stems == ("0007", "0009")
     assert "0003 alone shows the subject and is always learnt from" in caplog.text
-    assert len(found(clip, MAKERS[name]()).found) == 2
+    assert len(found(clip, MAKERS[name]()).predictions) == 2
     masks = dict(MAKERS[name]().fit(clip, references(clip)).predict(clip, clip.stems))
     assert all(np.isfinite(mask).all() for mask in masks.values())
 

@@ -91,7 +91,7 @@ class Alike(Given):
 
     def stacks(self, clip, references, left_out=()):
         found = super().stacks(clip, references, left_out)
-        return replace(found, found=found.found[:, [0, 0]])
+        return replace(found, predictions=found.predictions[:, [0, 0]])
 
 
 def test_of_maskers_that_do_as_well_the_more_trusted_one_is_chosen(disc_clip):

@@ -171,7 +171,11 @@ def test_crops_are_cut_to_what_valid_convolutions_take(references):
 def test_only_the_weighted_terms_count():
     torch.manual_seed(0)
     network = partial(CNN, norm="none")
-    batch = {"image": torch.rand(1, 3, 8, 8), "mask": torch.rand(1, 1, 8, 8).round(), "places": torch.zeros(1, 2, 8, 8)}
+    batch = {
+        "image": torch.rand(1, 3, 8, 8),
+        "mask": torch.rand(1, 1, 8, 8).round(),
+        "coordinates": torch.zeros(1, 2, 8, 8),
+    }
     losses = {}
     for name, weights in {"bce": {"bce": 1}, "dice": {"dice": 1}, "both": {"bce": 2, "dice": 0.5}}.items():
         torch.manual_seed(0)
@@ -221,7 +225,12 @@ def test_a_network_corrects_the_mask_that_it_is_given_at_that_masks_resolution()
 
 def test_how_much_that_mask_counts_is_learnt():
     module, features = make(Silent, features=1, prior=0), (torch.rand(1, 1, 8, 8) > 0.5).float()
-    batch = {"image": torch.rand(1, 3, 8, 8), "features": features, "mask": features, "places": torch.zeros(1, 2, 8, 8)}
+    batch = {
+        "image": torch.rand(1, 3, 8, 8),
+        "features": features,
+        "mask": features,
+        "coordinates": torch.zeros(1, 2, 8, 8),
+    }
     module.training_step(batch, 0).backward()
     assert module.trust.grad < 0
     assert not hasattr(make(Silent, features=1), "trust")

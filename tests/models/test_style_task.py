@@ -16,8 +16,8 @@ from dreaming.data.frame_pairs import Consistency, Probe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral
-from dreaming.guides.custom import FolderGuide
+from dreaming.flow.temporal_filter import BilateralFilter
+from dreaming.guides.custom import CustomGuide
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.losses.style import STRUCTURE_SIDE, structure_loss
@@ -141,7 +141,7 @@ def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp
     (layer,) = clip.layers
 
     def identity(folder):
-        return replace(task(), guides={"depth": FolderGuide(folder)}).identity(clip, layer, WORKBENCH)
+        return replace(task(), guides={"depth": CustomGuide(folder)}).identity(clip, layer, WORKBENCH)
 
     for stem in clip.stems:
         FrameFolder(tmp_path / "depth").write(stem, np.full((*clip.size, 3), int(stem), np.uint8))
@@ -157,7 +157,7 @@ def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
     (layer,) = clip.layers
     filtered = replace(task(), filtered=True)
     assert StyliseStage(filtered, WORKBENCH).inputs == ("extract", "filter")
-    FilterStage(DisFlow(), Bilateral(radius=2)).run(clip)
+    FilterStage(DisFlow(), BilateralFilter(radius=2)).run(clip)
     StyliseStage(filtered, WORKBENCH).run(clip)
     StyliseStage(task(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
     assert filtered.identity(clip, layer, WORKBENCH) != task().identity(clip, layer, WORKBENCH)

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Smoothing
+from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.base import Masker
@@ -131,7 +131,7 @@ def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, place):
     for use, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004"}.items() if place == "test" else ():
         drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
         drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
-    smooth, masker = Smoothing(DisFlow(), sigma=5.0, radius=1, along_flow=False), Late(drawing.truth)
+    smooth, masker = MaskSmoothing(DisFlow(), sigma=5.0, radius=1, along_flow=False), Late(drawing.truth)
     MaskStage({"late": masker}, smooth=smooth).run(drawing.clip)
     kept = {stem: drawing.clip.masks("subject", "late").read_mask(stem) for stem in drawing.stems}
     masker.asked.clear()
@@ -145,7 +145,7 @@ def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, place):
     assert told == pytest.approx(expected)
     assert min(told.values()) > 0.1
     assert ["0003", "0004", "0005"] in masker.asked, "no frame farther away"
-    off = Smoothing(DisFlow(), sigma=None)
+    off = MaskSmoothing(DisFlow(), sigma=None)
     EvaluateStage({"late": masker}, smooth=off, run_folder=tmp_path / "off").run(drawing.clip)
     rows = json.loads((tmp_path / "off" / "evaluation.json").read_text())["frames"]
     assert {row["J"] for row in rows} == {0}

@@ -1,7 +1,7 @@
 """The filter stage: every frame, once, in shards as in one go, made again where its config changes."""
 
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral
+from dreaming.flow.temporal_filter import BilateralFilter
 from dreaming.io.shard import Shard
 from dreaming.stages.filter import FilterStage
 
@@ -25,7 +25,7 @@ def test_shards_together_make_what_one_makes(disc_clip):
 
 def test_only_the_flow_that_a_share_follows_is_made(disc_clip, caplog):
     drawing = disc_clip(masks=(), keyframes=())
-    FilterStage(DisFlow(), Bilateral(radius=2), shard=Shard(4, 4)).run(drawing.clip)
+    FilterStage(DisFlow(), BilateralFilter(radius=2), shard=Shard(4, 4)).run(drawing.clip)
     assert sorted(files(drawing)) == ["0007.png", "0008.png"]
     assert sorted(path.stem for path in drawing.path.glob("flow/*.npz")) == ["0005", "0006", "0007"]
     assert not caplog.text, "no flow is missing"
@@ -33,12 +33,12 @@ def test_only_the_flow_that_a_share_follows_is_made(disc_clip, caplog):
 
 def test_it_is_done_until_its_config_changes(disc_clip):
     drawing = disc_clip(masks=(), keyframes=())
-    FilterStage(DisFlow(), Bilateral(radius=2)).run(drawing.clip)
+    FilterStage(DisFlow(), BilateralFilter(radius=2)).run(drawing.clip)
     made = stamps(drawing)
-    FilterStage(DisFlow(), Bilateral(radius=2, workers=1)).run(drawing.clip)
+    FilterStage(DisFlow(), BilateralFilter(radius=2, workers=1)).run(drawing.clip)
     assert stamps(drawing) == made
     before = files(drawing)
-    FilterStage(DisFlow(), Bilateral(radius=1)).run(drawing.clip)
+    FilterStage(DisFlow(), BilateralFilter(radius=1)).run(drawing.clip)
     assert files(drawing) != before
 
 

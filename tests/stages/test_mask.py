@@ -10,7 +10,7 @@ import pytest
 
 from dreaming.errors import MaskError
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Smoothing
+from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.maskers.base import FrameMasker, Masker
@@ -82,11 +82,11 @@ def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
 
 def test_masks_are_smoothed_over_time_where_asked_and_shards_agree(disc_clip):
     whole, shared, plain = (disc_clip(name) for name in ("whole", "shared", "plain"))
-    smooth = Smoothing(DisFlow(), sigma=2.0, radius=2, along_flow=False)
+    smooth = MaskSmoothing(DisFlow(), sigma=2.0, radius=2, along_flow=False)
     MaskStage({"colour": NearestColour()}, smooth=smooth).run(whole.clip)
     for index in (2, 1):
         MaskStage({"colour": NearestColour()}, smooth=smooth, shard=Shard(index, 2)).run(shared.clip)
-    MaskStage({"colour": NearestColour()}, smooth=Smoothing(DisFlow(), sigma=None)).run(plain.clip)
+    MaskStage({"colour": NearestColour()}, smooth=MaskSmoothing(DisFlow(), sigma=None)).run(plain.clip)
     masks = [drawing.clip.masks("subject", "colour") for drawing in (whole, shared, plain)]
     weights = np.exp(-(np.arange(-2, 3) ** 2) / 8)
     near = [masks[2].read_probability(f"{number:04d}") for number in range(2, 7)]

@@ -17,9 +17,9 @@ from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, Probe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
-from dreaming.flow.blending import Blending
+from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import Bilateral
+from dreaming.flow.temporal_filter import BilateralFilter
 from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.propagated import PropagatedGuide
@@ -39,7 +39,7 @@ from dreaming.training.fit import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])
-FILTER = FilterStage(DisFlow(), Bilateral(radius=1))
+FILTER = FilterStage(DisFlow(), BilateralFilter(radius=1))
 
 
 @dataclass
@@ -166,7 +166,7 @@ def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog
         consistency=Consistency(flow, weight=1.0, pairs=1),
     )  # fmt: skip
     context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
-    stylise = StyliseStage(task, context, Blending(flow, sigma=1.0, workers=1))
+    stylise = StyliseStage(task, context, TemporalBlending(flow, sigma=1.0, workers=1))
     shown, whole = (disc_clip(name, count=16, masks=(), keyframes=(2,)) for name in ("shown", "whole"))
     assert task.unpainted(shown.clip) == ["0008", "0009", "0010"]
     stage(stylise, guide=guide, start=4, end=5).run(shown.clip)

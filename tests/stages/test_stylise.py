@@ -10,7 +10,7 @@ import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
-from dreaming.flow.blending import Blending
+from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
@@ -22,7 +22,7 @@ from dreaming.training.fit import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
-BLEND = Blending(DisFlow(), sigma=1.0, colour_sigma=60.0, workers=1)
+BLEND = TemporalBlending(DisFlow(), sigma=1.0, colour_sigma=60.0, workers=1)
 MODULE = partial(
     StyleModule,
     generator=partial(FastGenerator, width=4, dilations=(1,), means=(2,), pixel_steps=5),
@@ -77,7 +77,7 @@ def test_frames_are_made_again_where_blending_changes_and_only_there(clip, caplo
     STAGE.run(clip)
     path = clip.styled(clip.layers[0]).path / "manifest.json"
     before = Manifest.read(path)
-    off = replace(STAGE, blend=Blending(DisFlow(), sigma=None))
+    off = replace(STAGE, blend=TemporalBlending(DisFlow(), sigma=None))
     with caplog.at_level(logging.INFO):
         off.run(clip)
     assert "done before" in caplog.text

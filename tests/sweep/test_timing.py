@@ -69,9 +69,9 @@ class Noting(FeatureInputs):
 
     asked: list = field(default_factory=list)
 
-    def at(self, known, stems):
+    def extract(self, known, stems):
         self.asked.append((known, list(stems)))
-        return super().at(known, stems)
+        return super().extract(known, stems)
 
 
 @pytest.mark.parametrize("inputs", [("rgb", "features"), ("rgb", "position")])

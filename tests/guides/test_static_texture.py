@@ -5,7 +5,7 @@ import pytest
 
 from dreaming.clip.config import Layer
 from dreaming.errors import ConfigError
-from dreaming.guides.canvas import NOTHING, CanvasGuide
+from dreaming.guides.static_texture import NOTHING, StaticTextureGuide
 
 LAYER = Layer("painted")
 
@@ -35,10 +35,10 @@ def shown(channels):
 
 def test_paper_is_found_in_all_frames_alike(painted_on):
     clip = painted_on(lambda number: paper())
-    drawn = dict(CanvasGuide().draw(clip, LAYER, clip.stems[:3]))
+    drawn = dict(StaticTextureGuide().draw(clip, LAYER, clip.stems[:3]))
     assert list(drawn) == clip.stems[:3]
     first = drawn[clip.stems[0]]
-    assert first.shape == (*clip.size, CanvasGuide().channels)
+    assert first.shape == (*clip.size, StaticTextureGuide().channels)
     assert all(np.array_equal(first, channels) for channels in drawn.values())
     truth = paper()[: clip.size[0], : clip.size[1]]
     assert np.corrcoef(shown(first).ravel(), truth.ravel())[0, 1] > 0.8
@@ -48,7 +48,7 @@ def test_in_training_a_keyframe_sees_the_others_alone(painted_on):
     # Each has a paper of its own, beside that of all.
     own = [paper(seed) for seed in (1, 2, 3)]
     clip = painted_on(lambda number: paper() + own[number])
-    examples = dict(CanvasGuide().examples(clip, LAYER, ["0002", "0005"], seed=0))
+    examples = dict(StaticTextureGuide().training_examples(clip, LAYER, ["0002", "0005"], seed=0))
     assert list(examples) == ["0002", "0005"]
     height, width = clip.size
     for number, channels in enumerate(examples.values()):
@@ -62,8 +62,8 @@ def test_in_training_a_keyframe_sees_the_others_alone(painted_on):
 def test_strokes_laid_anew_are_not_shown(painted_on):
     clip = painted_on(lambda number: paper(number))
     for channels in (
-        *dict(CanvasGuide().draw(clip, LAYER, clip.stems[:2])).values(),
-        *dict(CanvasGuide().examples(clip, LAYER, ["0002"], seed=0)).values(),
+        *dict(StaticTextureGuide().draw(clip, LAYER, clip.stems[:2])).values(),
+        *dict(StaticTextureGuide().training_examples(clip, LAYER, ["0002"], seed=0)).values(),
     ):
         assert (channels == NOTHING).all()
 
@@ -71,11 +71,11 @@ def test_strokes_laid_anew_are_not_shown(painted_on):
 def test_one_keyframe_foretells_nothing(disc_clip):
     made = disc_clip()
     made.save("keyframes/painted/0003.png", np.uint8(255) - made.clip.frames.read("0003"))
-    ((_, channels),) = CanvasGuide().examples(made.clip, LAYER, ["0003"], seed=0)
+    ((_, channels),) = StaticTextureGuide().training_examples(made.clip, LAYER, ["0003"], seed=0)
     assert (channels == NOTHING).all()
 
 
 @pytest.mark.parametrize("wrong", [{"radius": 0}, {"contrast": 0.0}, {"full": -1.0}, {"least": 2.0}])
 def test_what_cannot_be_drawn_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"guide\.canvas"):
-        CanvasGuide(**wrong)
+        StaticTextureGuide(**wrong)

@@ -24,7 +24,7 @@ NOTHING = 128
 
 
 @dataclass(frozen=True)
-class CanvasGuide(Guide):
+class StaticTextureGuide(Guide):
     """What the keyframes' painting has, beyond what the frames under it explain, at the same place in all of them.
 
     Paper, canvas and the strokes of many filters stay where they are while the picture moves under them; a network that
@@ -42,7 +42,7 @@ class CanvasGuide(Guide):
         name: Of its node in the config, for messages.
     """
 
-    kind: ClassVar[str] = "canvas_guide"
+    kind: ClassVar[str] = "static_texture_guide"
 
     radius: int = 3
     contrast: float = 2.0e-4
@@ -72,7 +72,9 @@ class CanvasGuide(Guide):
         drawn = self._drawn(canvas.of_all() if canvas.foretells() > self.least else None, clip)
         yield from ((stem, drawn) for stem in stems)
 
-    def examples(self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int) -> Iterator[tuple[str, Channels]]:
+    def training_examples(
+        self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
+    ) -> Iterator[tuple[str, Channels]]:
         """Yield each keyframe's canvas, as the others know it."""
         canvas = _Canvas(self, clip, layer)
         correlation = canvas.foretells()
@@ -99,7 +101,7 @@ class CanvasGuide(Guide):
 class _Canvas:
     """The strokes of all keyframes of a layer, of which one can be left out."""
 
-    def __init__(self, guide: CanvasGuide, clip: Clip, layer: Layer) -> None:
+    def __init__(self, guide: StaticTextureGuide, clip: Clip, layer: Layer) -> None:
         self._guide, self._keyframes = guide, clip.keyframes(layer)
         self._places = {stem: place for place, stem in enumerate(self._keyframes.stems)}
         everyone = [self._of(stem) for stem in self._places]
