@@ -23,7 +23,7 @@ from wandb.proto import wandb_internal_pb2
 from dreaming.sweep.plots import draw
 
 BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
-OURS = ("sweep", "of", "trial", "_wandb")
+OURS = ("sweep", "component", "trial", "_wandb")
 
 
 def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:

@@ -167,7 +167,7 @@ def test_every_sweep_searches_what_there_is(composed, name):
         overrides = ["clip=x", f"sweep={name}", "hydra.mode=MULTIRUN"]
         config = compose(program, overrides=overrides, return_hydra_config=True)
     check_search(config)
-    assert config.sweep.of in config["model" if program == "train" else "masker"]
+    assert config.sweep.component in config["model" if program == "train" else "masker"]
     assert config.hydra.sweeper.study_name == config.sweep.name == name
     assert isinstance(build(config.sweep), SweepConfig)
     if program == "dream":

@@ -18,7 +18,7 @@ from dreaming.stages import order
 from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.sweep.job import Objectives, masker_trial
-from dreaming.sweep.timing import masker_seconds_a_frame
+from dreaming.sweep.timing import masker_seconds_per_frame
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _seconds(clip: Clip, evaluate: EvaluateStage) -> float:
     masker = evaluate.maskers.get(evaluate.chosen or "")
     if masker is None or not clip.parts:
         raise _nothing_to_optimise()
-    return masker_seconds_a_frame(masker, clip)
+    return masker_seconds_per_frame(masker, clip)
 
 
 def _nothing_to_optimise() -> ConfigError:

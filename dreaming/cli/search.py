@@ -52,7 +52,7 @@ def check_sweeper(config: DictConfig) -> None:
     for key, found, used, hint in (
         ("storage", given.storage, plan.storage, "sweep.storage=URL"),
         ("study_name", given.study_name, plan.name, "sweep.name=NAME"),
-        ("max_failure_rate", given.max_failure_rate, 0.0, "sweep.failures=NUMBER, of failed trials in a row"),
+        ("max_failure_rate", given.max_failure_rate, 0.0, "sweep.max_failures=NUMBER, of failed trials in a row"),
         ("direction", direction, plan.directions if given.direction is not None else [None], "sweep.objectives=[...]"),
     ):
         if found != used:

@@ -27,7 +27,7 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bo
     if not config.get("tuned") or not clip_path(config).is_dir():
         return config
     said = {str(override.key_or_group) for override in parse(overrides)}
-    own = config.sweep.of if "sweep" in config else None
+    own = config.sweep.component if "sweep" in config else None
     for of, best in best_trials(Clip(clip_path(config))).items():
         for group in _groups(config, best) if of != own else ():
             used = of in config.get(group, {}) and (group == "masker" or _is_used(of, config))
@@ -39,7 +39,7 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bo
 def _groups(config: DictConfig, best: BestTrial) -> list[str]:
     """Which of ``model`` and ``masker`` a best trial is of: those whose values it has."""
     named = [group for group in ("model", "masker") if any(text.startswith(f"{group}.") for text in best.overrides)]
-    return named or ["model" if best.of in config.get("model", {}) else "masker"]
+    return named or ["model" if best.component in config.get("model", {}) else "masker"]
 
 
 def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], silent: bool) -> bool:
@@ -52,7 +52,7 @@ def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], s
             log.log(
                 logging.DEBUG if silent else logging.WARNING,
                 "%s: what sweep %s found best is not used, for it was found with %s; say that, too, or tuned=false",
-                best.of, best.sweep, choice.input_line,
+                best.component, best.sweep, choice.input_line,
             )  # fmt: skip
             return False
     return True
@@ -79,10 +79,11 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silen
             )
         OmegaConf.update(tuned, key, override.value())
         used.append(str(override.input_line))
-    node = OmegaConf.select(tuned, f"{group}.{best.of}")
-    config[group][best.of] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
+    node = OmegaConf.select(tuned, f"{group}.{best.component}")
+    config[group][best.component] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
     log.log(
         logging.DEBUG if silent else logging.INFO,
         "%s: as sweep %s found best (trial %d, %.4f): %s; tuned=false leaves it as set in conf/",
-        best.of, best.sweep, best.trial, best.value, " ".join(used) or "nothing that the command line does not set",
+        best.component, best.sweep, best.trial, best.value,
+        " ".join(used) or "nothing that the command line does not set",
     )  # fmt: skip

@@ -18,7 +18,7 @@ class BestTrial:
 
     Attributes:
         sweep: The sweep's name.
-        of: The model or masker whose values were searched.
+        component: The model or masker whose values were searched.
         trial: The trial's number.
         value: Its score on unseen data.
         overrides: The searched values, and what else was set of models, maskers and data: ``key=value``.
@@ -27,7 +27,7 @@ class BestTrial:
     """
 
     sweep: str
-    of: str
+    component: str
     trial: int
     value: float
     overrides: tuple[str, ...]
@@ -66,4 +66,4 @@ def best_trials(clip: Clip) -> dict[str, BestTrial]:
     """What the clip's sweeps found, by model or masker; of several sweeps of one, what was found last."""
     paths = sorted((clip.path / "sweeps").glob(f"*/{BEST}"), key=lambda path: path.stat().st_mtime_ns)
     found = [BestTrial.read(path) for path in paths]
-    return {best.of: best for best in found}
+    return {best.component: best for best in found}

@@ -16,23 +16,23 @@ class SweepConfig:
 
     Attributes:
         name: The sweep's name: of its study, its folder ``sweeps/<name>/`` and its group in W&B.
-        of: The model or masker whose values are searched.
+        component: The model or masker whose values are searched.
         folder: Where best trial and pictures go.
         storage: URL of the database that holds the study.
         pruner: Decides which trials are hopeless; None for not.
         heartbeat: Seconds between the signs of life of running trials; after three times as long one counts as lost.
-        failures: Failed trials in a row after which the sweep ends.
+        max_failures: Failed trials in a row after which the sweep ends.
         objectives: What is optimised: the ``score`` on unseen masks or pixels, and the ``seconds`` a frame takes.
         refit: Run folder of the best trial, given by the sweep itself to its last job.
     """
 
     name: str
-    of: str
+    component: str
     folder: Path
     storage: str
     pruner: BasePruner | None = None
     heartbeat: int = 10
-    failures: int = 10
+    max_failures: int = 10
     objectives: tuple[Literal["score", "seconds"], ...] = ("score",)
     refit: Path | None = None
 

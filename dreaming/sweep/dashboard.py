@@ -1,76 +1,62 @@
-"""A sweep in Weights & Biases: one group a sweep: a run for each trial, for the last fit, and for the pictures."""
+"""One picture of a search as its dashboard in Weights & Biases shows it: courses, values, importance, combinations."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import wandb
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from optuna.study import Study
-from optuna.trial import Trial
-from pytorch_lightning.loggers import Logger, WandbLogger
+from optuna.trial import FrozenTrial, TrialState
 
-from dreaming.sweep.best import BestTrial
-from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.trial import FOLDER, PRUNED
-from dreaming.training.loggers import finish
+from dreaming.sweep.study import FINISHED
+from dreaming.sweep.trial import REACHED
 
-log = logging.getLogger(__name__)
-
-WANDB = "wandb"
+KINDS = {TrialState.COMPLETE: ("tab:blue", "o", "complete"), TrialState.PRUNED: ("tab:orange", "x", "pruned")}
 
 
-@contextmanager
-def trial_run(
-    loggers: Mapping[str, Callable[..., Logger]], plan: SweepConfig, trial: Trial, folder: Path
-) -> Iterator[Callable[[Mapping[str, float], int], None]]:
-    """A run of the trial for as long as a block lasts; yields what logs values at a step."""
-    build = loggers.get(WANDB)
-    if build is None:
-        yield lambda values, step: None
-        return
-    logger = build(save_dir=str(folder), group=plan.name, name=f"{plan.name}-{trial.number}", job_type="trial")
-    logger.log_hyperparams({**trial.params, "sweep": plan.name, "of": plan.of, "trial": trial.number})
-    try:
-        yield lambda values, step: logger.log_metrics(dict(values), step=step)
-    finally:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.summary[PRUNED] = bool(trial.user_attrs.get(PRUNED, False))
-        finish(logger)
+def draw_dashboard(study: Study, drawn: Mapping[str, Path], path: Path) -> Path:
+    """Draw the panels of a search of one objective side by side.
+
+    Args:
+        study: The search.
+        drawn: Pictures of it that there are already, by name; importance and parallel coordinates are taken from there.
+        path: The PNG file.
+    """
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(14, 9), layout="constrained")
+    halves = figure.add_gridspec(2, 1)
+    upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
+    courses, values = upper.subplots(1, 2)
+    _courses(courses, trials)
+    _values(values, trials)
+    pictures = lower.subplots(1, 2, width_ratios=(1, 2))
+    for place, name in zip(pictures, ("param_importances", "parallel_coordinate"), strict=True):
+        place.axis("off")
+        if name in drawn:
+            place.imshow(pyplot.imread(drawn[name]), interpolation="antialiased")
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+    return path
 
 
-def refit_loggers(loggers: Mapping[str, Callable[..., Logger]], plan: SweepConfig) -> dict[str, Callable[..., Logger]]:
-    """The loggers of the best trial's last fit, whose run is one of the sweep's, too."""
-    about = {"group": plan.name, "name": f"{plan.name}-best", "job_type": "refit"}
-    return {name: partial(build, **about) if name == WANDB else build for name, build in loggers.items()}
+def _courses(axes: Any, trials: list[FrozenTrial]) -> None:
+    for trial in trials:
+        course = sorted(trial.intermediate_values.items())
+        if course:
+            colour, marker, _ = KINDS[trial.state]
+            percent, values = zip(*course, strict=True)
+            axes.plot(percent, values, color=colour, alpha=0.6)
+            axes.plot(percent[-1], values[-1], color=colour, marker=marker)
+    axes.set(title="Course of each trial", xlabel="percent of its training", ylabel="monitored value")
 
 
-def log_pictures(config: DictConfig, plan: SweepConfig, best: BestTrial | None, pictures: Sequence[Path]) -> None:
-    """A run of the sweep as a whole, with what was found, if anything, and the pictures."""
-    node = config.logger.get(WANDB)
-    if node is None or not (best or pictures):
-        return
-    build: Callable[..., WandbLogger] = instantiate(
-        node, _convert_="all", _execution_whitelist_=("dreaming.training.loggers.*",)
-    )
-    logger = build(save_dir=str(plan.folder), group=plan.name, name=plan.name, job_type="sweep")
-    found = {} if best is None else {"best": list(best.overrides), "trial": best.trial}
-    logger.log_hyperparams({"sweep": plan.name, "of": plan.of, **found})
-    shown: dict[str, Any] = {f"sweep/{path.stem}": wandb.Image(str(path)) for path in pictures}
-    logger.experiment.log({**({} if best is None else {"score": best.value}), **shown})
-    finish(logger)
-
-
-def say_sync(clip: Path, plan: SweepConfig, study: Study) -> None:
-    """Print the line that uploads a sweep's offline runs, the one with the pictures among them, if there are any."""
-    folders = [clip / str(trial.user_attrs[FOLDER]) for trial in study.trials if FOLDER in trial.user_attrs]
-    offline = sorted({folder.parent for folder in folders if any(folder.glob("wandb/offline-run-*"))})
-    patterns = [f"{folder}/*/wandb/offline-run-*" for folder in offline]
-    if any(plan.folder.glob("wandb/offline-run-*")):
-        patterns.append(f"{plan.folder}/wandb/offline-run-*")
-    if patterns:
-        log.info("W&B: offline; to upload: wandb sync %s", " ".join(patterns))
+def _values(axes: Any, trials: list[FrozenTrial]) -> None:
+    for state, (colour, marker, name) in KINDS.items():
+        shown = [trial for trial in trials if trial.state is state and trial.value is not None]
+        if shown:
+            numbers = [trial.number for trial in shown]
+            values = [trial.user_attrs.get(REACHED, trial.value) for trial in shown]
+            axes.scatter(numbers, values, c=colour, marker=marker, label=name)
+    axes.set(title="What each trial reached", xlabel="trial", ylabel="score")
+    axes.legend()

@@ -18,7 +18,7 @@ from dreaming.sweep.study import FINISHED
 
 log = logging.getLogger(__name__)
 
-IDENTITY = "identity"
+DESCRIPTION = "identity"
 """User attribute of a study: what its trials share."""
 
 MASKS = ("hand_masks", "backsub", *(f"{half}/{use}_output" for half in HALVES for use in USES))
@@ -38,7 +38,7 @@ def decides(text: str, group: str) -> bool:
     return key != group and re.split(r"[./@]", key)[0] not in ELSEWHERE
 
 
-def identity_of(plan: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
+def describe_study(plan: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
     """What the trials of a sweep share, alike on all machines wherever the clip lies there.
 
     Args:
@@ -49,7 +49,7 @@ def identity_of(plan: SweepConfig, clip: Path, overrides: Iterable[str], group: 
     """
     roots = [clip, *sorted(clip.glob("parts/*"))]
     identity = {"hand masks": _contents(clip, [root / folder for root in roots for folder in MASKS])}
-    if plan.of == "style":
+    if plan.component == "style":
         layers = sorted(clip.glob("keyframes/*"))
         identity["keyframes"] = _contents(clip, [*layers, *(layer / "masks" for layer in layers)])
     shared = [text for text in overrides if decides(text, group) or text.startswith(ALL_MASKS)]
@@ -61,7 +61,7 @@ def _contents(clip: Path, folders: Sequence[Path]) -> str:
     return fingerprint({name: fingerprint_files(paths) for name, paths in files.items() if paths})
 
 
-def check_identity(study: Study, plan: SweepConfig, identity: dict[str, Any]) -> None:
+def check_description(study: Study, plan: SweepConfig, identity: dict[str, Any]) -> None:
     """Refuse a study whose trials share something else; one without any that count is this sweep's from now on.
 
     A study begun before this was kept is gone on with: its trials are too dear to be given up on a suspicion.
@@ -69,12 +69,12 @@ def check_identity(study: Study, plan: SweepConfig, identity: dict[str, Any]) ->
     Raises:
         ConfigError: If the trials ran on other hand masks or keyframes, or under other overrides.
     """
-    before = study.user_attrs.get(IDENTITY)
+    before = study.user_attrs.get(DESCRIPTION)
     counting = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
     if before is None or not counting:
         if counting:
             log.info("sweep %s: its trials are taken for ones of this clip and these overrides", plan.name)
-        study.set_user_attr(IDENTITY, identity)
+        study.set_user_attr(DESCRIPTION, identity)
         return
     for key in identity:
         if identity[key] != before.get(key):

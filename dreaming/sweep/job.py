@@ -14,10 +14,10 @@ from pytorch_lightning.loggers import Logger
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import write_atomically
 from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.dashboard import WANDB, refit_loggers, trial_run
 from dreaming.sweep.pruning import Pruning, TrialProgress
-from dreaming.sweep.timing import seconds_a_frame
-from dreaming.sweep.trial import find_trial, timed
+from dreaming.sweep.timing import seconds_per_frame
+from dreaming.sweep.trial import claim_trial, timed
+from dreaming.sweep.wandb_runs import WANDB, refit_loggers, trial_logger
 from dreaming.training.fit import TrainingContext, TrainingTask
 from dreaming.training.run_registry import TRIAL
 
@@ -54,9 +54,9 @@ def train_trial(
         context = replace(context, loggers=refit_loggers(context.loggers, plan))
         bests = [task.train(clip, name, context, folder if alone else folder / name) for name in subjects]
         return (fmean(best.score for best in bests),)
-    trial = find_trial(plan, overrides, clip, folder)
+    trial = claim_trial(plan, overrides, clip, folder)
     write_atomically(folder / TRIAL, f'{{"sweep": "{plan.name}", "trial": {trial.number}}}\n'.encode())
-    with timed(trial), trial_run(context.loggers, plan, trial, folder) as log_values:
+    with timed(trial), trial_logger(context.loggers, plan, trial, folder) as log_values:
         prunes = len(plan.objectives) == 1
         course = TrialProgress(
             trial, task.monitor, task.sign, prunes=prunes,
@@ -68,7 +68,7 @@ def train_trial(
             log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.best)
             log_values({"score": course.best}, 100)
             return (course.best,)
-        values = [score if wanted == "score" else seconds_a_frame(task, clip, context) for wanted in plan.objectives]
+        values = [score if wanted == "score" else seconds_per_frame(task, clip, context) for wanted in plan.objectives]
         log_values(dict(zip(plan.objectives, values, strict=True)), 100)
     return tuple(values)
 
@@ -94,8 +94,8 @@ def masker_trial(
     Returns:
         The value of each objective.
     """
-    trial = find_trial(plan, overrides, clip, folder)
-    with timed(trial), trial_run(loggers, plan, trial, folder) as log_values:
+    trial = claim_trial(plan, overrides, clip, folder)
+    with timed(trial), trial_logger(loggers, plan, trial, folder) as log_values:
         values: dict[str, float] = {wanted: measures[wanted]() for wanted in plan.objectives}
         log_values(values, 100)
     return tuple(values.values())

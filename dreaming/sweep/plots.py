@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from dreaming.sweep.overview import draw_overview
+from dreaming.sweep.dashboard import draw_dashboard
 from dreaming.sweep.study import FINISHED
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def _draw(study: Study, folder: Path) -> list[Path]:
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             log.info("%s cannot be drawn of so few trials: %s", name, str(error).rstrip("."))
     if alone and study.trials:
-        made.append(draw_overview(study, {path.stem: path for path in made}, folder / "dashboard.png"))
+        made.append(draw_dashboard(study, {path.stem: path for path in made}, folder / "dashboard.png"))
     return made
 
 

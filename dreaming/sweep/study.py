@@ -239,7 +239,7 @@ def _attempts(study: Study, trial: FrozenTrial) -> int:
 
 
 @contextmanager
-def heartbeat_sent(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
+def heartbeat(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
     """Give signs of life for running trials while a block runs.
 
     Whoever tells the result lives as long as the trial is worth waiting for; so it is the sweep that gives the signs,

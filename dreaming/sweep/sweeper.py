@@ -26,14 +26,14 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from dreaming.errors import ConfigError, DreamingError
-from dreaming.sweep.conclusion import GROUPS, Sweep, conclude
 from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.fingerprint import check_identity, identity_of
+from dreaming.sweep.finalise import GROUPS, SweepResult, finalise
+from dreaming.sweep.fingerprint import check_description, describe_study
 from dreaming.sweep.study import (
     ask,
     check_space,
     finished,
-    heartbeat_sent,
+    heartbeat,
     open_study,
     release_surplus,
     requeue,
@@ -87,12 +87,12 @@ class _Continuing(OptunaSweeperImpl):
         check_space(study, space)
         shared = [*(f"{name}={value}" for name, value in fixed.items()), *others]
         group = GROUPS[str(self.config.hydra.job.name)]
-        check_identity(study, self.plan, identity_of(self.plan, Path(str(self.config.clip)), shared, group))
+        check_description(study, self.plan, describe_study(self.plan, Path(str(self.config.clip)), shared, group))
         before = finished(study)
         if study.get_trials(deepcopy=False):
             log.info("sweep %s goes on: %d of %d trials are finished", self.plan.name, before, self.n_trials)
         self._run(study, space, fixed, others)
-        conclude(Sweep(self.plan, study, list(space), fixed, others, self.config), self._launch)
+        finalise(SweepResult(self.plan, study, list(space), fixed, others, self.config), self._launch)
 
     def _sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
         if isinstance(self.sampler, functools.partial) and self.sampler.func is GridSampler:
@@ -131,7 +131,7 @@ class _Continuing(OptunaSweeperImpl):
                 study.sampler.reseed_rng()  # else its draws would be those of the beginning, or another machine's
             drawing = True
             try:
-                with heartbeat_sent(study, trials, self.plan.heartbeat):
+                with heartbeat(study, trials, self.plan.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)
                     returns = self._launch([list(of_trial) for of_trial in overrides])
             except BaseException:
@@ -140,7 +140,7 @@ class _Continuing(OptunaSweeperImpl):
             for trial, job in zip(trials, returns, strict=True):
                 error = _tell(study, trial, job)
                 failed = 0 if error is None else failed + 1
-            if error is not None and failed >= self.plan.failures:
+            if error is not None and failed >= self.plan.max_failures:
                 raise self._ended(failed, finished(study), error)
             log.info("sweep %s: %s", self.plan.name, _standing(study, self.n_trials))
 
@@ -151,7 +151,7 @@ class _Continuing(OptunaSweeperImpl):
             f"sweep {self.plan.name}",
             found=f"{failed} failed trials in a row, the last with `{said.rstrip('.')}`",
             expected=f"trials that come to their end, as {before} of {self.n_trials} did",
-            hint="mend that, search less, or say a higher sweep.failures=, and start it again to go on",
+            hint="mend that, search less, or say a higher sweep.max_failures=, and start it again to go on",
         )
 
     def _launch(self, overrides: list[list[str]]) -> list[JobReturn]:

@@ -22,14 +22,14 @@ from dreaming.training.inference import on_device
 REPEATS = 3
 
 
-def seconds_a_frame(task: TrainingTask, clip: Clip, context: TrainingContext) -> float:
+def seconds_per_frame(task: TrainingTask, clip: Clip, context: TrainingContext) -> float:
     """Seconds that a frame takes once the recipe's network is trained: the fastest of three.
 
     A segmenter's as those of the masker that it becomes, with the evidence that it is given; a style's without reading
     the frame and its guides, which are drawn before. The weights do not matter, and are random.
     """
     if isinstance(task, SegmentationTask):
-        return masker_seconds_a_frame(UntrainedMasker(task, context), clip)
+        return masker_seconds_per_frame(UntrainedMasker(task, context), clip)
     assert isinstance(task, StyleTask)
     module = task.build()
     assert isinstance(module, StyleModule)
@@ -40,7 +40,7 @@ def seconds_a_frame(task: TrainingTask, clip: Clip, context: TrainingContext) ->
         return min(_once(module.stylise, frame, device) for _ in range(REPEATS))
 
 
-def masker_seconds_a_frame(masker: Masker, clip: Clip) -> float:
+def masker_seconds_per_frame(masker: Masker, clip: Clip) -> float:
     """Seconds that a masker takes for a frame once it is fitted, decoding included: the fastest of three.
 
     It is fitted on all hand masks and predicts the shortest run of frames between two of them, as a whole, for a masker

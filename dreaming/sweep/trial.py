@@ -26,7 +26,7 @@ REACHED = "best"
 """User attribute of such a trial: the best value that it had; Optuna itself keeps the last."""
 
 
-def find_trial(plan: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
+def claim_trial(plan: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
     """Find this job's own trial in the shared study by its parameters, and claim it.
 
     The sweeper hands a trial's parameters to its job as overrides ``name=value`` and says nothing else of it. Of

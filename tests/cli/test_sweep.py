@@ -12,8 +12,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from tiny import MACHINE
 
-from dreaming.sweep.conclusion import Sweep, as_best
 from dreaming.sweep.config import SweepConfig
+from dreaming.sweep.finalise import SweepResult, to_best_trial
 from dreaming.training.run_registry import read_best
 
 TINY_SPACES = {
@@ -109,7 +109,7 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "grey"
     folder.mkdir(parents=True)
-    facts = {"sweep": "grey", "of": "threshold", "trial": 1, "value": 0.9, "command": "x"}
+    facts = {"sweep": "grey", "component": "threshold", "trial": 1, "value": 0.9, "command": "x"}
     tuned = ["masker.threshold.space=lab", "masker.threshold.cleaning.closing=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
 
@@ -135,7 +135,7 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"
     folder.mkdir(parents=True)
-    facts = {"sweep": "cnn", "of": "cnn", "trial": 1, "value": 0.9, "command": "x"}
+    facts = {"sweep": "cnn", "component": "cnn", "trial": 1, "value": 0.9, "command": "x"}
     tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
     small = [text for text in tiny() if "batch_size" not in text]
@@ -153,7 +153,7 @@ def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_cli
     folder.mkdir(parents=True)
     facts = {
         "sweep": "style",
-        "of": "style",
+        "component": "style",
         "trial": 1,
         "value": 0.9,
         "command": "x",
@@ -181,12 +181,14 @@ def test_the_best_trial_holds_all_that_decides_what_it_is(tmp_path):
             value=0.5, params={"generator.lr": 0.02}, distributions={"generator.lr": FloatDistribution(0.001, 0.1)}
         )
     )
-    plan = SweepConfig(name="s", of="style", folder=tmp_path, storage="", objectives=["score"])
+    plan = SweepConfig(name="s", component="style", folder=tmp_path, storage="", objectives=["score"])
     fixed = {"model": "style", "clip": "a", "generator": "fspbt", "seed": 3, "model.style.filtered": True, "threads": 1}
     fixed |= {"+guide@guide.wide": "gauss", "hydra/launcher": "joblib", "trainer": "cpu", "sweep": "style"}
     fixed |= {"stage.mask.validation": "folds", "stage.preview.start": 4}
-    best = as_best(
-        Sweep(plan, study, ["generator.lr"], fixed, ["~guide.edges"], OmegaConf.create()), study.best_trial, "train"
+    best = to_best_trial(
+        SweepResult(plan, study, ["generator.lr"], fixed, ["~guide.edges"], OmegaConf.create()),
+        study.best_trial,
+        "train",
     )
     assert best.overrides == ("model.style.filtered=True", "generator.lr=0.02")
     assert best.choices == ("generator=fspbt", "seed=3", "+guide@guide.wide=gauss", "~guide.edges")
@@ -201,7 +203,7 @@ def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "t"
     folder.mkdir(parents=True)
-    facts = {"sweep": "t", "of": "threshold", "trial": 1, "value": 0.9, "command": "x"}
+    facts = {"sweep": "t", "component": "threshold", "trial": 1, "value": 0.9, "command": "x"}
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": ["masker.threshold.gone.bins=8"]}))
     refused("dreaming", f"clip={drawing.path}", "stages=[mask]", "masker=threshold", words=("best.yaml", "gone"))
 
@@ -229,7 +231,7 @@ def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
         ),
         (["-m", "sweep=unet", "hydra.sweeper.study_name=mine"], ("no effect", "sweep.name=NAME")),
         (["-m", "sweep=unet", "hydra.sweeper.direction=minimize"], ("no effect", "sweep.objectives=")),
-        (["-m", "sweep=unet", "hydra.sweeper.max_failure_rate=0.5"], ("no effect", "sweep.failures=")),
+        (["-m", "sweep=unet", "hydra.sweeper.max_failure_rate=0.5"], ("no effect", "sweep.max_failures=")),
         (["-m", "sweep=unet", "hydra.sweeper.n_jobs=0"], ("hydra.sweeper.n_jobs", "1 or more")),
         (["-m", "sweep=unet", "trainer=ddp"], ("trainer.devices", "-1", "trainer=gpu")),
         (["-m", "sweep=unet", "trainer=gpu", "trainer.devices=[0,1]"], "trainer.devices"),

@@ -13,7 +13,13 @@ def plan(tmp_path):
 
     def make(**config):
         folder = tmp_path / "sweeps" / "unet"
-        given = {"name": "unet", "of": "unet", "folder": folder, "storage": f"sqlite:///{folder}/study.db", **config}
+        given = {
+            "name": "unet",
+            "component": "unet",
+            "folder": folder,
+            "storage": f"sqlite:///{folder}/study.db",
+            **config,
+        }
         return SweepConfig(**given)
 
     return make

@@ -11,7 +11,7 @@ from dreaming.sweep.best import BestTrial, best_trials
 def best(**change):
     facts = {
         "sweep": "unet",
-        "of": "unet",
+        "component": "unet",
         "trial": 3,
         "value": 0.9,
         "overrides": ("a.b=1", "c=null"),
@@ -27,7 +27,7 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_of_several_sweeps_of_one_model_the_last_counts(disc_clip):
     clip = disc_clip(masks=(1,)).clip
-    for age, made in enumerate([best(sweep="late"), best(sweep="early"), best(sweep="g", of="gmm")]):
+    for age, made in enumerate([best(sweep="late"), best(sweep="early"), best(sweep="g", component="gmm")]):
         made.write(clip.path / "sweeps" / made.sweep)
         os.utime(clip.path / "sweeps" / made.sweep / "best.yaml", (1000 - age, 1000 - age))
     found = best_trials(clip)

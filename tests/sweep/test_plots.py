@@ -5,7 +5,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from dreaming.sweep.overview import draw_overview
+from dreaming.sweep.dashboard import draw_dashboard
 from dreaming.sweep.plots import draw, with_short_names
 
 
@@ -35,7 +35,7 @@ def test_the_overview_tells_pruned_trials_from_complete_ones(study, tmp_path):
             for percent in (10, 20):
                 trial.report(number / 10, percent)
             sweep.tell(trial, number / 10 if state is TrialState.COMPLETE else None, state=state)
-        pictures.append(cv2.imread(str(draw_overview(sweep, {}, tmp_path / f"{state.name}.png"))))
+        pictures.append(cv2.imread(str(draw_dashboard(sweep, {}, tmp_path / f"{state.name}.png"))))
     complete, pruned = (picture[..., 0].astype(int) - picture[..., 2].astype(int) for picture in pictures)
     assert (complete.max() > 100, complete.min() < -150) == (True, False), "blue lines"
     assert (pruned.max() > 100, pruned.min() < -150) == (False, True), "orange lines"

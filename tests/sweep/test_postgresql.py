@@ -12,8 +12,8 @@ import optuna
 import pytest
 from optuna.distributions import IntDistribution
 
-from dreaming.sweep.study import ask, finished, heartbeat_sent, open_study, release_surplus, retry_lost
-from dreaming.sweep.trial import find_trial
+from dreaming.sweep.study import ask, finished, heartbeat, open_study, release_surplus, retry_lost
+from dreaming.sweep.trial import claim_trial
 
 PORT = 54329
 
@@ -57,8 +57,8 @@ def test_two_machines_share_a_study(disc_clip, plan, server):
     with ThreadPoolExecutor() as machines:  # begun at the same time, when there are no tables yet
         here, there = machines.map(lambda seed: open_study(shared, optuna.samplers.RandomSampler(seed=seed)), range(2))
     mine, theirs = (study.ask({"depth": IntDistribution(1, 1000)}) for study in (here, there))
-    with heartbeat_sent(here, [mine], 10), heartbeat_sent(there, [theirs], 10):
-        found = find_trial(shared, [f"depth={theirs.params['depth']}"], clip, clip.path / "runs" / "1")
+    with heartbeat(here, [mine], 10), heartbeat(there, [theirs], 10):
+        found = claim_trial(shared, [f"depth={theirs.params['depth']}"], clip, clip.path / "runs" / "1")
         assert found.number == theirs.number
         found.report(0.5, 10)
         retry_lost(here)

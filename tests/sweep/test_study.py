@@ -17,7 +17,7 @@ from dreaming.sweep.study import (
     ask,
     check_space,
     finished,
-    heartbeat_sent,
+    heartbeat,
     open_storage,
     open_study,
     release_surplus,
@@ -83,7 +83,7 @@ def test_lost_trials_are_tried_again_and_live_ones_left_alone(plan, study):
     sweep = study(heartbeat=5)
     lost, live = (sweep.ask({"depth": IntDistribution(1, 1000)}) for _ in range(2))
     values = dict(lost.params)
-    with heartbeat_sent(sweep, [lost, live], 5):
+    with heartbeat(sweep, [lost, live], 5):
         pass
     with sqlite3.connect(plan().folder / "study.db") as database:
         database.execute(
@@ -124,7 +124,7 @@ def test_a_trial_begun_just_now_is_waited_for_and_one_that_stays_dumb_left_out(s
 def test_signs_of_life_are_given_while_a_block_runs(plan, study):
     sweep = study(heartbeat=1)
     trials = [sweep.ask(), sweep.ask()]
-    with heartbeat_sent(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
+    with heartbeat(sweep, trials, 1), sqlite3.connect(plan().folder / "study.db") as database:
         threading.Event().wait(0.3)
         assert database.execute("SELECT count(*) FROM trial_heartbeats").fetchone() == (2,)
     assert not [thread for thread in threading.enumerate() if "beat" in thread.name]

@@ -26,7 +26,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.errors import ConfigError
 from dreaming.sweep import sweeper as sweeper_module
-from dreaming.sweep.study import SURPLUS, ask, finished, heartbeat_sent, open_study
+from dreaming.sweep.study import SURPLUS, ask, finished, heartbeat, open_study
 from dreaming.sweep.sweeper import StudySweeper
 
 ARGUMENTS = (
@@ -210,7 +210,7 @@ def test_what_another_machine_runs_is_waited_for_and_not_run_beside_it(plan, stu
     sweep, space = study(heartbeat=1), {"lr": FloatDistribution(0.1, 1.0)}
     sweep.ask()  # of a process that was killed before its first sign of life; nobody waits for it
     lost, theirs = ask(sweep, 2)
-    with heartbeat_sent(sweep, [theirs], 1):
+    with heartbeat(sweep, [theirs], 1):
         thread = threading.Timer(2.0, lambda: sweep.tell(theirs, 0.7))
         thread.start()
         own._run(sweep, space, {}, [])
@@ -254,7 +254,7 @@ TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", hint="
 
 
 def begun(own, plan):
-    own.plan = plan(failures=3)
+    own.plan = plan(max_failures=3)
     sweep = open_study(own.plan, optuna.samplers.RandomSampler(seed=0))
     return sweep, lambda: own._run(sweep, {"lr": FloatDistribution(0.1, 1.0)}, {}, [])
 

@@ -20,7 +20,7 @@ from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.unet import UNet
-from dreaming.sweep.timing import REPEATS, masker_seconds_a_frame, seconds_a_frame
+from dreaming.sweep.timing import REPEATS, masker_seconds_per_frame, seconds_per_frame
 from dreaming.training.fit import FitLimits, TrainingContext
 
 PAUSE = 0.02
@@ -49,14 +49,14 @@ class Slow(Masker):
 )
 def test_the_shortest_run_between_hand_masks_is_timed_after_the_fit(disc_clip, masks, stems):
     masker = Slow()
-    seconds = masker_seconds_a_frame(masker, disc_clip(masks=masks).clip)
+    seconds = masker_seconds_per_frame(masker, disc_clip(masks=masks).clip)
     assert masker.asked == [stems] * REPEATS
     assert seconds >= PAUSE
 
 
 def test_without_a_run_between_hand_masks_all_frames_are_timed(disc_clip):
     masker = Slow()
-    masker_seconds_a_frame(masker, disc_clip(count=3, masks=(1, 2, 3)).clip)
+    masker_seconds_per_frame(masker, disc_clip(count=3, masks=(1, 2, 3)).clip)
     assert masker.asked == [["0001", "0002", "0003"]] * REPEATS
 
 
@@ -84,7 +84,7 @@ def test_a_segmenter_is_timed_with_the_evidence_that_it_is_given_gathered_anew(d
         "unet", module, data, "val/jaccard", "max", 20, FitLimits(60), inputs=inputs, features=features
     )
     drawing = disc_clip(masks=(1, 4, 8))
-    assert seconds_a_frame(task, drawing.clip, WORKBENCH) > 0
+    assert seconds_per_frame(task, drawing.clip, WORKBENCH) > 0
     assert [stems for _, stems in features.asked] == [["0002", "0003"]] * ("features" in inputs and REPEATS)
     assert len({id(known._carried) for known, _ in features.asked}) == len(features.asked), "it was carried before"
     assert not (drawing.path / "runs").exists(), "nothing is trained for it"
@@ -109,5 +109,5 @@ def test_a_style_is_timed_with_its_guides(disc_clip):
     task = StyleTask(
         "style", module, None, "val/likeness", "max", 2, FitLimits(4), guides={"position": PositionGuide()}
     )
-    assert seconds_a_frame(task, disc_clip().clip, WORKBENCH) > 0
+    assert seconds_per_frame(task, disc_clip().clip, WORKBENCH) > 0
     assert set(seen) == {(1, 3 + PositionGuide().channels, 32, 48)}

@@ -4,7 +4,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from dreaming.errors import ConfigError
-from dreaming.sweep.trial import FOLDER, find_trial
+from dreaming.sweep.trial import FOLDER, claim_trial
 
 SPACE = {
     "lr": FloatDistribution(1e-4, 1e-1, log=True),
@@ -22,7 +22,7 @@ def test_each_job_finds_its_own_trial(disc_clip, plan, study):
     clip, sweep = disc_clip(masks=(1,)).clip, study()
     trials = [sweep.ask(SPACE) for _ in range(6)]
     found = [
-        find_trial(plan(), overrides(trial.params), clip, clip.path / "runs" / str(trial.number))
+        claim_trial(plan(), overrides(trial.params), clip, clip.path / "runs" / str(trial.number))
         for trial in reversed(trials)
     ]
     assert [trial.number for trial in found] == [5, 4, 3, 2, 1, 0]
@@ -34,10 +34,10 @@ def test_jobs_of_equal_parameters_claim_different_trials(disc_clip, plan, study)
     space = {"padding": CategoricalDistribution(["zero"])}
     for _ in range(3):
         sweep.ask(space)
-    numbers = [find_trial(plan(), ["padding=zero"], clip, clip.path / str(k)).number for k in range(3)]
+    numbers = [claim_trial(plan(), ["padding=zero"], clip, clip.path / str(k)).number for k in range(3)]
     assert sorted(numbers) == [0, 1, 2]
     with pytest.raises(ConfigError, match="no running trial"):
-        find_trial(plan(), ["padding=zero"], clip, clip.path / "3")
+        claim_trial(plan(), ["padding=zero"], clip, clip.path / "3")
 
 
 def test_a_trial_whose_values_are_still_drawn_is_not_taken_for_ones_own(disc_clip, plan, study):
@@ -45,17 +45,17 @@ def test_a_trial_whose_values_are_still_drawn_is_not_taken_for_ones_own(disc_cli
     sweep.ask()
     partial = sweep.ask({"padding": CategoricalDistribution(["zero"])})
     own = sweep.ask({"padding": CategoricalDistribution(["zero"]), "lr": SPACE["lr"]})
-    assert find_trial(plan(), overrides(own.params), clip, clip.path / "own").number == own.number
+    assert claim_trial(plan(), overrides(own.params), clip, clip.path / "own").number == own.number
     sweep.tell(partial, 0.5)
     with pytest.raises(ConfigError, match="no running trial"):
-        find_trial(plan(), overrides(own.params), clip, clip.path / "own")
+        claim_trial(plan(), overrides(own.params), clip, clip.path / "own")
 
 
 def test_a_job_without_a_trial_is_refused(disc_clip, plan, study):
     clip, sweep = disc_clip(masks=(1,)).clip, study()
     trial = sweep.ask(SPACE)
     with pytest.raises(ConfigError, match="no running trial"):
-        find_trial(plan(), overrides({**trial.params, "lr": 7}), clip, clip.path)
+        claim_trial(plan(), overrides({**trial.params, "lr": 7}), clip, clip.path)
     sweep.tell(trial, 0.5)
     with pytest.raises(ConfigError, match="no running trial"):
-        find_trial(plan(), overrides(trial.params), clip, clip.path)
+        claim_trial(plan(), overrides(trial.params), clip, clip.path)

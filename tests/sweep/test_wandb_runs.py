@@ -8,8 +8,8 @@ import pytest
 from dashboard import OfflineRun, records
 from optuna.distributions import FloatDistribution
 
-from dreaming.sweep.dashboard import say_sync, trial_run
 from dreaming.sweep.trial import FOLDER, PRUNED
+from dreaming.sweep.wandb_runs import log_sync_command, trial_logger
 from dreaming.training import loggers
 from dreaming.training.loggers import wandb_logger
 
@@ -32,7 +32,7 @@ def test_a_trial_is_a_run_of_its_sweep_with_its_values_and_whether_it_was_pruned
     monkeypatch.setenv("WANDB_MODE", "offline")
     trial = study().ask({"lr": FloatDistribution(0.1, 1.0)})
     trial.set_user_attr(PRUNED, value=True)
-    with trial_run({"wandb": BUILD}, plan(), trial, tmp_path / "0") as log_values:
+    with trial_logger({"wandb": BUILD}, plan(), trial, tmp_path / "0") as log_values:
         log_values({"val/jaccard": 0.5}, 10)
         log_values({"score": 0.25}, 100)
     written = ended(tmp_path / "0")
@@ -57,7 +57,7 @@ def test_a_trial_is_a_run_of_its_sweep_with_its_values_and_whether_it_was_pruned
 
 
 def test_without_the_logger_nothing_is_made(study, plan, tmp_path):
-    with trial_run({}, plan(), study().ask(), tmp_path / "0") as log_values:
+    with trial_logger({}, plan(), study().ask(), tmp_path / "0") as log_values:
         log_values({"score": 0.5}, 100)
     assert not (tmp_path / "0").exists()
 
@@ -88,5 +88,5 @@ def test_the_line_that_uploads_a_sweep_is_printed(disc_clip, study, plan, caplog
     own = plan().folder / "wandb" / "offline-run-2"
     own.mkdir(parents=True)
     with caplog.at_level(logging.INFO):
-        say_sync(clip, plan(), sweep)
+        log_sync_command(clip, plan(), sweep)
     assert f"wandb sync {clip}/runs/unet/now/*/wandb/offline-run-* {own.parent}/offline-run-*" in caplog.text

@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.best import BEST, BestTrial, is_value
 from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.dashboard import log_pictures, say_sync
 from dreaming.sweep.fingerprint import ALL_MASKS, decides
 from dreaming.sweep.plots import draw
 from dreaming.sweep.trial import FOLDER
+from dreaming.sweep.wandb_runs import log_plots, log_sync_command
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ GROUPS = {"train": "model", "dream": "masker"}
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepResult:
     """A sweep at its end.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sweep:
     config: DictConfig
 
 
-def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]]) -> None:
+def finalise(sweep: SweepResult, launch: Callable[[list[list[str]]], list[JobReturn]]) -> None:
     """Make use of what a sweep found.
 
     Args:
@@ -58,14 +58,14 @@ def conclude(sweep: Sweep, launch: Callable[[list[list[str]]], list[JobReturn]])
         log.warning("sweep %s: no trial came to its end", sweep.plan.name)
     best = None if trial is None else _use(sweep, trial, launch)
     pictures = draw(sweep.study, sweep.plan.folder)
-    log_pictures(sweep.config, sweep.plan, best, pictures)
-    say_sync(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
+    log_plots(sweep.config, sweep.plan, best, pictures)
+    log_sync_command(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
 
 
-def _use(sweep: Sweep, trial: FrozenTrial, launch: Callable[[list[list[str]]], list[JobReturn]]) -> BestTrial:
+def _use(sweep: SweepResult, trial: FrozenTrial, launch: Callable[[list[list[str]]], list[JobReturn]]) -> BestTrial:
     """Fit the best trial on all references, write it down, and say how to do so again."""
     program = str(sweep.config.hydra.job.name)
-    best = as_best(sweep, trial, program)
+    best = to_best_trial(sweep, trial, program)
     log.info("sweep %s: best is trial %d, %.4f", best.sweep, best.trial, best.value)
     if program == "train":
         (job,) = launch([[*_overrides(sweep, trial), *sweep.others, f"sweep.refit={_quoted(_folder(sweep, trial))}"]])
@@ -84,25 +84,25 @@ def best_of(study: Study) -> FrozenTrial | None:
     return max(trials, key=lambda trial: sign * trial.values[0], default=None)
 
 
-def as_best(sweep: Sweep, trial: FrozenTrial, program: str) -> BestTrial:
+def to_best_trial(sweep: SweepResult, trial: FrozenTrial, program: str) -> BestTrial:
     """A trial with all that decides what it is, whoever set it: the sweep, its file, or the command line."""
     group = GROUPS[program]
     texts = [*_overrides(sweep, trial), *sweep.others]
     deciding = [text for text in texts if decides(text, group)]
     settings = tuple(text for text in deciding if is_value(text))
     choices = tuple(text for text in deciding if not is_value(text))
-    selecting = [f"{group}={sweep.plan.of}", *(text for text in texts if text.startswith(("clip=", ALL_MASKS)))]
+    selecting = [f"{group}={sweep.plan.component}", *(text for text in texts if text.startswith(("clip=", ALL_MASKS)))]
     stages = ["stages=[mask]"] if program == "dream" else []
     command = shlex.join([*COMMANDS[program].split(), *selecting, *stages, *choices, *settings])
-    return BestTrial(sweep.plan.name, sweep.plan.of, trial.number, trial.values[0], settings, command, choices)
+    return BestTrial(sweep.plan.name, sweep.plan.component, trial.number, trial.values[0], settings, command, choices)
 
 
-def _overrides(sweep: Sweep, trial: FrozenTrial) -> list[str]:
+def _overrides(sweep: SweepResult, trial: FrozenTrial) -> list[str]:
     values = {**sweep.fixed, **{name: trial.params[name] for name in sweep.searched if name in trial.params}}
     return [f"{name}={value}" for name, value in values.items()]
 
 
-def _folder(sweep: Sweep, trial: FrozenTrial) -> Path:
+def _folder(sweep: SweepResult, trial: FrozenTrial) -> Path:
     return Path(str(sweep.config.clip)) / str(trial.user_attrs[FOLDER])
 
 

@@ -5,7 +5,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from optuna.distributions import FloatDistribution
 
-from dreaming.sweep.conclusion import Sweep, conclude
+from dreaming.sweep.finalise import SweepResult, finalise
 
 
 def test_a_last_fit_that_fails_leaves_no_best_trial_to_be_used(plan, study, tmp_path):
@@ -17,5 +17,5 @@ def test_a_last_fit_that_fails_leaves_no_best_trial_to_be_used(plan, study, tmp_
     failed = JobReturn(status=JobStatus.FAILED)
     failed.return_value = OSError("gone")
     with pytest.raises(OSError, match="gone"):
-        conclude(Sweep(plan(), sweep, ["lr"], {}, [], config), lambda overrides: [failed])
+        finalise(SweepResult(plan(), sweep, ["lr"], {}, [], config), lambda overrides: [failed])
     assert not (plan().folder / "best.yaml").exists()
