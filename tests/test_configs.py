@@ -24,7 +24,8 @@ from dreaming.maskers.base import Masker
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER
 from dreaming.sweep.config import SweepConfig
-from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask
+from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.task import TrainingTask
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))

@@ -11,7 +11,8 @@ from dreaming.cli.config import build, clip_path
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
 from dreaming.sweep.job import train_trial
-from dreaming.training.fit import TrainingContext, TrainingTask
+from dreaming.training.context import TrainingContext
+from dreaming.training.task import TrainingTask
 
 
 def train(config: DictConfig) -> float | tuple[float, ...]:

@@ -67,7 +67,7 @@ class FoldDataBuilder:
         return self._input.extractor(self._clip, self._references)
 
     def build(self, learn: References, unseen: References | None) -> dict[str, Any]:
-        """Arguments of a datamodule: ``train``, ``valid``, ``made_up``, ``features`` and ``valid_evidence``.
+        """Arguments of a datamodule: ``train``, ``valid``, ``synthetic``, ``features`` and ``valid_features``.
 
         Args:
             learn: What to learn from; nothing else is known of what is not in it.

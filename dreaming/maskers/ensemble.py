@@ -20,11 +20,11 @@ from dreaming.io.prefetch import prefetch_map
 from dreaming.io.shard import Work
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
+from dreaming.maskers.fusion_task import FusionTask, StackSource
 from dreaming.maskers.out_of_fold import lesson, stacks
 from dreaming.maskers.prediction_cache import PredictionCache, gap
 from dreaming.models.fusion_inference import mixed
-from dreaming.models.fusion_task import FusionTask, StackSource
-from dreaming.training.fit import TrainingContext
+from dreaming.training.context import TrainingContext
 from dreaming.training.inference import on_device, share_out
 from dreaming.training.model_selection import ModelSelection
 
@@ -100,7 +100,11 @@ class EnsembleMasker(Masker):
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the weights and the choice that ``fit`` would load."""
         best = self.task.find(clip, references, self.context)
-        return "untrained" if best is None else fingerprint(best.fingerprint, ModelSelection.read(best.folder).chosen)
+        return (
+            "untrained"
+            if best is None
+            else fingerprint(best.weights_fingerprint, ModelSelection.read(best.folder).chosen)
+        )
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Load what was trained on exactly these references, or choose and train it."""

@@ -21,11 +21,11 @@ from dreaming.io.shard import Work
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import MaskerInputs
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
-from dreaming.training.fit import TrainingContext
+from dreaming.training.context import TrainingContext
 from dreaming.training.inference import on_device, share_out
 
 
@@ -58,9 +58,8 @@ class NetworkMasker(Masker):
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the weights that ``fit`` would load, and of what the maskers that it is given would."""
-        identity = self.task.identity(clip, references, self.context)
-        best = runs.find(clip.runs(self.task.name), identity)
-        own = "untrained" if best is None else best.fingerprint
+        best = runs.find(clip.runs(self.task.name), self.task.fingerprint(clip, references, self.context))
+        own = "untrained" if best is None else best.weights_fingerprint
         extra_inputs = [masker.fitted_fingerprint(clip, references) for masker in self.base_maskers.values()]
         return fingerprint(own, extra_inputs) if extra_inputs else own
 

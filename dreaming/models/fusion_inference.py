@@ -10,7 +10,7 @@ from dreaming.data.mask_stack import MaskStacks
 from dreaming.io.types import Image, Probability
 from dreaming.metrics.region import FrameJaccard
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.training.fit import TrainingContext
+from dreaming.training.context import TrainingContext
 from dreaming.training.inference import on_device
 
 

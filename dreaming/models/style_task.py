@@ -29,10 +29,12 @@ from dreaming.io.manifest import NO_EFFECT, fingerprint
 from dreaming.losses.style import STRUCTURE_SIDE
 from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
 from dreaming.training import run_registry as runs
-from dreaming.training.fit import TrainingContext, TrainingTask, fit
+from dreaming.training.context import TrainingContext
+from dreaming.training.fit import fit
 from dreaming.training.fit_result import FitResult
 from dreaming.training.image_logging import STRIP, ContactSheet
 from dreaming.training.run_registry import Best
+from dreaming.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +145,7 @@ class StyleTask(TrainingTask):
         title = f"{self.name} of {layer.name}"
         return clip.lock(f"fit-{self.name}-{layer.name}", f"waiting for another process that trains {title}")
 
-    def identity(self, clip: Clip, layer: Layer, context: TrainingContext) -> dict[str, Any]:
+    def fingerprint(self, clip: Clip, layer: Layer, context: TrainingContext) -> dict[str, Any]:
         """What tells this training from any other."""
         keyframes = self._restricted(clip, layer, clip.keyframes(layer, self.frames(clip)))
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
@@ -153,7 +155,7 @@ class StyleTask(TrainingTask):
         if self.guides:
             drawn_from = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
             references = fingerprint(references, drawn_from)
-        return {"recipe": self.describe_training(), "references": references, "seed": context.seed}
+        return {"task": self.describe_training(), "references": references, "seed": context.seed}
 
     def _restricted(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
         return keyframes if self.roi is None else self.roi.restrict(clip, layer, keyframes)
@@ -179,11 +181,11 @@ class StyleTask(TrainingTask):
             context: What it is trained on.
             drawn: Guides that lie on disk already, which then need not be drawn for unpainted frames.
         """
-        folder, identity = clip.runs(self.name), self.identity(clip, layer, context)
+        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, layer, context)
         with self._lock(clip, layer):
-            best = runs.find(folder, identity)
+            best = runs.find(folder, fingerprint)
             if best is None:
-                begun = runs.unfinished(folder, identity)
+                begun = runs.unfinished(folder, fingerprint)
                 best = self._train_on(clip, layer, context, begun or runs.new_folder(folder), drawn)
         return best
 
@@ -191,7 +193,7 @@ class StyleTask(TrainingTask):
         self, clip: Clip, layer: Layer, context: TrainingContext, folder: Path, drawn: GuideStack | None = None
     ) -> Best:
         """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
-        identity = self.identity(clip, layer, context)
+        fingerprint = self.fingerprint(clip, layer, context)
         title = f"{self.name} {layer.name}"
         outcome = self._fit(clip, layer, context, folder, drawn)
         best = Best(
@@ -203,7 +205,7 @@ class StyleTask(TrainingTask):
             steps=outcome.step,
             validation="holdout",
             subject=layer.name,
-            identity=identity,
+            fingerprint=fingerprint,
             seconds=outcome.seconds,
         )
         runs.record(best, clip.runs(self.name))
@@ -234,7 +236,7 @@ class StyleTask(TrainingTask):
             module=self.build,
             data=data,
             validate=True,
-            identity=self.identity(clip, layer, context),
+            fingerprint=self.fingerprint(clip, layer, context),
             title=title,
         )
 

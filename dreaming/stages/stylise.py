@@ -28,7 +28,7 @@ from dreaming.models.style_task import StyleTask
 from dreaming.stages.base import Maker, Stage, fingerprint_of
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
-from dreaming.training.fit import TrainingContext
+from dreaming.training.context import TrainingContext
 from dreaming.training.inference import on_device, share_out
 
 log = logging.getLogger(__name__)
@@ -111,22 +111,22 @@ class StyliseStage(Stage):
     def untrained_frames(self, clip: Clip) -> list[str]:
         """Names of the unpainted frames that a style is still to be learnt from; none where all layers' styles are."""
         task, known = self.task, clip.runs(self.task.name)
-        learnt = [runs.find(known, task.identity(clip, layer, self.context)) for layer in clip.layers]
+        learnt = [runs.find(known, task.fingerprint(clip, layer, self.context)) for layer in clip.layers]
         return task.unpainted(clip) if None in learnt else []
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Tells what a layer's frames depend on; another after training."""
         frames = clip.frames_fingerprint
-        identity = self.task.identity(clip, layer, self.context)
+        fingerprint = self.task.fingerprint(clip, layer, self.context)
         made = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
 
         def manifest() -> Manifest:
-            best = runs.find(clip.runs(self.task.name), identity)
-            config = {"recipe": describe(self.task), "seed": self.context.seed}
+            best = runs.find(clip.runs(self.task.name), fingerprint)
+            config = {"task": describe(self.task), "seed": self.context.seed}
             if self._blends:
                 config["blend"] = describe(self.blend)
-            learnt = "untrained" if best is None else best.fingerprint
-            inputs = {"frames": frames, "keyframes": identity["references"], "learnt": learnt}
+            learnt = "untrained" if best is None else best.weights_fingerprint
+            inputs = {"frames": frames, "keyframes": fingerprint["references"], "learnt": learnt}
             inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in made}
             return Manifest(self.name, self.version, config, inputs)
 

@@ -18,8 +18,9 @@ from dreaming.sweep.pruning import Pruning, TrialProgress
 from dreaming.sweep.timing import seconds_per_frame
 from dreaming.sweep.trial import claim_trial, timed
 from dreaming.sweep.wandb_runs import WANDB, refit_loggers, trial_logger
-from dreaming.training.fit import TrainingContext, TrainingTask
+from dreaming.training.context import TrainingContext
 from dreaming.training.run_registry import TRIAL
+from dreaming.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,13 @@ from dreaming.features.extractor import clear_cache
 from dreaming.guides.compose import channel_count
 from dreaming.maskers.base import Masker
 from dreaming.maskers.network import UntrainedMasker
-from dreaming.models.segmentation_task import SegmentationTask
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import fold_normalisation
 from dreaming.models.style_task import StyleTask
-from dreaming.training.fit import TrainingContext, TrainingTask
+from dreaming.training.context import TrainingContext
 from dreaming.training.inference import on_device
+from dreaming.training.task import TrainingTask
 
 REPEATS = 3
 

@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.io.shard import Work, undivided
+from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_strategy, in_each_process, is_one_of_several, make_portable
-from dreaming.training.fit import TrainingContext
 from dreaming.training.quiet import quiet_lightning
 
 

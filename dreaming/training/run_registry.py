@@ -18,7 +18,7 @@ from dreaming.io.manifest import fingerprint_files
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
-IDENTITY = "identity.json"
+FINGERPRINT = "fingerprint.json"
 TRIAL = "trial.json"
 """Lies in the run folder of a sweep's trial, which nobody else goes on with."""
 MULTIRUN = "multirun.yaml"
@@ -38,7 +38,7 @@ class Best:
         steps: Training steps behind the weights.
         protocol: How unseen data was come by: ``explicit``, ``split``, ``folds`` or ``holdout``.
         subject: The part or layer that was learnt.
-        identity: Recipe, seed and fingerprint of the references, as plain data.
+        fingerprint: Recipe, seed and fingerprint of the references, as plain data.
         seconds: Wall time of training.
     """
 
@@ -50,7 +50,7 @@ class Best:
     steps: int
     validation: str
     subject: str
-    identity: Mapping[str, Any]
+    fingerprint: Mapping[str, Any]
     seconds: float
 
     @property
@@ -59,13 +59,13 @@ class Best:
         return self.folder / self.checkpoint
 
     @property
-    def fingerprint(self) -> str:
+    def weights_fingerprint(self) -> str:
         """Fingerprint of the weights."""
         return fingerprint_files([self.weights])
 
     def better_than(self, other: Self | None) -> bool:
         """Whether its score beats another run's on the same references; scores on others cannot be compared."""
-        if other is None or other.identity["references"] != self.identity["references"]:
+        if other is None or other.fingerprint["references"] != self.fingerprint["references"]:
             return True
         return self.score >= other.score if self.mode == "max" else self.score <= other.score
 
@@ -89,14 +89,14 @@ def new_folder(runs: Path) -> Path:
     return runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
 
 
-def begin(folder: Path, identity: Mapping[str, Any]) -> None:
+def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
     """Note what a run folder is for, or make sure that what was begun there is the same.
 
     Raises:
         CheckpointError: If the folder holds the beginning of another run.
     """
-    path = folder / IDENTITY
-    wanted = json.loads(json.dumps(identity))
+    path = folder / FINGERPRINT
+    wanted = json.loads(json.dumps(fingerprint))
     if not path.exists():
         write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
         return
@@ -127,21 +127,21 @@ def read_best(pointer: Path) -> Best | None:
     return Best.read(pointer, pointer.parent)
 
 
-def find(runs: Path, identity: Mapping[str, Any]) -> Best | None:
-    """The best finished run of exactly this identity."""
-    wanted = json.loads(json.dumps(identity))
+def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
+    """The best finished run of exactly this fingerprint."""
+    wanted = json.loads(json.dumps(fingerprint))
     found = [Best.read(path, path.parent) for path in sorted(runs.glob(f"**/{RESULT}"))]
-    matching = [best for best in found if best is not None and best.identity == wanted]
+    matching = [best for best in found if best is not None and best.fingerprint == wanted]
     chosen: Best | None = None
     for best in matching:
         chosen = best if best.better_than(chosen) else chosen
     return chosen
 
 
-def unfinished(runs: Path, identity: Mapping[str, Any]) -> Path | None:
-    """The latest folder of a run of exactly this identity that was cut off."""
-    wanted = json.loads(json.dumps(identity))
-    for path in sorted(runs.glob(f"**/{IDENTITY}"), reverse=True):
+def unfinished(runs: Path, fingerprint: Mapping[str, Any]) -> Path | None:
+    """The latest folder of a run of exactly this fingerprint that was cut off."""
+    wanted = json.loads(json.dumps(fingerprint))
+    for path in sorted(runs.glob(f"**/{FINGERPRINT}"), reverse=True):
         if (
             not (path.parent / RESULT).exists()
             and not is_trial(path.parent, runs)
@@ -155,7 +155,7 @@ def latest(runs: Path) -> Path | None:
     """The latest run folder that was begun and not finished: of a multirun, that of one of its jobs."""
     begun = {
         _run_of(path.parent, runs)
-        for path in runs.glob(f"**/{IDENTITY}")
+        for path in runs.glob(f"**/{FINGERPRINT}")
         if not _is_finished(path.parent, runs) and not is_trial(path.parent, runs)
     }
     return max(begun, key=lambda folder: [*map(natural_key, folder.relative_to(runs).parts)], default=None)

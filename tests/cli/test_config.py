@@ -79,7 +79,7 @@ def test_a_run_to_go_on_with_has_to_be_there(tmp_path):
         run_folder(str(tmp_path), "unet", "last")
     begun = tmp_path / "runs" / "unet" / "2026-01-01"
     begun.mkdir(parents=True)
-    (begun / "identity.json").write_text("{}")
+    (begun / "fingerprint.json").write_text("{}")
     assert run_folder(str(tmp_path), "unet", "last") == str(begun)
     with pytest.raises(ConfigError, match="'first'"):
         run_folder(str(tmp_path), "unet", "first")

@@ -310,7 +310,7 @@ def test_a_key_may_take_the_value_of_another(disc_clip, run, tiny):
     ]
     assert run("dreaming", *arguments, "data.lucid_dreaming.count=1").code == 0
     best = json.loads((drawing.path / "runs" / "unet" / "best.json").read_text())
-    assert best["identity"]["recipe"]["lucid"]["count"] == 1
+    assert best["fingerprint"]["task"]["lucid"]["count"] == 1
 
 
 def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny):

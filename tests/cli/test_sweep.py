@@ -70,7 +70,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
         assert f"{name}={value}" in best["overrides"]
     pointer = read_best(clip / "runs" / "cnn" / "best.json")
     assert pointer.score == study.best_value
-    assert pointer.identity["recipe"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
+    assert pointer.fingerprint["task"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
     assert f"the same again: {best['command']}\n" in ran.out
     used = run("dreaming", f"clip={clip}", "stages=[mask]", "masker=cnn", *MACHINE)
     assert used.code == 0, used.err
@@ -82,7 +82,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     assert again.code == 0, again.err
     repeated = read_best(clip / "runs" / "cnn" / "best.json")
     assert repeated.weights != pointer.weights
-    assert (repeated.score, repeated.identity) == (pointer.score, pointer.identity)
+    assert (repeated.score, repeated.fingerprint) == (pointer.score, pointer.fingerprint)
     assert sweep(clip, "cnn", *small, "model.cnn.validate_every=2", trials=3).code == 0
     assert len(study_of(clip, "cnn").trials) == 3
     other = sweep(clip, "cnn", *small, "model.cnn.module.lr=interval(1e-4,1e-2)", trials=4)
@@ -142,7 +142,7 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
     assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
     batch = {}
     for name in ("unet", "cnn"):
-        task = read_best(drawing.path / "runs" / name / "best.json").identity["recipe"]
+        task = read_best(drawing.path / "runs" / name / "best.json").fingerprint["task"]
         batch[name] = task["data"]["batch_size"]
     assert batch == {"cnn": 3, "unet": 4}
 
@@ -166,7 +166,7 @@ def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_cli
         ran = run("dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), *overrides)
         assert ran.code == 0, ran.err
         best = read_best(drawing.path / "runs" / "style" / "best-painted.json")
-        return best.identity["recipe"]["module"]["lr"], ran.out + ran.err
+        return best.fingerprint["task"]["module"]["lr"], ran.out + ran.err
 
     plain, said = learnt()
     assert plain != 0.02

@@ -54,16 +54,14 @@ def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_confi
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
     assert run("train.py", *arguments).code == 0
     (folder,) = (drawing.path / "runs" / "cnn").glob("2*")
-    kept = (folder / "fold-1" / "outcome.json").stat().st_mtime_ns
-    for name in ("result.json", "outcome.json"):
+    kept = (folder / "fold-1" / "fit.json").stat().st_mtime_ns
+    for name in ("result.json", "fit.json"):
         (folder / name).unlink()
-    refused(
-        "train.py", *arguments, "ckpt=last", "model.cnn.module.network.kernel_size=5", words=(folder.name, "recipe")
-    )
+    refused("train.py", *arguments, "ckpt=last", "model.cnn.module.network.kernel_size=5", words=(folder.name, "task"))
     assert not (folder / "result.json").exists()
     assert run("train.py", *arguments, "ckpt=last").code == 0
     assert (folder / "result.json").exists()
-    assert (folder / "fold-1" / "outcome.json").stat().st_mtime_ns == kept
+    assert (folder / "fold-1" / "fit.json").stat().st_mtime_ns == kept
     assert len(list((drawing.path / "runs" / "cnn").glob("2*"))) == 1
     refused("train.py", *arguments, "ckpt=last", words="no run")
 
@@ -73,7 +71,7 @@ def test_last_goes_on_with_a_job_of_a_multirun_and_takes_no_several(disc_clip, r
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
     assert run("train.py", "-m", *arguments, "seed=0,1").code == 0
     (folder,) = (drawing.path / "runs" / "cnn").glob("2*")
-    for name in ("result.json", "outcome.json"):
+    for name in ("result.json", "fit.json"):
         (folder / "1" / name).unlink()
     refused_untouched("train.py", "-m", *arguments, "seed=0,1", "ckpt=last", words=("ckpt", "leave out -m"))
     ran = run("train.py", *arguments, "seed=1", "ckpt=last")

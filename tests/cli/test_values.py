@@ -7,7 +7,7 @@ import pytest
 from dreaming.cli.values import check_values, describe, fits
 from dreaming.errors import ConfigError
 
-NODE = {"_target_": "dreaming.training.fit.FitLimits"}
+NODE = {"_target_": "dreaming.training.context.FitLimits"}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_plain_values_of_annotated_types(hint, taken, refused):
 
 
 def budget(**more):
-    return {"seed": 0, "model": {"unet": {"_target_": "dreaming.training.fit.FitLimits", "max_steps": 5, **more}}}
+    return {"seed": 0, "model": {"unet": {"_target_": "dreaming.training.context.FitLimits", "max_steps": 5, **more}}}
 
 
 def test_nodes_are_compared_with_what_they_build():

@@ -17,11 +17,11 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import describe
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
+from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.out_of_fold import lesson, out_of_fold
 from dreaming.models.fusion import FusionModule
-from dreaming.models.fusion_task import FusionTask, FusionVariant
 from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
@@ -163,7 +163,7 @@ def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, he
     known = lesson(clip, refs).references
     for left_out in (known.stems[:1], known.stems[:2]):
         masker.fit_without(clip, refs, known.select(left_out))
-        learnt = json.loads((masker._weights.parents[1] / "identity.json").read_text())["learn"]
+        learnt = json.loads((masker._weights.parents[1] / "fingerprint.json").read_text())["learn"]
         assert learnt, "the mixer learnt from others"
         assert not set(learnt) & set(left_out)
 

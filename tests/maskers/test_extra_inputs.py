@@ -19,11 +19,11 @@ from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.extra_inputs import MaskerInputs, masker_inputs
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.network import NetworkMasker
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.cnn import CNN
 from dreaming.networks.unet import UNet
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 
 STEMS = ("0001", "0003", "0005", "0008")
 EVIDENCE = FeatureInputs(

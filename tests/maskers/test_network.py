@@ -18,10 +18,10 @@ from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.maskers.extra_inputs import MaskerInputs
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.network import NetworkMasker
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.unet import UNet
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 
 
 @pytest.fixture
@@ -83,14 +83,14 @@ def test_evidence_that_is_not_an_input_does_not_tell_trainings_apart(masker, dis
     clip = disc_clip().clip
     references = clip.references("subject", clip.stems)
 
-    def identity(**changes):
-        return replace(masker.task, **changes).identity(clip, references, masker.context)
+    def fingerprint(**changes):
+        return replace(masker.task, **changes).fingerprint(clip, references, masker.context)
 
     features = FeatureInputs(PropagationFeatures(DisFlow(scale=1.0)), ("blend",))
-    assert identity(features=features) == identity()
-    assert identity(features=features, inputs=("rgb", "features")) != identity(inputs=("rgb",))
+    assert fingerprint(features=features) == fingerprint()
+    assert fingerprint(features=features, inputs=("rgb", "features")) != fingerprint(inputs=("rgb",))
     with pytest.raises(ConfigError, match=r"model\.unet\.inputs: found flow, expected rgb, and any of position"):
-        identity(inputs=("rgb", "flow"))
+        fingerprint(inputs=("rgb", "flow"))
 
 
 def test_the_prior_is_a_mask_that_the_network_is_given(masker):
@@ -101,7 +101,7 @@ def test_the_prior_is_a_mask_that_the_network_is_given(masker):
     assert replace(task, features=replace(features, prior="flow"), extra_inputs=extra_inputs).build(NEUTRAL).prior == 3
     assert replace(task, inputs=("rgb",), extra_inputs=extra_inputs).build(NEUTRAL).prior is None
     for name in ("distance", "far_mask", "flow"):
-        expected = rf"model\.unet\.evidence\.prior: found {name}, expected null or one of near_mask, blend"
+        expected = rf"model\.unet\.features\.prior: found {name}, expected null or one of near_mask, blend"
         with pytest.raises(ConfigError, match=expected):
             replace(task, features=replace(features, prior=name))
 

@@ -24,20 +24,20 @@ from dreaming.maskers.background import BackgroundMasker
 from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
 from dreaming.maskers.extra_inputs import MaskerInputs
 from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.gmm import GmmMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.network import NetworkMasker
 from dreaming.maskers.out_of_fold import lesson, stacks
 from dreaming.maskers.pixels import PixelsMasker
 from dreaming.maskers.prediction_cache import PredictionCache, gap
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.models.fusion import FusionModule
-from dreaming.models.fusion_task import FusionTask, FusionVariant
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.cnn import CNN
 from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "masker"
 EVIDENCE = PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=None, round_trips=1, reach=8.0)

@@ -28,7 +28,7 @@ from dreaming.networks.style_generator import StyleGenerator
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -68,14 +68,14 @@ def test_a_style_is_used_again_however_frames_are_tiled(disc_clip):
     clip, made = disc_clip().clip, task()
     (layer,) = clip.layers
 
-    def identity(**module):
+    def fingerprint(**module):
         changed = replace(made, module=partial(made.module, **module))
-        return changed.identity(clip, layer, WORKBENCH)
+        return changed.fingerprint(clip, layer, WORKBENCH)
 
     usual = {"tile": None, "overlap": None, "channels_last": True}
-    assert identity(tile=960, overlap=32, channels_last=False) == identity(**usual)
-    assert identity(**usual)["recipe"]["module"].items() >= usual.items()
-    assert identity(**usual, noise=1.0) != identity(**usual)
+    assert fingerprint(tile=960, overlap=32, channels_last=False) == fingerprint(**usual)
+    assert fingerprint(**usual)["task"]["module"].items() >= usual.items()
+    assert fingerprint(**usual, noise=1.0) != fingerprint(**usual)
 
 
 def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
@@ -140,16 +140,16 @@ def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp
     clip = drawing.clip
     (layer,) = clip.layers
 
-    def identity(folder):
-        return replace(task(), guides={"depth": CustomGuide(folder)}).identity(clip, layer, WORKBENCH)
+    def fingerprint(folder):
+        return replace(task(), guides={"depth": CustomGuide(folder)}).fingerprint(clip, layer, WORKBENCH)
 
     for stem in clip.stems:
         FrameFolder(tmp_path / "depth").write(stem, np.full((*clip.size, 3), int(stem), np.uint8))
     shutil.copytree(tmp_path / "depth", tmp_path / "moved")
-    before = identity(tmp_path / "depth")
-    assert identity(tmp_path / "moved") == before
+    before = fingerprint(tmp_path / "depth")
+    assert fingerprint(tmp_path / "moved") == before
     FrameFolder(tmp_path / "depth").write("0005", np.zeros((*clip.size, 3), np.uint8))
-    assert identity(tmp_path / "depth") != before
+    assert fingerprint(tmp_path / "depth") != before
 
 
 def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
@@ -160,7 +160,7 @@ def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
     FilterStage(DisFlow(), BilateralFilter(radius=2)).run(clip)
     StyliseStage(filtered, WORKBENCH).run(clip)
     StyliseStage(task(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
-    assert filtered.identity(clip, layer, WORKBENCH) != task().identity(clip, layer, WORKBENCH)
+    assert filtered.fingerprint(clip, layer, WORKBENCH) != task().fingerprint(clip, layer, WORKBENCH)
     assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
 
 
@@ -179,18 +179,18 @@ def test_a_layer_may_be_learnt_inside_its_mask_alone(disc_clip):
     assert not task().requires_masks
     assert "mask" in StyliseStage(roi, WORKBENCH).inputs
     assert "mask" not in StyliseStage(task(), WORKBENCH).inputs
-    assert roi.identity(clip, layer, WORKBENCH) != task(60).identity(clip, layer, WORKBENCH)
+    assert roi.fingerprint(clip, layer, WORKBENCH) != task(60).fingerprint(clip, layer, WORKBENCH)
     StyliseStage(roi, WORKBENCH).run(clip)
     learnt = clip.styled(layer).read("0004")
     StyliseStage(task(60), WORKBENCH).run(clip)
     whole = clip.styled(layer).read("0004")
     assert whole[~around].mean() > learnt[~around].mean() + 30
     # A mask painted otherwise is another training; a region without a margin is none at all.
-    before = roi.identity(clip, layer, WORKBENCH)
+    before = roi.fingerprint(clip, layer, WORKBENCH)
     drawing.save("hand_masks/0004.png", drawing.truth["0003"])
-    assert roi.identity(drawing.clip, layer, WORKBENCH) != before
+    assert roi.fingerprint(drawing.clip, layer, WORKBENCH) != before
     off = replace(task(), roi=LayerRegion(LayerMasks(["unet"])))
-    assert off.identity(clip, layer, WORKBENCH) == task().identity(clip, layer, WORKBENCH)
+    assert off.fingerprint(clip, layer, WORKBENCH) == task().fingerprint(clip, layer, WORKBENCH)
 
 
 def test_whole_keyframes_are_trained_on(disc_clip):

@@ -35,7 +35,7 @@ from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.preview import PreviewStage, Stretch
 from dreaming.stages.stylise import StyliseStage
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])

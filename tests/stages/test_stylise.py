@@ -18,7 +18,7 @@ from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.stages.stylise import StyliseStage
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -83,7 +83,7 @@ def test_frames_are_made_again_where_blending_changes_and_only_there(clip, caplo
     assert "done before" in caplog.text
     replace(STAGE, blend=BLEND).run(clip)
     assert before != Manifest.read(path)
-    assert len(list(clip.runs("style").glob("*/outcome.json"))) == 1, "trained once"
+    assert len(list(clip.runs("style").glob("*/fit.json"))) == 1, "trained once"
 
 
 def test_what_its_frames_depend_on_is_known_before_they_are_made(clip):

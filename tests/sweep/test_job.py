@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from dreaming.sweep.job import train_trial
 from dreaming.sweep.trial import PRUNED, REACHED
-from dreaming.training.fit import TrainingContext
+from dreaming.training.context import TrainingContext
 
 
 class Kept(Logger):

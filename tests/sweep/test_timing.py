@@ -15,13 +15,13 @@ from dreaming.features.inputs import FeatureInputs
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.position import PositionGuide
 from dreaming.maskers.base import Masker
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.unet import UNet
 from dreaming.sweep.timing import REPEATS, masker_seconds_per_frame, seconds_per_frame
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 
 PAUSE = 0.02
 

@@ -14,7 +14,9 @@ from pytorch_lightning.callbacks import Callback
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import CheckpointError
 from dreaming.training.checkpoints import AtomicCheckpointIO, load
-from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask, fit
+from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.fit import fit
+from dreaming.training.task import TrainingTask
 
 TRAINER = functools.partial(pl.Trainer, accelerator="cpu", devices=1)
 
@@ -48,7 +50,7 @@ class Line(pl.LightningModule):
 
 
 class Numbers(SteppedDataModule):
-    def draw(self, step):
+    def make_batch(self, step):
         return {"x": torch.rand(4, 1, generator=self.generator(step, "draw"))}
 
     def val_dataloader(self):
@@ -87,7 +89,7 @@ def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, save_second
         folder,
         module=lambda: module(manual),
         data=lambda: Numbers(batch_size=4, steps_per_epoch=made.epoch, seed=0),
-        identity={"recipe": "a line"},
+        fingerprint={"task": "a line"},
         title="line",
         **{"validate": True} | more,
     )

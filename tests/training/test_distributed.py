@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from dreaming.errors import ConfigError, SpaceError
+from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_normalisation, check_strategy
-from dreaming.training.fit import TrainingContext
 from dreaming.training.inference import on_device, share_out
 from dreaming.training.quiet import quiet_lightning
 from dreaming.training.run_registry import read_best

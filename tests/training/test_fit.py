@@ -15,8 +15,10 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from dreaming.errors import CheckpointError, ConfigError
-from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask, fit
+from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.fit import fit
 from dreaming.training.loggers import csv_logger
+from dreaming.training.task import TrainingTask
 
 
 class Line(pl.LightningModule):
@@ -71,7 +73,7 @@ def task(max_steps: int = 40, max_time: float | None = None, **more) -> LineReci
     return LineRecipe("line", Line, Numbers, limits=FitLimits(max_steps, max_time), **values)
 
 
-def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0.0, **more):
+def run(folder, made=None, *, validate=True, module=Line, fingerprint=None, delay=0.0, **more):
     made = made or task()
     return fit(
         made,
@@ -80,7 +82,7 @@ def run(folder, made=None, *, validate=True, module=Line, identity=None, delay=0
         module=module,
         data=lambda: Numbers(made.epoch, delay),
         validate=validate,
-        identity=identity or {"recipe": "a line"},
+        fingerprint=fingerprint or {"task": "a line"},
         title="line",
         **more,
     )
@@ -177,7 +179,7 @@ def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp
 )
 def test_numbers_that_leave_nothing_to_fit_are_refused(key, value):
     with pytest.raises(ConfigError, match=f"{key}: found {value}, expected"):
-        task(**{key.removeprefix("budget."): value})
+        task(**{key.removeprefix("limits."): value})
 
 
 def test_a_finished_fit_is_not_done_again(tmp_path):
@@ -189,8 +191,8 @@ def test_a_finished_fit_is_not_done_again(tmp_path):
 
 def test_a_folder_of_another_fit_is_refused(tmp_path):
     run(tmp_path)
-    with pytest.raises(CheckpointError, match="different: recipe"):
-        run(tmp_path, identity={"recipe": "another line"})
+    with pytest.raises(CheckpointError, match="different: task"):
+        run(tmp_path, fingerprint={"task": "another line"})
 
 
 def child(folder) -> None:
@@ -215,7 +217,7 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "cut" / "outcome.json").exists()
+    assert not (tmp_path / "cut" / "fit.json").exists()
     cut = run(tmp_path / "cut")
     assert cut.steps == whole.steps == 40
     assert list(cut.curve) == list(whole.curve)
@@ -225,5 +227,5 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
     )
     for name, weight in expected.items():
         torch.testing.assert_close(found[name], weight, rtol=1e-5, atol=1e-6)
-    assert json.loads((tmp_path / "cut" / "outcome.json").read_text())["steps"] == 40
+    assert json.loads((tmp_path / "cut" / "fit.json").read_text())["steps"] == 40
     assert (tmp_path / "cut" / "metrics-2" / "metrics.csv").exists()

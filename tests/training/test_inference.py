@@ -5,8 +5,8 @@ from functools import partial
 import pytorch_lightning as pl
 import torch
 
+from dreaming.training.context import TrainingContext
 from dreaming.training.devices import has_fast_bfloat16, suited_trainer
-from dreaming.training.fit import TrainingContext
 from dreaming.training.inference import on_device
 
 

@@ -22,9 +22,11 @@ from dreaming.models.fusion_inference import jaccards
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import END, load
-from dreaming.training.fit import FitLimits, TrainingContext, TrainingTask, fit
+from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.fit import fit
 from dreaming.training.model_selection import ModelSelection, choose, table
 from dreaming.training.run_registry import Best
+from dreaming.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
@@ -128,12 +130,12 @@ class FusionTask(TrainingTask):
     def _lock(self, clip: Clip) -> AbstractContextManager[None]:
         return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
 
-    def identity(
+    def fingerprint(
         self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
     ) -> dict[str, Any]:
         """What tells this training from any other."""
         return {
-            "recipe": self.describe_training(),
+            "task": self.describe_training(),
             "references": self.source.fitted_fingerprint(clip, references, left_out),
             "seed": context.seed,
         }
@@ -142,7 +144,7 @@ class FusionTask(TrainingTask):
         self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
     ) -> Best | None:
         """The finished run of exactly this recipe and these references, if there is one."""
-        return runs.find(clip.runs(self.name), self.identity(clip, references, context, left_out))
+        return runs.find(clip.runs(self.name), self.fingerprint(clip, references, context, left_out))
 
     def find_or_train(
         self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
@@ -159,11 +161,11 @@ class FusionTask(TrainingTask):
         if best is not None:
             return best
         stacks = self.source.stacks(clip, references, left_out)
-        folder, identity = clip.runs(self.name), self.identity(clip, references, context, left_out)
+        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, references, context, left_out)
         with self._lock(clip):
-            best = runs.find(folder, identity)
+            best = runs.find(folder, fingerprint)
             if best is None:
-                begun = runs.unfinished(folder, identity)
+                begun = runs.unfinished(folder, fingerprint)
                 place = begun or runs.new_folder(folder)
                 best = self._train_on(clip, references, stacks, context, place, left_out)
         return best
@@ -177,8 +179,8 @@ class FusionTask(TrainingTask):
         folder: Path,
         left_out: Collection[str] = (),
     ) -> Best:
-        identity = self.identity(clip, references, context, left_out)
-        runs.begin(folder, identity)
+        fingerprint = self.fingerprint(clip, references, context, left_out)
+        runs.begin(folder, fingerprint)
         standalone = sorted(stacks.names, key=lambda name: -self.prior_weight.get(name, 1.0))  # the most trusted first
         names = list(dict.fromkeys([*self.candidates, *standalone] if self.variant == AUTO else [self.variant]))
         if not stacks.references.present:
@@ -189,14 +191,14 @@ class FusionTask(TrainingTask):
             scores[name] = []
             for number, part in enumerate(stacks.folds, start=1):
                 place = folder / FORMS / name / f"fold-{number}"
-                mixer, spent = self._mixer(name, place, stacks.without(part), context, identity, standalone=False)
+                mixer, spent = self._mixer(name, place, stacks.without(part), context, fingerprint, standalone=False)
                 scores[name] += jaccards(mixer, name, stacks.select(part), context)
                 seconds += spent
         chosen = choose(scores, names, self.tolerance)
         choice = ModelSelection(chosen, scores, [stem for part in stacks.folds for stem in part], stacks.folds)
         log.info("%s: %s", self.name, table(scores, chosen))
         choice.write(folder)
-        _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, context, identity, standalone=True)
+        _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, context, fingerprint, standalone=True)
         best = Best(
             folder=folder,
             checkpoint=str(self._checkpoint(folder / FORMS / chosen).relative_to(folder)),
@@ -206,7 +208,7 @@ class FusionTask(TrainingTask):
             steps=self._steps(chosen),
             validation=stacks.validation,
             subject=references.part,
-            identity=identity,
+            fingerprint=fingerprint,
             seconds=seconds + spent,
         )
         runs.record(best, clip.runs(self.name))
@@ -248,7 +250,7 @@ class FusionTask(TrainingTask):
         place: Path,
         stacks: MaskStacks,
         context: TrainingContext,
-        identity: Mapping[str, Any],
+        fingerprint: Mapping[str, Any],
         *,
         standalone: bool,
     ) -> tuple[SegmentationModule | None, float]:
@@ -269,7 +271,7 @@ class FusionTask(TrainingTask):
             module=lambda: self.build(name),
             data=lambda: self._batches(stacks, steps, context.seed),
             validate=False,
-            identity={**identity, "form": name, "learn": list(stacks.references.stems)},
+            fingerprint={**fingerprint, "form": name, "learn": list(stacks.references.stems)},
             title=f"{self.name}: {name}",
             standalone=standalone,
         )

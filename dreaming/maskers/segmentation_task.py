@@ -22,11 +22,13 @@ from dreaming.io.manifest import fingerprint
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import END
+from dreaming.training.context import TrainingContext
 from dreaming.training.cross_validation import FOLDS, ValidationResult
-from dreaming.training.fit import TrainingContext, TrainingTask, fit
+from dreaming.training.fit import fit
 from dreaming.training.fit_result import FitResult
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best
+from dreaming.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
@@ -129,14 +131,14 @@ class SegmentationTask(TrainingTask):
     def _lock(self, clip: Clip) -> AbstractContextManager[None]:
         return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
 
-    def identity(self, clip: Clip, references: References, context: TrainingContext) -> dict[str, Any]:
+    def fingerprint(self, clip: Clip, references: References, context: TrainingContext) -> dict[str, Any]:
         """What tells this training from any other."""
         held_out = self._held_out(clip, references)
         learnt = fingerprint(references.stems, references.images, references.masks, held_out)
         if self.channels:  # which are carried through all the clip
             learnt = fingerprint(learnt, clip.frames_fingerprint)
         return {
-            "recipe": replace(self, features=self.feature_inputs).describe_training(),
+            "task": replace(self, features=self.feature_inputs).describe_training(),
             "references": learnt,
             "seed": context.seed,
         }
@@ -148,11 +150,11 @@ class SegmentationTask(TrainingTask):
 
     def find_or_train(self, clip: Clip, references: References, context: TrainingContext) -> Best:
         """The finished run of exactly this recipe and these references; trained first where there is none."""
-        folder, identity = clip.runs(self.name), self.identity(clip, references, context)
+        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, references, context)
         with self._lock(clip):
-            best = runs.find(folder, identity)
+            best = runs.find(folder, fingerprint)
             if best is None:
-                begun = runs.unfinished(folder, identity)
+                begun = runs.unfinished(folder, fingerprint)
                 best = self._train_on(clip, references, context, begun or runs.new_folder(folder))
         return best
 
@@ -166,7 +168,7 @@ class SegmentationTask(TrainingTask):
         Where ``patience`` ended a fold early, the left-out masks had a say in when; they have none in the weights.
         """
         stems = list(self._usable(clip, learn).stems)
-        for path in sorted(best.folder.glob(f"fold-*/{runs.IDENTITY}")):
+        for path in sorted(best.folder.glob(f"fold-*/{runs.FINGERPRINT}")):
             end = path.parent / END
             if json.loads(path.read_text()).get("learn") == stems and end.exists():
                 return end
@@ -203,7 +205,7 @@ class SegmentationTask(TrainingTask):
             steps=unseen.steps,
             validation=unseen.validation,
             subject=references.part,
-            identity=self.identity(clip, references, context),
+            fingerprint=self.fingerprint(clip, references, context),
             seconds=sum(outcome.seconds for outcome in outcomes),
         )
         runs.record(best, clip.runs(self.name))
@@ -287,7 +289,7 @@ class SegmentationTask(TrainingTask):
     def _fits(
         self, clip: Clip, references: References, context: TrainingContext, folder: Path
     ) -> Callable[..., FitResult]:
-        """Fits of one training, all with the same statistics and identity.
+        """Fits of one training, all with the same statistics and fingerprint.
 
         Raises:
             ConfigError: If the network's convolutions reach across a crop or a frame.
@@ -295,8 +297,8 @@ class SegmentationTask(TrainingTask):
         module, crop = self.build(NEUTRAL), getattr(self.data, "keywords", {}).get("crop")
         assert isinstance(module, SegmentationModule)
         module.check_sides(crop, clip.size)
-        identity, statistics = self.identity(clip, references, context), self._statistics(clip)
-        runs.begin(folder, identity)
+        fingerprint, statistics = self.fingerprint(clip, references, context), self._statistics(clip)
+        runs.begin(folder, fingerprint)
         known = self._usable(clip, references)
         parts = known.without(self._held_out(clip, references)).folds(self.folds)
         lessons = FoldDataBuilder(clip, known, self.feature_inputs, self.lucid_dreaming, self.extra_inputs, parts)
@@ -314,7 +316,7 @@ class SegmentationTask(TrainingTask):
                     seed=context.seed,
                 ),
                 validate=unseen is not None,
-                identity=identity if place == folder else {**identity, "learn": list(learn.stems)},
+                fingerprint=fingerprint if place == folder else {**fingerprint, "learn": list(learn.stems)},
                 title=title,
                 **more,
             )

@@ -11,10 +11,10 @@ import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
 from dreaming.errors import ConfigError
+from dreaming.maskers.fusion_task import FusionTask, FusionVariant, StackSource
 from dreaming.models.fusion import FusionModule
-from dreaming.models.fusion_task import FusionTask, FusionVariant, StackSource
 from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
@@ -68,7 +68,7 @@ def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
     short = replace(task(variant="logistic"), limits=FitLimits(2))
     best = short.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
     assert best.steps == 2
-    outcome = json.loads((best.folder / "forms" / "logistic" / "outcome.json").read_text())
+    outcome = json.loads((best.folder / "forms" / "logistic" / "fit.json").read_text())
     assert outcome["steps"] == 2
 
 
@@ -77,7 +77,7 @@ def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     best = task(variant="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
     for number, stem in enumerate(("0003", "0004", "0006"), start=1):
         fold = best.folder / "forms" / "logistic" / f"fold-{number}"
-        learnt = json.loads((fold / "identity.json").read_text())["learn"]
+        learnt = json.loads((fold / "fingerprint.json").read_text())["learn"]
         assert learnt == [other for other in ("0003", "0004", "0006") if other != stem]
         assert task(variant="logistic").fold_checkpoint(best, [stem]).is_relative_to(fold)
     assert task(variant="logistic").fold_checkpoint(best, ["0003", "0008"]).is_relative_to(best.folder)

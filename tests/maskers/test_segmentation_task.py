@@ -14,11 +14,11 @@ from dreaming.errors import ConfigError, MaskError
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.features.inputs import FeatureInputs
 from dreaming.flow.dis import DisFlow
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.models.segmentation_task import SegmentationTask
 from dreaming.networks.cnn import CNN
 from dreaming.training import run_registry as runs
-from dreaming.training.fit import FitLimits, TrainingContext
+from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
 
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
@@ -43,14 +43,14 @@ def test_with_few_masks_each_is_left_out_once_and_the_last_fit_has_them_all(disc
     best = train(clip)
     left_out = []
     for k in (1, 2, 3):
-        learn = json.loads((best.folder / f"fold-{k}" / "identity.json").read_text())["learn"]
+        learn = json.loads((best.folder / f"fold-{k}" / "fingerprint.json").read_text())["learn"]
         left_out += sorted({"0001", "0004", "0008"} - set(learn))
     assert sorted(left_out) == ["0001", "0004", "0008"]
-    curves = [json.loads((best.folder / f"fold-{k}" / "outcome.json").read_text())["curve"] for k in (1, 2, 3)]
+    curves = [json.loads((best.folder / f"fold-{k}" / "fit.json").read_text())["curve"] for k in (1, 2, 3)]
     expected = {int(step): sum(curve[step] for curve in curves) / 3 for step in curves[0]}
     assert best.score == pytest.approx(max(expected.values()))
     assert expected[best.steps] == pytest.approx(best.score)
-    last = json.loads((best.folder / "outcome.json").read_text())
+    last = json.loads((best.folder / "fit.json").read_text())
     assert last["steps"] == best.steps
     assert best.validation == "folds"
 
@@ -76,30 +76,30 @@ def test_frames_without_a_mask_count_where_evidence_is_carried_through_them(disc
     drawing = disc_clip(masks=(1, 8))
     made = replace(task(), inputs=("rgb", "features"), features=features)
 
-    def identity():
+    def fingerprint():
         clip = type(drawing.clip)(drawing.path)
-        return made.identity(clip, clip.references("subject", clip.split("subject").nn), WORKBENCH)
+        return made.fingerprint(clip, clip.references("subject", clip.split("subject").nn), WORKBENCH)
 
-    before = identity()
+    before = fingerprint()
     shutil.copy(drawing.path / "frames" / "0005.png", drawing.path / "frames" / "0004.png")
-    assert (identity() == before) == (features is None)
+    assert (fingerprint() == before) == (features is None)
 
 
 def test_where_features_lie_in_memory_is_no_part_of_a_training_and_a_flip_by_which_it_is_validated_is(disc_clip):
     clip, made = disc_clip().clip, task()
     references = clip.references("subject", clip.split("subject").nn)
 
-    def identity(**module):
-        return replace(made, module=partial(made.module, **module)).identity(clip, references, WORKBENCH)
+    def fingerprint(**module):
+        return replace(made, module=partial(made.module, **module)).fingerprint(clip, references, WORKBENCH)
 
-    assert identity(channels_last=False) == identity(channels_last=True)
-    assert identity(channels_last=True, flip=True) != identity(channels_last=True, flip=False)
+    assert fingerprint(channels_last=False) == fingerprint(channels_last=True)
+    assert fingerprint(channels_last=True, flip=True) != fingerprint(channels_last=True, flip=False)
 
 
 def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
     clip = disc_clip().clip
     first = train(clip)
-    for name in ("result.json", "outcome.json"):
+    for name in ("result.json", "fit.json"):
         (first.folder / name).unlink()
     (clip.runs("cnn") / "best.json").unlink()
     fold = first.folder / "fold-1" / "checkpoints" / "last.ckpt"
@@ -122,7 +122,7 @@ def test_masks_laid_out_for_validation_are_not_trained_on(disc_clip):
     best = train(drawing.clip)
     assert best.validation == "explicit"
     assert not (best.folder / "fold-1").exists()
-    curve = json.loads((best.folder / "outcome.json").read_text())["curve"]
+    curve = json.loads((best.folder / "fit.json").read_text())["curve"]
     assert best.score == pytest.approx(max(curve.values()))
 
 
@@ -145,7 +145,7 @@ def test_a_lone_mask_that_shows_the_subject_is_in_every_fold_and_the_budget_is_u
     for number in (4, 8):
         drawing.save(f"hand_masks/{number:04d}.png", drawing.truth["0004"] & False)
     best = train(drawing.clip)
-    folds = [json.loads(path.read_text())["learn"] for path in sorted(best.folder.glob("fold-*/identity.json"))]
+    folds = [json.loads(path.read_text())["learn"] for path in sorted(best.folder.glob("fold-*/fingerprint.json"))]
     assert folds == [["0001", "0008"], ["0001", "0004"]]
     assert best.steps == 8
     assert "cnn: 0001 alone shows the subject and is learnt from in each fold" in caplog.text
@@ -167,19 +167,19 @@ def test_masks_to_train_and_to_validate_on_are_told_where_none_shows_the_subject
 def test_the_pictures_of_the_folds_are_kept(disc_clip):
     best = train(disc_clip().clip)
     assert (best.folder / "fold-1" / "validation.png").exists()
-    assert runs.find(best.folder.parent, best.identity) is not None
+    assert runs.find(best.folder.parent, best.fingerprint) is not None
 
 
 def test_measuring_fits_by_folds_only_and_training_there_adds_the_last_fit(disc_clip):
     clip = disc_clip(masks=(1, 8)).clip
     folder = clip.runs("cnn") / "trial"
     score = task().measure(clip, "subject", WORKBENCH, folder)
-    kept = [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)]
+    kept = [(folder / f"fold-{k}" / "fit.json").stat().st_mtime_ns for k in (1, 2)]
     assert not (folder / "result.json").exists()
     assert not (clip.runs("cnn") / "best.json").exists()
     best = task().train(clip, "subject", WORKBENCH, folder)
     assert best.score == score
-    assert [(folder / f"fold-{k}" / "outcome.json").stat().st_mtime_ns for k in (1, 2)] == kept
+    assert [(folder / f"fold-{k}" / "fit.json").stat().st_mtime_ns for k in (1, 2)] == kept
     assert train(clip).weights == best.weights, "it is used from then on"
 
 
