@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from dreaming.errors import FrameError, SizeError
 from dreaming.io.atomic import write_atomically
-from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png
+from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png, is_premultiplied, unpremultiply
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.tiff import is_premultiplied, unpremultiplied
 from dreaming.io.types import Image, Mask, Probability, Size
 
 log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class FrameFolder:
         """
         image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         if is_premultiplied(self.files[stem]):
-            image = unpremultiplied(image, decode_opacity(self.files[stem]))
+            image = unpremultiply(image, decode_opacity(self.files[stem]))
         expected = size or self.size
         if image.shape[:2] != expected:
             raise SizeError(

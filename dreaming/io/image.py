@@ -1,93 +1,104 @@
-"""One picture file: written as PNG, read whole or refused by name, its opacity turned as its colours are."""
+"""Single image files: decoded by OpenCV, with metadata from Pillow; encoded as PNG."""
 
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 from numpy.typing import NDArray
+from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, TiffImageFile
 
 from dreaming.errors import FrameError
-from dreaming.io.types import Probability
+from dreaming.io.types import Image, Probability
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # TIFF 6.0, ExtraSamples: colours are premultiplied by alpha, or are not
+
 
 def encode_png(array: NDArray[np.uint8], compression: int = 3) -> bytes:
-    """PNG bytes of grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4)."""
+    """Encode grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4) as PNG."""
     if array.ndim == 3:
         array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR if array.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     return cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes()
 
 
 def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
-    """Decode an image file with OpenCV, and refuse what OpenCV would patch up without a word.
+    """Decode an image file with OpenCV, by default to upright 8-bit BGR.
 
     Raises:
-        FrameError: If the file is unreadable or ends before its picture does.
+        FrameError: If the file is unreadable, damaged or cut off.
     """
     try:
         data = path.read_bytes()
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data and not is_cut_off_jpeg(data) else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
-        raise FrameError(path, found=found, expected="an image", hint="check the file and its rights") from None
-    except cv2.error:  # raised for a size beyond OpenCV's limit, which only a damaged header claims
+        raise FrameError(path, found=found, expected="an image", hint="check the file and its permissions") from None
+    except cv2.error:  # a size beyond OpenCV's limit, which only a damaged header claims
         image = None
     if image is None:
         raise FrameError(
             path,
-            found="an empty file" if not data else "a file that is damaged, cut off or no picture",
-            expected="a whole " + ", ".join(s[1:] for s in SUFFIXES) + " image",
+            found="a damaged or truncated file, or no image" if data else "an empty file",
+            expected="a complete " + ", ".join(s[1:] for s in SUFFIXES) + " image",
             hint="export it again or remove it",
         )
     return image
 
 
 def decode_opacity(path: Path) -> Probability | None:
-    """Opacity of a picture, (H, W) in 0..1, from its alpha channel or its palette's; None where it has none."""
+    """Opacity of an image, (H, W) in 0..1, from its alpha channel or palette; None for an opaque image.
+
+    Pillow would reduce 16-bit alpha to 8 bits and ignore the alpha channel of a TIFF that does not declare its kind.
+    """
     if path.suffix.lower() in (".jpg", ".jpeg") or _is_grey_png(path):
         return None
     image = decode(path, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2 or image.shape[2] != 4:
         return None
-    full = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
-    return _turned(image[..., 3], path).astype(np.float32) / np.float32(full)
+    maximum = np.iinfo(image.dtype).max if np.issubdtype(image.dtype, np.integer) else 1
+    return _apply_orientation(image[..., 3], path).astype(np.float32) / np.float32(maximum)
 
 
-def _turned(opacity: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Opacity (H, W) turned as EXIF says: OpenCV does so with colours, but not with what it decodes unchanged."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    _, kinds, facts = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
-    exif = [fact for kind, fact in zip(kinds, facts, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
-    if not exif:
-        return opacity
-    # As a picture of its own with the same EXIF, it is turned by whatever OpenCV turns colours by.
-    png = cv2.imencodeWithMetadata(".png", opacity.copy(), [cv2.IMAGE_METADATA_EXIF], exif)[1]
-    turned = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
-    assert turned is not None
-    return turned
+def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Turn (H, W) upright as EXIF says: with IMREAD_UNCHANGED, OpenCV does so for TIFF only."""
+    with PIL.Image.open(path) as file:
+        if isinstance(file, TiffImageFile):
+            return alpha
+        turned = PIL.Image.fromarray(alpha)
+        turned.getexif()[Base.Orientation] = file.getexif().get(Base.Orientation, 1)
+    return np.asarray(PIL.ImageOps.exif_transpose(turned))
 
 
 def _is_grey_png(path: Path) -> bool:
-    """Whether a file is like the masks that dreaming makes, which are told by their header to be read only once."""
+    """Whether a file is a grey PNG, such as the masks that dreaming writes, which need no second decoding."""
     with path.open("rb") as file:
-        head = file.read(26)
-    return head.startswith(b"\x89PNG") and head[25:] == b"\0"  # the header's colour type
+        header = file.read(26)
+    return header.startswith(b"\x89PNG") and header[25:] == b"\0"  # IHDR's colour type
 
 
-def is_cut_off_jpeg(data: bytes) -> bool:
-    """Whether a JPEG ends before its picture does; older OpenCV fills the missing half with grey.
+def is_premultiplied(path: Path) -> bool:
+    """Whether the colours that ``decode`` returns are multiplied by their opacity; only those of a TIFF can be.
 
-    The segments before the first scan are skipped by their lengths, for a thumbnail in one of them ends like the
-    picture. From there on an end marker is one, since data escapes it; what follows it (a phone's clip) is ignored.
+    The file may store them so. Where it does not, OpenCV (through libtiff) multiplies 8-bit colours, but not others.
     """
-    if not data.startswith(b"\xff\xd8"):
+    try:
+        with PIL.Image.open(path) as file:
+            if not isinstance(file, TiffImageFile):
+                return False
+            alpha, bits = file.tag_v2.get(EXTRASAMPLES, ()), file.tag_v2.get(BITSPERSAMPLE, (1,))
+    except PIL.UnidentifiedImageError:  # a kind that OpenCV alone decodes; Pillow identifies all RGBA of 8 and 16 bits
         return False
-    place = 2
-    while data[place : place + 2] != b"\xff\xda":
-        if len(data) < place + 4 or data[place] != 0xFF:
-            return True
-        # Any number of 0xFF may stand before a marker to fill up.
-        place += 1 if data[place + 1] == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4])
-    return data.find(b"\xff\xd9", place) < 0
+    return _ASSOCIATED in alpha or (_UNASSOCIATED in alpha and max(bits) == 8)
+
+
+def unpremultiply(image: Image, opacity: Probability | None) -> Image:
+    """Divide colours (H, W, 3) by their opacity (H, W) in 0..1; return them unchanged for None."""
+    if opacity is None:
+        return image
+    divisor = np.where(opacity > 0, opacity, np.float32(1))[..., None]
+    return np.rint(np.minimum(image / divisor, 255)).astype(np.uint8)
