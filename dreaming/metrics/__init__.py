@@ -1,1 +1,1 @@
-"""Comparisons of a result with the truth."""
+"""Scores of masks and images, as functions of one frame and as torchmetrics ``Metric`` classes."""

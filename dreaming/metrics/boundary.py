@@ -1,4 +1,4 @@
-"""How well a mask's outline is met."""
+"""Contour accuracy of masks: the boundary F-measure."""
 
 import math
 
@@ -7,28 +7,28 @@ import numpy as np
 from torch import Tensor
 
 from dreaming.io.types import Mask
-from dreaming.metrics.region import FrameMean
+from dreaming.metrics.base import MaskMean
 
 
 def outline(mask: Mask) -> Mask:
-    """Inner outline of a mask (H, W), one pixel wide; the frame's edge is none."""
+    """Inner outline of a mask (H, W), one pixel wide; the frame's border is not part of it."""
     padded = np.pad(mask, 1, mode="edge").astype(np.uint8)
     eroded = cv2.erode(padded, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))[1:-1, 1:-1]
     return mask & (eroded == 0)
 
 
-def boundary_f(found: Mask, truth: Mask, tolerance: float = 0.008) -> float:
-    """Harmonic mean of the outline's precision and recall, in 0..1; two masks without outline score 1.
+def boundary_f(predicted: Mask, truth: Mask, tolerance: float = 0.008) -> float:
+    """Harmonic mean of the outline's precision and recall, in 0..1; two masks without an outline score 1.
 
     Source: "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation" (Perazzi et al. 2016),
-    section 5, as measured there: an outline pixel is met if the other outline passes within the tolerance.
+    section 5. As in its code, an outline pixel is matched if the other outline passes within the tolerance.
 
     Args:
-        found: (H, W).
-        truth: (H, W).
-        tolerance: As a share of the frame's diagonal, rounded up to whole pixels.
+        predicted: (H, W).
+        truth: Ground truth, (H, W).
+        tolerance: Fraction of the frame's diagonal, rounded up to whole pixels.
     """
-    ours, theirs = outline(found), outline(truth)
+    ours, theirs = outline(predicted), outline(truth)
     if not ours.any() or not theirs.any():
         return float(ours.any() == theirs.any())
     radius = math.ceil(tolerance * math.hypot(*truth.shape))
@@ -38,19 +38,19 @@ def boundary_f(found: Mask, truth: Mask, tolerance: float = 0.008) -> float:
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-class BoundaryF(FrameMean):
+class BoundaryF(MaskMean):
     """Mean of ``boundary_f`` over frames.
 
     Args:
-        threshold: From which probability on a pixel is foreground.
-        tolerance: As a share of the frame's diagonal.
+        threshold: Probability above which a pixel is foreground.
+        tolerance: Fraction of the frame's diagonal.
     """
 
     def __init__(self, threshold: float = 0.5, tolerance: float = 0.008) -> None:
         super().__init__(threshold)
         self.tolerance = tolerance
 
-    def score(self, found: Tensor, truth: Tensor) -> float:
-        """Boundary F of two masks (H, W)."""
-        # OpenCV dilates by a disk of 73 pixels, the tolerance of a 4K frame, far faster than torch can on any device.
-        return boundary_f(found.cpu().numpy(), truth.cpu().numpy(), self.tolerance)
+    def score(self, predicted: Tensor, truth: Tensor) -> float:
+        """Boundary F-measure of two boolean masks (H, W)."""
+        # OpenCV dilates by a disk of 73 pixels, the tolerance of a 4K frame, far faster than torch on any device.
+        return boundary_f(predicted.cpu().numpy(), truth.cpu().numpy(), self.tolerance)

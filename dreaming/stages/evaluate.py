@@ -27,7 +27,7 @@ from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Mask
 from dreaming.maskers.base import Masker
-from dreaming.metrics.similarity import psnr, ssim
+from dreaming.metrics.similarity import FramePSNR, FrameSSIM
 from dreaming.stages.base import Stage
 from dreaming.stages.mask_scores import AppearanceFeatures, rows_of, scores, unseen, with_base_maskers, worst_frames
 from dreaming.stages.stability import mask_stability, styled_flicker
@@ -181,7 +181,7 @@ class EvaluateStage(Stage):
         for layer in layers:
             names = [layer.name for layer in layers]
             truth = _folder(Path(str(self.styled_truth)), layer.name, names, "stage.evaluate.styled_truth")
-            styled = clip.styled(layer)
+            styled, metrics = clip.styled(layer), {"SSIM": FrameSSIM(), "PSNR": FramePSNR()}
             for stem in _not_given_away(truth, styled, clip.keyframe_folder(layer).stems):
                 found, true = (
                     torch.from_numpy(folder.read(stem, clip.size)).permute(2, 0, 1)[None] / 255
@@ -191,8 +191,7 @@ class EvaluateStage(Stage):
                     "kind": "styled",
                     "of": layer.name,
                     "frame": stem,
-                    "SSIM": float(ssim(found, true)),
-                    "PSNR": float(psnr(found, true)),
+                    **{name: float(metric(found, true)) for name, metric in metrics.items()},
                 }
 
     # -- over time

@@ -1,7 +1,6 @@
 """How steady masks and stylised frames are over time, of which ``evaluate`` tells a figure and a curve."""
 
-from collections.abc import Callable, Iterator
-from statistics import fmean
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Mask
-from dreaming.metrics.flicker import flicker, mask_flicker, visible_in_both
+from dreaming.metrics.flicker import Flicker, MaskFlicker, visible_in_both
 
 
 def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float, dict[str, float]]:
@@ -24,21 +23,19 @@ def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float
         areas[stem] = float(mask.mean())
         return mask
 
-    values = list(_along(clip, masks, flow, read, mask_flicker))
-    return (fmean(values) if values else 0.0), areas
+    return _mean_flicker(clip, masks, flow, read, MaskFlicker()), areas
 
 
 def styled_flicker(clip: Clip, styled: FrameFolder, flow: DisFlow) -> tuple[float, float]:
     """Mean flicker of stylised frames along the flow, 0..255, and that of the frames themselves beside it."""
-    ours = list(_along(clip, styled, flow, lambda stem: styled.read(stem, clip.size), flicker))
-    source = list(_along(clip, styled, flow, clip.frames.read, flicker))
-    return (fmean(ours), fmean(source)) if ours else (0.0, 0.0)
+    ours = _mean_flicker(clip, styled, flow, lambda stem: styled.read(stem, clip.size), Flicker())
+    return ours, _mean_flicker(clip, styled, flow, clip.frames.read, Flicker())
 
 
-def _along(
-    clip: Clip, made: FrameFolder, flow: DisFlow, read: Callable[[str], NDArray[Any]], compare: Callable[..., float]
-) -> Iterator[float]:
-    """A comparison of each made frame with the one before, if both are there; two frames are held at a time."""
+def _mean_flicker(
+    clip: Clip, made: FrameFolder, flow: DisFlow, read: Callable[[str], NDArray[Any]], metric: Flicker
+) -> float:
+    """Compare each frame of a folder with its predecessor; 0 without a pair. At most two frames are in memory."""
     cache = FlowCache(clip, flow)
     cache.complete(workers=1)
     before: tuple[str, NDArray[Any]] | None = None
@@ -46,5 +43,6 @@ def _along(
         picture = read(stem) if stem in made else None
         if before is not None and picture is not None:
             backward, forward = (resize_flow(each, clip.size) for each in cache.both_ways(stem, before[0]))
-            yield compare(before[1], picture, backward, visible_in_both(backward, forward))
+            metric.update([before[1]], [picture], [backward], [visible_in_both(backward, forward)])
         before = None if picture is None else (stem, picture)
+    return float(metric.compute()) if metric.update_called else 0.0

@@ -1,3 +1,5 @@
+"""The boundary F-measure agrees with a pixel-by-pixel version of its definition."""
+
 import math
 
 import cv2
@@ -8,8 +10,8 @@ import torch
 from dreaming.metrics.boundary import BoundaryF, boundary_f, outline
 
 
-def plain(found, truth, tolerance):
-    """The same, pixel by pixel."""
+def plain(predicted, truth, tolerance):
+    """``boundary_f``, pixel by pixel."""
 
     def line(mask):
         padded = np.pad(mask, 1, mode="edge")
@@ -22,31 +24,31 @@ def plain(found, truth, tolerance):
             and not (padded[y, x + 1] and padded[y + 2, x + 1] and padded[y + 1, x] and padded[y + 1, x + 2])
         ]
 
-    ours, theirs = line(found), line(truth)
+    ours, theirs = line(predicted), line(truth)
     if not ours or not theirs:
         return float(ours == theirs)
     radius = math.ceil(tolerance * math.hypot(*truth.shape))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
     offsets = [(y - radius, x - radius) for y, x in np.argwhere(disk)]
 
-    def met(points, others):
+    def matched(points, others):
         others = set(others)
         return sum(any((y + dy, x + dx) in others for dy, dx in offsets) for y, x in points) / len(points)
 
-    precision, recall = met(ours, theirs), met(theirs, ours)
+    precision, recall = matched(ours, theirs), matched(theirs, ours)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_agrees_with_a_plain_version(seed):
+def test_agrees_with_the_definition(seed):
     rng = np.random.default_rng(seed)
     smooth = [cv2.GaussianBlur(rng.standard_normal((30, 44)).astype(np.float32), (0, 0), 3) for _ in range(2)]
-    truth, found = smooth[0] > 0, smooth[0] + 0.4 * smooth[1] > 0.02
+    truth, predicted = smooth[0] > 0, smooth[0] + 0.4 * smooth[1] > 0.02
     for tolerance in (0.008, 0.03, 0.06):
-        assert boundary_f(found, truth, tolerance) == pytest.approx(plain(found, truth, tolerance))
+        assert boundary_f(predicted, truth, tolerance) == pytest.approx(plain(predicted, truth, tolerance))
 
 
-def test_outline_is_inside_and_stops_at_the_frame():
+def test_outline_is_inside_and_excludes_the_frame_s_border():
     mask = np.zeros((5, 6), bool)
     mask[1:, :4] = True
     expected = np.zeros((5, 6), bool)
@@ -54,7 +56,7 @@ def test_outline_is_inside_and_stops_at_the_frame():
     assert (outline(mask) == expected).all()
 
 
-def test_shift_within_the_tolerance_is_free_beyond_it_is_not():
+def test_only_shifts_beyond_the_tolerance_lower_the_score():
     truth = np.zeros((60, 80), bool)  # a diagonal of 100 pixels
     truth[20:40, 20:40] = True
     assert boundary_f(np.roll(truth, 1, axis=1), truth, tolerance=0.01) == 1
