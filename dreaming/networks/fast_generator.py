@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dreaming.errors import ConfigError
-from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, reach, sampling_step
+from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, receptive_radius, sampling_step
 from dreaming.networks.pixel_head import PixelHead
 
 PIXELS = 2**19
@@ -130,7 +130,7 @@ class FastGenerator(nn.Module):
     def margin(self) -> int:
         """Radius of the receptive field in pixels: nothing farther away changes an output pixel."""
         blocks = sum(block.look.dilation[0] for block in self.blocks if isinstance(block, DilatedBlock))
-        return 2 * (2 + blocks) + 1 + self.colours.margin + sum(map(reach, self.means))
+        return 2 * (2 + blocks) + 1 + self.colours.margin + sum(map(receptive_radius, self.means))
 
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
         """Fit the colour map to painted pictures, as ``ColourMap.fit`` takes them, then the colours of single pixels.
