@@ -1,1 +1,1 @@
-"""Plain torch modules with weights; nothing of Lightning."""
+"""Neural networks as plain torch modules, without Lightning."""

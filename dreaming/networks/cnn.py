@@ -1,35 +1,36 @@
-"""A plain stack of convolutions from a picture to logits."""
+"""A plain stack of convolutions from an image to logits."""
 
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from dreaming.constraints import PositiveInt
 from dreaming.networks.position import Encoding, Position
 from dreaming.networks.separable import Norm, Padding, convolution, lost, normalisation
 
 
 class CNN(nn.Module):
-    """Fully convolutional network of one width, at the picture's own resolution.
+    """Fully convolutional network of constant width, at the resolution of the image.
 
     Attributes:
-        margin: Pixels that the output lacks on each side.
-        multiple: What the output's height and width divide by, after ``residue`` is taken off.
-        residue: What they leave over.
-        least: Pixels that the picture needs of height and width.
+        margin: Pixels by which the output is smaller than the input on each side.
+        multiple: The output's height and width are multiples of this, plus ``residue``.
+        residue: See ``multiple``.
+        min_size: Smallest height and width of an image in pixels.
 
     Args:
-        in_channels: Channels of the picture, position not counted.
+        in_channels: Channels of the image, without the positional encoding.
         out_channels: Channels of logits.
         kernel_size: Side of the filters in pixels, odd.
-        intermediate_channels: Width between the layers.
+        intermediate_channels: Channels between the layers.
         num_layers: Number of convolutions.
-        dilation: Layer i's filter taps lie ``dilation ** i`` pixels apart; above 1 the view widens with depth.
-        thin: Depthwise separable convolutions instead of full ones.
-        positional_encoding: ``none``, ``linear`` or ``sin``.
-        octaves: Wavelengths of the ``sin`` encoding.
-        padding: What stands beyond the border; with ``none`` every layer makes the map smaller.
-        norm: Normalisation between the layers; ``none`` as in 2021.
+        dilation: The taps of layer i are ``dilation ** i`` pixels apart.
+        separable: Use depthwise separable convolutions.
+        positional_encoding: Encoding of each pixel's coordinates.
+        octaves: Number of wavelengths of the ``sin`` encoding.
+        padding: Padding at the border; with ``none`` every layer makes the map smaller.
+        norm: Normalisation between the layers.
     """
 
     kind: ClassVar[str] = "cnn"
@@ -39,15 +40,15 @@ class CNN(nn.Module):
     def __init__(
         self,
         *,
-        in_channels: int = 3,
-        out_channels: int = 1,
-        kernel_size: int = 5,
-        intermediate_channels: int = 16,
-        num_layers: int = 5,
-        dilation: int = 1,
+        in_channels: PositiveInt = 3,
+        out_channels: PositiveInt = 1,
+        kernel_size: PositiveInt = 5,
+        intermediate_channels: PositiveInt = 16,
+        num_layers: PositiveInt = 5,
+        dilation: PositiveInt = 1,
         separable: bool = False,
         positional_encoding: Encoding = "linear",
-        octaves: int = 1,
+        octaves: PositiveInt = 1,
         padding: Padding = "reflection",
         norm: Norm = "batch",
     ) -> None:
@@ -57,7 +58,7 @@ class CNN(nn.Module):
         layers: list[nn.Module] = []
         for layer, (before, after) in enumerate(pairwise(widths)):
             last = layer == num_layers - 1
-            # A bias before a normalisation is taken away by it again.
+            # A normalisation removes the bias before it.
             bias = last or norm == "none"
             layers.append(
                 convolution(
@@ -67,18 +68,18 @@ class CNN(nn.Module):
             if not last:
                 layers += [normalisation(norm, after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
-        taken = sum(lost(kernel_size, dilation**layer) for layer in range(num_layers))
-        self.margin = taken if padding == "none" else 0
-        # A border cannot be reflected by as many pixels as there are.
+        lost_in_all = sum(lost(kernel_size, dilation**layer) for layer in range(num_layers))
+        self.margin = lost_in_all if padding == "none" else 0
+        # Reflection padding must be narrower than the image.
         reflected = max(lost(kernel_size, dilation**layer) for layer in range(num_layers))
         self.min_size = 1 + (reflected if padding == "reflection" else 2 * self.margin)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).
+        """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
         Args:
-            image: The picture or crop.
-            places: Its ``coordinates`` (1 or B, 2, H, W); by default it is a whole frame.
+            image: The frame or crop.
+            places: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
         logits: Tensor = self.layers(self.position(image, places))
         return logits

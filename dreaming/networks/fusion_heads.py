@@ -1,8 +1,8 @@
-"""Networks that make one mask of several: from the mean of them to one that weighs each, pixel by pixel.
+"""Networks that fuse the masks of several maskers, from their mean to a gate that weighs each masker at each pixel.
 
-All take pictures whose channels are a normalised frame (3), one probability for each masker (M), by how much each
-differs from its neighbours in time (M), and the distance to the nearest hand mask (1, see ``data.mask_stack``), and
-return logits; a picture of any size will do.
+Inputs of any size have these channels: a normalised frame (3), one probability per masker (M), the difference of each
+probability from those of the neighbouring frames (M), and the distance to the nearest hand mask (1, see
+``data.mask_stack``). Outputs are logits.
 """
 
 import math
@@ -13,101 +13,105 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from dreaming.constraints import PositiveInt
+from dreaming.errors import ParameterError
 from dreaming.networks.position import Encoding
 from dreaming.networks.separable import Norm, Padding
 from dreaming.networks.unet import UNet
 
 PROB_EPS = 0.01
-"""Probabilities are taken for at least this and at most the rest; what is kept in 8 bits is no surer."""
+"""Probabilities are clipped to this distance from 0 and 1, about the precision of 8-bit masks."""
 FRAME, GAP = 3, 1  # channels
-CELL = 4  # pixels: local features are made at this fraction of the resolution
+CELL = 4  # pixels: local features are computed on cells of this side
 
 
 def probabilities(image: Tensor) -> Tensor:
-    """What each masker found, channels (B, M, H, W) of a mixer's picture."""
+    """Probabilities (B, M, H, W) in the input of a fusion head."""
     return image[:, FRAME:-GAP].chunk(2, dim=1)[0]
 
 
-def unsteadiness(image: Tensor) -> Tensor:
-    """How far each masker is from what it found in the frames before and after, (B, M, H, W) in 0..1."""
+def temporal_differences(image: Tensor) -> Tensor:
+    """Differences (B, M, H, W) in 0..1 of the probabilities from those of the neighbouring frames."""
     return image[:, FRAME:-GAP].chunk(2, dim=1)[1]
 
 
 def logits_of(probability: Tensor) -> Tensor:
-    """Logits of probabilities in 0..1, finite for 0 and 1 too."""
+    """Finite logits of probabilities in 0..1."""
     return probability.clamp(PROB_EPS, 1 - PROB_EPS).logit()
 
 
 class FusionHead(nn.Module):
-    """What all have in common: each pixel of the picture gets a logit, whatever the picture's size.
+    """Base of the fusion heads.
 
     Args:
-        in_channels: Channels of the picture.
-        trust: Weight that each masker begins with; None: all alike. Where nothing is learnt it stays so.
+        in_channels: Channels of the input.
+        prior_weight: Initial weight of each masker, above 0; None: equal weights.
     """
 
     margin, multiple, residue, min_size = 0, 1, 0, 1
-    share: Tensor
+    initial_weights: Tensor
 
     def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None) -> None:
         super().__init__()
         self.maskers, odd = divmod(in_channels - FRAME - GAP, 2)
-        assert self.maskers >= 1, "a mixer needs something to mix"
-        assert not odd, "each masker has a probability and its unsteadiness"
+        assert self.maskers >= 1, "at least one masker"
+        assert not odd, "two channels per masker"
         weights = (
             torch.ones(self.maskers) if prior_weight is None else torch.as_tensor(prior_weight, dtype=torch.float32)
         )
-        assert weights.shape == (self.maskers,), "each masker has its weight"
-        assert (weights > 0).all(), "a masker of no weight is better left out"
-        # Known from the config, so no part of what is learnt.
-        self.register_buffer("share", (weights / weights.sum())[:, None, None], persistent=False)
+        assert weights.shape == (self.maskers,), "one weight per masker"
+        assert (weights > 0).all(), "weights above 0"
+        # From the config, so not part of a checkpoint.
+        self.register_buffer("initial_weights", (weights / weights.sum())[:, None, None], persistent=False)
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W); its ``places`` are of no use here."""
-        return self.mix(image)
-
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
         raise NotImplementedError
 
 
 class MeanFusion(FusionHead):
-    """The weighted mean of the probabilities; nothing is learnt."""
+    """Weighted mean of the probabilities, without trained parameters."""
 
     kind: ClassVar[str] = "mean_fusion"
 
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
-        return logits_of((self.share * probabilities(image)).sum(dim=1, keepdim=True))
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+        return logits_of((self.initial_weights * probabilities(image)).sum(dim=1, keepdim=True))
 
 
 class VoteFusion(FusionHead):
-    """As many maskers as say so, whatever their weight; where they are divided evenly, the plain mean decides."""
+    """Majority vote, without weights; the mean probability decides ties."""
 
     kind: ClassVar[str] = "vote_fusion"
 
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
         probability = probabilities(image)
         share = (probability > 0.5).float().mean(dim=1, keepdim=True)
         mean = probability.mean(dim=1, keepdim=True)
-        # Less than one vote in any number of maskers that fits into 8 bits.
+        # The mean counts less than one vote of up to 255 maskers.
         return logits_of(share + (mean - 0.5) / 256)
 
 
 class ConvFusion(FusionHead):
-    """One k x k convolution of the maskers' logits, at first their weighted mean; with 1 x 1 logistic regression.
+    """One convolution of the maskers' logits, initially their weighted mean; 1 x 1: logistic regression.
 
     Args:
-        in_channels: Channels of the picture.
-        trust: Weight that each masker begins with; None: all alike.
-        kernel_size: Its side in pixels, odd.
+        in_channels: Channels of the input.
+        prior_weight: Initial weight of each masker, above 0; None: equal weights.
+        kernel_size: Side of the filter in pixels, odd.
+
+    Raises:
+        ParameterError: If ``kernel_size`` is even.
     """
 
     kind: ClassVar[str] = "conv_fusion"
 
-    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, kernel_size: int = 1) -> None:
+    def __init__(
+        self, *, in_channels: int, prior_weight: Sequence[float] | None = None, kernel_size: PositiveInt = 1
+    ) -> None:
         super().__init__(in_channels=in_channels, prior_weight=prior_weight)
+        _check_odd("kernel_size", kernel_size)
         self.layer = nn.Conv2d(
             self.maskers,
             1,
@@ -118,25 +122,25 @@ class ConvFusion(FusionHead):
         nn.init.zeros_(self.layer.weight)
         nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]
         with torch.no_grad():
-            self.layer.weight[0, :, kernel_size // 2, kernel_size // 2] = self.share[:, 0, 0]
+            self.layer.weight[0, :, kernel_size // 2, kernel_size // 2] = self.initial_weights[:, 0, 0]
 
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
         logits: Tensor = self.layer(logits_of(probabilities(image)))
         return logits
 
 
 class UNetFusion(FusionHead):
-    """A UNet that sees the probabilities alone, as in 2021, when it had valid convolutions and crops of 252.
+    """A U-Net of the probabilities only, as in 2021 (then with valid convolutions and crops of 252 pixels).
 
     Args:
-        in_channels: Channels of the picture.
-        trust: Of no use to it: it begins with random weights.
-        depth: How often the map is halved.
+        in_channels: Channels of the input.
+        prior_weight: No effect: its initial weights are random.
+        depth: Number of times that the resolution is halved.
         width: Channels of the first level.
-        thin: Depthwise separable convolutions instead of full ones.
-        positional_encoding: ``none``, ``linear`` or ``sin``.
-        padding: What stands beyond the border; with ``none`` the output is smaller than the input.
+        separable: Use depthwise separable convolutions.
+        positional_encoding: Encoding of each pixel's coordinates.
+        padding: Padding at the border; with ``none`` the output is smaller than the input.
         norm: Normalisation after every convolution.
     """
 
@@ -147,8 +151,8 @@ class UNetFusion(FusionHead):
         *,
         in_channels: int,
         prior_weight: Sequence[float] | None = None,
-        depth: int = 3,
-        width: int = 4,
+        depth: PositiveInt = 3,
+        width: PositiveInt = 4,
         separable: bool = False,
         positional_encoding: Encoding = "none",
         padding: Padding = "zero",
@@ -168,70 +172,81 @@ class UNetFusion(FusionHead):
         self.min_size = self.network.min_size
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Logits (B, 1, H - 2 margin, W - 2 margin) of a picture (B, in_channels, H, W) at these places."""
+        """Fuse (B, in_channels, H, W) at ``places`` to logits (B, 1, H - 2 margin, W - 2 margin)."""
         logits: Tensor = self.network(probabilities(image) - 0.5, places)
         return logits
 
 
 class GatedFusion(FusionHead):
-    """Each pixel trusts each masker as far as it looks reliable there: a softmax gate over the maskers' logits.
+    """A softmax gate over the maskers' logits that depends on how reliable each masker looks at a pixel.
 
-    For masker m with logit l_m, weight t_m and features f_m the gate is
-    g = softmax_m(log t_m + b_m + w . f_m + v_m . f), the result scale sum_m g_m l_m + shift: a convex combination,
-    sharpened. Features of a masker: how sure it is, how far it is from the others here and around, how rough its own
-    map is around, how steep the frame is where its map is steep, how far it is here and around from its own maps of the
-    neighbouring frames. Features of all: how much the maskers disagree around,
-    the distance to the nearest hand mask. A dozen parameters, all 0 at the start, so that it begins as the weighted
-    mean, and a little weight decay keeps it near where few masks say little.
+    For masker m with logit l_m, prior weight t_m and features f_m the gate is
+    g = softmax_m(log t_m + b_m + w . f_m + v_m . f), and the output is scale * sum_m(g_m l_m) + shift.
+
+    Features of a masker: its confidence; its difference from the other maskers, at the pixel and in the window; the
+    roughness of its map in the window; the frame's gradient where its map has one; its difference from its own maps of
+    the neighbouring frames. Shared features: disagreement of the maskers in the window, and distance to the nearest
+    hand mask. The dozen parameters start at 0, so the initial output is the weighted mean. Weight decay keeps them near
+    it if there are few hand masks.
 
     Args:
-        in_channels: Channels of the picture.
-        trust: Weight that each masker begins with; None: all alike.
-        window: Cells of ``CELL`` pixels, odd: side of the window that "around" means.
+        in_channels: Channels of the input.
+        prior_weight: Initial weight of each masker, above 0; None: equal weights.
+        window: Side of the window in cells of ``CELL`` pixels, odd.
+
+    Raises:
+        ParameterError: If ``window`` is even.
     """
 
     kind: ClassVar[str] = "gated_fusion"
 
-    def __init__(self, *, in_channels: int, prior_weight: Sequence[float] | None = None, window: int = 5) -> None:
+    def __init__(
+        self, *, in_channels: int, prior_weight: Sequence[float] | None = None, window: PositiveInt = 5
+    ) -> None:
         super().__init__(in_channels=in_channels, prior_weight=prior_weight)
+        _check_odd("window", window)
         self.window = window
-        self.prior_weight = nn.Parameter(torch.zeros(self.maskers))
+        self.bias = nn.Parameter(torch.zeros(self.maskers))
         self.shared = nn.Parameter(torch.zeros(6))
         self.own = nn.Parameter(torch.zeros(self.maskers, 2))
         self.scale = nn.Parameter(torch.zeros(()))
         self.shift = nn.Parameter(torch.zeros(()))
 
-    def mix(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of a picture (B, in_channels, H, W)."""
+    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
         probability = probabilities(image)
         logits = logits_of(probability)
-        prior = self.share.log() + self.prior_weight[:, None, None]
-        gate = (prior + self._of_each(image, probability, logits) + self._of_all(image, probability)).softmax(dim=1)
+        prior = self.initial_weights.log() + self.bias[:, None, None]
+        gate = (prior + self._own_score(image, probability, logits) + self._shared_score(image, probability)).softmax(
+            dim=1
+        )
         return self.scale.exp() * (gate * logits).sum(dim=1, keepdim=True) + self.shift
 
-    def _of_each(self, image: Tensor, probability: Tensor, logits: Tensor) -> Tensor:
-        """What each masker's own features add to its score, (B, M, H, W)."""
-        apart = (probability - probability.mean(dim=1, keepdim=True)).abs()
-        rough = steepness(probability)
+    def _own_score(self, image: Tensor, probability: Tensor, logits: Tensor) -> Tensor:
+        """Term of each masker's own features in its score, (B, M, H, W)."""
+        deviation = (probability - probability.mean(dim=1, keepdim=True)).abs()
+        roughness = steepness(probability)
         edge = steepness(image[:, :FRAME]).mean(dim=1, keepdim=True)
         features = (
             logits.abs() / math.log(1 / PROB_EPS - 1),
-            2 * apart,
-            4 * self._around(apart),
-            4 * self._around(rough),
-            4 * self._around(rough * (edge.clamp(max=2) - 1)),
-            4 * self._around(unsteadiness(image)),
+            2 * deviation,
+            4 * self._window_mean(deviation),
+            4 * self._window_mean(roughness),
+            4 * self._window_mean(roughness * (edge.clamp(max=2) - 1)),
+            4 * self._window_mean(temporal_differences(image)),
         )
-        return torch.stack([weight * feature for weight, feature in zip(self.shared, features, strict=True)]).sum(0)
+        return torch.stack(
+            [weight * feature for weight, feature in zip(self.shared, features, strict=True)]
+        ).sum(0)
 
-    def _of_all(self, image: Tensor, probability: Tensor) -> Tensor:
-        """What the shared features add to each masker's score, (B, M, H, W)."""
-        dissent = 4 * self._around(probability.std(dim=1, keepdim=True, correction=0))
-        shared = torch.cat([dissent, image[:, -GAP:]], dim=1)  # (B, 2, H, W)
+    def _shared_score(self, image: Tensor, probability: Tensor) -> Tensor:
+        """Term of the shared features in each masker's score, (B, M, H, W)."""
+        disagreement = 4 * self._window_mean(probability.std(dim=1, keepdim=True, correction=0))
+        shared = torch.cat([disagreement, image[:, -GAP:]], dim=1)  # (B, 2, H, W)
         return torch.einsum("mf,bfhw->bmhw", self.own, shared)
 
-    def _around(self, feature: Tensor) -> Tensor:
-        """Mean of a feature (B, C, H, W) over the window around each pixel."""
+    def _window_mean(self, feature: Tensor) -> Tensor:
+        """Mean of (B, C, H, W) over the window around each pixel."""
         if min(feature.shape[-2:]) < CELL:
             return feature
         cells = F.avg_pool2d(feature, CELL, ceil_mode=True, count_include_pad=False)
@@ -239,8 +254,13 @@ class GatedFusion(FusionHead):
         return F.interpolate(mean, feature.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def steepness(picture: Tensor) -> Tensor:
+def steepness(image: Tensor) -> Tensor:
     """Sum of absolute differences to the neighbours on the right and below, (B, C, H, W); 0 beyond the border."""
-    right = F.pad((picture[..., :, 1:] - picture[..., :, :-1]).abs(), (0, 1))
-    below = F.pad((picture[..., 1:, :] - picture[..., :-1, :]).abs(), (0, 0, 0, 1))
+    right = F.pad((image[..., :, 1:] - image[..., :, :-1]).abs(), (0, 1))
+    below = F.pad((image[..., 1:, :] - image[..., :-1, :]).abs(), (0, 0, 0, 1))
     return right + below
+
+
+def _check_odd(name: str, value: int) -> None:
+    if value % 2 == 0:
+        raise ParameterError(name, found=value, expected="an odd number")

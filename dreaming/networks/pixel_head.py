@@ -1,4 +1,4 @@
-"""Colours made pixel by pixel at full resolution, with steps as sharp as the painter's."""
+"""A pixel-wise network that predicts colours with sharp steps, as in posterised paintings."""
 
 import math
 import time
@@ -8,28 +8,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-AT_ONCE = 2**13
-"""Pixels whose hidden layers are held at once on a CPU."""
+CHUNK = 2**13
+"""Pixels per forward pass on a CPU."""
 
-RATE = 3e-3
-"""Learning rate of a fit to single pixels at its start."""
+LEARNING_RATE = 3e-3
+"""Initial learning rate of ``fit``."""
 
-PACED = 20
-"""Steps of such a fit from which is told how many there is time for."""
+TIMED_STEPS = 20
+"""Steps after which ``fit`` estimates how many steps the remaining time allows."""
 
 
 class PixelHead(nn.Module):
-    """A small network that sees one pixel: its features, and some of its colours as waves too.
+    """A small network of 1x1 convolutions on features and on Fourier features of colours.
 
-    Flat patches with sharp borders, as posterisation makes them, are steep functions of colour; a network finds those
-    only if its inputs change fast with colour: Tancik et al., "Fourier Features Let Networks Learn High Frequency
-    Functions" (2020), equation 5 with one frequency an octave. Its output begins as zero.
+    Flat areas with sharp borders, as in posterised paintings, are steep functions of colour. A network approximates
+    them only if its inputs change fast with colour: Tancik et al., "Fourier Features Let Networks Learn High Frequency
+    Functions" (2020), equation 5 with one frequency per octave. The initial output is zero.
 
     Args:
-        channels: Of the features.
-        colours: Of those that become waves.
-        width: Channels of its two hidden layers.
-        frequencies: Waves, in half periods over half the range of colours.
+        channels: Channels of the features.
+        colours: Channels of the colours, which become waves.
+        width: Channels of the two hidden layers.
+        frequencies: Frequencies of the waves, in half periods over half the range of colours.
     """
 
     def __init__(self, *, channels: int, colours: int, width: int, frequencies: Sequence[float]) -> None:
@@ -46,8 +46,8 @@ class PixelHead(nn.Module):
         """Map features (B, C, H, W) and colours (B, c, H, W) in -1..1 to changes of RGB (B, 3, H, W)."""
         if torch.is_grad_enabled() or features.device.type != "cpu" or torch.compiler.is_compiling():
             return self._changes(features, colours)
-        # Pixels are independent, and a few rows at once stay in the cache through all layers: a third of the time.
-        rows = max(1, AT_ONCE // features.shape[-1])
+        # Pixels are independent. A few rows at a time stay in the CPU's cache through all layers: a third of the time.
+        rows = max(1, CHUNK // features.shape[-1])
         parts = zip(torch.split(features, rows, dim=2), torch.split(colours, rows, dim=2), strict=True)
         return torch.cat([self._changes(*part) for part in parts], dim=2)
 
@@ -57,14 +57,14 @@ class PixelHead(nn.Module):
         return changes
 
     def _waves(self, colours: Tensor) -> list[Tensor]:
-        """Sine and cosine of each frequency, (B, c, H, W) each; of twice the last one by doubling angles."""
+        """Sine and cosine of each frequency, (B, c, H, W) each; octaves by the double-angle formulas."""
         waves: list[Tensor] = []
-        for last, often in zip((0.0, *self.frequencies), self.frequencies, strict=False):
-            if often == 2 * last:
+        for last, frequency in zip((0.0, *self.frequencies), self.frequencies, strict=False):
+            if frequency == 2 * last:
                 sine, cosine = waves[-2:]
                 waves += [2 * sine * cosine, 1 - 2 * sine * sine]
             else:
-                waves += [torch.sin(math.pi * often * colours), torch.cos(math.pi * often * colours)]
+                waves += [torch.sin(math.pi * frequency * colours), torch.cos(math.pi * frequency * colours)]
         return waves
 
     def fit(
@@ -77,34 +77,34 @@ class PixelHead(nn.Module):
         batch: int = 8192,
         until: float | None = None,
     ) -> None:
-        """Learn changes of single pixels by Adam on mean absolute differences, the rate falling to zero.
+        """Train on single pixels with Adam, mean absolute error and a cosine schedule.
 
         Args:
             features: (N, C).
             colours: (N, c) in -1..1.
-            changes: (N, 3), what is wanted.
-            steps: How many.
-            batch: Pixels a step, drawn with replacement, the same in every run.
-            until: Reading of ``time.monotonic`` by which to end, with fewer steps if need be; None: no such time.
+            changes: Targets (N, 3).
+            steps: Training steps.
+            batch: Pixels per step, drawn with replacement; the draws are the same in every run.
+            until: Value of ``time.monotonic`` at which to stop, after fewer steps if necessary; None: no time limit.
         """
-        draw = torch.Generator().manual_seed(0)
-        optimizer = torch.optim.Adam(self.parameters(), lr=RATE)
+        rng = torch.Generator().manual_seed(0)
+        optimizer = torch.optim.Adam(self.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        done, begun = 0, time.monotonic()
+        done, started = 0, time.monotonic()
         with torch.enable_grad():
-            while done < steps and (until is None or done < PACED or time.monotonic() < until):
-                chosen = torch.randint(len(features), (batch,), generator=draw).to(features.device)
-                seen = (rows[chosen].T[None, :, :, None] for rows in (features, colours))  # (1, channels, batch, 1)
-                loss = functional.l1_loss(self(*seen), changes[chosen].T[None, :, :, None])
+            while done < steps and (until is None or done < TIMED_STEPS or time.monotonic() < until):
+                index = torch.randint(len(features), (batch,), generator=rng).to(features.device)
+                inputs = (rows[index].T[None, :, :, None] for rows in (features, colours))  # (1, channels, batch, 1)
+                loss = functional.l1_loss(self(*inputs), changes[index].T[None, :, :, None])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 done += 1
-                if done == 1:  # which takes longer than the others
-                    begun = time.monotonic()
-                if done == PACED and until is not None:
-                    pace = (time.monotonic() - begun) / (PACED - 1)
-                    affordable = done + max(0, int((until - time.monotonic()) / pace))
+                if done == 1:  # the first step is slower than the others
+                    started = time.monotonic()
+                if done == TIMED_STEPS and until is not None:
+                    seconds = (time.monotonic() - started) / (TIMED_STEPS - 1)
+                    affordable = done + max(0, int((until - time.monotonic()) / seconds))
                     schedule.T_max = steps = min(steps, affordable)
         optimizer.zero_grad()

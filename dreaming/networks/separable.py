@@ -1,15 +1,15 @@
-"""The convolutions segmenters are built of: full or depthwise separable, with every kind of border, and their norms."""
+"""Convolutions and normalisations of the segmentation networks: full or depthwise separable, with any padding."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, assert_never
 
 from torch import nn
 
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 
 Padding: TypeAlias = Literal["none", "zero", "reflection", "replication"]
 Norm: TypeAlias = Literal["none", "batch", "group", "instance"]
 
-# torch's names for the borders; without padding the mode is never looked at.
+# torch's names of the padding modes; without padding the mode has no effect.
 PADDING_MODES: dict[Padding, Literal["zeros", "reflect", "replicate"]] = {
     "none": "zeros",
     "zero": "zeros",
@@ -20,7 +20,7 @@ GROUP_SIZE = 8
 
 
 class DepthwiseSeparableConv(nn.Sequential):
-    """Depthwise separable convolution: one k x k filter for each input channel, ReLU, then 1 x 1 across channels.
+    """Depthwise separable convolution: one k x k filter per input channel, ReLU, then a 1 x 1 convolution.
 
     Source: MobileNets (Howard et al. 2017), section 3.1, without its normalisation.
 
@@ -28,9 +28,9 @@ class DepthwiseSeparableConv(nn.Sequential):
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Side of the filter in pixels, odd.
-        padding: What stands beyond the border; with none the output is ``(kernel_size - 1) * dilation`` smaller.
-        dilation: Pixels from one filter tap to the next.
-        bias: Whether the 1 x 1 convolution adds one; of no use before a normalisation.
+        padding: Padding at the border; with ``none`` the output is ``(kernel_size - 1) * dilation`` pixels smaller.
+        dilation: Pixels between filter taps.
+        bias: Whether the 1 x 1 convolution has a bias; without effect before a normalisation.
     """
 
     def __init__(
@@ -59,17 +59,13 @@ def convolution(
     separable: bool = False,
     bias: bool = True,
 ) -> nn.Module:
-    """A full convolution, or a thin one.
+    """Make a full or depthwise separable convolution.
 
     Raises:
-        ConfigError: If the padding has no such name or the kernel has no centre.
+        ParameterError: If ``kernel_size`` is even.
     """
-    if padding not in PADDING_MODES:
-        raise _unknown("padding", padding, get_args(Padding))
     if kernel_size % 2 == 0:
-        raise ConfigError(
-            "kernel_size", found=str(kernel_size), expected="an odd number", hint="use a kernel that has a centre pixel"
-        )
+        raise ParameterError("kernel_size", found=kernel_size, expected="an odd number")
     if separable:
         return DepthwiseSeparableConv(in_channels, out_channels, kernel_size, padding, dilation, bias)
     return _full(in_channels, out_channels, kernel_size, padding, dilation, bias)
@@ -91,18 +87,15 @@ def _full(
 
 
 def lost(kernel_size: int, dilation: int = 1) -> int:
-    """Pixels that one convolution without padding takes from each side."""
+    """Pixels that a convolution without padding removes on each side."""
     return (kernel_size - 1) // 2 * dilation
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """The normalisation of a feature map with this many channels.
+    """Make the normalisation of a feature map.
 
-    ``batch`` measures while training and is fixed afterwards, so that a tile gives what the whole frame gives;
-    ``group`` and ``instance`` measure every picture anew and see another picture in a tile.
-
-    Raises:
-        ConfigError: If it has no such name.
+    ``batch`` uses fixed statistics after training, so tiles equal whole frames. ``group`` and ``instance`` compute
+    statistics of each image, which differ between a tile and its frame.
     """
     if norm == "none":
         return nn.Identity()
@@ -113,8 +106,4 @@ def normalisation(norm: Norm, channels: int) -> nn.Module:
         return nn.GroupNorm(groups, channels)
     if norm == "instance":
         return nn.InstanceNorm2d(channels, affine=True)
-    raise _unknown("norm", norm, get_args(Norm))
-
-
-def _unknown(key: str, found: object, names: tuple[str, ...]) -> ConfigError:
-    return ConfigError(key, found=repr(found), expected="one of " + ", ".join(names), hint="choose one of these")
+    assert_never(norm)

@@ -1,4 +1,4 @@
-"""The generator of few-shot patch-based training: an encoder, residual blocks, a decoder with skips."""
+"""The generator of few-shot patch-based training: encoder, residual blocks, decoder with skip connections."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.errors import ConfigError
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
+from dreaming.errors import ParameterError
 
 
 def _encode(inputs: int, outputs: int, kernel: int, stride: int, slope: float) -> nn.Sequential:
-    # No bias before batch normalisation, which would subtract it again.
+    # Batch normalisation removes the bias before it.
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -26,7 +27,7 @@ def _decode(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _double(image: Tensor, like: Tensor) -> Tensor:
-    """Upsample by two, cropped to the size of ``like``: a stride of two rounds odd sizes up."""
+    """Upsample by two and crop to the size of ``like``, because a stride of two rounds odd sizes up."""
     doubled = functional.interpolate(image, scale_factor=2, mode="nearest")
     return doubled[..., : like.shape[-2], : like.shape[-1]]
 
@@ -35,7 +36,7 @@ class ResidualBlock(nn.Module):
     """``x + conv(relu(norm(conv(relu(x)))))`` with 3x3 convolutions.
 
     Args:
-        channels: Of input and output.
+        channels: Channels of input and output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -55,26 +56,26 @@ class ResidualBlock(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """Turns a frame into a stylised frame of the same size, whatever the size.
+    """Stylise frames of any size.
 
-    Texler et al. 2020, "Interactive Video Stylization Using Few-Shot Patch-Based Training". Departs from its code in
-    two points: the second strided convolution runs once and feeds both the blocks and the skip, and odd sizes work.
+    Source: Texler et al. 2020, "Interactive Video Stylization Using Few-Shot Patch-Based Training". It differs from
+    their code in two points: the second strided convolution runs once and feeds both the blocks and the skip
+    connection, and odd sizes work.
 
     Args:
-        channels: Of the input: 3 for RGB plus those of the guides.
-        painted: Which of them are a painted picture already; taken like the others.
-        filters: Of the three encoder convolutions, the residual blocks (the same as the third's), both decoder steps
+        channels: Input channels: 3 for RGB plus those of the guides.
+        painted: First of each three input channels that show a painting; no effect here.
+        filters: Channels of the three encoder convolutions, the residual blocks (same as the third), both decoder steps
             and the last 7x7 convolution.
         blocks: Number of residual blocks.
-        slope: Of the encoder's LeakyReLU below zero.
+        slope: Slope of the encoder's LeakyReLU below zero.
         smoothers: Whether two 3x3 convolutions follow the last 7x7 one.
 
     Attributes:
-        multiple: Tiles that start at multiples of this many pixels see the same sampling grid as the whole frame.
+        multiple: Sampling grid in pixels: tiles that start on it see the same grid as the whole frame.
 
     Raises:
-        ConfigError: If ``filters`` does not have six entries above 0, or the fourth differs from the third, or there
-            are fewer than no blocks.
+        ParameterError: If ``filters`` does not have six entries, or the fourth differs from the third.
     """
 
     kind: ClassVar[str] = "style_generator"
@@ -84,23 +85,16 @@ class StyleGenerator(nn.Module):
     def __init__(
         self,
         *,
-        channels: int = 3,
+        channels: PositiveInt = 3,
         painted: Sequence[int] = (),
-        filters: Sequence[int] = (32, 64, 128, 128, 128, 64),
-        blocks: int = 7,
-        slope: float = 0.2,
+        filters: Sequence[PositiveInt] = (32, 64, 128, 128, 128, 64),
+        blocks: NonNegativeInt = 7,
+        slope: NonNegativeFloat = 0.2,
         smoothers: bool = True,
     ) -> None:
         super().__init__()
-        if len(filters) != 6 or filters[2] != filters[3] or min(filters) < 1:
-            raise ConfigError(
-                "generator.network.filters",
-                found=str(list(filters)),
-                expected="six numbers above 0, the fourth like the third",
-                hint="use [32, 64, 128, 128, 128, 64] or a multiple of it",
-            )
-        if blocks < 0:
-            raise ConfigError("generator.network.blocks", found=str(blocks), expected="0 or more", hint="correct it")
+        if len(filters) != 6 or filters[2] != filters[3]:
+            raise ParameterError("filters", found=list(filters), expected="six numbers, the fourth equal to the third")
         full, half, quarter, _, rising, last = filters
         self.encode_full = _encode(channels, full, 7, 1, slope)
         self.encode_half = _encode(full, half, 3, 2, slope)
@@ -122,10 +116,10 @@ class StyleGenerator(nn.Module):
 
     @property
     def margin(self) -> int:
-        """Radius of the receptive field in pixels: nothing farther away changes an output pixel."""
-        encoder = 3 + 1 + 2  # the second strided convolution steps over two pixels at a time
+        """Radius of the receptive field in pixels."""
+        encoder = 3 + 1 + 2  # the second strided convolution has a stride of two pixels at full resolution
         blocks = 2 * 4 * len(self.blocks)
-        decoder = 2 + 1 + 3  # 3: nearest upsampling takes a pixel from up to 2 + 1 pixels before it
+        decoder = 2 + 1 + 3  # 3: nearest-neighbour upsampling reads up to 2 + 1 pixels before the pixel
         return encoder + blocks + decoder + 3 + (2 if len(self.smooth) else 0)
 
     def forward(self, frame: Tensor) -> Tensor:

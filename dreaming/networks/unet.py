@@ -1,14 +1,17 @@
-"""U-Net from a picture to logits (Ronneberger et al. 2015), with valid convolutions as in the paper or padded ones."""
+"""U-Net from an image to logits (Ronneberger et al. 2015), with valid or padded convolutions."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveFloat, PositiveInt, UnitFloat
+from dreaming.errors import ParameterError
 from dreaming.networks.position import Encoding, Position, centre
 from dreaming.networks.separable import Norm, Padding, convolution, normalisation
+
+Upsampling: TypeAlias = Literal["transposed", "bilinear"]
 
 KERNEL = 3
 
@@ -19,11 +22,11 @@ class Block(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        thin: Depthwise separable convolutions.
-        padding: What stands beyond the border.
+        separable: Use depthwise separable convolutions.
+        padding: Padding at the border.
         norm: Normalisation after each convolution.
-        residual: Add the input (by a 1 x 1 convolution where widths differ) to the output before the last ReLU.
-        dropout: Share of channels dropped after the block while training.
+        residual: Add the input to the output before the last ReLU, through a 1 x 1 convolution if the widths differ.
+        dropout: Share of channels dropped after the block in training.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class Block(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        # A bias before a normalisation is taken away by it again.
+        # A normalisation removes the bias before it.
         bias = norm == "none"
         self.body = nn.Sequential(
             convolution(in_channels, out_channels, KERNEL, padding, separable=separable, bias=bias),
@@ -62,35 +65,35 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """Encoder and decoder with skips, ``depth`` times halved and doubled.
+    """Encoder and decoder with skip connections on ``depth + 1`` levels.
 
-    The network of 2021 is ``depth=deepness, width=starting_multiplier, padding="none", norm="none"``: its channels
-    m * 2^i are those of ``growth=2``.
+    The 2021 network is ``depth=deepness, width=starting_multiplier, padding="none", norm="none"``; its channels
+    m * 2^i correspond to ``growth=2``.
 
     Attributes:
-        margin: Pixels that the output lacks on each side.
-        multiple: What the output's height and width divide by, after ``residue`` is taken off.
-        residue: What they leave over.
-        least: Pixels that the picture needs of height and width.
+        margin: Pixels by which the output is smaller than the input on each side.
+        multiple: The output's height and width are multiples of this, plus ``residue``.
+        residue: See ``multiple``.
+        min_size: Smallest height and width of an image in pixels.
 
     Args:
-        in_channels: Channels of the picture, position not counted.
+        in_channels: Channels of the image, without the positional encoding.
         out_channels: Channels of logits.
-        depth: How often the map is halved.
+        depth: Number of times that the resolution is halved.
         width: Channels of the first level.
-        growth: Each further level has that many times the channels.
+        growth: Factor of the number of channels from level to level.
         widths: Channels of each of the ``depth + 1`` levels, instead of ``width`` and ``growth``.
-        thin: Depthwise separable convolutions instead of full ones.
-        positional_encoding: ``none``, ``linear`` or ``sin``.
-        octaves: Wavelengths of the ``sin`` encoding.
-        padding: What stands beyond the border; with ``none`` the output is smaller than the input.
+        separable: Use depthwise separable convolutions.
+        positional_encoding: Encoding of each pixel's coordinates.
+        octaves: Number of wavelengths of the ``sin`` encoding.
+        padding: Padding at the border; with ``none`` the output is smaller than the input.
         norm: Normalisation after every convolution.
-        residual: Shortcuts around each pair of convolutions.
-        dropout: Share of channels dropped at the two lowest levels while training.
-        upsampling: ``transposed``: a learnt 2 x 2 transposed convolution; ``bilinear``: enlarged, then 1 x 1.
+        residual: Residual connections around each pair of convolutions.
+        dropout: Share of channels dropped at the two lowest levels in training.
+        upsampling: ``transposed``: 2 x 2 transposed convolution; ``bilinear``: 1 x 1 convolution and interpolation.
 
     Raises:
-        ConfigError: If ``widths`` does not fit ``depth``, or a name is unknown.
+        ParameterError: If ``widths`` does not have ``depth + 1`` entries.
     """
 
     kind: ClassVar[str] = "u_net"
@@ -98,30 +101,25 @@ class UNet(nn.Module):
     def __init__(
         self,
         *,
-        in_channels: int = 3,
-        out_channels: int = 1,
-        depth: int = 4,
-        width: int = 16,
-        growth: float = 2.0,
-        widths: Sequence[int] | None = None,
+        in_channels: PositiveInt = 3,
+        out_channels: PositiveInt = 1,
+        depth: PositiveInt = 4,
+        width: PositiveInt = 16,
+        growth: PositiveFloat = 2.0,
+        widths: Sequence[PositiveInt] | None = None,
         separable: bool = False,
         positional_encoding: Encoding = "linear",
-        octaves: int = 1,
+        octaves: PositiveInt = 1,
         padding: Padding = "zero",
         norm: Norm = "batch",
         residual: bool = False,
-        dropout: float = 0.0,
-        upsampling: Literal["transposed", "bilinear"] = "transposed",
+        dropout: UnitFloat = 0.0,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         levels = list(widths) if widths else [round(width * growth**level) for level in range(depth + 1)]
         if len(levels) != depth + 1:
-            raise ConfigError(
-                "widths",
-                found=f"{len(levels)} widths",
-                expected=f"{depth + 1} for a depth of {depth}",
-                hint="give one for each level, the lowest included",
-            )
+            raise ParameterError("widths", found=list(levels), expected=f"{depth + 1} widths, because depth is {depth}")
         self.position = Position(positional_encoding, octaves)
 
         def block(before: int, after: int, level: int) -> Block:
@@ -136,21 +134,21 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(block(2 * levels[level], levels[level], level) for level in reversed(range(depth)))
         self.head = nn.Conv2d(levels[0], out_channels, 1)
         self.multiple = 2**depth
-        # Two valid convolutions take 4 pixels of every level on the way down and on the way up:
+        # Two valid convolutions remove 4 pixels at each level of the encoder and of the decoder:
         # input - output = 4 (2^(depth + 1) - 1) + 4 (2^depth - 1).
         self.margin = 6 * self.multiple - 4 if padding == "none" else 0
         self.residue = 4 % self.multiple if padding == "none" else 0
-        # Of the lowest map something is left, and with reflection a pixel beside the one that is mirrored there.
+        # The lowest level needs a pixel, and with reflection padding a second one to reflect.
         self.min_size = (
             2 * self.multiple if padding == "reflection" else 2 * self.margin + (self.residue or self.multiple)
         )
 
     def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised picture (B, in_channels, H, W).
+        """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
         Args:
-            image: The picture or crop; its size less both margins leaves ``residue`` when divided by ``multiple``.
-            places: Its ``coordinates`` (1 or B, 2, H, W); by default it is a whole frame.
+            image: The frame or crop; its size without both margins is a multiple of ``multiple`` plus ``residue``.
+            places: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
         features = self.position(image, places)
         skips: list[Tensor] = []
@@ -165,19 +163,11 @@ class UNet(nn.Module):
         return logits
 
 
-def enlarge(in_channels: int, out_channels: int, upsampling: str) -> nn.Module:
-    """A layer that doubles height and width.
-
-    Raises:
-        ConfigError: If the way to do it has no such name.
-    """
+def enlarge(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:
+    """Make a layer that doubles height and width."""
     if upsampling == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
-    if upsampling == "bilinear":
-        # Across channels first: the cheaper order, and the same result, as both are linear.
-        return nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1), nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        )
-    raise ConfigError(
-        "upsampling", found=repr(upsampling), expected="transposed or bilinear", hint="choose one of these"
+    # Both layers are linear, so their order does not change the result; this one is cheaper.
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1), nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
     )

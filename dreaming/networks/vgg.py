@@ -1,4 +1,4 @@
-"""Feature maps of VGG-19 trained on ImageNet, in torchvision's layout and without torchvision."""
+"""Feature maps of VGG-19 trained on ImageNet, with torchvision's layout but without torchvision."""
 
 import hashlib
 import pickle
@@ -10,22 +10,23 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from dreaming.errors import ConfigError, WeightsError
+from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.errors import ParameterError, WeightsError
 
 OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-OFFICIAL_SHA256 = "dcbb9e9d"  # the first digits, as PyTorch writes them into the file's name
+OFFICIAL_SHA256 = "dcbb9e9d"  # first digits, as in the file's name
 
-# Convolutions between two poolings, and their channels as multiples of the first ones'.
+# Number of convolutions before each pooling, and their channels as a multiple of the first one's.
 _STAGES = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
 
-_MEND = (
+_HINT = (
     f"download {OFFICIAL_URL} and set model.style.module.vgg.weights to that file, "
     "or set generator.loss_weights.perceptual=0 and model.style.module.quality.perceptual=0, which need no download"
 )
 
 
 class NotDownloadedError(WeightsError):
-    """Weights that were never downloaded, where that is not to be done either."""
+    """Weights that are not in the cache and must not be downloaded."""
 
 
 def _features(width: int) -> nn.Sequential:
@@ -33,7 +34,7 @@ def _features(width: int) -> nn.Sequential:
     inputs = 3
     for convolutions, multiple in _STAGES:
         for _ in range(convolutions):
-            # Not in place, or the ReLU would overwrite the convolution's map that may have been asked for.
+            # Not in place: an in-place ReLU would overwrite the convolution's output, which may be requested.
             layers += [nn.Conv2d(inputs, width * multiple, kernel_size=3, padding=1), nn.ReLU()]
             inputs = width * multiple
         layers.append(nn.MaxPool2d(2))
@@ -41,22 +42,22 @@ def _features(width: int) -> nn.Sequential:
 
 
 class Vgg19Features(nn.Module):
-    """Frozen VGG-19 (Simonyan & Zisserman 2015), cut off after the last layer that is asked for.
+    """Frozen VGG-19 (Simonyan & Zisserman 2015) up to the last requested layer.
 
     Args:
-        layers: Places in torchvision's ``vgg19().features`` whose outputs are returned.
+        layers: Indices in torchvision's ``vgg19().features`` of the layers whose outputs are returned.
         weights: A state dict in torchvision's layout; None downloads the official one into ``cache``.
-        sha256: First digits of the checksum ``weights`` must have; None accepts any file.
-        url: Where the official weights lie; the file's name ends in the first digits of its checksum.
-        cache: Folder for the download; None is PyTorch's own.
-        normalise: Whether ImageNet's mean and deviation are taken out first (Texler et al. 2020 do not).
+        sha256: First digits of the checksum of ``weights``; None: not checked.
+        url: URL of the official weights; the file's name ends in the first digits of its checksum.
+        cache: Folder for the download; None: PyTorch's own.
+        normalise: Whether to normalise by ImageNet's mean and deviation first (Texler et al. 2020 do not).
         width: Channels of the first convolution; 64 in VGG-19.
-        download: Whether the official weights may be downloaded where ``cache`` does not hold them yet.
+        download: Whether to download the official weights if ``cache`` does not contain them.
 
     Raises:
-        ConfigError: If a layer does not exist.
-        NotDownloadedError: If they would have to be downloaded, and may not be.
-        WeightsError: If the weights cannot be had, or are not those of this network.
+        ParameterError: If a layer does not exist.
+        NotDownloadedError: If ``download`` is false and the cache does not contain the weights.
+        WeightsError: If the weights cannot be downloaded or read, or belong to another network.
     """
 
     kind: ClassVar[str] = "vgg19_features"
@@ -64,32 +65,27 @@ class Vgg19Features(nn.Module):
     def __init__(
         self,
         *,
-        layers: Sequence[int] = (0, 3, 5),
+        layers: Sequence[NonNegativeInt] = (0, 3, 5),
         weights: str | Path | None = None,
         sha256: str | None = OFFICIAL_SHA256,
         url: str = OFFICIAL_URL,
         cache: str | Path | None = None,
         normalise: bool = False,
-        width: int = 64,
+        width: PositiveInt = 64,
         download: bool = True,
     ) -> None:
         super().__init__()
         features = _features(width)
         if not layers or min(layers) < 0 or max(layers) >= len(features):
-            raise ConfigError(
-                "model.style.module.vgg.layers",
-                found=str(list(layers)),
-                expected=f"places in 0..{len(features) - 1}",
-                hint="use [0, 3, 5] or others in that range",
-            )
+            raise ParameterError("layers", found=list(layers), expected=f"numbers from 0 to {len(features) - 1}")
         self.layers = frozenset(layers)
         self.features = nn.Sequential(*list(features)[: max(layers) + 1])
         self.normalise = normalise
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         if weights is None:
-            if not download and not _place(url, cache).exists():
-                raise NotDownloadedError(url, found="nothing in the cache", expected="an earlier download", hint=_MEND)
+            if not download and not _cached_file(url, cache).exists():
+                raise NotDownloadedError(url, found="no file in the cache", expected="a downloaded file", hint=_HINT)
             state = _download(url, cache)
             where = url
         else:
@@ -99,26 +95,26 @@ class Vgg19Features(nn.Module):
             self.load_state_dict({key: value for key, value in state.items() if key in self.state_dict()})
         except RuntimeError as error:
             raise WeightsError(
-                where, found="weights of another network", expected="VGG-19 in torchvision's layout", hint=_MEND
+                where, found="weights of another network", expected="VGG-19 in torchvision's layout", hint=_HINT
             ) from error
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map (B, 3, H, W) in -1..1 to the chosen layers' outputs, in the network's order."""
+        """Map (B, 3, H, W) in -1..1 to the outputs of the layers, in the network's order."""
         current = image
         if self.normalise:
             current = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("deviation")
-        found: list[Tensor] = []
-        for place, layer in enumerate(self.features):
+        outputs: list[Tensor] = []
+        for index, layer in enumerate(self.features):
             current = layer(current)
-            if place in self.layers:
-                found.append(current)
-        return found
+            if index in self.layers:
+                outputs.append(current)
+        return outputs
 
 
-def _place(url: str, cache: str | Path | None) -> Path:
-    """Where PyTorch keeps what it downloads from there."""
+def _cached_file(url: str, cache: str | Path | None) -> Path:
+    """Path of the file that PyTorch downloads from a URL."""
     folder = Path(torch.hub.get_dir()) / "checkpoints" if cache is None else Path(cache)
     return folder / Path(urlparse(url).path).name
 
@@ -131,34 +127,34 @@ def _download(url: str, cache: str | Path | None) -> Mapping[str, Tensor]:
         )
     except OSError as error:
         raise WeightsError(
-            url, found=f"no way to download it ({error})", expected="the weights of VGG-19", hint=_MEND
+            url, found=f"a failed download ({error})", expected="the weights of VGG-19", hint=_HINT
         ) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
             url,
-            found="a damaged or foreign file, downloaded or in the cache",
+            found="a damaged or wrong file, downloaded or in the cache",
             expected="the weights of VGG-19",
-            hint=_MEND,
+            hint=_HINT,
         ) from error
 
 
 def _read(path: Path, sha256: str | None) -> Mapping[str, Tensor]:
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WeightsError(path, found="no readable file", expected="the weights of VGG-19", hint=_MEND) from error
-    if sha256 is not None and not found.startswith(sha256):
+        raise WeightsError(path, found="no readable file", expected="the weights of VGG-19", hint=_HINT) from error
+    if sha256 is not None and not digest.startswith(sha256):
         raise WeightsError(
             path,
-            found=f"a file with SHA-256 {found[:8]}...",
-            expected=f"one that starts with {sha256}",
-            hint=f"{_MEND}; for weights of your own set model.style.module.vgg.sha256=null",
+            found=f"a file with SHA-256 {digest[:8]}...",
+            expected=f"a checksum that starts with {sha256}",
+            hint=f"{_HINT}; for other weights set model.style.module.vgg.sha256=null",
         )
     try:
         state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            path, found="a file that is no state dict", expected="the weights of VGG-19", hint=_MEND
+            path, found="a file without a state dict", expected="the weights of VGG-19", hint=_HINT
         ) from error
     return state

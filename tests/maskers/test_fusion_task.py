@@ -117,7 +117,7 @@ def test_a_masker_without_weight_is_refused():
 
 def test_forms_begin_with_the_weights_given():
     made = task(prior_weight={"right": 3.0}).build("mean")
-    torch.testing.assert_close(made.network.share.flatten(), torch.tensor([0.75, 0.25]))
+    torch.testing.assert_close(made.network.initial_weights.flatten(), torch.tensor([0.75, 0.25]))
 
 
 def test_what_is_no_form_is_refused():

@@ -6,9 +6,9 @@ from dreaming.networks.position import coordinates
 
 
 @pytest.mark.parametrize("padding", ["none", "zero", "reflection", "replication"])
-@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("separable", [False, True])
 @pytest.mark.parametrize("encoding", ["none", "linear", "sin"])
-def test_every_variant_of_2021_says_what_it_takes_from_the_borders(padding, separable, encoding):
+def test_the_margin_of_every_2021_variant(padding, separable, encoding):
     cnn = CNN(
         kernel_size=5,
         intermediate_channels=2,
@@ -22,22 +22,22 @@ def test_every_variant_of_2021_says_what_it_takes_from_the_borders(padding, sepa
     assert cnn(torch.randn(2, 3, 21, 17)).shape == (2, 1, 21 - 2 * cnn.margin, 17 - 2 * cnn.margin)
 
 
-def test_parameters_of_a_hand_counted_net():
+def test_number_of_parameters():
     cnn = CNN(kernel_size=3, intermediate_channels=4, num_layers=2, positional_encoding="linear", norm="none")
     assert sum(p.numel() for p in cnn.parameters()) == (5 * 9 * 4 + 4) + (4 * 9 + 1)
 
 
-def test_dilation_widens_the_view():
+def test_dilation_widens_the_receptive_field():
     cnn = CNN(kernel_size=3, num_layers=3, dilation=2, padding="none").eval()
     assert cnn.margin == 1 + 2 + 4
     image = torch.randn(1, 3, 15, 15, requires_grad=True)
     cnn(image)[0, 0, 0, 0].backward()
-    seen = image.grad[0].abs().sum(0).nonzero()
-    assert seen.min().item() == 0
-    assert seen.max().item() == 14
+    field = image.grad[0].abs().sum(0).nonzero()
+    assert field.min().item() == 0
+    assert field.max().item() == 14
 
 
-def test_evidence_and_places_are_inputs():
+def test_features_and_coordinates_are_inputs():
     cnn = CNN(in_channels=5, padding="none").eval()
     image, places = torch.randn(1, 5, 40, 40), coordinates((40, 40))
     crop = (slice(None), slice(None), slice(4, 34), slice(6, 36))

@@ -6,18 +6,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreaming.errors import ConfigError
 from dreaming.networks.position import Position, centre, coordinates, mirrored
 
 
-def test_coordinates_count_from_edge_to_edge():
+def test_coordinates_run_from_edge_to_edge():
     places = coordinates((2, 4))
     assert places[0, 0].tolist() == [[-0.375, -0.125, 0.125, 0.375]] * 2
     assert places[0, 1].tolist() == [[-0.25] * 4, [0.25] * 4]
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(-5, 9), st.integers(-5, 9))
-def test_a_crop_sees_its_own_place_in_the_frame(height, width, top, left):
+def test_a_crop_has_the_coordinates_of_its_pixels_in_the_frame(height, width, top, left):
     frame = coordinates((30, 40), origin=(-10, -10), frame=(20, 25))
     crop = coordinates((height, width), frame=(20, 25), origin=(top, left))
     torch.testing.assert_close(crop, frame[..., top + 10 : top + 10 + height, left + 10 : left + 10 + width])
@@ -29,7 +28,7 @@ def test_coordinates_do_not_depend_on_resolution():
 
 
 @given(st.integers(1, 12))
-def test_mirrors_agree_with_numpy(length):
+def test_reflection_agrees_with_numpy(length):
     expected = np.pad(np.arange(length), 20, mode="reflect")
     assert mirrored(torch.arange(-20, length + 20), length).tolist() == expected.tolist()
 
@@ -58,12 +57,7 @@ def test_none_appends_nothing():
     assert Position("none").channels == 0
 
 
-def test_unknown_encoding_is_refused():
-    with pytest.raises(ConfigError, match="positional_encoding: found 'polar'"):
-        Position("polar")
-
-
-def test_centre_takes_the_middle():
+def test_centre_crops_the_middle():
     assert centre(torch.arange(36.0).view(1, 1, 6, 6), torch.zeros(2, 4)).tolist() == [
         [[[13, 14, 15, 16], [19, 20, 21, 22]]]
     ]

@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 from dreaming.models.tiling import fitting
 from dreaming.networks.unet import Block, UNet
 
 
-@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("separable", [False, True])
 @pytest.mark.parametrize("encoding", ["none", "linear", "sin"])
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_valid_convolutions_take_what_the_margin_says(depth, separable, encoding):
+def test_the_margin_of_valid_convolutions(depth, separable, encoding):
     net = UNet(depth=depth, width=3, separable=separable, positional_encoding=encoding, padding="none", norm="none")
     size = fitting(9, net), fitting(12, net)
     out = net(torch.randn(1, 3, *size))
@@ -55,15 +55,14 @@ def test_a_residual_block_adds_its_input():
     torch.testing.assert_close(block(features), features[..., 2:-2, 2:-2].relu())
 
 
-def test_skips_join_maps_of_the_same_place():
+def test_skip_connections_are_aligned():
     net = UNet(depth=2, width=8, padding="none", positional_encoding="none", norm="none").eval()
     image = torch.randn(1, 3, fitting(40, net), fitting(40, net))
     moved = net(image[..., 4:, 8:])
     torch.testing.assert_close(moved, net(image)[..., 4:, 8:], rtol=1e-4, atol=1e-5)
 
 
-def test_unfit_widths_and_names_are_refused():
-    with pytest.raises(ConfigError, match="widths: found 2 widths, expected 4"):
+def test_a_wrong_number_of_widths_raises():
+    with pytest.raises(ParameterError) as error:
         UNet(depth=3, widths=[4, 8])
-    with pytest.raises(ConfigError, match="upsampling: found 'nearest'"):
-        UNet(upsampling="nearest")
+    assert (error.value.name, error.value.found) == ("widths", "[4, 8]")
