@@ -1,4 +1,4 @@
-"""Auto-context: a pixel classifier, and a second one that also sees what the first made of the surroundings.
+"""Auto-context: a pixel classifier, and a second one that also sees the first one's map around each pixel.
 
 Tu, "Auto-context and its application to high-level vision tasks", CVPR 2008, with gradient-boosted trees.
 """
@@ -6,53 +6,54 @@ Tu, "Auto-context and its application to high-level vision tasks", CVPR 2008, wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import ThreadpoolController
 
+from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.features.channels import FeatureMaps, blurred
 from dreaming.flow.warp import warp
 from dreaming.io.types import Flow, Mask, Probability
 
-BackgroundSampling: TypeAlias = NDArray[np.float32]
-"""Channels at some pixels, (P, C)."""
+PixelSamples: TypeAlias = NDArray[np.float32]
+"""Channels of some pixels, (P, C)."""
 
 BLOCK = 4096
-"""Pixels predicted at once: as many as fit into the processor's cache, for every tree passes over them anew."""
+"""Pixels predicted at once: few enough for the processor's cache, because every tree passes over all of them."""
 
 DIRECTIONS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
 @dataclass(frozen=True)
 class Boosting:
-    """Gradient-boosted trees on histograms (scikit-learn's), one thread each.
+    """Train scikit-learn's histogram-based gradient boosting, with one thread per classifier.
 
     Attributes:
-        trees: How many.
-        rate: By how much each corrects those before.
-        leaves: Of a tree, at most.
-        leaf_samples: Pixels of a leaf, at least.
-        features: Share of the channels that each split may choose from.
+        max_iter: Number of trees.
+        learning_rate: Shrinkage of each tree's contribution.
+        max_leaf_nodes: Leaves of a tree, at most.
+        min_samples_leaf: Pixels of a leaf, at least; at most a twentieth of all samples.
+        max_features: Share of the channels that each split may choose from.
     """
 
     kind: ClassVar[str] = "boosting"
 
-    max_iter: int = 100
-    learning_rate: float = 0.1
-    max_leaf_nodes: int = 31
-    min_samples_leaf: int = 200
-    max_features: float = 0.3
+    max_iter: PositiveInt = 100
+    learning_rate: PositiveFloat = 0.1
+    max_leaf_nodes: Annotated[int, Range(ge=2)] = 31
+    min_samples_leaf: PositiveInt = 200
+    max_features: Annotated[float, Range(gt=0, le=1)] = 0.3
 
-    def fit(self, samples: BackgroundSampling, labels: NDArray[np.bool_], seed: int) -> "Trees":
-        """Learn the labels (P,) of samples (P, C)."""
+    def fit(self, samples: PixelSamples, labels: NDArray[np.bool_], seed: int) -> "Trees":
+        """Train on samples (P, C) and their labels (P,)."""
         model = HistGradientBoostingClassifier(
             learning_rate=self.learning_rate,
             max_iter=self.max_iter,
             max_leaf_nodes=self.max_leaf_nodes,
-            # Few samples: a leaf may not ask for more than a share of them.
+            # With few samples, 200 per leaf would leave a tree without splits.
             min_samples_leaf=max(1, min(self.min_samples_leaf, len(samples) // 20)),
             max_features=self.max_features,
             early_stopping=False,
@@ -65,24 +66,24 @@ class Boosting:
 
 @dataclass(frozen=True)
 class Trees:
-    """What ``Boosting`` learnt."""
+    """A trained classifier of pixels."""
 
     model: HistGradientBoostingClassifier
 
-    def __call__(self, samples: BackgroundSampling) -> NDArray[np.float32]:
-        """The probability (P,) of samples (P, C)."""
+    def __call__(self, samples: PixelSamples) -> NDArray[np.float32]:
+        """Return the probability (P,) of samples (P, C)."""
         if not len(samples):
             return np.zeros(0, np.float32)
-        # Its threads wait for one another for seconds on a busy machine; frames are what is computed side by side.
+        # Frames run in parallel; on a busy machine OpenMP's threads would wait for one another for seconds.
         with _threads().limit(limits=1, user_api="openmp"):
             blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
             return np.concatenate([self.model.predict_proba(block)[:, -1] for block in blocks]).astype(np.float32)
 
     def map(self, channels: FeatureMaps, where: Mask) -> Probability:
-        """The probability (h, w) of a frame's channels (C, h, w), 0 but ``where`` (h, w)."""
-        found = np.zeros(where.shape, np.float32)
-        found[where] = self(channels[:, where].T)
-        return found
+        """Return the probability (h, w) of a frame's channels (C, h, w) at the pixels ``where`` (h, w); 0 elsewhere."""
+        probability = np.zeros(where.shape, np.float32)
+        probability[where] = self(channels[:, where].T)
+        return probability
 
 
 @cache
@@ -90,40 +91,34 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-@dataclass(frozen=True)
-class Context:
-    """What the second classifier sees of the first one's maps.
+def context_channels(
+    own: Probability,
+    neighbours: Sequence[tuple[Probability, Flow]],
+    sigmas: Sequence[float] = (2.0, 5.0, 12.0),
+    offsets: Sequence[int] = (8, 20),
+) -> FeatureMaps:
+    """Return what the second classifier sees of the first one's maps, (C, h, w).
 
-    Attributes:
+    Args:
+        own: Map of the frame (h, w).
+        neighbours: Maps (h, w) of at most two other frames, each with the flow to it (h, w, 2); the frame's own map
+            stands in for a missing one.
         sigmas: Blurs of the frame's own map, in working pixels.
         offsets: Distances, in working pixels, at which it is looked up in eight directions.
     """
-
-    kind: ClassVar[str] = "context"
-
-    sigmas: Sequence[float] = (2.0, 5.0, 12.0)
-    offsets: Sequence[int] = (8, 20)
-
-    def channels(self, own: Probability, neighbours: Sequence[tuple[Probability, Flow]]) -> FeatureMaps:
-        """Further channels (C, h, w).
-
-        Args:
-            own: The frame's map (h, w).
-            neighbours: Two other frames' maps (h, w), each with the flow to it (h, w, 2); fewer: its own stands in.
-        """
-        carried = [warp(values, flow) for values, flow in neighbours]
-        carried += [own] * (2 - len(carried))
-        planes = [own, *carried]
-        # The order of the two is that of time, which must not matter.
-        planes += [np.minimum(*carried), np.maximum(*carried)]
-        planes += [blurred(own, sigma) for sigma in self.sigmas]
-        for offset in self.offsets:
-            planes += [_shifted(own, dy * offset, dx * offset) for dy, dx in DIRECTIONS]
-        return np.stack(planes)
+    warped = [warp(values, flow) for values, flow in neighbours]
+    warped += [own] * (2 - len(warped))
+    planes = [own, *warped]
+    # Minimum and maximum do not depend on which neighbour comes first in time.
+    planes += [np.minimum(*warped), np.maximum(*warped)]
+    planes += [blurred(own, sigma) for sigma in sigmas]
+    for offset in offsets:
+        planes += [_shifted(own, dy * offset, dx * offset) for dy, dx in DIRECTIONS]
+    return np.stack(planes)
 
 
 def _shifted(values: Probability, dy: int, dx: int) -> Probability:
-    """The map looked up at (y + dy, x + dx); beyond the border its last value."""
+    """The map looked up at (y + dy, x + dx), with replicated borders."""
     height, width = values.shape
     rows = np.clip(np.arange(height) + dy, 0, height - 1)
     columns = np.clip(np.arange(width) + dx, 0, width - 1)

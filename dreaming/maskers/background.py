@@ -1,10 +1,10 @@
-"""Masks by background subtraction that is restarted at every hand mask and told what it has found."""
+"""Masks by background subtraction, restarted at every hand mask, with feedback that keeps the subject out."""
 
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.split import Split
-from dreaming.errors import ConfigError
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 from dreaming.flow.mosaic import Mosaic
 from dreaming.flow.registration import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.imaging.morphology import Cleaning
@@ -25,69 +25,63 @@ from dreaming.maskers.base import Frames, SequenceMasker
 
 log = logging.getLogger(__name__)
 
-MARGIN = 0.1  # of a box, on each side: it is a guess from two others
-REPEATS = 4  # of the first picture, until each pixel of a nearest-neighbour model holds two samples of it
-PLATES = 7  # frames of a run that what the hand-masked ones do not show is taken from
+MARGIN = 0.1
+"""Added to each side of a subject's box, as a share of its longer side, because the box is interpolated."""
+
+REPEATS = 4
+"""Times that a nearest-neighbour model learns its first picture; then each pixel holds two samples of it."""
+
+PLATES = 7
+"""Frames of an interval that fill in the background that its hand-masked frames do not show."""
+
+LARGEST = 2.0
+"""Height and width of the mosaic that a panned clip is laid into, at most, in those of a frame; bounds its memory."""
 
 
 Subtractor: TypeAlias = Literal["mog2", "knn"]
-"""How a pixel's background colours are modelled."""
+"""Model of a pixel's background colours."""
 
 
 @dataclass
 class BackgroundMasker(SequenceMasker):
-    """Whatever differs from the background, learnt both ways from each hand mask to the next.
+    """Subtract the background in both directions, from each hand mask to the next.
 
-    The model is restarted at every hand-masked frame. Before it learns a frame, what was found there, eroded, is
-    painted over with random colours, so that a subject that rests is not learnt as background. The masks that come
-    from the hand mask before and those from the hand mask behind are blended by distance in time.
+    The model restarts at every hand-masked frame. Before it learns a frame, the subject found there is eroded and
+    painted over with random colours, so that a subject at rest does not become background. The masks of both
+    directions are blended by distance in time.
 
-    Hand masks that lie in ``backsub/`` and in no other folder are learnt from beside the references.
+    Hand masks that lie in ``backsub/`` and in no other folder are used in addition to the references.
 
     Attributes:
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
-        threshold: Squared distance from which on a pixel is foreground: in standard deviations for ``mog2``, in grey
+        threshold: Squared distance above which a pixel is foreground: in standard deviations for ``mog2``, in grey
             levels for ``knn``.
-        history: Frames that the model remembers where its learning rate is OpenCV's own; None for as many as a run has.
-        learning_rate: Share of a frame in the model it is learnt into; a subject that rests is eaten from its edge the
-            faster the higher this is. None for OpenCV's own, which begins at one half and falls.
-        erosion: Side in pixels of the square that erodes what is painted over; 0 for no feedback.
-        stabilise: Camera motion to remove first.
-        largest: Height and width of the picture that frames of a moving camera are laid into, in those of a frame.
-        plate: Whether what the subject hides at the start is taken from other frames, where they show it.
-        blur: Sigma in pixels of a Gaussian applied to every frame; 0 for none.
-        cleaning: Post-processing of each frame's mask; blobs of half the smallest hand mask are kept, whatever it says.
+        history: Number of frames that the model remembers, if ``learning_rate`` is None; None: all of an interval.
+        learning_rate: Share of each new frame in the model; the higher, the faster a subject at rest is eroded. None:
+            OpenCV's own rate, which starts at one half and falls.
+        erosion: Side in pixels of the square that erodes what is painted over; 0: no feedback.
+        stabilise: Camera motion that is removed first.
+        plate: Whether to fill in what the subject hides at a hand mask from other frames.
+        blur: Sigma in pixels of a Gaussian applied to every frame; 0: none.
+        cleaning: Post-processing of each mask; it keeps blobs of half the smallest hand mask in any case.
         seed: Of the random colours, together with the frame's name.
-
-    Raises:
-        ConfigError: If a value is out of its range.
     """
 
     kind: ClassVar[str] = "background_masker"
 
     subtractor: Subtractor = "mog2"
-    threshold: float = 150.0
-    history: int | None = None
-    learning_rate: float | None = 0.05
-    erosion: int = 10
+    threshold: PositiveFloat = 150.0
+    history: PositiveInt | None = None
+    learning_rate: Annotated[float, Range(gt=0, le=1)] | None = 0.05
+    erosion: NonNegativeInt = 10
     stabilise: MotionModel = "homography"
-    largest: float = 2.0
     plate: bool = True
-    blur: float = 2.0
+    blur: NonNegativeFloat = 2.0
     cleaning: Cleaning = field(default_factory=Cleaning)
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        _expect("threshold", self.threshold, "above 0", self.threshold > 0)
-        _expect("history", self.history, "1 frame or more", self.history is None or self.history >= 1)
-        rate = self.learning_rate
-        _expect("learning_rate", rate, "above 0, up to 1", rate is None or 0 < rate <= 1)
-        _expect("erosion", self.erosion, "0 pixels or more", self.erosion >= 0)
-        _expect("largest", self.largest, "1 or more", self.largest >= 1)
-        _expect("blur", self.blur, "0 pixels or more", self.blur >= 0)
-
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks, and those that are there for background subtraction alone.
+        """Keep the references and the hand masks in ``backsub/``.
 
         Raises:
             MaskError: If none of the references belongs to a frame of the clip.
@@ -95,121 +89,117 @@ class BackgroundMasker(SequenceMasker):
         super().fit(clip, references)
         own = clip.bootstrap(references.part).without(references.stems)
         self._masks.update(zip(own.stems, own.masks, strict=True))
-        self._cleaning = self._spare_the_subject()
+        self._cleaning = self._capped_cleaning()
         return self
 
-    def _spare_the_subject(self) -> Cleaning:
-        """How this clip's masks are cleaned: a subject as small as the hand masks show it is no speck."""
+    def _capped_cleaning(self) -> Cleaning:
+        """The cleaning, with ``smallest`` lowered to half the smallest hand mask so that no subject is a speck."""
         smallest = self.cleaning.smallest
-        shares = [float(mask.mean()) for mask in self._masks.values() if mask.any()]
-        cap = min(shares, default=1.0) / 2
+        areas = [float(mask.mean()) for mask in self._masks.values() if mask.any()]
+        cap = min(areas, default=1.0) / 2
         if smallest is None or smallest <= cap:
             return self.cleaning
         log.info(
-            "background: blobs are kept from %.2g of the frame on, half the smallest hand mask, in place of "
-            "masker.background.cleaning.smallest=%g",
-            cap,
+            "background: cleaning.smallest is lowered from %g to %.2g of the frame, half the smallest hand mask",
             smallest,
+            cap,
         )
         return replace(self.cleaning, smallest=cap)
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
-        """Fingerprint of the hand masks that are there for background subtraction alone; empty without any."""
+        """Fingerprint of the hand masks in ``backsub/``; empty if there are none."""
         own = clip.bootstrap(references.part)
         return fingerprint(own.stems, own.masks) if len(own) else ""
 
     def training_stems(self, split: Split) -> frozenset[str]:
-        """Names of the masks of the half that maskers see, and of its own."""
+        """Stems of the references and of the hand masks in ``backsub/``."""
         return super().training_stems(split).union(split.bootstrap)
 
-    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
-        """Yield the wanted frames of a run, in order."""
-        scene = self._scene(clip, run)
-        if run.left is None or run.right is None:
-            yield from self._one_way(clip, scene, run, wanted)
-            return
-        with DiskBuffer(clip.path) as buffer:
-            # What comes from behind arrives last frame first: it waits in the spool, one bit a pixel.
-            for stem, mask in self._follow(clip, scene, run.right, run.stems[::-1]):
-                buffer.write(stem, [np.packbits(mask, axis=1)])
-            forward = self._follow(clip, scene, run.left, run.stems)
-            for place, (stem, mask) in enumerate(forward, start=1):
-                if stem in wanted:
-                    other = np.unpackbits(buffer.read(stem)[0], axis=1, count=clip.size[1])
-                    share = np.float32(place / (len(run.stems) + 1))
-                    yield stem, (1 - share) * mask.astype(np.float32) + share * other.astype(np.float32)
-
-    def _one_way(self, clip: Clip, scene: Mosaic, run: FrameInterval, wanted: frozenset[str]) -> Frames:
-        if run.left is not None:
-            for stem, mask in self._follow(clip, scene, run.left, run.stems):
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+        """Yield the wanted frames of an interval, in order."""
+        mosaic = self._mosaic(clip, interval)
+        if interval.right is None:
+            assert interval.left is not None
+            for stem, mask in self._follow(clip, mosaic, interval.left, interval.stems):
                 if stem in wanted:
                     yield stem, mask.astype(np.float32)
             return
-        assert run.right is not None
         with DiskBuffer(clip.path) as buffer:
-            for stem, mask in self._follow(clip, scene, run.right, run.stems[::-1]):
-                buffer.write(stem, [mask.view(np.uint8)])
-            yield from ((stem, buffer.read(stem)[0].astype(np.float32)) for stem in run.stems if stem in wanted)
+            # The backward direction yields the last frame first: its masks wait in the buffer, one bit per pixel.
+            for stem, mask in self._follow(clip, mosaic, interval.right, interval.stems[::-1]):
+                buffer.write(stem, [np.packbits(mask, axis=1)])
 
-    # -- what a run looks like without its subject
+            def backward(stem: str) -> NDArray[np.float32]:
+                return np.unpackbits(buffer.read(stem)[0], axis=1, count=clip.size[1]).astype(np.float32)
 
-    def _scene(self, clip: Clip, run: FrameInterval) -> Mosaic:
-        stems = [stem for stem in (run.left, *run.stems, run.right) if stem is not None]
-        ends = {stem: self._masks[stem] for stem in (run.left, run.right) if stem is not None}
+            if interval.left is None:
+                yield from ((stem, backward(stem)) for stem in interval.stems if stem in wanted)
+                return
+            forward = self._follow(clip, mosaic, interval.left, interval.stems)
+            for steps, (stem, mask) in enumerate(forward, start=1):
+                if stem in wanted:
+                    share = np.float32(steps / (len(interval.stems) + 1))
+                    yield stem, (1 - share) * mask.astype(np.float32) + share * backward(stem)
+
+    # -- the background of an interval
+
+    def _mosaic(self, clip: Clip, interval: FrameInterval) -> Mosaic:
+        stems = [stem for stem in (interval.left, *interval.stems, interval.right) if stem is not None]
+        ends = {stem: self._masks[stem] for stem in (interval.left, interval.right) if stem is not None}
         boxes = _boxes(stems, ends)
         if self.stabilise == "none":
             transforms, size = dict.fromkeys([*stems, *self._masks], np.eye(3)), clip.size
         else:
-            backdrops = (_outside(boxes[stem], clip.size) for stem in stems)
-            found = list(accumulate_transforms(clip.frames.read_ahead(stems), backdrops, self.stabilise))
-            shift, size = mosaic_extent(found, clip.size, self.largest)
-            transforms = {stem: shift @ transform for stem, transform in zip(stems, found, strict=True)}
-        scene = Mosaic(transforms, clip.size, size)
+            backgrounds = (_outside(boxes[stem], clip.size) for stem in stems)
+            motion = list(accumulate_transforms(clip.frames.read_ahead(stems), backgrounds, self.stabilise))
+            shift, size = mosaic_extent(motion, clip.size, LARGEST)
+            transforms = {stem: shift @ transform for stem, transform in zip(stems, motion, strict=True)}
+        mosaic = Mosaic(transforms, clip.size, size)
         if self.plate:
-            for stem, mask in {**ends, **self._others(clip, run)}.items():
-                scene.learn(stem, self._frame(clip, stem), mask)
-            for place in np.linspace(0, len(stems) - 1, PLATES + 2).astype(int)[1:-1] if len(ends) == 2 else []:
-                if stems[place] not in ends:
-                    guess = ~_outside(boxes[stems[place]], clip.size)
-                    scene.learn(stems[place], self._frame(clip, stems[place]), guess)
-        return scene
+            for stem, mask in {**ends, **self._nearby_masks(clip, interval)}.items():
+                mosaic.learn(stem, self._frame(clip, stem), mask)
+            for index in np.linspace(0, len(stems) - 1, PLATES + 2).astype(int)[1:-1] if len(ends) == 2 else []:
+                if stems[index] not in ends:
+                    guess = ~_outside(boxes[stems[index]], clip.size)
+                    mosaic.learn(stems[index], self._frame(clip, stems[index]), guess)
+        return mosaic
 
-    def _others(self, clip: Clip, run: FrameInterval) -> dict[str, Mask]:
-        """Hand masks of the frames next to a run's own, as far as the camera is known not to have moved since."""
+    def _nearby_masks(self, clip: Clip, interval: FrameInterval) -> dict[str, Mask]:
+        """Hand masks nearest to an interval; none before a moving camera, whose position there is not known."""
         if self.stabilise != "none":
             return {}
-        places = {stem: place for place, stem in enumerate(clip.stems)}
-        middle = places[run.stems[len(run.stems) // 2]]
-        near = sorted(self._masks, key=lambda stem: abs(places[stem] - middle))
-        return {stem: self._masks[stem] for stem in near[: PLATES + 2]}
+        indices = {stem: index for index, stem in enumerate(clip.stems)}
+        middle = indices[interval.stems[len(interval.stems) // 2]]
+        nearest = sorted(self._masks, key=lambda stem: abs(indices[stem] - middle))
+        return {stem: self._masks[stem] for stem in nearest[: PLATES + 2]}
 
     def _frame(self, clip: Clip, stem: str) -> Image:
         image = clip.frames.read(stem)
         return image if self.blur == 0 else cv2.GaussianBlur(image, (0, 0), self.blur)
 
-    # -- one way
+    # -- one direction
 
-    def _follow(self, clip: Clip, scene: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
-        """Masks (H, W) of frames that lead away from a hand-masked one."""
+    def _follow(self, clip: Clip, mosaic: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
+        """Yield masks (H, W) of frames, in order away from a hand-masked one."""
         model = self._model(len(stems) + 1)
-        subject = scene.lay(start, self._masks[start])
-        shown = scene.lay(start, np.ones(clip.size, bool))
-        fed = scene.show(start, self._frame(clip, start))
-        behind = scene.known & (subject | ~shown)
-        fed[behind] = scene.picture[behind]
-        unknown = ~behind & (subject | ~shown)
+        subject = mosaic.lay(start, self._masks[start])
+        visible = mosaic.lay(start, np.ones(clip.size, bool))
+        fed = mosaic.show(start, self._frame(clip, start))
+        hidden = mosaic.known & (subject | ~visible)
+        fed[hidden] = mosaic.picture[hidden]
+        unknown = ~hidden & (subject | ~visible)
         fed[unknown] = _noise(self.seed, start, unknown)
-        # Nearest neighbours are asked for two: from one picture seen once, everything would be foreground.
+        # A nearest-neighbour model needs two samples; after one look everything would be foreground.
         for _ in range(REPEATS if self.subtractor == "knn" else 1):
             model.apply(fed)
         for stem in stems:
-            fed = scene.show(stem, self._frame(clip, stem))
-            # Judged before it is learnt, and without the random colours: a false alarm does not feed itself.
-            found = model.apply(fed, learningRate=0) > 0
-            # Cleaned as the frame shows it: shares of its area, and its border, are not those of the picture.
-            subject = self._cleaning(scene.lift(stem, found))
+            fed = mosaic.show(stem, self._frame(clip, stem))
+            # The frame is segmented before it is learnt, without random colours: false positives do not persist.
+            foreground = model.apply(fed, learningRate=0) > 0
+            # Cleaning works on the frame, because its area and border differ from those of the mosaic.
+            subject = self._cleaning(mosaic.lift(stem, foreground))
             yield stem, subject
-            painted = self._eroded(scene.insert(stem, subject, found))
+            painted = self._eroded(mosaic.insert(stem, subject, foreground))
             fed[painted] = _noise(self.seed, stem, painted)
             model.apply(fed, learningRate=-1 if self.learning_rate is None else self.learning_rate)
 
@@ -225,15 +215,10 @@ class BackgroundMasker(SequenceMasker):
         return cv2.erode(mask.view(np.uint8), np.ones((self.erosion, self.erosion), np.uint8)).view(np.bool_)
 
 
-def _expect(key: str, value: object, expected: str, fits: bool) -> None:
-    if not fits:
-        raise ConfigError(f"masker.background.{key}", found=str(value), expected=expected, hint="correct it")
-
-
 def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[np.float64]]:
-    """Where each frame most likely shows its subject: (left, top, width, height), going evenly from end to end.
+    """Interpolate the subject's box (left, top, width, height) linearly between both ends.
 
-    Where one end does not show it, what is known is where it is at the other; where neither does, it is nowhere.
+    If one end does not show the subject, the box of the other one holds throughout; if neither does, it is empty.
     """
     known = [np.array(cv2.boundingRect(mask.view(np.uint8)), float) for mask in ends.values() if mask.any()]
     known = known or [np.zeros(4)]
@@ -242,17 +227,17 @@ def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[
 
 
 def _outside(box: NDArray[np.float64], size: Size) -> Mask:
-    """(H, W), False in the box and around it."""
+    """Return a mask (H, W) that is False in the box and its margin."""
     left, top, width, height = box
     margin = MARGIN * max(width, height)
-    free = np.ones(size, bool)
+    outside = np.ones(size, bool)
     rows = slice(max(0, int(top - margin)), int(top + height + margin) + 1)
-    free[rows, max(0, int(left - margin)) : int(left + width + margin) + 1] = False
-    return free
+    outside[rows, max(0, int(left - margin)) : int(left + width + margin) + 1] = False
+    return outside
 
 
 def _noise(seed: int, stem: str, where: Mask) -> NDArray[np.uint8]:
-    """Uniform random colours (P, 3) for the P pixels of ``where``, the same for a frame in every run."""
+    """Draw uniform random colours (P, 3) for the P pixels of ``where``, the same for a frame in every run."""
     digest = hashlib.blake2b(f"{seed} {stem}".encode(), digest_size=8).digest()
     count = int(np.count_nonzero(where))
     return np.frombuffer(np.random.default_rng(int.from_bytes(digest)).bytes(3 * count), np.uint8).reshape(-1, 3)

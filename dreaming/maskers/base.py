@@ -1,4 +1,4 @@
-"""The contract of every masker: fitted on a few hand masks, it streams a probability for each frame."""
+"""Base classes of maskers: fitted on a few hand masks, a masker predicts a probability map of each frame."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval, intervals_between
 from dreaming.clip.split import Split
+from dreaming.constraints import PositiveInt
 from dreaming.errors import MaskError
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -26,72 +27,72 @@ Frames = Iterator[tuple[str, Probability]]
 
 @dataclass
 class Masker(ABC):
-    """Cuts the subject out of every frame.
+    """Predict the subject's mask in every frame.
 
-    Subclasses are dataclasses: their fields are their config, and those that change the result tell one result from
-    another (``frames.manifest.describe``).
+    Subclasses are dataclasses. Their fields are their config, and the fields that change the result are part of its
+    fingerprint (``io.manifest.describe``).
     """
 
     @abstractmethod
     def fit(self, clip: Clip, references: References) -> Self:
-        """Learn from the references given, and from no other mask of the clip that anything is judged by."""
+        """Fit on the given references, and on no other mask of the clip that any result is scored on."""
 
     @abstractmethod
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
-        """Yield each named frame's probability, float32 (H, W) in 0..1, in order, holding few frames at a time."""
+        """Yield each frame's probability, float32 (H, W) in 0..1, in order, with few frames in memory at a time."""
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
-        """Make what it builds on of these frames: once it is fitted, before they are predicted share by share."""
+        """Compute the predictions of ``base_maskers`` for these frames; called after ``fit``, before any shard."""
         return self
 
     def share_out(self, stems: list[str], work: Work) -> None:
-        """Do a work that predicts these frames; one that runs on several devices does a share of it on each."""
+        """Run ``work``, which predicts these frames; a masker with several devices runs a share of it on each."""
         undivided(stems, work)
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
-        """Fingerprint of what ``fit`` would load from disk rather than learn anew; empty if it loads nothing."""
+        """Fingerprint of what ``fit`` would load from disk instead of training; empty if it loads nothing."""
         return ""
 
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
-        """Learn from all references but those left out, so that what is predicted there is honest.
+        """Fit on all references but ``left_out``, whose frames are then predicted without their masks.
 
-        For a masker that already learnt so on the way to its fit on all of them, to use that instead.
+        A masker that has cross-validated on the way to its fit on all references loads that fold instead.
         """
         return self.fit(clip, references.without(left_out.stems))
 
     def training_stems(self, split: Split) -> frozenset[str]:
-        """Names of the hand-masked frames whose masks ``fit`` may reach, by itself or by way of the clip."""
+        """Stems of the hand-masked frames whose masks ``fit`` may use, given to it or read from the clip."""
         return frozenset(split.nn)
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What ``fit`` found that a person may want to know, as plain JSON data for the manifest of the masks."""
+        """What ``fit`` measured and a user may want to know, as JSON data; stored in the manifest of the masks."""
         return {}
 
     @property
     def base_maskers(self) -> Mapping[str, "Masker"]:
-        """The maskers, by name, whose probabilities it keeps on disk to build on."""
+        """The maskers, by name, whose predictions this one takes as input and caches on disk."""
         return {}
 
 
 def is_whole(clip: Clip, references: References) -> bool:
-    """Whether these are all that maskers are given: a fit on them is no fold's, and its records may be kept."""
+    """Whether these are all references that maskers are fitted on, and not those of one fold."""
     return references.part in clip.parts and set(references.stems) == set(clip.split(references.part).nn)
 
 
 @dataclass
 class FrameMasker(Masker):
-    """A masker that sees one frame at a time; frames are computed in parallel.
+    """A masker that sees one frame at a time; frames are predicted in parallel.
 
     Attributes:
-        workers: Frames computed at once.
+        workers: Frames predicted at once.
     """
 
-    workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
     def predict_frame(self, image: Image) -> Probability:
-        """The subject's probability (H, W) in 0..1 for one frame (H, W, 3)."""
+        """Return the subject's probability (H, W) in 0..1 for one frame (H, W, 3)."""
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
@@ -100,66 +101,68 @@ class FrameMasker(Masker):
 
 @dataclass
 class SequenceMasker(Masker):
-    """A masker that sees one run between two hand masks at a time; the next runs are begun while one is used.
+    """A masker that sees one interval between two hand masks at a time; later intervals start ahead of time.
 
     Hand-masked frames keep their hand masks.
 
     Attributes:
-        workers: Runs at work at once; 1 for no more than the one that is used.
+        workers: Intervals computed at once; 1: only the one being read.
     """
 
-    workers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
-    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
-        """Yield the wanted frames of a run, in order, each the same whatever else is wanted.
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+        """Yield the wanted frames of an interval, in order; a frame does not depend on which others are wanted.
 
-        What has to be done before the first frame is done before it is yielded, so that it can be done ahead. A frame
-        that is not needed must not be held.
+        All preparation belongs before the first ``yield``, because ``predict`` runs it ahead of time. Do not hold
+        frames that are no longer needed.
         """
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks, with which alone the runs are masked.
+        """Keep the hand masks of the clip's frames.
 
         Raises:
             MaskError: If none of them belongs to a frame of the clip.
         """
-        known = [place for place, stem in enumerate(references.stems) if stem in clip.frames]
+        known = [index for index, stem in enumerate(references.stems) if stem in clip.frames]
         if not known:
             raise MaskError(
                 clip.path,
                 found="no hand mask of any of the clip's frames",
-                expected="at least one to begin from",
+                expected="at least one",
                 hint="name the masks like their frames",
             )
         if len(known) < len(references):
             log.warning("%d hand masks belong to no frame of the clip and are not used", len(references) - len(known))
-        self._masks: dict[str, Mask] = {references.stems[place]: references.masks[place] for place in known}
+        self._masks: dict[str, Mask] = {references.stems[index]: references.masks[index] for index in known}
         return self
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Frames:
-        """Yield each named frame's probability, in the order asked; neighbours asked in order cost least."""
-        groups = self._grouped(clip, list(stems))
+        """Yield each frame's probability, in the order of ``stems``; frames of one interval in order cost least."""
+        groups = self._group(clip, list(stems))
 
         def begin(group: tuple[FrameInterval | None, list[str]]) -> Frames:
-            run, wanted = group
-            if run is None:
+            interval, wanted = group
+            if interval is None:
                 return iter([(stem, self._masks[stem].astype(np.float32)) for stem in wanted])
-            frames = self.predict_interval(clip, run, frozenset(wanted))
+            frames = self.predict_interval(clip, interval, frozenset(wanted))
             return chain(list(islice(frames, 1)), frames)
 
         for frames in prefetch_map(begin, groups, self.workers - 1) if self.workers > 1 else map(begin, groups):
             yield from frames
 
-    def _grouped(self, clip: Clip, stems: list[str]) -> list[tuple[FrameInterval | None, list[str]]]:
-        """The stems asked, in groups of one run in order each; hand-masked frames stand alone, without a run."""
-        places = {stem: place for place, stem in enumerate(clip.stems)}
-        run_of = {stem: run for run in intervals_between(clip.stems, list(self._masks)) for stem in run.stems}
+    def _group(self, clip: Clip, stems: list[str]) -> list[tuple[FrameInterval | None, list[str]]]:
+        """Group the stems by interval, in order; a hand-masked frame is a group of its own, without an interval."""
+        indices = {stem: index for index, stem in enumerate(clip.stems)}
+        intervals = intervals_between(clip.stems, list(self._masks))
+        interval_of = {stem: interval for interval in intervals for stem in interval.stems}
         groups: list[tuple[FrameInterval | None, list[str]]] = []
         for stem in stems:
-            run = run_of.get(stem)
-            if groups and run is not None and groups[-1][0] is run and places[groups[-1][1][-1]] < places[stem]:
-                groups[-1][1].append(stem)
+            interval = interval_of.get(stem)
+            last, members = groups[-1] if groups else (None, [])
+            if interval is not None and last is interval and indices[members[-1]] < indices[stem]:
+                members.append(stem)
             else:
-                groups.append((run, [stem]))
+                groups.append((interval, [stem]))
         return groups

@@ -1,8 +1,8 @@
-"""Masks by motion: hand masks carried along the optical flow from both sides, blended by how well each arrived."""
+"""Masks by optical flow: hand masks propagated from both sides of a frame and blended by how reliable each is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
-from dreaming.errors import ConfigError
+from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.propagation import DriftCorrection, FlowPropagator, PropagatedFrame
@@ -22,50 +22,40 @@ from dreaming.io.types import Probability
 from dreaming.maskers.base import Frames, SequenceMasker
 
 TENTHS = 10
-"""Steps of an e-fold in which a side's weight is kept in a byte."""
+"""Steps per e-fold in which the log of a propagated mask's weight is stored in a byte."""
+
+ERROR_SIGMA = 2.0
+"""Blur of the photometric error, in the flow's working pixels; the default of the other users of propagation."""
+
+EDGE_EPSILON = 1e-3
+"""Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
 
 
 @dataclass
 class FlowMasker(SequenceMasker):
-    """Carry the hand masks on both sides of a frame to it, and blend them by w = visible exp(-error / scale) / steps.
+    """Propagate the hand masks on both sides of a frame to it, blended by weight.
+
+    The weight of a propagated mask is visible * exp(-error / error_scale) / steps.
 
     Attributes:
-        flow: How flow is computed.
-        error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a side's weight to 1/e.
-        error_sigma: Blur of that error, in the flow's working pixels.
-        drift: How carrying over many frames is corrected; None: not.
-        hidden: Share of its weight that a side keeps where the forward-backward check found it hidden; 1: no check.
-        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: none.
-        edge_epsilon: Variance of grey in 0..1 from which on it takes something for an edge.
-
-    Raises:
-        ConfigError: If a value is out of its range.
+        flow: Computes optical flow.
+        error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a weight to 1/e.
+        drift: Correction of the drift of chained flow; None: no correction.
+        occlusion_weight: Share of its weight that a propagated mask keeps where the forward-backward check finds it
+            occluded; 1: no check.
+        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
     """
 
     kind: ClassVar[str] = "flow_masker"
 
     flow: DisFlow
-    error_scale: float = 5.0
-    error_sigma: float = 2.0
+    error_scale: PositiveFloat = 5.0
     drift: DriftCorrection | None = field(default_factory=DriftCorrection)
-    occlusion_weight: float = 0.1
-    edge_radius: int = 4
-    edge_epsilon: float = 1e-3
-
-    def __post_init__(self) -> None:
-        for name, fits, expected in (
-            ("error_scale", self.error_scale > 0, "above 0"),
-            ("error_sigma", self.error_sigma >= 0, "0 pixels or more"),
-            ("hidden", 0 < self.occlusion_weight <= 1, "above 0, at most 1"),
-            ("edge_radius", self.edge_radius >= 0, "0 pixels or more"),
-            ("edge_epsilon", self.edge_epsilon > 0, "above 0"),
-        ):
-            if not fits:
-                found = str(getattr(self, name))
-                raise ConfigError(f"masker.flow.{name}", found=found, expected=expected, hint="correct it")
+    occlusion_weight: Annotated[float, Range(gt=0, le=1)] = 0.1
+    edge_radius: NonNegativeInt = 4
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks, and see to it that the clip's flow is there.
+        """Keep the hand masks, and compute the clip's missing flow.
 
         Raises:
             MaskError: If none of them belongs to a frame of the clip.
@@ -74,60 +64,69 @@ class FlowMasker(SequenceMasker):
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
 
-    def predict_interval(self, clip: Clip, run: FrameInterval, wanted: frozenset[str]) -> Frames:
-        """Yield the wanted frames of a run, in order."""
-        carrier = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift, self.error_sigma)
-        sides = [
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+        """Yield the wanted frames of an interval, in order."""
+        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift, ERROR_SIGMA)
+        directions = [
             _Direction(start, stems)
-            for start, stems in ((run.left, run.stems), (run.right, run.stems[::-1]))
+            for start, stems in ((interval.left, interval.stems), (interval.right, interval.stems[::-1]))
             if start is not None
         ]
-        stems = [stem for stem in run.stems if stem in wanted]
+        stems = [stem for stem in interval.stems if stem in wanted]
         with DiskBuffer(clip.path) as buffer:
-            # Both come at once, from opposite ends: what arrives first waits in the spool for the other.
-            for _ in prefetch_map(lambda side: self._bring(carrier, side, wanted, buffer), sides, len(sides)):
+            # Both directions run at once, from opposite ends: the masks that arrive first wait in the buffer.
+            for _ in prefetch_map(
+                lambda direction: self._propagate(propagator, direction, wanted, buffer), directions, len(directions)
+            ):
                 pass
-            yield from prefetch_map(lambda stem: (stem, self._blend(clip, stem, sides, buffer)), stems, self.workers)
+            yield from prefetch_map(
+                lambda stem: (stem, self._blend(clip, stem, directions, buffer)), stems, self.workers
+            )
 
-    def _bring(self, carrier: FlowPropagator, side: "_Direction", wanted: frozenset[str], buffer: DiskBuffer) -> None:
-        """Carry a hand mask to each wanted frame, up to the last that is wanted: mask in 0..255, and doubt."""
-        last = max((place for place, stem in enumerate(side.stems) if stem in wanted), default=-1)
-        mask = self._masks[side.start].astype(np.uint8) * 255
-        for carried in carrier.propagate([side.start, *side.stems[: last + 1]]):
-            if carried.stem in wanted:
-                buffer.write((side.start, carried.stem), [carried.sample(mask), self._doubt(carried)])
+    def _propagate(
+        self, propagator: FlowPropagator, direction: "_Direction", wanted: frozenset[str], buffer: DiskBuffer
+    ) -> None:
+        """Write a hand mask in 0..255 and its weight, as propagated to each wanted frame, to the buffer."""
+        last = max((index for index, stem in enumerate(direction.stems) if stem in wanted), default=-1)
+        mask = self._masks[direction.start].astype(np.uint8) * 255
+        for frame in propagator.propagate([direction.start, *direction.stems[: last + 1]]):
+            if frame.stem in wanted:
+                buffer.write((direction.start, frame.stem), [frame.sample(mask), self._log_weight(frame)])
 
-    def _blend(self, clip: Clip, stem: str, sides: Sequence["_Direction"], buffer: DiskBuffer) -> Probability:
+    def _blend(self, clip: Clip, stem: str, directions: Sequence["_Direction"], buffer: DiskBuffer) -> Probability:
         image = clip.frames.read(stem)
-        arrived = [buffer.read((side.start, stem)) for side in sides]
-        blended = _probability(arrived[0][0])
-        if len(sides) == 2:
-            weight, other = (_weight(doubt, side.steps(stem)) for side, (_, doubt) in zip(sides, arrived, strict=True))
+        propagated = [buffer.read((direction.start, stem)) for direction in directions]
+        blended = _probability(propagated[0][0])
+        if len(directions) == 2:
+            weight, other = (
+                _weight(log_weight, direction.steps(stem))
+                for direction, (_, log_weight) in zip(directions, propagated, strict=True)
+            )
             share = resize_image(weight / (weight + other), clip.size)
-            blended = (share * blended + (1 - share) * _probability(arrived[1][0])).astype(np.float32, copy=False)
-        return guided_filter(blended, image, self.edge_radius, self.edge_epsilon)
+            blended = (share * blended + (1 - share) * _probability(propagated[1][0])).astype(np.float32, copy=False)
+        return guided_filter(blended, image, self.edge_radius, EDGE_EPSILON)
 
-    def _doubt(self, carried: PropagatedFrame) -> NDArray[np.uint8]:
-        """By how many e-folds a side's weight is lowered, (h, w) in tenths, 255 and more as 255."""
-        seen = self.occlusion_weight + (1 - self.occlusion_weight) * carried.visible
-        doubt = carried.error / self.error_scale - np.log(seen)
-        return np.rint(np.clip(doubt * TENTHS, 0, 255)).astype(np.uint8)
+    def _log_weight(self, frame: PropagatedFrame) -> NDArray[np.uint8]:
+        """The negative log of a propagated mask's weight, without steps, (h, w) in tenths, at most 255."""
+        visible = self.occlusion_weight + (1 - self.occlusion_weight) * frame.visible
+        log_weight = frame.error / self.error_scale - np.log(visible)
+        return np.rint(np.clip(log_weight * TENTHS, 0, 255)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class _Direction:
-    """A hand mask, and the frames of a run in the order in which it comes to them."""
+    """A hand mask, and the frames of an interval in the order in which it is propagated to them."""
 
     start: str
     stems: Sequence[str]
 
     def steps(self, stem: str) -> int:
-        """Neighbours passed on the way to a frame."""
+        """Frames from the hand mask to a frame."""
         return self.stems.index(stem) + 1
 
 
-def _weight(doubt: NDArray[np.uint8], steps: int) -> NDArray[np.float32]:
-    return np.exp(doubt * np.float32(-1 / TENTHS)) / np.float32(steps)
+def _weight(log_weight: NDArray[np.uint8], steps: int) -> NDArray[np.float32]:
+    return np.exp(log_weight * np.float32(-1 / TENTHS)) / np.float32(steps)
 
 
 def _probability(mask: NDArray[np.uint8]) -> Probability:

@@ -1,4 +1,4 @@
-"""Masks by a box in colour space: bounds given by hand, or found from the hand masks."""
+"""Masks by a box in colour space: bounds set by the user or fitted to the hand masks."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.atomic import write_atomically
 from dreaming.io.types import Image, Mask, Probability
@@ -22,14 +22,14 @@ from dreaming.maskers.base import FrameMasker, is_whole
 log = logging.getLogger(__name__)
 
 LEVELS = 256
-STARTS = (0.0, 0.02, 0.1, 0.25)  # quantiles of the subject's colours, cut off at both ends, that a search starts from
+STARTS = (0.0, 0.02, 0.1, 0.25)
+"""Quantiles of the subject's colours cut off at both ends; the search starts from each of these boxes."""
 
 Interval = tuple[int, int]
-"""(lowest, highest) level, both included; in hue, the lowest may be above the highest, going round by red."""
-
+"""(lowest, highest) level, both included; in hue, lowest > highest is an interval across red."""
 
 Space: TypeAlias = Literal["hsv", "lab"]
-"""A colour space, each channel in 0..255, hue too."""
+"""Colour space; all channels, hue included, are in 0..255."""
 
 CHANNELS: Mapping[Space, tuple[str, str, str]] = {
     "hsv": ("hue", "saturation", "value"),
@@ -39,19 +39,19 @@ CHANNELS: Mapping[Space, tuple[str, str, str]] = {
 
 @dataclass
 class ThresholdMasker(FrameMasker):
-    """All pixels whose colour lies in a box.
+    """Select the pixels whose colour lies in a box.
 
-    The bounds and their Jaccard index on the hand masks stand in the manifest of its masks and in ``runs/threshold/``.
+    The bounds and their Jaccard index on the hand masks are written to the masks' manifest and to
+    ``runs/threshold/bounds.json``.
 
     Attributes:
         space: Colour space of the box.
-        bounds: (lowest, highest) level of a channel in 0..255, by its name; channels not named are searched;
-            None: all are.
-        bins: Levels of each channel that the search tells apart; a divisor of 256.
+        bounds: (lowest, highest) level in 0..255 by channel name; other channels are fitted; None: all are.
+        bins: Levels of each channel that the search distinguishes; a divisor of 256.
         cleaning: Post-processing of each mask.
 
     Raises:
-        ConfigError: If a bound or the number of bins cannot be.
+        ParameterError: If a bound or the number of bins is impossible.
     """
 
     kind: ClassVar[str] = "threshold_masker"
@@ -63,49 +63,46 @@ class ThresholdMasker(FrameMasker):
 
     def __post_init__(self) -> None:
         if self.bins < 2 or LEVELS % self.bins:
-            raise ConfigError(
-                "masker.threshold.bins", found=str(self.bins), expected="2, 4, 8, ... 256", hint="correct it"
-            )
-        for channel, interval in (self.bounds or {}).items():
-            low, high = interval
-            turned = low > high and channel != "hue"
-            if channel not in CHANNELS[self.space] or turned or not 0 <= min(low, high) <= max(low, high) < LEVELS:
-                raise ConfigError(
-                    f"masker.threshold.bounds.{channel}",
+            raise ParameterError("bins", found=self.bins, expected="2, 4, 8, 16, 32, 64, 128 or 256")
+        for channel, (low, high) in (self.bounds or {}).items():
+            reversed_ = low > high and channel != "hue"
+            if channel not in CHANNELS[self.space] or reversed_ or not 0 <= min(low, high) <= max(low, high) < LEVELS:
+                raise ParameterError(
+                    f"bounds.{channel}",
                     found=f"{low} to {high}",
                     expected=f"0 to 255, lowest first, for {', '.join(CHANNELS[self.space])}",
-                    hint="correct it",
                 )
         self._fit_report: dict[str, Any] = {}
-        self._given = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}
+        self._fixed = {name: _interval(interval) for name, interval in (self.bounds or {}).items()}
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Find the bounds that are not given."""
-        given = [self._given.get(name) for name in CHANNELS[self.space]]
-        subject, backdrop = (self._histogram(references, side) for side in (True, False))
-        found = search(subject, backdrop, given, first_is_circle=self.space == "hsv")
-        self._table = np.stack([_inside(interval) for interval in found], axis=-1)[None]  # (1, 256, 3)
+        """Fit the bounds that are not set."""
+        fixed = [self._fixed.get(name) for name in CHANNELS[self.space]]
+        subject, background = (self._histogram(references, inside) for inside in (True, False))
+        box = search(subject, background, fixed, first_is_circle=self.space == "hsv")
+        self._table = np.stack([_inside(interval) for interval in box], axis=-1)[None]  # (1, 256, 3)
         jaccard = self._jaccard(references)
-        bounds = {name: list(interval) for name, interval in zip(CHANNELS[self.space], found, strict=True)}
-        log.info("threshold: %s, Jaccard index %.3f on the hand masks", bounds, jaccard)
+        bounds = {name: list(interval) for name, interval in zip(CHANNELS[self.space], box, strict=True)}
         self._fit_report = {
             "space": self.space,
             "bounds": bounds,
             "jaccard": jaccard,
             "references": list(references.stems),
         }
-        if is_whole(clip, references):
+        whole = is_whole(clip, references)
+        log.log(logging.INFO if whole else logging.DEBUG, "threshold: %s, IoU %.3f on the hand masks", bounds, jaccard)
+        if whole:
             name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
             write_atomically(clip.runs("threshold") / name, (json.dumps(self._fit_report, indent=2) + "\n").encode())
         return self
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """The bounds, their Jaccard index, and the references that both are of."""
+        """The bounds, their Jaccard index, and the references that they are fitted to."""
         return self._fit_report
 
     def predict_frame(self, image: Image) -> Probability:
-        """1 where the colour lies in the box, (H, W), for one frame (H, W, 3)."""
+        """Return 1 where the colour lies in the box, else 0, (H, W), for one frame (H, W, 3)."""
         return self.cleaning(self._select(image)).astype(np.float32)
 
     def _select(self, image: Image) -> Mask:
@@ -115,35 +112,36 @@ class ThresholdMasker(FrameMasker):
     def _convert(self, image: Image) -> Image:
         return cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL if self.space == "hsv" else cv2.COLOR_RGB2LAB)
 
-    def _histogram(self, references: References, side: bool) -> NDArray[np.int64]:
+    def _histogram(self, references: References, inside: bool) -> NDArray[np.int64]:
         counts = np.zeros(self.bins**3, np.int64)
         for image, mask in zip(references.images, references.masks, strict=True):
-            first, second, third = (self._convert(image)[mask == side] // (LEVELS // self.bins)).T.astype(np.int64)
+            first, second, third = (self._convert(image)[mask == inside] // (LEVELS // self.bins)).T.astype(np.int64)
             counts += np.bincount((first * self.bins + second) * self.bins + third, minlength=self.bins**3)
         return counts.reshape(self.bins, self.bins, self.bins)
 
     def _jaccard(self, references: References) -> float:
-        both = either = 0
+        intersection = union = 0
         for image, mask in zip(references.images, references.masks, strict=True):
-            found = self._select(image)
-            both, either = both + int((found & mask).sum()), either + int((found | mask).sum())
-        return both / either
+            selected = self._select(image)
+            intersection, union = intersection + int((selected & mask).sum()), union + int((selected | mask).sum())
+        return intersection / union
 
 
 def search(
-    subject: NDArray[np.int64], backdrop: NDArray[np.int64], given: Sequence[Interval | None], first_is_circle: bool
+    subject: NDArray[np.int64], background: NDArray[np.int64], fixed: Sequence[Interval | None], first_is_circle: bool
 ) -> list[Interval]:
-    """A box of a high Jaccard index, by coordinate ascent from several boxes; seldom not the highest.
+    """Find a box of a high Jaccard index by coordinate ascent from several boxes.
 
-    Each step tries all intervals of one channel while the others stay, until none gains: a better box that differs in
-    two channels at once may be passed over. Of 1600 drawn pairs of histograms, a few clusters each, with 4 or 8 levels
-    a channel, it found the best of all boxes in 97 %; it missed the best index by 0.2 % on average, by 27 % at worst.
+    Each step tries all intervals of one channel while the others stay, until no step gains. The result is seldom not
+    the best, namely where a better box differs in two channels at once. Of 1600 drawn pairs of histograms, a few
+    clusters each, with 4 or 8 levels a channel, the search found the best box in 97 %; it missed the best index by
+    0.2 % on average and by 27 % at worst.
 
     Args:
-        subject: (N, N, N) how many of the subject's pixels fall to each cell of colour.
-        backdrop: (N, N, N) the same for the backdrop.
-        given: Intervals in 0..255 of the channels that are not searched, None for the others.
-        first_is_circle: Whether the first channel goes round.
+        subject: (N, N, N) number of the subject's pixels in each cell of colour space.
+        background: (N, N, N) the same for the background.
+        fixed: Interval in 0..255 of each channel that is not searched; None for the others.
+        first_is_circle: Whether the first channel wraps around.
 
     Returns:
         (lowest, highest) of each channel in 0..255.
@@ -151,37 +149,41 @@ def search(
     step = LEVELS // len(subject)
     best: tuple[float, list[Interval]] = (-2.0, [])
     for cut in STARTS:
-        start = [_quantiles(subject, axis, cut, step) if one is None else one for axis, one in enumerate(given)]
-        free = [axis for axis, one in enumerate(given) if one is None]
-        best = max(best, _ascend(subject, backdrop, start, free, first_is_circle), key=itemgetter(0))
+        start = [_quantiles(subject, axis, cut, step) if one is None else one for axis, one in enumerate(fixed)]
+        free = [axis for axis, one in enumerate(fixed) if one is None]
+        best = max(best, _ascend(subject, background, start, free, first_is_circle), key=itemgetter(0))
     return best[1]
 
 
 def _ascend(
-    subject: NDArray[np.int64], backdrop: NDArray[np.int64], box: list[Interval], free: list[int], first_is_circle: bool
+    subject: NDArray[np.int64],
+    background: NDArray[np.int64],
+    box: list[Interval],
+    free: list[int],
+    first_is_circle: bool,
 ) -> tuple[float, list[Interval]]:
     step, total = LEVELS // len(subject), int(subject.sum())
-    reached, before = -1.0, -2.0
-    while free and reached > before:
-        before = reached
+    index, before = -1.0, -2.0
+    while free and index > before:
+        before = index
         for axis in free:
             cells = [_inside(interval).reshape(-1, step).max(axis=1) for interval in box]
-            true, false = (_marginal(histogram, cells, axis) for histogram in (subject, backdrop))
-            (low, high), reached = best_interval(true, false, total, first_is_circle and axis == 0)
+            true, false = (_marginal(histogram, cells, axis) for histogram in (subject, background))
+            (low, high), index = best_interval(true, false, total, first_is_circle and axis == 0)
             box[axis] = (low * step, high * step + step - 1)
-    return reached, box
+    return index, box
 
 
 def best_interval(
     true: NDArray[np.int64], false: NDArray[np.int64], total: int, circle: bool
 ) -> tuple[Interval, float]:
-    """The interval of the highest Jaccard index, all of them tried.
+    """Find the interval of the highest Jaccard index by trying all of them.
 
     Args:
         true: (N,) the subject's pixels at each level.
-        false: (N,) the backdrop's.
-        total: Pixels of the subject, those at no level among them.
-        circle: Whether an interval may go on at 0 behind N - 1.
+        false: (N,) the background's.
+        total: All pixels of the subject, including those that other channels exclude.
+        circle: Whether an interval may continue at 0 after N - 1.
 
     Returns:
         (lowest, highest) level, and the index.
@@ -198,7 +200,7 @@ def best_interval(
 
 
 def _marginal(histogram: NDArray[np.int64], cells: Sequence[NDArray[np.uint8]], axis: int) -> NDArray[np.int64]:
-    """Pixels at each level of one channel (N,) of which the other channels lie in their intervals."""
+    """Count the pixels at each level of one channel (N,) whose other channels lie in their intervals."""
     others = [other for other in range(3) if other != axis]
     chosen = [np.flatnonzero(cells[other]) for other in others]
     return np.moveaxis(histogram, axis, 0)[:, chosen[0]][:, :, chosen[1]].sum(axis=(1, 2))
@@ -212,7 +214,7 @@ def _quantiles(histogram: NDArray[np.int64], axis: int, cut: float, step: int) -
 
 
 def _inside(interval: Interval) -> NDArray[np.uint8]:
-    """1 at the levels (256,) of an interval, 0 elsewhere."""
+    """Return 1 at the levels (256,) of an interval, 0 elsewhere."""
     levels, (low, high) = np.arange(LEVELS), interval
     inside = (levels >= low) & (levels <= high) if low <= high else (levels >= low) | (levels <= high)
     return inside.astype(np.uint8)

@@ -1,38 +1,38 @@
-"""The two parts of auto-context: trees that learn, and what is seen of a map's surroundings, by hand."""
+"""The two parts of auto-context: boosted trees, and the channels of a map's context against values by hand."""
 
 import numpy as np
 import pytest
 
-from dreaming.maskers.auto_context import Boosting, Context
+from dreaming.maskers.auto_context import Boosting, context_channels
 
 
 def test_trees_learn_a_rule_and_leave_the_rest_of_a_frame_out():
     rng = np.random.default_rng(0)
     samples = rng.random((2000, 3), np.float32)
-    max_iter = Boosting(max_iter=20, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
+    trees = Boosting(max_iter=20, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
     again = Boosting(max_iter=20, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 1] > 0.5, seed=0)
     channels = rng.random((3, 80, 90), np.float32)
     where = np.ones((80, 90), bool)
     where[:, :9] = False
-    found = max_iter.map(channels, where)
+    found = trees.map(channels, where)
     assert found.dtype == np.float32
     assert np.mean((found > 0.5)[:, 9:] == (channels[1] > 0.5)[:, 9:]) > 0.98
     assert found[:, :9].max() == 0
     np.testing.assert_array_equal(found, again.map(channels, where))
-    assert max_iter.map(channels, np.zeros_like(where)).max() == 0
+    assert trees.map(channels, np.zeros_like(where)).max() == 0
 
 
 def test_few_samples_still_make_leaves():
     samples = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
-    max_iter = Boosting(max_iter=20, min_samples_leaf=200, max_features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
-    assert max_iter(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
+    trees = Boosting(max_iter=20, min_samples_leaf=200, max_features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
+    assert trees(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
 
 
 def test_surroundings_are_seen_where_they_are():
     own = np.zeros((30, 40), np.float32)
     own[12, 20] = 1
     moved = np.full((30, 40, 2), (3, 0), np.float32)
-    found = Context(sigmas=(2.0,), offsets=(5,)).channels(own, [(own, moved)])
+    found = context_channels(own, [(own, moved)], sigmas=(2.0,), offsets=(5,))
     assert len(found) == 1 + 2 + 2 + 1 + 8
     assert found[0][12, 20] == 1
     assert found[1][12, 17] == 1, "three pixels to the right it lies in the neighbour"
@@ -48,7 +48,7 @@ def test_surroundings_are_seen_where_they_are():
 def test_beyond_the_border_is_what_lies_at_it():
     own = np.zeros((10, 10), np.float32)
     own[:, 0] = 1
-    found = Context(sigmas=(), offsets=(4,)).channels(own, [])
+    found = context_channels(own, [], sigmas=(), offsets=(4,))
     left = found[5 + 3]  # (0, -4)
     assert left[:, :5].min() == 1
     assert left[:, 5:].max() == 0

@@ -1,4 +1,4 @@
-"""The pixel classifier on a drawn clip: better than carrying alone, in any order, with one hand mask as with more."""
+"""The pixel classifier on a drawn clip: better than propagation alone, in any order, from one hand mask on."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from dreaming.clip.clip import Clip
 from dreaming.demo.scene import DemoScene
-from dreaming.errors import ConfigError, MaskError
+from dreaming.errors import MaskError
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
@@ -16,7 +16,7 @@ from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.pixels import PixelsMasker
 
 FLOW = DisFlow(scale=1.0)
-EVIDENCE = PropagationFeatures(FLOW, short_side=None, round_trips=2)
+FEATURES = PropagationFeatures(FLOW, short_side=None, round_trips=2)
 SMALL = {"boosting": Boosting(max_iter=20, min_samples_leaf=50), "samples": 1000, "edge_radius": 0, "workers": 1}
 
 
@@ -48,11 +48,11 @@ def dancer(tmp_path):
     return Clip(folder), truth
 
 
-def test_the_dancer_is_found_better_than_by_carrying_alone(dancer):
+def test_the_dancer_is_found_better_than_by_propagation_alone(dancer):
     clip, truth = dancer
     references = clip.references("subject", clip.stems)
     scores = []
-    for masker in (PixelsMasker(EVIDENCE, **SMALL), FlowMasker(FLOW, workers=1)):
+    for masker in (PixelsMasker(FEATURES, **SMALL), FlowMasker(FLOW, workers=1)):
         found = dict(masker.fit(clip, references).predict(clip, clip.stems))
         scores.append(np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems]))
     assert scores[0] > scores[1] + 0.01, scores
@@ -61,7 +61,7 @@ def test_the_dancer_is_found_better_than_by_carrying_alone(dancer):
 def test_the_second_classifier_finds_the_dancer_better_than_the_first(dancer):
     clip, truth = dancer
     references = clip.references("subject", clip.stems)
-    masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references)
+    masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references)
     stems = [stem for stem in clip.stems if stem not in references.stems]
     first, second = {stem: masker._view(stem).map for stem in stems}, dict(masker.predict(clip, stems))
     scores = [np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in stems]) for found in (second, first)]
@@ -69,7 +69,7 @@ def test_the_second_classifier_finds_the_dancer_better_than_the_first(dancer):
 
 
 def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
-    masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references)
+    masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references)
     whole = dict(masker.predict(clip, clip.stems))
     assert list(whole) == clip.stems
     for probability in whole.values():
@@ -78,7 +78,7 @@ def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
         assert 0 <= probability.min() <= probability.max() <= 1
     for stem, mask in zip(references.stems, references.masks, strict=True):
         np.testing.assert_array_equal(whole[stem], mask)
-    again = PixelsMasker(EVIDENCE, **SMALL | {"workers": 3}).fit(clip, references)
+    again = PixelsMasker(FEATURES, **SMALL | {"workers": 3}).fit(clip, references)
     for asked in (clip.stems[::-1], ["0007", "0002"]):
         found = list(again.predict(clip, asked))
         assert [stem for stem, _ in found] == asked
@@ -86,52 +86,51 @@ def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
             np.testing.assert_allclose(probability, whole[stem], atol=2 / 255)
 
 
-def test_fitted_again_it_knows_the_new_hand_masks_alone(clip, references):
+def test_a_second_fit_uses_the_new_hand_masks_only(clip, references):
     fewer = references.without(["0005"])
-    masker = PixelsMasker(EVIDENCE, **SMALL)
+    masker = PixelsMasker(FEATURES, **SMALL)
     masker.fit(clip, references)
     masker.fit(clip, fewer)
-    fresh = PixelsMasker(EVIDENCE, **SMALL).fit(Clip(clip.path), fewer)
+    fresh = PixelsMasker(FEATURES, **SMALL).fit(Clip(clip.path), fewer)
     for (stem, one), (_, other) in zip(*(m.predict(clip, ["0004", "0005"]) for m in (masker, fresh)), strict=True):
         np.testing.assert_allclose(one, other, atol=2 / 255, err_msg=stem)
 
 
-def test_one_hand_mask_is_learnt_from_by_round_trips(clip, references):
-    masker = PixelsMasker(EVIDENCE, **SMALL).fit(clip, references.select(["0005"]))
+def test_one_hand_mask_is_trained_on_by_round_trips(clip, references):
+    masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references.select(["0005"]))
     found = dict(masker.predict(clip, clip.stems))
     assert len(found) == 9
     assert jaccard(found["0006"] > 0.5, found["0006"] > 0.1) > 0.5
 
 
-def test_few_hand_masks_are_learnt_from_where_there_are_many(clip, references):
-    masker = PixelsMasker(EVIDENCE, **SMALL | {"frames": 2}).fit(clip, references)
+def test_at_most_so_many_hand_masked_frames_are_trained_on(clip, references):
+    masker = PixelsMasker(FEATURES, **SMALL | {"frames": 2}).fit(clip, references)
     assert len(dict(masker.predict(clip, clip.stems))) == 9
 
 
-def test_what_a_fold_leaves_shows_the_subject(clip, disc_clip):
+def test_every_fold_leaves_frames_that_show_the_subject(clip, disc_clip):
     drawing = disc_clip("left", count=9, size=(48, 72), masks=(1, 2, 3))
     for number in (4, 5, 6, 7, 9):
         drawing.save(f"hand_masks/{number:04d}.png", np.zeros((48, 72), bool))
     clip = drawing.clip
     every = clip.training_references("subject")
-    for references, frames, learnt in (
+    for references, frames, most in (
         (every, 12, 8),
         (every.without(["0002", "0003"]), 12, 6),
         (every, 3, 3),
         (every.without(["0001", "0003"]), 2, 2),
     ):
-        masker = PixelsMasker(EVIDENCE, **SMALL | {"frames": frames}).fit(clip, references)
-        lessons = masker._lessons(masker._seen)
-        stems = {lesson.simulation.stem for lesson in lessons}
-        assert len(stems) <= learnt
+        masker = PixelsMasker(FEATURES, **SMALL | {"frames": frames}).fit(clip, references)
+        trained = masker._training_frames(masker._extractor)
+        stems = {frame.simulation.stem for frame in trained}
+        assert len(stems) <= most
         assert stems & set(references.present)
-        for fold in {lesson.fold for lesson in lessons}:
-            assert any(lesson.labels.any() for lesson in lessons if lesson.fold != fold), (frames, fold)
+        for fold in {frame.fold for frame in trained}:
+            assert any(frame.labels.any() for frame in trained if frame.fold != fold), (frames, fold)
         assert not dict(masker.predict(clip, ["0009"]))["0009"].any()
 
 
-def test_nothing_to_learn_from_and_odd_values_are_refused(clip, references):
-    with pytest.raises(MaskError, match="no simulated evidence"):
-        PixelsMasker(replace(EVIDENCE, round_trips=0), **SMALL).fit(clip, references.select(["0005"]))
-    with pytest.raises(ConfigError, match=r"masker\.pixels\.folds"):
-        PixelsMasker(EVIDENCE, folds=1)
+def test_a_single_mask_without_round_trips_is_refused(clip, references):
+    with pytest.raises(MaskError) as caught:
+        PixelsMasker(replace(FEATURES, round_trips=0), **SMALL).fit(clip, references.select(["0005"]))
+    assert caught.value.where == str(clip.path)

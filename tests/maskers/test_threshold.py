@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.threshold import ThresholdMasker, best_interval, search
 
@@ -31,13 +31,13 @@ def test_the_best_interval_is_the_best_of_all(true, false, circle):
 
 
 def test_a_box_across_red_is_found_exactly():
-    subject, backdrop = np.zeros((2, 16, 16, 16), np.int64)
+    subject, background = np.zeros((2, 16, 16, 16), np.int64)
     subject[[14, 15, 0, 1], 5:9, 3] = 2
-    backdrop[2:14] = 1
-    backdrop[:, :5] = 1
-    assert search(subject, backdrop, [None] * 3, first_is_circle=True)[0] == (14 * 16, 2 * 16 - 1)
-    assert search(subject, backdrop, [None] * 3, first_is_circle=True)[1] == (5 * 16, 9 * 16 - 1)
-    given = search(subject, backdrop, [None, (80, 100), None], first_is_circle=True)
+    background[2:14] = 1
+    background[:, :5] = 1
+    assert search(subject, background, [None] * 3, first_is_circle=True)[0] == (14 * 16, 2 * 16 - 1)
+    assert search(subject, background, [None] * 3, first_is_circle=True)[1] == (5 * 16, 9 * 16 - 1)
+    given = search(subject, background, [None, (80, 100), None], first_is_circle=True)
     assert given[:2] == [(14 * 16, 2 * 16 - 1), (80, 100)]
 
 
@@ -65,14 +65,14 @@ def test_the_search_is_nearly_always_as_good_as_trying_all_boxes(circle):
     missed = []
     for seed in range(150):
         rng = np.random.default_rng(seed)
-        subject, backdrop = (clusters(rng, int(rng.integers(*most))) for most in ((1, 4), (2, 7)))
+        subject, background = (clusters(rng, int(rng.integers(*most))) for most in ((1, 4), (2, 7)))
         every = boxes(circle)
-        true, false = (np.einsum("ai,bj,ck,ijk->abc", *every, each, optimize=True) for each in (subject, backdrop))
+        true, false = (np.einsum("ai,bj,ck,ijk->abc", *every, each, optimize=True) for each in (subject, background))
         best = (true / (subject.sum() + false)).max()
-        found = search(subject, backdrop, [None] * 3, first_is_circle=circle)
+        found = search(subject, background, [None] * 3, first_is_circle=circle)
         firsts = np.arange(0, 256, 64)
         cells = np.ix_(*(np.roll(firsts, -low // 64)[: ((high - low) % 256 + 1) // 64] // 64 for low, high in found))
-        index = subject[cells].sum() / (subject.sum() + backdrop[cells].sum())
+        index = subject[cells].sum() / (subject.sum() + background[cells].sum())
         assert index <= best + 1e-9
         missed.append(1 - index / best)
     assert np.mean(np.array(missed) < 1e-9) > 0.93
@@ -114,14 +114,16 @@ def test_the_bounds_kept_are_those_of_all_references(disc_clip):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "name"),
     [
-        ({"bounds": {"lightness": [0, 9]}}, r"bounds\.lightness"),
-        ({"bounds": {"value": [9, 0]}}, r"bounds\.value"),
-        ({"bounds": {"hue": [0, 256]}}, r"bounds\.hue"),
+        ({"bounds": {"lightness": [0, 9]}}, "bounds.lightness"),
+        ({"bounds": {"value": [9, 0]}}, "bounds.value"),
+        ({"bounds": {"hue": [0, 256]}}, "bounds.hue"),
         ({"bins": 60}, "bins"),
+        ({"bins": 1}, "bins"),
     ],
 )
-def test_what_cannot_be_is_refused(wrong, said):
-    with pytest.raises(ConfigError, match=said):
+def test_impossible_bounds_and_bins_are_refused(wrong, name):
+    with pytest.raises(ParameterError) as caught:
         ThresholdMasker(**wrong)
+    assert caught.value.name == name
