@@ -27,7 +27,8 @@ def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip):
 
 
 @pytest.mark.parametrize("mode", ["pair", "components"])
-def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
+def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, monkeypatch, mode):
+    monkeypatch.setattr(gmm, "NODES", 16)
     drawing = disc_clip()
     clip = drawing.clip
     masker = GmmMasker(mode=mode, counts=[2, 3], samples=1000)
@@ -58,7 +59,7 @@ def test_no_component_or_all_good_enough_leaves_the_best_one_and_a_warning(disc_
 def coloured(disc_clip, monkeypatch):
     """A disc on a background, each drawn in two flat colours, the left one and the right one, with a little noise."""
 
-    monkeypatch.setattr(gmm, "NODES", 32)  # an eighth of the time
+    monkeypatch.setattr(gmm, "NODES", 32)  # an eighth of the colours
 
     def draw(disc, background):
         drawing = disc_clip(count=3, size=(48, 72), masks=(1, 2, 3), keyframes=())
