@@ -3,18 +3,15 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
 
+from dreaming.cli.build import build, validate
 from dreaming.cli.config import (
-    build,
     clip_path,
     config_root,
-    is_trusted,
     parse,
     parse_shard,
     run_folder,
@@ -23,7 +20,6 @@ from dreaming.cli.config import (
 from dreaming.cli.explain import known_keys, unknown_key
 from dreaming.cli.search import check_devices, check_search, check_sweeper, searched_values
 from dreaming.cli.tuned import with_best_trials
-from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
 from dreaming.stages.order import ORDER
 from dreaming.training.loggers import check_mode
@@ -124,35 +120,7 @@ def _check_values(config: DictConfig) -> None:
     parse_shard(config)
     if "wandb" in (config.get("logger") or {}):
         check_mode()
-    check_values(_resolved(config), is_trusted, set(_borrowed(config)))
-    for key, least in (("threads", 1), ("seed", 0)):
-        if config[key] is not None and config[key] < least:
-            raise ConfigError(key, found=str(config[key]), expected=f"{least} or more", hint="correct the value")
-
-
-def _resolved(config: DictConfig) -> dict[str, Any]:
-    """The config as plain data, each key that takes another's value with that value."""
-    try:
-        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    except (RecursionError, InterpolationResolutionError) as error:
-        if not isinstance(error, RecursionError) and "parent node" not in str(error):
-            raise
-        raise ConfigError(
-            "config",
-            found="a key that holds itself, such as a masker that is given to one that it builds on",
-            expected="maskers that build on others, none on itself",
-            hint="give another one",
-        ) from None
-
-
-def _borrowed(config: DictConfig, where: str = "") -> Iterator[str]:
-    """Keys whose value is taken from another key."""
-    for name in map(str, config):
-        key = f"{where}.{name}" if where else name
-        if OmegaConf.is_interpolation(config, name):
-            yield key
-        elif not OmegaConf.is_missing(config, name) and isinstance(config[name], DictConfig):
-            yield from _borrowed(config[name], key)
+    validate(config)
 
 
 def _check_buildable(config: DictConfig) -> None:
@@ -175,8 +143,8 @@ def _check_buildable(config: DictConfig) -> None:
     if "stage" in config and "extract" in config.stage:
         with_clip_settings(config, ())
     for group in ("stage", "model"):
-        for node in config.get(group, {}).values():
-            build(node)
+        for name in config.get(group, {}):
+            build(config, f"{group}.{name}")
 
 
 def check_clip(config: DictConfig) -> None:

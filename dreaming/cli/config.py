@@ -1,19 +1,16 @@
-"""Finding the config, reading the command line, and building from the config."""
+"""The config's location, the command line, and values that follow from both."""
 
 import os
 import re
 import sys
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.clip.clip import Clip
@@ -23,9 +20,6 @@ from dreaming.sweep.sweeper import StudySweeper
 from dreaming.training.run_registry import latest, new_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TRUSTED = ("dreaming.*", "lightning.*", "torch.optim.*", "optuna.pruners.*", "rich.logging.RichHandler")
-"""What a config may instantiate; a config from elsewhere must not choose code to run."""
-
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
@@ -113,16 +107,6 @@ def with_clip_settings(config: DictConfig, overrides: Sequence[str]) -> DictConf
         if f"stage.extract.{key}" not in said:
             config.stage.extract[key] = value
     return config
-
-
-def build(node: DictConfig, **given: Any) -> Any:
-    """Instantiate a node of the config, its lists and mappings as plain ones."""
-    return instantiate(node, _convert_="all", _execution_whitelist_=TRUSTED, **given)
-
-
-def is_trusted(target: str) -> bool:
-    """Whether a config may instantiate this."""
-    return any(fnmatchcase(target, pattern) for pattern in TRUSTED)
 
 
 def thread_count(config: DictConfig) -> int:

@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli import program
-from dreaming.cli.config import build, clip_path, parse_shard, thread_count, with_clip_settings
+from dreaming.cli.build import build
+from dreaming.cli.config import clip_path, parse_shard, thread_count, with_clip_settings
 from dreaming.cli.tuned import with_best_trials
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -32,7 +33,7 @@ def dream(config: DictConfig) -> float | Objectives | None:
     config = with_best_trials(config, overrides)
     folder = Path(HydraConfig.get().runtime.output_dir)
     given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
-    stages = {str(name): build(node, **given) for name, node in config.stage.items()}
+    stages = {str(name): build(config, f"stage.{name}", **given) for name in config.stage}
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     _say_unused_filter(config, stages)
     if "sweep" not in config:
@@ -45,7 +46,7 @@ def dream(config: DictConfig) -> float | Objectives | None:
         "score": lambda: _score(clip, config, stages),
         "seconds": lambda: _seconds(clip, evaluate),
     }
-    return masker_trial(build(config.sweep), build(config.logger), clip, folder, overrides, measures)
+    return masker_trial(build(config, "sweep"), build(config, "logger"), clip, folder, overrides, measures)
 
 
 def _say_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:

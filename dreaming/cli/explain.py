@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, MissingConfigException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreaming.cli.config import TRUSTED, config_root
+from dreaming.cli.config import config_root
 from dreaming.errors import ConfigError, DreamingError
 
 
@@ -32,31 +31,16 @@ def explain(error: Exception) -> DreamingError | None:
             expected="what Lightning can do on this machine",
             hint="correct the value, or say trainer=auto",
         )
-    if isinstance(error, InstantiationException):
-        return _not_built(text)
     if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
         key = match[1].split("@")[0]
         return unknown_key(key, known_keys())
-    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        group, _, name = match[1].rpartition("/")
-        return _unknown_choice(group, name)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return _unknown_choice(group, name, error.options or [])
     if isinstance(error, HydraException | OmegaConfBaseException):
         first = text.splitlines()[0] if text else type(error).__name__
         return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")
     return None
-
-
-def _not_built(text: str) -> DreamingError | None:
-    """A `_target_` that does not exist or is not trusted; anything else that fails to be built is a bug of ours."""
-    if not re.search(r"cannot be authorized|not authorized|whitelist|Error locating target", text):
-        return None
-    where = re.search(r"full_key: (\S+)", text)
-    return ConfigError(
-        f"{where[1]}._target_" if where else "_target_",
-        found=target[1] if (target := re.search("'([^']+)'", text)) else text.splitlines()[0],
-        expected="a class among " + ", ".join(TRUSTED),
-        hint="leave it as the config has it",
-    )
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
@@ -66,7 +50,6 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
         key,
         found="no such config key",
         expected=f"a key such as {near[0]}" if near else "a key that `--cfg job` shows",
-        hint="correct its name",
     )
 
 
@@ -85,21 +68,11 @@ def _flat(node: Any, prefix: str = "") -> list[str]:
     return [name for key, value in node.items() for name in (f"{prefix}{key}", *_flat(value, f"{prefix}{key}."))]
 
 
-def _stored(group: str) -> list[str]:
-    """Choices that Hydra and its plugins bring along."""
-    try:
-        return [name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)]
-    except OSError:
-        return []
-
-
-def _unknown_choice(group: str, name: str) -> ConfigError:
-    folder = config_root() / group if group == "experiments" else config_root() / "conf" / group
-    choices = sorted({path.stem for path in folder.glob("*.yaml")} | set(_stored(group)))
+def _unknown_choice(group: str, name: str, choices: Sequence[str]) -> ConfigError:
     near = difflib.get_close_matches(name, choices, n=1)
     return ConfigError(
         f"{group}={name}",
         found="no such choice",
         expected="one of " + ", ".join(choices) if choices else "a group that `--help` lists",
-        hint=f"say {group}={near[0]}" if near else "correct the name",
+        hint=f"say {group}={near[0]}" if near else "",
     )

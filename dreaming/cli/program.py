@@ -17,6 +17,7 @@ from rich.console import Console
 from dreaming.cli import config as configuration
 from dreaming.cli.check import check
 from dreaming.cli.explain import explain
+from dreaming.cli.trust import TRUSTED
 from dreaming.errors import DreamingError, SpaceError
 from dreaming.io.atomic import FULL
 from dreaming.training.loggers import status_message
@@ -46,7 +47,7 @@ def _run(program: str, job: Callable[[DictConfig], Any]) -> int:
             check(program, arguments)
         conf = str(configuration.config_root() / "conf")
         with status_message():
-            hydra.main(config_path=conf, config_name=program, execution_whitelist=configuration.TRUSTED)(task)()
+            hydra.main(config_path=conf, config_name=program, execution_whitelist=TRUSTED)(task)()
         if refused:
             raise refused[0]
     except KeyboardInterrupt:

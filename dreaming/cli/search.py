@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any, cast
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dreaming.cli.config import build, is_trusted, parse
+from dreaming.cli.build import build, validate
+from dreaming.cli.config import parse
 from dreaming.cli.explain import known_keys, unknown_key
-from dreaming.cli.values import check_values
 from dreaming.errors import ConfigError
 from dreaming.sweep.config import SweepConfig
 
@@ -46,7 +45,7 @@ def check_sweeper(config: DictConfig) -> None:
     Raises:
         ConfigError: If such a key is set to what the sweep does not do, or no job may run at once.
     """
-    plan: SweepConfig = build(config.sweep)
+    plan: SweepConfig = build(config, "sweep")
     given = config.hydra.sweeper
     direction = list(given.direction) if isinstance(given.direction, ListConfig) else [given.direction]
     for key, found, used, hint in (
@@ -90,5 +89,5 @@ def check_search(config: DictConfig) -> None:
             (single,) = parse([f"{key}={value}"])
             before = OmegaConf.select(plain, key)
             OmegaConf.update(plain, key, single.value())
-            check_values(cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True)), is_trusted)
+            validate(plain)
             OmegaConf.update(plain, key, before)

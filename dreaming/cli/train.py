@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
-from dreaming.cli.config import build, clip_path
+from dreaming.cli.build import build
+from dreaming.cli.config import clip_path
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
 from dreaming.sweep.job import train_trial
@@ -23,9 +24,9 @@ def train(config: DictConfig) -> float | tuple[float, ...]:
     pl.seed_everything(config.seed, verbose=False)
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    context = TrainingContext(build(config.trainer), build(config.logger), config.seed)
-    (node,) = config.model.values()
-    task: TrainingTask = build(node)
+    context = TrainingContext(build(config, "trainer"), build(config, "logger"), config.seed)
+    (name,) = config.model
+    task: TrainingTask = build(config, f"model.{name}")
     subjects = task.subjects(clip)
     if not subjects:
         raise ClipError(
@@ -36,7 +37,7 @@ def train(config: DictConfig) -> float | tuple[float, ...]:
         )
     if "sweep" in config:
         overrides = list(HydraConfig.get().overrides.task)
-        return train_trial(build(config.sweep), task, clip, subjects, context, folder, overrides)
+        return train_trial(build(config, "sweep"), task, clip, subjects, context, folder, overrides)
     alone = len(subjects) == 1
     scores = [task.train(clip, name, context, folder if alone else folder / name).score for name in subjects]
     return sum(scores) / len(scores)

@@ -235,9 +235,7 @@ class GatedFusion(FusionHead):
             4 * self._window_mean(roughness * (edge.clamp(max=2) - 1)),
             4 * self._window_mean(temporal_differences(image)),
         )
-        return torch.stack(
-            [weight * feature for weight, feature in zip(self.shared, features, strict=True)]
-        ).sum(0)
+        return torch.stack([weight * feature for weight, feature in zip(self.shared, features, strict=True)]).sum(0)
 
     def _shared_score(self, image: Tensor, probability: Tensor) -> Tensor:
         """Term of the shared features in each masker's score, (B, M, H, W)."""

@@ -2,7 +2,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from dreaming.cli.config import (
-    build,
     clip_path,
     config_root,
     informs_only,
@@ -13,7 +12,6 @@ from dreaming.cli.config import (
     with_clip_settings,
 )
 from dreaming.errors import ConfigError
-from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 
 
@@ -64,13 +62,6 @@ def test_a_clip_may_be_called_by_a_number():
 def test_threads():
     assert thread_count(config(threads=3)) == 3
     assert thread_count(config(threads=None)) >= 1
-
-
-def test_nodes_are_built_with_plain_lists_and_what_is_given():
-    node = config(_target_="dreaming.io.manifest.Manifest", maker="a", version=1, config={"b": [1, 2]})
-    built = build(node, inputs={"c": "d"})
-    assert built == Manifest("a", 1, {"b": [1, 2]}, {"c": "d"})
-    assert type(built.config["b"]) is list
 
 
 def test_a_run_to_go_on_with_has_to_be_there(tmp_path):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("train.py", ["--help"], "model"),
         ("dreaming", ["--cfg", "job"], "clip: ???"),
         ("dreaming", ["--cfg", "job", "clip=x", "masker=cnn"], "dreaming.maskers.network.NetworkMasker"),
-        ("train.py", ["--cfg", "job", "model=style"], "StyleRecipe"),
+        ("train.py", ["--cfg", "job", "model=style"], "StyleTask"),
         ("train.py", ["--version"], "."),
         ("dreaming", ["--info", "searchpath"], "conf"),
     ],

@@ -1,0 +1,209 @@
+"""Objects from config nodes: each node is compared with the signature of its class first, then built."""
+
+import difflib
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
+
+from dreaming.cli.trust import TRUSTED, find_target, is_trusted
+from dreaming.cli.validation import describe, find_problem, is_node, parameters_of
+from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.errors import ConfigError, ParameterError
+
+SETTINGS = {
+    "clip": str | int,  # a folder may be called 2024
+    "video": str | None,
+    "stages": list[str],
+    "guides": list[str],
+    "seed": NonNegativeInt,
+    "threads": PositiveInt | None,
+    "shard": str,
+    "ckpt": str | None,
+    "tuned": bool,
+}
+"""Accepted values of the keys that no class takes."""
+
+GROUPS = ("data", "model", "masker", "guide", "stage")
+"""Keys that hold one node under each name."""
+
+
+class KeyedPartial(functools.partial[Any]):
+    """A partial of a class whose refusal of a parameter names the config key.
+
+    Attributes:
+        keys: The config key of each parameter that the config sets; that of the node under the empty name.
+    """
+
+    keys: Mapping[str, str]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the class, with a ``ParameterError`` turned into a ``ConfigError``."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except ValueError as error:
+            if (refusal := _as_config_error(error, self.func, self.keys)) is None:
+                raise
+            raise refusal from error
+
+
+def build(config: DictConfig, key: str, **given: Any) -> Any:
+    """Build what a node of the config stands for, its lists and mappings as plain ones.
+
+    Args:
+        config: The whole config.
+        key: The node's dotted key.
+        given: Further arguments of the node's own class.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value does not fit, by the full key where it is set.
+    """
+    tree, node = _Tree(config), resolved(OmegaConf.select(config, key))
+    tree.validate(node, key)
+    return tree.make(node, key, given)
+
+
+def validate(config: DictConfig) -> None:
+    """Compare all keys and values of a config with what its classes take, without building anything.
+
+    Raises:
+        ConfigError: If a key is unknown, or a value does not fit.
+    """
+    tree, values = _Tree(config), resolved(config)
+    for key, hint in SETTINGS.items():
+        if key in values:
+            tree.check(key, values[key], hint)
+    for group in GROUPS:
+        for name, node in values.get(group, {}).items():
+            tree.check(f"{group}.{name}", node, Mapping)
+    tree.validate(values, "")
+
+
+class _Tree:
+    """Operations on nodes of one config, in which ``raw`` holds references as they are written."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self.raw = OmegaConf.to_container(config, resolve=False)
+
+    def validate(self, value: Any, key: str) -> None:
+        for below, item in _items(value, key):
+            self.validate(item, below)
+        if not is_node(value):
+            return
+        taken = parameters_of(self.target(value, key))
+        for name, item in value.items():
+            if name.startswith("_"):
+                continue
+            if name not in taken.hints and not taken.is_open:
+                raise self._unknown(f"{key}.{name}", name, taken.hints)
+            self.check(f"{key}.{name}", item, taken.hints.get(name, Any))
+
+    def check(self, key: str, value: Any, hint: Any) -> None:
+        if problem := find_problem(value, hint):
+            raise ConfigError(self.origin(key + problem.below), found=problem.found, expected=problem.expected)
+
+    def make(self, value: Any, key: str, given: Mapping[str, Any]) -> Any:
+        made = {below: self.make(item, below, {}) for below, item in _items(value, key)}
+        if isinstance(value, list):
+            return list(made.values())
+        if not isinstance(value, Mapping):
+            return value
+        arguments = {name: made[f"{key}.{name}"] for name in value if not str(name).startswith("_")}
+        if not is_node(value):
+            return arguments
+        thing = self.target(value, key)
+        keys = {name: self.origin(f"{key}.{name}") for name in arguments} | {"": self.origin(key)}
+        if value.get("_partial_"):
+            partial = KeyedPartial(thing, **arguments, **given)
+            partial.keys = keys
+            return partial
+        taken = parameters_of(thing)
+        if missing := sorted(taken.required - arguments.keys() - given.keys()):
+            expected = describe(taken.hints[missing[0]])
+            raise ConfigError(f"{keys['']}.{missing[0]}", found="nothing", expected=expected)
+        try:
+            return thing(**arguments, **given)
+        except ValueError as error:
+            if (refusal := _as_config_error(error, thing, keys)) is None:
+                raise
+            raise refusal from error
+
+    def target(self, node: Mapping[str, Any], key: str) -> Any:
+        target = str(node["_target_"])
+        try:
+            if not is_trusted(target):
+                raise LookupError(target)
+            return find_target(target)
+        except LookupError:
+            raise ConfigError(
+                self.origin(f"{key}._target_"), found=target, expected="a class among " + ", ".join(TRUSTED)
+            ) from None
+
+    def origin(self, key: str) -> str:
+        """The key where a value is set, for one that holds another key's value, such as ``${data.flow}``."""
+        node: Any = self.raw
+        for match in re.finditer(r"[^.\[\]]+", key):
+            try:
+                node = node[int(match[0]) if isinstance(node, list) else match[0]]
+            except (KeyError, IndexError, TypeError):
+                return key
+            if isinstance(node, str) and (source := self._reference(node)):
+                return self.origin(source + key[match.end() :].removeprefix("]"))
+        return key
+
+    def _reference(self, text: str) -> str | None:
+        """The key that ``${key}`` or ``${oc.select:key,default}`` refers to; None where there is no such key."""
+        match = re.fullmatch(r"\$\{(?:oc\.select:)?([\w.]+)(?:,.*)?\}", text)
+        names = match[1].split(".") if match else []
+        found = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None, names, self.raw)
+        return match[1] if match and found is not None else None
+
+    def _unknown(self, key: str, name: str, known: Mapping[str, Any]) -> ConfigError:
+        near = difflib.get_close_matches(name, known, n=1)
+        return ConfigError(
+            self.origin(key),
+            found="an unknown key",
+            expected="one of " + ", ".join(known),
+            hint=f"say {near[0]}" if near else "",
+        )
+
+
+def _items(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """The items of a list or mapping, with their keys."""
+    if isinstance(value, list):
+        yield from ((f"{key}[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, Mapping):
+        yield from ((f"{key}.{name}" if key else str(name), item) for name, item in value.items())
+
+
+def _as_config_error(error: ValueError, thing: Any, keys: Mapping[str, str]) -> ConfigError | None:
+    """Name the config key of a refused parameter; None for any other ``ValueError`` of our own code, which is a bug."""
+    if isinstance(error, ParameterError):
+        first, dot, rest = error.name.partition(".")
+        where = keys.get(first, f"{keys['']}.{first}") + dot + rest
+        return ConfigError(where, found=error.found, expected=error.expected, hint=error.hint)
+    if str(thing.__module__).startswith("dreaming."):
+        return None
+    found = " ".join(str(error).split()).rstrip(".")
+    return ConfigError(keys[""], found=found, expected=f"arguments that {thing.__name__} accepts")
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The config as plain data, each key that refers to another one with that one's value.
+
+    Raises:
+        ConfigError: If keys refer to each other in a circle.
+    """
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    except (RecursionError, InterpolationResolutionError) as error:
+        if not isinstance(error, RecursionError) and not re.search("Recursive|parent node", str(error)):
+            raise
+        raise ConfigError(
+            "config",
+            found="a circular reference, such as a masker that needs one which needs it",
+            expected="maskers that need others, none itself",
+        ) from None

@@ -1,0 +1,47 @@
+import pytest
+from omegaconf import OmegaConf
+
+from dreaming.cli.build import build
+from dreaming.cli.trust import find_target, is_trusted
+from dreaming.errors import ConfigError
+
+REFUSED = [
+    "os.system",
+    "subprocess.run",
+    "builtins.eval",
+    "antigravity.fly",
+    "dreamingx.y",
+    "lightning_fabric.utilities.cloud_io._load",
+    "pytorch_lightning.utilities.cloud_io._load",
+    "pytorch_lightning.core.saving.load_hparams_from_yaml",
+    "pytorch_lightning.callbacks.model_checkpoint.yaml.unsafe_load",
+    "torch.load",
+    "torch.optim.swa_utils.deepcopy",
+    "dreaming.io.atomic.os.system",
+    "dreaming.io.atomic._private",
+    "dreaming.io.manifest.json.loads",
+    "dreaming",
+    "Trainer",
+    "",
+]
+
+
+@pytest.mark.parametrize("target", REFUSED)
+def test_a_target_elsewhere_is_refused(target):
+    with pytest.raises(ConfigError) as error:
+        build(OmegaConf.create({"a": {"_target_": target}}), "a")
+    assert (error.value.where, error.value.found) == ("a._target_", target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "dreaming.networks.unet.UNet",
+        "pytorch_lightning.Trainer",
+        "pytorch_lightning.callbacks.Timer",
+        "torch.optim.AdamW",
+    ],
+)
+def test_trusted_classes_are_found(target):
+    assert is_trusted(target)
+    assert find_target(target).__name__ == target.rpartition(".")[2]
