@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from wandb.proto import wandb_internal_pb2
 
-from dreaming.sweep.plots import draw
+from dreaming.sweep.plots import draw_plots
 
 BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
 OURS = ("sweep", "component", "trial", "_wandb")
@@ -133,7 +133,7 @@ def main() -> None:
     for run in sorted(runs, key=lambda run: run.config["trial"]):
         study.add_trial(trial(run, distributions))
     with tempfile.TemporaryDirectory() as folder:
-        draw(study, Path(folder))
+        draw_plots(study, Path(folder))
         options.out.write_bytes((Path(folder) / "dashboard.png").read_bytes())
     pruned = sum(bool(run.summary.get("pruned")) for run in runs)
     print(f"{options.out}: {len(runs)} trials, {pruned} pruned, best score {study.best_value:.4f}")

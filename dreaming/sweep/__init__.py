@@ -1,1 +1,1 @@
-"""What Hydra's Optuna sweeper lacks: pruning, continuing, and making use of what was found."""
+"""Hyperparameter searches: Hydra's Optuna sweeper with pruning, resumption and use of the best trial."""

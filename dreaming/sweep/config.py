@@ -1,4 +1,4 @@
-"""What a sweep is, beyond the search space and the sampler that Hydra's own sweeper holds."""
+"""Settings of a sweep beyond the search space and the sampler, which Hydra's Optuna sweeper holds."""
 
 import re
 from dataclasses import dataclass
@@ -7,23 +7,28 @@ from typing import Literal
 
 from optuna.pruners import BasePruner, NopPruner
 
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveInt
+from dreaming.errors import ParameterError
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """The node ``sweep`` of the config.
+    """The config node ``sweep``.
 
     Attributes:
-        name: The sweep's name: of its study, its folder ``sweeps/<name>/`` and its group in W&B.
+        name: Name of the study, of the folder ``sweeps/<name>/`` and of the group in W&B.
         component: The model or masker whose values are searched.
-        folder: Where best trial and pictures go.
+        folder: Folder of the best trial and the plots.
         storage: URL of the database that holds the study.
-        pruner: Decides which trials are hopeless; None for not.
-        heartbeat: Seconds between the signs of life of running trials; after three times as long one counts as lost.
-        max_failures: Failed trials in a row after which the sweep ends.
-        objectives: What is optimised: the ``score`` on unseen masks or pixels, and the ``seconds`` a frame takes.
-        refit: Run folder of the best trial, given by the sweep itself to its last job.
+        pruner: Ends unpromising trials early; None to run each trial to its end.
+        heartbeat: Seconds between two heartbeats of a running trial, which counts as lost after three times as long.
+        max_failures: Failed trials in a row that end the sweep.
+        objectives: What to optimise: ``score`` on held-out masks or pixels, ``seconds`` per frame.
+        refit: Run folder of the best trial. The sweep sets it for its last job only.
+
+    Raises:
+        ParameterError: If the name is not a plain one, an objective is repeated or missing, or a pruner has to compare
+            trials by two objectives.
     """
 
     name: str
@@ -31,8 +36,8 @@ class SweepConfig:
     folder: Path
     storage: str
     pruner: BasePruner | None = None
-    heartbeat: int = 10
-    max_failures: int = 10
+    heartbeat: PositiveInt = 10
+    max_failures: PositiveInt = 10
     objectives: tuple[Literal["score", "seconds"], ...] = ("score",)
     refit: Path | None = None
 
@@ -41,29 +46,15 @@ class SweepConfig:
         object.__setattr__(self, "refit", None if self.refit is None else Path(self.refit))
         object.__setattr__(self, "objectives", tuple(self.objectives))
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
-            raise ConfigError(
-                "sweep.name", found=repr(self.name), expected="a plain name", hint="use letters, digits and - only"
-            )
-        if self.heartbeat < 1:
-            raise ConfigError(
-                "sweep.heartbeat", found=str(self.heartbeat), expected="1 or more seconds", hint="correct the value"
-            )
+            raise ParameterError("name", found=repr(self.name), expected="letters, digits, `-`, `.`, `+` and `_`")
         if not self.objectives or len(set(self.objectives)) < len(self.objectives):
-            raise ConfigError(
-                "sweep.objectives",
-                found=str(list(self.objectives)),
-                expected="score, seconds or both, each once",
-                hint="say sweep.objectives=[score,seconds]",
-            )
+            raise ParameterError("objectives", found=list(self.objectives), expected="score, seconds or both")
         if not isinstance(self.pruner, NopPruner | None) and len(self.objectives) > 1:
-            raise ConfigError(
-                "sweep.pruner",
-                found="a pruner and two objectives",
-                expected="one objective for a pruner to compare",
-                hint="say sweep/pruner=none",
+            raise ParameterError(
+                "pruner", found="a pruner and two objectives", expected="a single objective, or sweep/pruner=none"
             )
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
-        """Optuna's word for each objective."""
+        """The direction of each objective, as Optuna names it."""
         return ["maximize" if objective == "score" else "minimize" for objective in self.objectives]

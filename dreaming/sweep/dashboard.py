@@ -1,4 +1,4 @@
-"""One picture of a search as its dashboard in Weights & Biases shows it: courses, values, importance, combinations."""
+"""``dashboard.png``: one picture of a search with the same panels as its dashboard in Weights & Biases."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,18 +8,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.study import FINISHED
-from dreaming.sweep.trial import REACHED
+from dreaming.sweep.trial import BEST_VALUE
 
-KINDS = {TrialState.COMPLETE: ("tab:blue", "o", "complete"), TrialState.PRUNED: ("tab:orange", "x", "pruned")}
+STYLES = {TrialState.COMPLETE: ("tab:blue", "o", "complete"), TrialState.PRUNED: ("tab:orange", "x", "pruned")}
+"""Colour, marker and label of a trial by its state."""
 
 
-def draw_dashboard(study: Study, drawn: Mapping[str, Path], path: Path) -> Path:
-    """Draw the panels of a search of one objective side by side.
+def draw_dashboard(study: Study, plots: Mapping[str, Path], path: Path) -> Path:
+    """Draw the panels of a search with one objective side by side.
 
     Args:
         study: The search.
-        drawn: Pictures of it that there are already, by name; importance and parallel coordinates are taken from there.
-        path: The PNG file.
+        plots: Plots of the search that exist already, by name; the lower panels show two of them.
+        path: The PNG file to write.
     """
     from matplotlib import pyplot
 
@@ -27,36 +28,36 @@ def draw_dashboard(study: Study, drawn: Mapping[str, Path], path: Path) -> Path:
     halves = figure.add_gridspec(2, 1)
     upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     trials = study.get_trials(deepcopy=False, states=FINISHED)
-    courses, values = upper.subplots(1, 2)
-    _courses(courses, trials)
-    _values(values, trials)
-    pictures = lower.subplots(1, 2, width_ratios=(1, 2))
-    for place, name in zip(pictures, ("param_importances", "parallel_coordinate"), strict=True):
-        place.axis("off")
-        if name in drawn:
-            place.imshow(pyplot.imread(drawn[name]), interpolation="antialiased")
+    curves, values = upper.subplots(1, 2)
+    _plot_curves(curves, trials)
+    _plot_values(values, trials)
+    panels = lower.subplots(1, 2, width_ratios=(1, 2))
+    for panel, name in zip(panels, ("param_importances", "parallel_coordinate"), strict=True):
+        panel.axis("off")
+        if name in plots:
+            panel.imshow(pyplot.imread(plots[name]), interpolation="antialiased")
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
     return path
 
 
-def _courses(axes: Any, trials: list[FrozenTrial]) -> None:
+def _plot_curves(axes: Any, trials: list[FrozenTrial]) -> None:
     for trial in trials:
-        course = sorted(trial.intermediate_values.items())
-        if course:
-            colour, marker, _ = KINDS[trial.state]
-            percent, values = zip(*course, strict=True)
+        curve = sorted(trial.intermediate_values.items())
+        if curve:
+            colour, marker, _ = STYLES[trial.state]
+            percent, values = zip(*curve, strict=True)
             axes.plot(percent, values, color=colour, alpha=0.6)
             axes.plot(percent[-1], values[-1], color=colour, marker=marker)
-    axes.set(title="Course of each trial", xlabel="percent of its training", ylabel="monitored value")
+    axes.set(title="Learning curves", xlabel="percent of the training", ylabel="monitored value")
 
 
-def _values(axes: Any, trials: list[FrozenTrial]) -> None:
-    for state, (colour, marker, name) in KINDS.items():
+def _plot_values(axes: Any, trials: list[FrozenTrial]) -> None:
+    for state, (colour, marker, label) in STYLES.items():
         shown = [trial for trial in trials if trial.state is state and trial.value is not None]
         if shown:
             numbers = [trial.number for trial in shown]
-            values = [trial.user_attrs.get(REACHED, trial.value) for trial in shown]
-            axes.scatter(numbers, values, c=colour, marker=marker, label=name)
-    axes.set(title="What each trial reached", xlabel="trial", ylabel="score")
+            values = [trial.user_attrs.get(BEST_VALUE, trial.value) for trial in shown]
+            axes.scatter(numbers, values, c=colour, marker=marker, label=label)
+    axes.set(title="Score of each trial", xlabel="trial", ylabel="score")
     axes.legend()

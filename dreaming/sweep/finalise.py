@@ -1,9 +1,10 @@
-"""After a sweep: the best trial is written down and fitted on all references, if there is one; the search is drawn."""
+"""The end of a sweep: fit the best trial on all training frames, record it, and plot the search."""
 
 import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dreaming.sweep.best import BEST, BestTrial, is_value
 from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.fingerprint import ALL_MASKS, decides
-from dreaming.sweep.plots import draw
+from dreaming.sweep.fingerprint import MASK_STAGE, affects_result
+from dreaming.sweep.plots import draw_plots
 from dreaming.sweep.trial import FOLDER
 from dreaming.sweep.wandb_runs import log_plots, log_sync_command
 
@@ -23,22 +24,26 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {"train": "python train.py", "dream": "dreaming"}
 GROUPS = {"train": "model", "dream": "masker"}
+"""The config group that a program searches, by Hydra's name of its job."""
+
+Launch = Callable[[list[list[str]]], list[JobReturn]]
+"""Runs one job for each list of overrides."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep at its end.
+    """A sweep with all its trials finished.
 
     Attributes:
-        plan: What it was.
+        sweep_config: Its settings.
         study: Its study.
-        searched: Names of the searched values.
-        fixed: Overrides that all trials share, by name.
-        others: Overrides of another form that all trials share.
-        config: The config of the sweep itself, Hydra's part among it.
+        searched: Keys of the searched values.
+        fixed: Overrides that all trials share, by key.
+        others: Shared overrides of another form, such as ``~guide.edges``.
+        config: The whole config, with Hydra's part.
     """
 
-    plan: SweepConfig
+    sweep_config: SweepConfig
     study: Study
     searched: Sequence[str]
     fixed: Mapping[str, Any]
@@ -46,65 +51,73 @@ class SweepResult:
     config: DictConfig
 
 
-def finalise(sweep: SweepResult, launch: Callable[[list[list[str]]], list[JobReturn]]) -> None:
-    """Make use of what a sweep found.
-
-    Args:
-        sweep: The sweep.
-        launch: Runs one job for each list of overrides.
-    """
-    trial = best_of(sweep.study)
+def finalise(result: SweepResult, launch: Launch) -> None:
+    """Fit and record the best trial, if there is one, and plot the search."""
+    trial = find_best(result.study)
+    best = None
     if trial is None:
-        log.warning("sweep %s: no trial came to its end", sweep.plan.name)
-    best = None if trial is None else _use(sweep, trial, launch)
-    pictures = draw(sweep.study, sweep.plan.folder)
-    log_plots(sweep.config, sweep.plan, best, pictures)
-    log_sync_command(Path(str(sweep.config.clip)), sweep.plan, sweep.study)
+        log.warning("sweep %s: no trial was completed", result.sweep_config.name)
+    else:
+        best = _refit(result, trial, launch)
+    plots = draw_plots(result.study, result.sweep_config.folder)
+    log_plots(result.config, result.sweep_config, best, plots)
+    log_sync_command(Path(str(result.config.clip)), result.sweep_config, result.study)
 
 
-def _use(sweep: SweepResult, trial: FrozenTrial, launch: Callable[[list[list[str]]], list[JobReturn]]) -> BestTrial:
-    """Fit the best trial on all references, write it down, and say how to do so again."""
-    program = str(sweep.config.hydra.job.name)
-    best = to_best_trial(sweep, trial, program)
-    log.info("sweep %s: best is trial %d, %.4f", best.sweep, best.trial, best.value)
+def _refit(result: SweepResult, trial: FrozenTrial, launch: Launch) -> BestTrial:
+    """Fit the best trial on all training frames, then record it."""
+    program = str(result.config.hydra.job.name)
+    best = to_best_trial(result, trial, program)
     if program == "train":
-        (job,) = launch([[*_overrides(sweep, trial), *sweep.others, f"sweep.refit={_quoted(_folder(sweep, trial))}"]])
+        refit = f"sweep.refit={_quote(_run_folder(result, trial))}"
+        (job,) = launch([[*_values(result, trial), *result.others, refit]])
         _ = job.return_value  # raises what the job raised
-    # Not before: what is written is used from then on, and a fit that fails leaves nothing to be used with it.
-    best.write(sweep.plan.folder)
-    log.info("sweep %s: kept in %s", best.sweep, sweep.plan.folder / BEST)
-    log.info("the same again: %s", best.command)
+    # Recorded after the fit only: later runs use the record, and need the weights that belong to it.
+    best.write(result.sweep_config.folder)
+    log.info(
+        "sweep %s: the best is trial %d (%.4f), recorded in %s; command: %s",
+        best.sweep, best.trial, best.value, result.sweep_config.folder / BEST, best.command,
+    )  # fmt: skip
     return best
 
 
-def best_of(study: Study) -> FrozenTrial | None:
-    """The best trial that was not pruned; of a Pareto front, the one that is best at the first objective."""
+def find_best(study: Study) -> FrozenTrial | None:
+    """The best completed trial; with two objectives the best one at the first of them."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sign = 1 if study.directions[0].name == "MAXIMIZE" else -1
     return max(trials, key=lambda trial: sign * trial.values[0], default=None)
 
 
-def to_best_trial(sweep: SweepResult, trial: FrozenTrial, program: str) -> BestTrial:
-    """A trial with all that decides what it is, whoever set it: the sweep, its file, or the command line."""
-    group = GROUPS[program]
-    texts = [*_overrides(sweep, trial), *sweep.others]
-    deciding = [text for text in texts if decides(text, group)]
-    settings = tuple(text for text in deciding if is_value(text))
-    choices = tuple(text for text in deciding if not is_value(text))
-    selecting = [f"{group}={sweep.plan.component}", *(text for text in texts if text.startswith(("clip=", ALL_MASKS)))]
+def to_best_trial(result: SweepResult, trial: FrozenTrial, program: str) -> BestTrial:
+    """The record of a trial: every override that affects its result, from the sweep, its file or the command line."""
+    group, sweep_config = GROUPS[program], result.sweep_config
+    texts = [*_values(result, trial), *result.others]
+    overrides = [text for text in texts if affects_result(text, group)]
+    values = tuple(text for text in overrides if is_value(text))
+    choices = tuple(text for text in overrides if not is_value(text))
+    command = [*COMMANDS[program].split(), f"{group}={sweep_config.component}"]
+    context = [text for text in texts if text.startswith(("clip=", MASK_STAGE))]
     stages = ["stages=[mask]"] if program == "dream" else []
-    command = shlex.join([*COMMANDS[program].split(), *selecting, *stages, *choices, *settings])
-    return BestTrial(sweep.plan.name, sweep.plan.component, trial.number, trial.values[0], settings, command, choices)
+    return BestTrial(
+        sweep=sweep_config.name,
+        component=sweep_config.component,
+        trial=trial.number,
+        value=trial.values[0],
+        overrides=values,
+        command=shlex.join([*command, *context, *stages, *choices, *values]),
+        choices=choices,
+        finished_at=datetime.now(UTC).isoformat(),
+    )
 
 
-def _overrides(sweep: SweepResult, trial: FrozenTrial) -> list[str]:
-    values = {**sweep.fixed, **{name: trial.params[name] for name in sweep.searched if name in trial.params}}
-    return [f"{name}={value}" for name, value in values.items()]
+def _values(result: SweepResult, trial: FrozenTrial) -> list[str]:
+    searched = {name: trial.params[name] for name in result.searched if name in trial.params}
+    return [f"{name}={value}" for name, value in {**result.fixed, **searched}.items()]
 
 
-def _folder(sweep: SweepResult, trial: FrozenTrial) -> Path:
-    return Path(str(sweep.config.clip)) / str(trial.user_attrs[FOLDER])
+def _run_folder(result: SweepResult, trial: FrozenTrial) -> Path:
+    return Path(str(result.config.clip)) / str(trial.user_attrs[FOLDER])
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,4 +1,4 @@
-"""What all trials of a study share, kept in it: nothing goes on with trials of another clip or of other settings."""
+"""What all trials of a study share. It is kept in the study, so that trials of different data never mix."""
 
 import logging
 import re
@@ -18,78 +18,80 @@ from dreaming.sweep.study import FINISHED
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = "identity"
+DESCRIPTION = "description"
 """User attribute of a study: what its trials share."""
 
-MASKS = ("hand_masks", "backsub", *(f"{half}/{use}_output" for half in HALVES for use in USES))
+MASK_FOLDERS = ("hand_masks", "backsub", *(f"{half}/{use}_output" for half in HALVES for use in USES))
 
-ELSEWHERE = (
+WITHOUT_EFFECT = (
     "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt", "tuned", "hydra", "sweep",
 )  # fmt: skip
-"""First words of the overrides that say where and on what a trial runs; the others decide what it is."""
+"""First words of the override keys that decide where and on what a trial runs, but not its result."""
 
-ALL_MASKS = "stage.mask."
-"""How overrides begin that hold for the masks of every masker: part of the command, not of one masker's best values."""
+MASK_STAGE = "stage.mask."
+"""Start of the override keys that concern the masks of every masker: they belong to the command, and not to the best
+values of one masker."""
 
 
-def decides(text: str, group: str) -> bool:
-    """Whether an override decides what a trial is; ``group``, which the sweep chooses in itself, is not asked again."""
+def affects_result(text: str, group: str) -> bool:
+    """Whether an override decides the result of a trial; not the choice of ``group``, which the sweep sets itself."""
     key = text.partition("=")[0].lstrip("+~")
-    return key != group and re.split(r"[./@]", key)[0] not in ELSEWHERE
+    return key != group and re.split(r"[./@]", key)[0] not in WITHOUT_EFFECT
 
 
-def describe_study(plan: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
-    """What the trials of a sweep share, alike on all machines wherever the clip lies there.
+def describe_study(sweep_config: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
+    """Describe what the trials of a sweep share, independently of the machine and the path of the clip.
 
     Args:
-        plan: The sweep.
+        sweep_config: The sweep.
         clip: The clip's folder.
-        overrides: Those that all trials share.
+        overrides: Overrides that all trials share.
         group: ``model`` or ``masker``, whichever is searched.
     """
     roots = [clip, *sorted(clip.glob("parts/*"))]
-    identity = {"hand masks": _contents(clip, [root / folder for root in roots for folder in MASKS])}
-    if plan.component == "style":
+    description = {"hand masks": _fingerprint(clip, [root / folder for root in roots for folder in MASK_FOLDERS])}
+    if sweep_config.component == "style":
         layers = sorted(clip.glob("keyframes/*"))
-        identity["keyframes"] = _contents(clip, [*layers, *(layer / "masks" for layer in layers)])
-    shared = [text for text in overrides if decides(text, group) or text.startswith(ALL_MASKS)]
-    return {**identity, "overrides": sorted(shared)}
+        description["keyframes"] = _fingerprint(clip, [*layers, *(layer / "masks" for layer in layers)])
+    shared = [text for text in overrides if affects_result(text, group) or text.startswith(MASK_STAGE)]
+    return {**description, "overrides": sorted(shared)}
 
 
-def _contents(clip: Path, folders: Sequence[Path]) -> str:
+def _fingerprint(clip: Path, folders: Sequence[Path]) -> str:
     files = {str(folder.relative_to(clip)): FrameFolder(folder).files.values() for folder in folders}
     return fingerprint({name: fingerprint_files(paths) for name, paths in files.items() if paths})
 
 
-def check_description(study: Study, plan: SweepConfig, identity: dict[str, Any]) -> None:
-    """Refuse a study whose trials share something else; one without any that count is this sweep's from now on.
+def check_description(study: Study, sweep_config: SweepConfig, description: dict[str, Any]) -> None:
+    """Refuse a study whose trials share something else; a study without finished or running trials is taken over.
 
-    A study begun before this was kept is gone on with: its trials are too dear to be given up on a suspicion.
+    A study that lacks a description is resumed with a warning, because its trials may have taken days.
 
     Raises:
-        ConfigError: If the trials ran on other hand masks or keyframes, or under other overrides.
+        ConfigError: If the trials ran on other hand masks or keyframes, or with other overrides.
     """
-    before = study.user_attrs.get(DESCRIPTION)
-    counting = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
-    if before is None or not counting:
-        if counting:
-            log.info("sweep %s: its trials are taken for ones of this clip and these overrides", plan.name)
-        study.set_user_attr(DESCRIPTION, identity)
+    earlier = study.user_attrs.get(DESCRIPTION)
+    counted = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
+    if earlier is None or not counted:
+        if counted:
+            log.warning("sweep %s: the study does not record its hand masks and overrides", sweep_config.name)
+        study.set_user_attr(DESCRIPTION, description)
         return
-    for key in identity:
-        if identity[key] != before.get(key):
-            found, expected = _difference(key, before.get(key, ()), identity[key])
-            forget = f", or remove {plan.folder} to forget it" if str(plan.folder) in plan.storage else ""
+    for key in description:
+        if description[key] != earlier.get(key):
+            found, expected = _difference(key, earlier.get(key, ()), description[key])
+            in_folder = str(sweep_config.folder) in sweep_config.storage
+            remove = f", or remove {sweep_config.folder} to discard its trials" if in_folder else ""
             raise ConfigError(
-                f"sweep {plan.name}",
+                f"sweep {sweep_config.name}",
                 found=found,
-                expected=f"{expected}, as its trials had",
-                hint=f"set that as it was, or say sweep.name=ANOTHER to begin a new one{forget}",
+                expected=f"{expected}, as in its earlier trials",
+                hint=f"say sweep.name=ANOTHER to start a new sweep{remove}",
             )
 
 
-def _difference(key: str, before: Sequence[str], now: Sequence[str]) -> tuple[str, str]:
+def _difference(key: str, earlier: Sequence[str], now: Sequence[str]) -> tuple[str, str]:
     if key != "overrides":
         return f"other {key}", f"a clip with the same {key}"
-    ours, theirs = (" ".join(sorted({*one} - {*other})) for one, other in ((now, before), (before, now)))
-    return ours or f"nothing set of {theirs}", theirs or "none of that"
+    added, missing = (" ".join(sorted({*one} - {*other})) for one, other in ((now, earlier), (earlier, now)))
+    return added or f"no override {missing}", missing or "no such override"

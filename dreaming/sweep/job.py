@@ -1,4 +1,4 @@
-"""One job of a sweep: a trial, or the last fit of the best one."""
+"""One job of a sweep: a trial, or the last fit of the best trial."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ from pytorch_lightning.loggers import Logger
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import write_atomically
 from dreaming.sweep.config import SweepConfig
-from dreaming.sweep.pruning import Pruning, TrialProgress
+from dreaming.sweep.pruning import PruningCallback, TrialProgress
 from dreaming.sweep.timing import seconds_per_frame
-from dreaming.sweep.trial import claim_trial, timed
+from dreaming.sweep.trial import claim_trial, record_duration
 from dreaming.sweep.wandb_runs import WANDB, refit_loggers, trial_logger
 from dreaming.training.context import TrainingContext
 from dreaming.training.run_registry import TRIAL
@@ -25,10 +25,11 @@ from dreaming.training.task import TrainingTask
 log = logging.getLogger(__name__)
 
 Objectives = tuple[float, ...]
+"""The value of each objective, in the order of ``sweep.objectives``."""
 
 
 def train_trial(
-    plan: SweepConfig,
+    sweep_config: SweepConfig,
     task: TrainingTask,
     clip: Clip,
     subjects: Sequence[str],
@@ -36,46 +37,48 @@ def train_trial(
     folder: Path,
     overrides: Sequence[str],
 ) -> Objectives:
-    """Measure one trial of a model on unseen data, or train the best one on all references.
+    """Measure one trial of a model on held-out data, or fit the best trial on all training frames.
 
     Args:
-        plan: The sweep.
-        task: What the trial is.
-        clip: What it learns on.
-        subjects: The parts or layers to learn.
-        context: What it is trained on.
+        sweep_config: The sweep.
+        task: The training task with the trial's values.
+        clip: The clip to train on.
+        subjects: The parts or layers to train.
+        context: Trainer, loggers and seed.
         folder: This job's run folder.
-        overrides: This job's, by which it finds its trial.
+        overrides: This job's overrides, which identify its trial.
 
     Returns:
-        The value of each objective; of a pruned trial, the best that it had.
+        The value of each objective; for a pruned trial its best value so far.
     """
-    if plan.refit is not None:
-        folder, alone = plan.refit, len(subjects) == 1
-        context = replace(context, loggers=refit_loggers(context.loggers, plan))
-        bests = [task.train(clip, name, context, folder if alone else folder / name) for name in subjects]
+    if sweep_config.refit is not None:
+        folder, single = sweep_config.refit, len(subjects) == 1
+        context = replace(context, loggers=refit_loggers(context.loggers, sweep_config))
+        bests = [task.train(clip, name, context, folder if single else folder / name) for name in subjects]
         return (fmean(best.score for best in bests),)
-    trial = claim_trial(plan, overrides, clip, folder)
-    write_atomically(folder / TRIAL, f'{{"sweep": "{plan.name}", "trial": {trial.number}}}\n'.encode())
-    with timed(trial), trial_logger(context.loggers, plan, trial, folder) as log_values:
-        prunes = len(plan.objectives) == 1
-        course = TrialProgress(
-            trial, task.monitor, task.sign, prunes=prunes,
+    trial = claim_trial(sweep_config, overrides, clip, folder)
+    write_atomically(folder / TRIAL, f'{{"sweep": "{sweep_config.name}", "trial": {trial.number}}}\n'.encode())
+    with record_duration(trial), trial_logger(context.loggers, sweep_config, trial, folder) as log_values:
+        progress = TrialProgress(
+            trial, task.monitor, task.sign, prunes=len(sweep_config.objectives) == 1,
             log=lambda value, percent: log_values({task.monitor: value}, percent),
         )  # fmt: skip
         try:
-            score = _measure(task, clip, subjects, _without_wandb(context), folder, course)
+            score = _measure(task, clip, subjects, _without_wandb(context), folder, progress)
         except optuna.TrialPruned:
-            log.info("trial %d: pruned after %d %%, %.4f", trial.number, course.percent, course.best)
-            log_values({"score": course.best}, 100)
-            return (course.best,)
-        values = [score if wanted == "score" else seconds_per_frame(task, clip, context) for wanted in plan.objectives]
-        log_values(dict(zip(plan.objectives, values, strict=True)), 100)
-    return tuple(values)
+            log.info("trial %d: pruned after %d %%, %.4f", trial.number, progress.percent, progress.best)
+            log_values({"score": progress.best}, 100)
+            return (progress.best,)
+        values: dict[str, float] = {
+            objective: score if objective == "score" else seconds_per_frame(task, clip, context)
+            for objective in sweep_config.objectives
+        }
+        log_values(values, 100)
+    return tuple(values.values())
 
 
 def masker_trial(
-    plan: SweepConfig,
+    sweep_config: SweepConfig,
     loggers: Mapping[str, Callable[..., Logger]],
     clip: Clip,
     folder: Path,
@@ -85,19 +88,19 @@ def masker_trial(
     """Measure one trial of a masker.
 
     Args:
-        plan: The sweep.
-        loggers: Build the loggers by name.
-        clip: What it is measured on.
+        sweep_config: The sweep.
+        loggers: Logger factories by name.
+        clip: The clip to measure on.
         folder: This job's run folder.
-        overrides: This job's, by which it finds its trial.
-        measures: Measure it, by objective; those that the sweep does not ask for are left alone.
+        overrides: This job's overrides, which identify its trial.
+        measures: Functions that measure each objective; only those of the sweep's objectives are called.
 
     Returns:
         The value of each objective.
     """
-    trial = claim_trial(plan, overrides, clip, folder)
-    with timed(trial), trial_logger(loggers, plan, trial, folder) as log_values:
-        values: dict[str, float] = {wanted: measures[wanted]() for wanted in plan.objectives}
+    trial = claim_trial(sweep_config, overrides, clip, folder)
+    with record_duration(trial), trial_logger(loggers, sweep_config, trial, folder) as log_values:
+        values: dict[str, float] = {objective: measures[objective]() for objective in sweep_config.objectives}
         log_values(values, 100)
     return tuple(values.values())
 
@@ -108,20 +111,22 @@ def _measure(
     subjects: Sequence[str],
     context: TrainingContext,
     folder: Path,
-    course: TrialProgress,
+    progress: TrialProgress,
 ) -> float:
     scores = []
-    for place, name in enumerate(subjects):
-        watched = replace(context, callbacks=(partial(_watch, course, place, len(subjects)),))
+    for index, name in enumerate(subjects):
+        watched = replace(context, callbacks=(partial(_pruning_callback, progress, index, len(subjects)),))
         scores.append(task.measure(clip, name, watched, folder if len(subjects) == 1 else folder / name))
     return fmean(scores)
 
 
-def _watch(course: TrialProgress, subject: int, subjects: int, turn: int, turns: int, steps: int) -> Callback:
-    # Folds may be fewer for a subject with fewer masks; each subject counts as much as any other.
-    return Pruning(course, subject * turns + turn, subjects * turns, steps)
+def _pruning_callback(
+    progress: TrialProgress, subject: int, subject_count: int, fit: int, fit_count: int, steps: int
+) -> Callback:
+    # A subject with fewer masks may have fewer folds; each subject counts equally.
+    return PruningCallback(progress, subject * fit_count + fit, subject_count * fit_count, steps)
 
 
 def _without_wandb(context: TrainingContext) -> TrainingContext:
-    """A trial is one run; its fits write to their files only."""
+    """The context without W&B: a trial is one W&B run, and its fits log to files only."""
     return replace(context, loggers={name: build for name, build in context.loggers.items() if name != WANDB})

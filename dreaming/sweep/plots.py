@@ -1,4 +1,4 @@
-"""Pictures of a search, by Optuna: PNG always, HTML to look around in where plotly is installed."""
+"""Plots of a search, drawn by Optuna: PNG always, interactive HTML where plotly is installed."""
 
 import logging
 import warnings
@@ -17,67 +17,67 @@ from dreaming.sweep.study import FINISHED
 
 log = logging.getLogger(__name__)
 
-ONE = ("optimization_history", "param_importances", "parallel_coordinate", "slice")
-SEVERAL = ("pareto_front",)
+ONE_OBJECTIVE = ("optimization_history", "param_importances", "parallel_coordinate", "slice")
+TWO_OBJECTIVES = ("pareto_front",)
 
 
-def draw(study: Study, folder: Path) -> list[Path]:
+def draw_plots(study: Study, folder: Path) -> list[Path]:
     """Draw a study into a folder; return the PNG files."""
     mpl.use("Agg")
-    # It tells of parameters whose choices are numbers, once for each picture.
+    # It logs a line about categories that are numbers for each plot.
     logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # What Optuna and matplotlib say of few or equal values can be seen in the pictures.
+        # Optuna and matplotlib warn about few or equal values, which the plots show.
         warnings.filterwarnings("ignore", category=UserWarning, module=r"optuna\.|matplotlib\.")
         return _draw(with_short_names(study), folder)
 
 
 def with_short_names(study: Study) -> Study:
-    """The same trials with each parameter called by the end of its key, as far as that tells it from the others.
+    """Copy a study's finished trials, each parameter named by the shortest unique end of its key.
 
-    Optuna cuts names from the right, and all keys begin alike.
+    Optuna truncates names on the right, where keys differ.
     """
     trials = study.get_trials(states=FINISHED)
     names = sorted({name for trial in trials for name in trial.params})
-    shown = {name: _short(name, names) for name in names}
-    copied = optuna.create_study(directions=study.directions)
+    short = {name: _short_name(name, names) for name in names}
+    copy = optuna.create_study(directions=study.directions)
     for trial in trials:
-        trial.params = {shown[name]: value for name, value in trial.params.items()}
-        trial.distributions = {shown[name]: value for name, value in trial.distributions.items()}
-        copied.add_trial(trial)
-    return copied
+        trial.params = {short[name]: value for name, value in trial.params.items()}
+        trial.distributions = {short[name]: value for name, value in trial.distributions.items()}
+        copy.add_trial(trial)
+    return copy
 
 
-def _short(name: str, names: list[str]) -> str:
+def _short_name(name: str, names: list[str]) -> str:
     parts = name.split(".")
     ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
     return next(end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1)
 
 
 def _draw(study: Study, folder: Path) -> list[Path]:
-    alone = len(study.directions) == 1
+    single = len(study.directions) == 1
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    # Of pruned trials alone Optuna draws nothing.
-    names = (ONE if alone else SEVERAL) if complete else ()
+    # Optuna draws complete trials only.
+    names = (ONE_OBJECTIVE if single else TWO_OBJECTIVES) if complete else ()
     html = optuna.visualization.is_available()
-    made = []
+    paths = []
     for name in names:
         try:
             axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study)
             if name == "parallel_coordinate":
-                # An axis for each parameter, whose labels would lie over one another.
+                # One axis for each parameter; at the default width their labels overlap.
                 axes.figure.set_size_inches(max(6.4, 1.4 * len(axes.figure.axes)), 4.8)
-            made.append(_save(axes, folder / f"{name}.png"))
+            paths.append(_save(axes, folder / f"{name}.png"))
             if html:
                 figure = getattr(optuna.visualization, f"plot_{name}")(study)
-                # plotly's script lies once beside the pages, which so work without a network.
+                # One copy of plotly's script beside the pages: they work without a network.
                 figure.write_html(folder / f"{name}.html", include_plotlyjs="directory")
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
-            log.info("%s cannot be drawn of so few trials: %s", name, str(error).rstrip("."))
-    if alone and study.trials:
-        made.append(draw_dashboard(study, {path.stem: path for path in made}, folder / "dashboard.png"))
-    return made
+            log.debug("no plot %s, because there are too few trials: %s", name, error)
+    if single and study.trials:
+        paths.append(draw_dashboard(study, {path.stem: path for path in paths}, folder / "dashboard.png"))
+    return paths
 
 
 def _save(axes: Any, path: Path) -> Path:

@@ -1,10 +1,10 @@
-"""Reporting a trial's course to the study, and ending it when the pruner finds it hopeless.
+"""Report the progress of a trial to the study, and end the trial when the pruner says so.
 
-A trial may consist of several fits: one for each fold of each part. All trials go through the same fits in the same
-order, so what is reported after the same share of them is comparable: the mean of the best monitored values of the
-fits that ended, and of the one that runs as far as it got: with its full weight from its first validation on, a trial
-whose fold ended early would seem half as good to a pruner as one that is a validation behind. The share is counted in
-percent of all fits' budgets, of steps or time, whichever is further; a fit that ended early counts as whole.
+A trial may consist of several fits: one for each cross-validation fold of each part. All trials run the same fits in
+the same order, so values reported at the same percentage are comparable. The reported value is the mean of the best
+monitored values of all fits so far. The running fit is weighted by its progress: with full weight from its first
+validation on, a trial whose fold stopped early would look half as good as one that is a validation behind. The
+percentage counts steps or time of all fits, whichever is further; a fit that stopped early counts as complete.
 """
 
 import math
@@ -16,47 +16,49 @@ import pytorch_lightning as pl
 from optuna.trial import Trial
 from pytorch_lightning.callbacks import Callback, Timer
 
-from dreaming.sweep.trial import PRUNED, REACHED
+from dreaming.sweep.trial import BEST_VALUE, PRUNED
 from dreaming.training.callbacks import steps_done
 
 
 class TrialProgress:
-    """How a trial does, over all its fits.
+    """The monitored value of a trial over all its fits.
 
     Args:
         trial: The trial.
         monitor: Name of the logged value.
-        sign: +1 where more of it is better, -1 where less is.
-        prunes: Whether the study can be asked; with several objectives it cannot.
-        log: Gets each reported value and its percent too.
+        sign: +1 if higher is better, -1 if lower is better.
+        prunes: Whether to report to the study; Optuna prunes single-objective studies only.
+        log: Called with each reported value and its percentage.
 
     Attributes:
-        best: The best of the reported values; the last is worse where the next fold begins worse than those before.
+        percent: Percentage of the last report.
+        share: Progress of the running fit, 0 to 1.
+        best: The best reported value. The last one may be worse, because a new fold starts low.
     """
 
     def __init__(
         self, trial: Trial, monitor: str, sign: int, *, prunes: bool = True, log: Callable[[float, int], None]
     ) -> None:
         self.trial, self.monitor, self.sign, self.prunes, self.log = trial, monitor, sign, prunes, log
-        self.bests: dict[int, float] = {}
+        self.best_by_fit: dict[int, float] = {}
         self.percent, self.share, self.best = 0, 0.0, -sign * math.inf
 
     @property
     def value(self) -> float:
-        """Mean of the best values of all fits begun, of the last one as far as it got."""
-        last = max(self.bests)
-        return fmean(self.bests.values(), [self.share if fit == last else 1.0 for fit in self.bests])
+        """Mean of the best values of all fits, the running fit weighted by its progress."""
+        last = max(self.best_by_fit)
+        return fmean(self.best_by_fit.values(), [self.share if fit == last else 1.0 for fit in self.best_by_fit])
 
     def report(self, fit: int, count: int, share: float, value: float) -> bool:
-        """Take note of a validation; return whether the trial should end.
+        """Add the result of a validation; return whether the trial should end.
 
         Args:
-            fit: Which fit it is, from 0.
-            count: How many there are.
-            share: Share of this fit's budget that is behind, above 0.
+            fit: Index of the fit, from 0.
+            count: Number of fits.
+            share: Progress of this fit, above 0 and up to 1.
             value: The monitored value.
         """
-        self.bests[fit] = self._better(self.bests.get(fit, value), value)
+        self.best_by_fit[fit] = self._better(self.best_by_fit.get(fit, value), value)
         self.share = min(1.0, share)
         percent = int(100 * (fit + self.share) / count)
         if not self.prunes or percent <= self.percent:
@@ -65,37 +67,37 @@ class TrialProgress:
         self.best = self._better(self.best, self.value)
         self.trial.report(self.value, percent)
         self.log(self.value, percent)
-        # One that has come to its end is worth more finished than pruned.
+        # A trial at its end costs nothing more, and a complete result is worth more than a pruned one.
         return percent < 100 and self.trial.should_prune()
 
     def _better(self, one: float, other: float) -> float:
         return max(one, other) if self.sign > 0 else min(one, other)
 
 
-class Pruning(Callback):
+class PruningCallback(Callback):
     """Report each validation of one fit on one device, and end the trial when the pruner says so.
 
     Args:
-        course: The trial's course, shared by its fits.
-        index: Which of the trial's fits this is, from 0.
-        count: How many there are.
-        max_steps: Steps of the whole fit.
+        progress: Progress of the trial, shared by its fits.
+        index: Index of this fit among the trial's fits, from 0.
+        count: Number of fits.
+        max_steps: Steps of this fit.
     """
 
-    def __init__(self, course: TrialProgress, index: int, count: int, max_steps: int) -> None:
-        self.course, self.index, self.count, self.max_steps = course, index, count, max_steps
+    def __init__(self, progress: TrialProgress, index: int, count: int, max_steps: int) -> None:
+        self.progress, self.index, self.count, self.max_steps = progress, index, count, max_steps
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """Report.
+        """Report the validation.
 
         Raises:
-            TrialPruned: If the trial should end; Lightning passes it on to whoever fits.
+            TrialPruned: If the trial should end; Lightning passes it on to the caller of ``fit``.
         """
         share = max(steps_done(trainer) / self.max_steps, _share_of_time(trainer))
-        value = float(trainer.callback_metrics[self.course.monitor])
-        if self.course.report(self.index, self.count, share, value):
-            self.course.trial.set_user_attr(REACHED, self.course.best)
-            self.course.trial.set_user_attr(PRUNED, value=True)
+        value = float(trainer.callback_metrics[self.progress.monitor])
+        if self.progress.report(self.index, self.count, share, value):
+            self.progress.trial.set_user_attr(BEST_VALUE, self.progress.best)
+            self.progress.trial.set_user_attr(PRUNED, value=True)
             raise optuna.TrialPruned
 
 

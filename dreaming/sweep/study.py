@@ -1,4 +1,4 @@
-"""The study in its database: opened, kept alive, counted, and mended after a sweep that was killed."""
+"""The study in its database: open it, send heartbeats, count trials, and repair it after a sweep was killed."""
 
 import logging
 import threading
@@ -26,192 +26,194 @@ log = logging.getLogger(__name__)
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
-SQLITE_PATIENCE = 60
-"""Seconds to wait for another process that writes to the same file."""
+SQLITE_TIMEOUT = 60
+"""Seconds to wait for another process that writes to the same SQLite file."""
 
-TRIES = 20
-"""Times that a new database is opened while others make its tables, too."""
+OPEN_ATTEMPTS = 20
+"""Attempts to open a new database while other processes create its tables."""
 
 RETRY_OF = "retry_of"
-"""User attribute: number of the lost trial that this one repeats."""
+"""User attribute: number of the lost trial whose values this trial repeats."""
 
-BEGUN = "begun"
-"""User attribute: true for a trial that has given a sign of life, and so is found out if it gives no more."""
+HAS_HEARTBEAT = "has_heartbeat"
+"""User attribute: true for a trial with a heartbeat. Only such a trial is recognised as lost when they stop."""
 
 SURPLUS = "surplus"
-"""User attribute: true for a trial that was given back, because others had begun enough at the same time."""
+"""User attribute: true for a trial that was released, because other processes had asked for enough trials before."""
 
-HESITATION = 2.0
-"""Seconds to wait for the first sign of life of a trial that was begun just now."""
+FIRST_HEARTBEAT_TIMEOUT = 2.0
+"""Seconds to wait for the first heartbeat of a new trial."""
 
-RETRIES = 2
-"""Times that lost values are tried again: a trial that ends its process each time would hold up the sweep for ever."""
+MAX_RETRIES = 2
+"""Retries of lost values. Without a limit, a trial that kills its process would block the sweep for ever."""
 
 
-def open_storage(plan: SweepConfig) -> RDBStorage:
-    """The database, made if it is a file that is not there yet.
+def open_storage(sweep_config: SweepConfig) -> RDBStorage:
+    """Open the database; create it if it is a file that does not exist.
 
     Raises:
-        ConfigError: If it cannot be reached, or its driver is not installed.
+        ConfigError: If the database cannot be reached, or its driver is not installed.
     """
-    tries = 0
+    attempts = 0
     while True:
-        tries += 1
+        attempts += 1
         try:
-            return _storage_at(plan)
+            return _connect(sweep_config)
         except (SQLAlchemyError, ImportError, RuntimeError) as error:
-            if tries < TRIES and (isinstance(error, IntegrityError) or "already exists" in str(error)):
-                time.sleep(0.1)  # another machine made the tables in between
+            if attempts < OPEN_ATTEMPTS and (isinstance(error, IntegrityError) or "already exists" in str(error)):
+                time.sleep(0.1)  # another process created the tables meanwhile
                 continue
             raise ConfigError(
                 "sweep.storage",
                 found=" ".join(str(error).split())[:200].rstrip("."),
                 expected="the URL of a database that can be reached, such as postgresql://user@host/name",
-                hint="correct it, start the server or install its driver (psycopg, mysqlclient)",
+                hint="start the server, or install its driver (psycopg, mysqlclient)",
             ) from error
 
 
-def _storage_at(plan: SweepConfig) -> RDBStorage:
-    url = make_url(plan.storage)
+def _connect(sweep_config: SweepConfig) -> RDBStorage:
+    url = make_url(sweep_config.storage)
     options = {}
     if url.get_backend_name() == "sqlite":
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        options = {"connect_args": {"timeout": SQLITE_PATIENCE}}
+        options = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return RDBStorage(
-            plan.storage,
+            sweep_config.storage,
             engine_kwargs=options,
-            heartbeat_interval=plan.heartbeat,
-            grace_period=3 * plan.heartbeat,
+            heartbeat_interval=sweep_config.heartbeat,
+            grace_period=3 * sweep_config.heartbeat,
             heartbeat_stale_trial_callback=_retry,
         )
 
 
-def open_study(plan: SweepConfig, sampler: BaseSampler | None = None) -> Study:
-    """The sweep's study; with a sampler it is made if it is not there yet.
+def open_study(sweep_config: SweepConfig, sampler: BaseSampler | None = None) -> Study:
+    """Open the sweep's study; with a sampler, create it if it does not exist.
 
     Raises:
-        ConfigError: If it was begun with other objectives.
+        ConfigError: If the study has other objectives.
     """
-    storage = open_storage(plan)
-    # Optuna tells a new study and each trial by itself, in colours; the sweep has lines of its own.
+    storage = open_storage(sweep_config)
+    # Optuna logs each new study and trial in colour; the sweep logs them itself.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = plan.pruner or optuna.pruners.NopPruner()
+    pruner = sweep_config.pruner or optuna.pruners.NopPruner()
     if sampler is None:
-        # Parameters are there already; any sampler that samples nothing will do.
+        # A job reads its trial's values and samples none; any sampler will do.
         return optuna.load_study(
-            study_name=plan.name, storage=storage, sampler=optuna.samplers.RandomSampler(), pruner=pruner
+            study_name=sweep_config.name, storage=storage, sampler=optuna.samplers.RandomSampler(), pruner=pruner
         )
     study = optuna.create_study(
-        study_name=plan.name,
+        study_name=sweep_config.name,
         storage=storage,
         sampler=sampler,
         pruner=pruner,
-        directions=plan.directions,
+        directions=sweep_config.directions,
         load_if_exists=True,
     )
-    begun = [direction.name.lower() for direction in study.directions]
-    if begun != plan.directions:
+    directions = [direction.name.lower() for direction in study.directions]
+    if directions != sweep_config.directions:
         raise ConfigError(
-            f"sweep {plan.name}",
-            found=f"a study that is to {' and '.join(begun)}",
-            expected=" and ".join(plan.directions),
-            hint="say sweep.name=ANOTHER to begin a new one",
+            f"sweep {sweep_config.name}",
+            found=f"a study with the directions {', '.join(directions)}",
+            expected=", ".join(sweep_config.directions),
+            hint="say sweep.name=ANOTHER to start a new sweep",
         )
     return study
 
 
 def check_space(study: Study, space: dict[str, BaseDistribution]) -> None:
-    """Refuse to continue a study in another search space.
+    """Refuse to resume a study with another search space.
 
     Raises:
-        ConfigError: If a value is searched otherwise than in the trials that are there.
+        ConfigError: If a searched value has an incompatible distribution in an earlier trial.
     """
     for trial in study.get_trials(deepcopy=False):
-        for name, before in trial.distributions.items():
+        for name, earlier in trial.distributions.items():
             try:
-                check_distribution_compatibility(before, space[name])
+                check_distribution_compatibility(earlier, space[name])
             except (ValueError, KeyError):
                 raise ConfigError(
                     name,
-                    found=f"{space.get(name, 'no search')} in the search space",
-                    expected=f"{before}, as sweep {study.study_name} was begun with",
-                    hint="set it as it was, or say sweep.name=ANOTHER to begin a new one",
+                    found=f"{space.get(name, 'nothing')} in the search space",
+                    expected=f"{earlier}, as in earlier trials of sweep {study.study_name}",
+                    hint="restore it, or say sweep.name=ANOTHER to start a new sweep",
                 ) from None
 
 
-def finished(study: Study) -> int:
-    """Trials that came to their end, pruned ones among them."""
+def count_finished(study: Study) -> int:
+    """Number of complete and pruned trials."""
     return len(study.get_trials(deepcopy=False, states=FINISHED))
 
 
-def running(study: Study) -> int:
-    """Trials that others run; after ``retry_lost`` all of them gave a sign of life not long ago."""
+def count_running(study: Study) -> int:
+    """Number of running trials with a heartbeat; after ``retry_lost`` all of these are alive."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    # One whose process was killed before the first sign would be waited for in vain.
-    return sum(bool(trial.user_attrs.get(BEGUN)) for trial in trials)
+    # A trial whose process was killed before the first heartbeat never ends.
+    return sum(bool(trial.user_attrs.get(HAS_HEARTBEAT)) for trial in trials)
 
 
 def ask(study: Study, count: int) -> list[Trial]:
-    """New trials, those first that are queued; each gives its first sign of life."""
+    """Ask for new trials, queued ones first, and record the first heartbeat of each."""
     trials, storage = [], _storage(study)
     with warnings.catch_warnings():
-        # Optuna gives signs of life itself only where it runs the trials itself.
+        # Optuna warns that it sends no heartbeats for trials that it does not run itself.
         warnings.filterwarnings("ignore", message="Heartbeat of storage")
         for _ in range(count):
             trials.append(study.ask())
             storage.record_heartbeat(trials[-1]._trial_id)
-            trials[-1].set_user_attr(BEGUN, True)
+            trials[-1].set_user_attr(HAS_HEARTBEAT, True)
     return trials
 
 
 def release_surplus(study: Study, asked: Sequence[Trial], total: int) -> list[Trial]:
-    """Fail those new trials that others, who asked at the same time, leave no room for; return the rest.
+    """Fail those new trials that exceed the total because other processes asked at the same time; return the rest.
 
-    It needs no lock: the database numbers the trials, so that all agree on who came first.
+    No lock is needed: the database numbers the trials, so all processes agree on their order.
 
     Args:
         study: The study.
         asked: The new trials.
-        total: Finished trials that are wanted in all.
+        total: Number of finished trials that the sweep ends with.
     """
-    deadline = time.monotonic() + HESITATION
+    deadline = time.monotonic() + FIRST_HEARTBEAT_TIMEOUT
     while True:
-        trials, late = study.get_trials(deepcopy=False), time.monotonic() > deadline
-        left = total - sum(trial.state in FINISHED for trial in trials)
+        trials, timed_out = study.get_trials(deepcopy=False), time.monotonic() > deadline
+        missing = total - sum(trial.state in FINISHED for trial in trials)
         claims = [trial for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
-        hesitant = {
-            trial.number for trial in claims if trial.state is TrialState.RUNNING and BEGUN not in trial.user_attrs
+        silent = {
+            trial.number
+            for trial in claims
+            if trial.state is TrialState.RUNNING and HAS_HEARTBEAT not in trial.user_attrs
         }
-        # One whose process was killed before its first sign of life claims nothing.
-        numbers = [trial.number for trial in claims if not (late and trial.number in hesitant)]
-        first = numbers[: max(0, left)]
+        # A trial whose process was killed before its first heartbeat does not count.
+        numbers = [trial.number for trial in claims if not (timed_out and trial.number in silent)]
+        first = numbers[: max(0, missing)]
         surplus = [trial for trial in asked if trial.number not in first]
-        if not surplus or late or not hesitant:
+        if not surplus or timed_out or not silent:
             break
         time.sleep(0.1)
     for trial in surplus:
         trial.set_user_attr(SURPLUS, value=True)
         study.tell(trial, state=TrialState.FAIL)
-        log.info("sweep %s: trial %d is given back, for others began enough", study.study_name, trial.number)
+        log.debug("sweep %s: trial %d released, other processes run enough", study.study_name, trial.number)
     return [trial for trial in asked if trial not in surplus]
 
 
 def _storage(study: Study) -> Any:
-    """The cache around the RDBStorage that was opened; it has what that has."""
+    """Optuna's cache around the RDBStorage, with the same methods."""
     return study._storage
 
 
 def retry_lost(study: Study) -> None:
-    """Fail the trials that gave no sign of life for long, on this machine or another, and queue their values anew."""
+    """Fail the trials of any machine whose heartbeats stopped, and queue their values again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         fail_stale_trials(study)
 
 
 def requeue(study: Study, trials: Sequence[Trial]) -> None:
-    """Fail trials whose jobs were interrupted, and queue their values anew."""
+    """Fail trials whose jobs were interrupted, and queue their values again."""
     for trial in trials:
         frozen = study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         if frozen.state is TrialState.FAIL:
@@ -219,18 +221,16 @@ def requeue(study: Study, trials: Sequence[Trial]) -> None:
 
 
 def _retry(study: Study, trial: FrozenTrial) -> None:
-    if _attempts(study, trial) > RETRIES:
-        log.warning(
-            "sweep %s: trial %d was lost, as %d before it of the same values; they are not tried again",
-            study.study_name, trial.number, RETRIES,
-        )  # fmt: skip
+    attempts = _count_attempts(study, trial)
+    if attempts > MAX_RETRIES:
+        log.warning("sweep %s: trial %d was lost; %d attempts failed", study.study_name, trial.number, attempts)
         return
-    log.warning("sweep %s: trial %d was lost; its values are tried again", study.study_name, trial.number)
+    log.warning("sweep %s: trial %d was lost; its values are queued again", study.study_name, trial.number)
     study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
 
 
-def _attempts(study: Study, trial: FrozenTrial) -> int:
-    """How often a trial's values were tried, itself among them."""
+def _count_attempts(study: Study, trial: FrozenTrial) -> int:
+    """How many trials had this trial's values, itself included."""
     trials = study.get_trials(deepcopy=False)
     count = 1
     while RETRY_OF in trial.user_attrs:
@@ -240,10 +240,15 @@ def _attempts(study: Study, trial: FrozenTrial) -> int:
 
 @contextmanager
 def heartbeat(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
-    """Give signs of life for running trials while a block runs.
+    """Send heartbeats for running trials while a block runs.
 
-    Whoever tells the result lives as long as the trial is worth waiting for; so it is the sweep that gives the signs,
-    and a job that waits in a cluster's queue counts as alive.
+    The sweep sends them and not the jobs, because only the sweep can store a result. A job that waits in a cluster's
+    queue therefore counts as alive.
+
+    Args:
+        study: The study.
+        trials: The running trials.
+        interval: Seconds between two heartbeats.
     """
     storage, ended = _storage(study), threading.Event()
 
@@ -253,7 +258,7 @@ def heartbeat(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[
                 try:
                     storage.record_heartbeat(trial._trial_id)
                 except Exception as error:
-                    log.warning("no sign of life of trial %d could be given: %s", trial.number, error)
+                    log.warning("trial %d: the heartbeat could not be stored: %s", trial.number, error)
             if ended.wait(interval):
                 return
 

@@ -1,8 +1,8 @@
-"""Hydra's Optuna sweeper, continued to ``n_trials`` finished trials in all, with pruned trials told as such.
+"""Hydra's Optuna sweeper with resumption: it runs until ``n_trials`` trials are finished, and it supports pruning.
 
-What is relied on in hydra-optuna-sweeper 1.4.0rc3 (``tests/sweep/test_sweeper.py`` fails where a version differs): the
+It depends on these parts of hydra-optuna-sweeper 1.4.0rc3, which ``tests/sweep/test_compatibility.py`` checks: the
 constructor's arguments, ``setup``, ``create_params_from_overrides``, ``_configure_trials``,
-``_parse_sweeper_params_config`` and ``_to_grid_sampler_choices`` of ``OptunaSweeperImpl``, and that a job gets a
+``_parse_sweeper_params_config`` and ``_to_grid_sampler_choices`` of ``OptunaSweeperImpl``, and that a job receives a
 trial's parameters as overrides ``name=value``.
 """
 
@@ -32,13 +32,13 @@ from dreaming.sweep.fingerprint import check_description, describe_study
 from dreaming.sweep.study import (
     ask,
     check_space,
-    finished,
+    count_finished,
+    count_running,
     heartbeat,
     open_study,
     release_surplus,
     requeue,
     retry_lost,
-    running,
 )
 from dreaming.sweep.trial import PRUNED
 
@@ -48,28 +48,28 @@ TRUSTED = ("dreaming.sweep.*", "optuna.pruners.*")
 
 
 class StudySweeper(OptunaSweeper):
-    """Hydra's plugin class; ``conf/hydra/sweeper/study.yaml`` names it."""
+    """The plugin class that ``conf/hydra/sweeper/study.yaml`` names."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self.sweeper: OptunaSweeperImpl = _Continuing(**{**config, "sampler": self.sweeper.sampler})
+        self.sweeper: OptunaSweeperImpl = _ResumableSweeper(**{**config, "sampler": self.sweeper.sampler})
 
 
-class _Continuing(OptunaSweeperImpl):
+class _ResumableSweeper(OptunaSweeperImpl):
     """The sweep itself: batches of as many jobs as the launcher runs at once, until enough trials are finished."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take the launcher from the config, and the sweep's plan."""
+        """Instantiate the launcher and the sweep's settings from the config."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.n_jobs = effective_n_jobs(self.n_jobs)
-        self.plan: SweepConfig = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
+        self.sweep_config: SweepConfig = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run what is missing of the trials, then make use of the best one.
+        """Run the missing trials, then fit and record the best one.
 
         Raises:
-            ConfigError: If there is nothing to search, the study was begun otherwise or on another clip, the sampler's
-                package is not installed, or too many trials failed in a row.
+            ConfigError: If the search space is empty, the study has another search space or another clip, the sampler's
+                package is not installed, or too many trials fail in a row.
         """
         self._process_searchspace_config()
         space, fixed, others = create_params_from_overrides([*self._parse_sweeper_params_config(), *arguments])
@@ -77,81 +77,84 @@ class _Continuing(OptunaSweeperImpl):
         if not space:
             raise ConfigError(
                 "hydra.sweeper.params",
-                found="nothing to search",
+                found="an empty search space",
                 expected="a range or several choices",
-                hint="name a sweep with sweep=NAME, or write model.unet.module.lr=interval(1e-4,1e-1)",
+                hint="name a sweep with sweep=NAME, or add model.unet.module.lr=interval(1e-4,1e-1)",
             )
         _check_installed(self.sampler)
         assert self.config is not None
-        study = open_study(self.plan, self._sampler(space))
+        study = open_study(self.sweep_config, self._create_sampler(space))
         check_space(study, space)
         shared = [*(f"{name}={value}" for name, value in fixed.items()), *others]
         group = GROUPS[str(self.config.hydra.job.name)]
-        check_description(study, self.plan, describe_study(self.plan, Path(str(self.config.clip)), shared, group))
-        before = finished(study)
+        description = describe_study(self.sweep_config, Path(str(self.config.clip)), shared, group)
+        check_description(study, self.sweep_config, description)
         if study.get_trials(deepcopy=False):
-            log.info("sweep %s goes on: %d of %d trials are finished", self.plan.name, before, self.n_trials)
+            log.info(
+                "sweep %s: resumed, %d of %d trials are finished",
+                self.sweep_config.name, count_finished(study), self.n_trials,
+            )  # fmt: skip
         self._run(study, space, fixed, others)
-        finalise(SweepResult(self.plan, study, list(space), fixed, others, self.config), self._launch)
+        finalise(SweepResult(self.sweep_config, study, list(space), fixed, others, self.config), self._launch)
 
-    def _sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
+    def _create_sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
         if isinstance(self.sampler, functools.partial) and self.sampler.func is GridSampler:
-            return self.sampler({name: self._choices(name, values) for name, values in space.items()})
+            return self.sampler({name: self._choices(name, distribution) for name, distribution in space.items()})
         return self.sampler
 
-    def _choices(self, name: str, values: BaseDistribution) -> Any:
+    def _choices(self, name: str, distribution: BaseDistribution) -> Any:
         try:
-            return self._to_grid_sampler_choices(values)
+            return self._to_grid_sampler_choices(distribution)
         except ValueError:
             raise ConfigError(
                 name,
-                found="an interval, which has no end of values",
-                expected="choices or a range for a grid",
+                found="an interval",
+                expected="choices or a range, because a grid tries every value",
                 hint=f"say {name}=choice(...), or choose another sampler",
             ) from None
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
-        failed, waiting, drawing = 0, False, False
-        while finished(study) < self.n_trials and not _exhausted(study):
+        name, failures, waiting, started = self.sweep_config.name, 0, False, False
+        while count_finished(study) < self.n_trials and not _is_exhausted(study):
             retry_lost(study)
-            taken = running(study)  # counted first: one that ends between the counts may be in both, but not in neither
-            unclaimed = self.n_trials - finished(study) - taken
+            # Counted before the finished ones: a trial that ends in between is counted twice rather than never.
+            running = count_running(study)
+            unclaimed = self.n_trials - count_finished(study) - running
             if unclaimed <= 0:
                 if not waiting:
-                    log.info(
-                        "sweep %s: waiting for trials that others run, or that were cut off just now", study.study_name
-                    )
+                    log.info("sweep %s: waiting for %d trials of other processes", name, running)
                 waiting = True
-                time.sleep(self.plan.heartbeat)
+                time.sleep(self.sweep_config.heartbeat)
                 continue
             trials = release_surplus(study, ask(study, min(unclaimed, self.n_jobs)), self.n_trials)
             if not trials:
                 continue
-            if not drawing and trials[0].number > 0:
-                study.sampler.reseed_rng()  # else its draws would be those of the beginning, or another machine's
-            drawing = True
+            if not started and trials[0].number > 0:
+                # Without a new seed it would draw the first trials again, here or on another machine.
+                study.sampler.reseed_rng()
+            started = True
             try:
-                with heartbeat(study, trials, self.plan.heartbeat):
+                with heartbeat(study, trials, self.sweep_config.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)
                     returns = self._launch([list(of_trial) for of_trial in overrides])
             except BaseException:
                 requeue(study, trials)
                 raise
             for trial, job in zip(trials, returns, strict=True):
-                error = _tell(study, trial, job)
-                failed = 0 if error is None else failed + 1
-            if error is not None and failed >= self.plan.max_failures:
-                raise self._ended(failed, finished(study), error)
-            log.info("sweep %s: %s", self.plan.name, _standing(study, self.n_trials))
+                error = _store_result(study, trial, job)
+                failures = 0 if error is None else failures + 1
+            if error is not None and failures >= self.sweep_config.max_failures:
+                raise self._too_many_failures(failures, count_finished(study), error)
+            log.info("sweep %s: %s", name, _summarise(study, self.n_trials))
 
-    def _ended(self, failed: int, before: int, error: Exception) -> ConfigError:
-        """Why a sweep ends early: a sampler learns nothing of trials that fail, and may draw such ones for ever."""
-        said = str(error) if isinstance(error, DreamingError) else f"{type(error).__name__}: {error}"
+    def _too_many_failures(self, failures: int, finished: int, error: Exception) -> ConfigError:
+        """The error that ends a sweep: a sampler does not learn from failed trials, and may draw them for ever."""
+        reason = str(error) if isinstance(error, DreamingError) else f"{type(error).__name__}: {error}"
         return ConfigError(
-            f"sweep {self.plan.name}",
-            found=f"{failed} failed trials in a row, the last with `{said.rstrip('.')}`",
-            expected=f"trials that come to their end, as {before} of {self.n_trials} did",
-            hint="mend that, search less, or say a higher sweep.max_failures=, and start it again to go on",
+            f"sweep {self.sweep_config.name}",
+            found=f"{failures} failed trials in a row, the last with `{reason.rstrip('.')}`",
+            expected=f"trials without errors, such as the {finished} of {self.n_trials} that are finished",
+            hint="correct the cause, narrow the search or raise sweep.max_failures=, and start the sweep again",
         )
 
     def _launch(self, overrides: list[list[str]]) -> list[JobReturn]:
@@ -162,22 +165,22 @@ class _Continuing(OptunaSweeperImpl):
 
 
 def _check_installed(sampler: BaseSampler) -> None:
-    """Refuse a sampler whose package Optuna would miss only after the random starts."""
+    """Refuse a sampler without its package before the first trial; Optuna would notice after the random start-up."""
     if isinstance(sampler, CmaEsSampler) and importlib.util.find_spec("cmaes") is None:
         raise ConfigError(
             "hydra/sweeper/sampler=cmaes",
             found="no package cmaes",
-            expected="it beside Optuna",
-            hint="say pip install 'dreaming[sweep]', or choose another sampler such as gp",
+            expected="an installed package",
+            hint="run pip install 'dreaming[sweep]', or choose another sampler such as gp",
         )
 
 
-def _exhausted(study: Study) -> bool:
+def _is_exhausted(study: Study) -> bool:
     return isinstance(study.sampler, GridSampler) and bool(study.sampler.is_exhausted(study))
 
 
-def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
-    """Tell a job's result, or return why there is none."""
+def _store_result(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
+    """Store a job's result in the study; return the error of a job that failed."""
     attributes = study.get_trials(deepcopy=False)[trial.number].user_attrs
     try:
         value = job.return_value
@@ -185,25 +188,26 @@ def _tell(study: Study, trial: Trial, job: JobReturn) -> Exception | None:
             study.tell(trial, state=TrialState.PRUNED)
         else:
             values = list(value) if isinstance(value, tuple | list) else [float(value)]
-            # With the state said, what is no number is an error; else Optuna would fail the trial without a word.
+            # With an explicit state NaN raises an error; without one Optuna would fail the trial silently.
             study.tell(trial, values=values, state=TrialState.COMPLETE)
     except RuntimeError as error:
-        # A grid at its end, whose sampler stops what Optuna does not run itself; the trial is told by then.
+        # At the end of a grid the sampler stops the study, which Optuna forbids outside its own loop; the result is
+        # stored by then.
         if not (isinstance(study.sampler, GridSampler) and "`Study.stop` is supposed to be" in str(error)):
-            return _failed(study, trial, error)
-    except Exception as error:  # a job's own error comes out of its result, whatever it is
-        return _failed(study, trial, error)
+            return _store_failure(study, trial, error)
+    except Exception as error:  # `return_value` raises whatever the job raised
+        return _store_failure(study, trial, error)
     return None
 
 
-def _failed(study: Study, trial: Trial, error: Exception) -> Exception:
+def _store_failure(study: Study, trial: Trial, error: Exception) -> Exception:
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
     log.warning("trial %d failed: %s", trial.number, error)
     return error
 
 
-def _standing(study: Study, total: int) -> str:
-    """How far a sweep is, in a few words."""
+def _summarise(study: Study, total: int) -> str:
+    """The progress of a sweep in a few words."""
     trials = study.get_trials(deepcopy=False)
     pruned = sum(trial.state is TrialState.PRUNED for trial in trials)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]

@@ -1,4 +1,4 @@
-"""What a frame takes a network or a masker, as the second objective of a sweep."""
+"""Seconds per frame of a network or a masker, the second objective of a sweep."""
 
 import time
 from collections.abc import Callable
@@ -24,10 +24,11 @@ REPEATS = 3
 
 
 def seconds_per_frame(task: TrainingTask, clip: Clip, context: TrainingContext) -> float:
-    """Seconds that a frame takes once the recipe's network is trained: the fastest of three.
+    """Inference time per frame of a task's network, in seconds: the fastest of three repeats.
 
-    A segmenter's as those of the masker that it becomes, with the evidence that it is given; a style's without reading
-    the frame and its guides, which are drawn before. The weights do not matter, and are random.
+    A segmentation network is timed as the masker that it becomes, with its feature channels. A style network is timed
+    without reading the frame and its guides, which are drawn beforehand. The weights are random, because they do not
+    change the time.
     """
     if isinstance(task, SegmentationTask):
         return masker_seconds_per_frame(UntrainedMasker(task, context), clip)
@@ -38,26 +39,26 @@ def seconds_per_frame(task: TrainingTask, clip: Clip, context: TrainingContext) 
     frame = torch.rand(1, channel_count(task.guides), *clip.size)
     with on_device(module, context) as device:
         module.stylise(frame.to(device))
-        return min(_once(module.stylise, frame, device) for _ in range(REPEATS))
+        return min(_time_once(module.stylise, frame, device) for _ in range(REPEATS))
 
 
 def masker_seconds_per_frame(masker: Masker, clip: Clip) -> float:
-    """Seconds that a masker takes for a frame once it is fitted, decoding included: the fastest of three.
+    """Prediction time per frame of a fitted masker, in seconds, decoding included: the fastest of three repeats.
 
-    It is fitted on all hand masks and predicts the shortest run of frames between two of them, as a whole, for a masker
-    may have to look at all of it. What it keeps in the clip, such as flow, is made the first time and does not count;
-    masks carried there for its evidence do, although the next masker of the same run would find them.
+    The masker is fitted on all hand masks and predicts the shortest interval of frames between two of them as a whole,
+    because it may need all of its frames. Optical flow and other results that it stores in the clip are made once and
+    not counted. Masks propagated for its features are counted, although the next masker of a run would reuse them.
 
     Returns:
         The mean over the clip's parts.
     """
-    return fmean(_of_part(masker, clip, part) for part in clip.parts)
+    return fmean(_part_seconds_per_frame(masker, clip, part) for part in clip.parts)
 
 
-def _of_part(masker: Masker, clip: Clip, part: str) -> float:
+def _part_seconds_per_frame(masker: Masker, clip: Clip, part: str) -> float:
     references = clip.training_references(part)
-    inner = [run.stems for run in intervals_between(clip.stems, references.stems) if run.left and run.right]
-    stems = min(inner, key=len, default=tuple(clip.stems))
+    intervals = [each.stems for each in intervals_between(clip.stems, references.stems) if each.left and each.right]
+    stems = min(intervals, key=len, default=tuple(clip.stems))
     fitted, times = masker.fit(clip, references), []
     for _ in range(REPEATS):
         clear_cache()
@@ -68,7 +69,7 @@ def _of_part(masker: Masker, clip: Clip, part: str) -> float:
     return min(times) / len(stems)
 
 
-def _once(run: Callable[[torch.Tensor], torch.Tensor], frame: torch.Tensor, device: torch.device) -> float:
+def _time_once(run: Callable[[torch.Tensor], torch.Tensor], frame: torch.Tensor, device: torch.device) -> float:
     start = time.perf_counter()
     run(frame.to(device)).cpu()
     return time.perf_counter() - start

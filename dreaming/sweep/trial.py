@@ -1,4 +1,4 @@
-"""A job finds out which trial of the study it is."""
+"""The trial that a job belongs to."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,66 +14,65 @@ from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.study import open_study
 
 FOLDER = "folder"
-"""User attribute: the run folder of the job that claimed the trial, relative to the clip where it lies in it."""
+"""User attribute: run folder of the job that claimed the trial, relative to the clip if it is inside the clip."""
 
 SECONDS = "seconds"
-"""User attribute: wall time of the job; the study's own times count until the whole batch is told."""
+"""User attribute: wall time of the job. Optuna's own duration lasts until the whole batch has ended."""
 
 PRUNED = "pruned"
-"""User attribute: true for a trial that the pruner stopped."""
+"""User attribute: true for a trial that the pruner ended."""
 
-REACHED = "best"
-"""User attribute of such a trial: the best value that it had; Optuna itself keeps the last."""
+BEST_VALUE = "best_value"
+"""User attribute of a pruned trial: its best value. Optuna itself keeps the last one."""
 
 
-def claim_trial(plan: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
-    """Find this job's own trial in the shared study by its parameters, and claim it.
+def claim_trial(sweep_config: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
+    """Find this job's trial in the shared study by its parameters, and claim it.
 
-    The sweeper hands a trial's parameters to its job as overrides ``name=value`` and says nothing else of it. Of
-    several running trials of the same parameters each job claims another one.
+    The sweeper passes a trial's parameters to its job as overrides ``name=value``, and nothing else. If several running
+    trials have the same parameters, each job claims a different one.
 
     Args:
-        plan: The sweep.
-        overrides: Of this job.
-        clip: The clip that is swept on.
+        sweep_config: The sweep.
+        overrides: This job's overrides.
+        clip: The clip to train on.
         folder: This job's run folder.
 
     Raises:
         ConfigError: If no running trial has these parameters.
     """
-    study = open_study(plan)
-    with clip.lock(f"sweep-{plan.name}", f"sweep {plan.name}: waiting for another job that begins"):
-        own = _matching(study, set(overrides))
-        if own is None:
+    study = open_study(sweep_config)
+    with clip.lock(f"sweep-{sweep_config.name}", f"sweep {sweep_config.name}: waiting for another job to start"):
+        trial_id = _matching(study, set(overrides))
+        if trial_id is None:
             raise ConfigError(
-                f"sweep {plan.name}",
-                found="no running trial with this job's values",
-                expected="a job begun by the sweep itself",
-                hint="say -m to begin a sweep",
+                f"sweep {sweep_config.name}",
+                found="no running trial with the values of this job",
+                expected="a job that the sweep started",
+                hint="say -m to start a sweep",
             )
-        trial = Trial(study, own)
-        place = folder.resolve()
-        inside = place.is_relative_to(clip.path.resolve())
-        trial.set_user_attr(FOLDER, str(place.relative_to(clip.path.resolve()) if inside else place))
+        trial = Trial(study, trial_id)
+        path, root = folder.resolve(), clip.path.resolve()
+        trial.set_user_attr(FOLDER, str(path.relative_to(root) if path.is_relative_to(root) else path))
     return trial
 
 
 @contextmanager
-def timed(trial: Trial) -> Iterator[None]:
-    """Note how long a block takes as the trial's wall time, however it ends."""
-    begun = time.perf_counter()
+def record_duration(trial: Trial) -> Iterator[None]:
+    """Record the duration of a block as the trial's wall time, even if the block raises."""
+    start = time.perf_counter()
     try:
         yield
     finally:
-        trial.set_user_attr(SECONDS, time.perf_counter() - begun)
+        trial.set_user_attr(SECONDS, time.perf_counter() - start)
 
 
 def _matching(study: Study, overrides: set[str]) -> int | None:
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    fitting = [frozen for frozen in running if FOLDER not in frozen.user_attrs and _values(frozen) <= overrides]
-    # One whose values another machine draws just now, or was killed while it did, has fewer of them, or none.
-    own = max(fitting, key=lambda frozen: len(frozen.params), default=None)
-    return own._trial_id if own is not None and own.params else None
+    candidates = [frozen for frozen in running if FOLDER not in frozen.user_attrs and _values(frozen) <= overrides]
+    # A trial whose values another process is drawing, or was killed while drawing, has fewer of them.
+    match = max(candidates, key=lambda frozen: len(frozen.params), default=None)
+    return match._trial_id if match is not None and match.params else None
 
 
 def _values(frozen: FrozenTrial) -> set[str]:

@@ -71,7 +71,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     pointer = read_best(clip / "runs" / "cnn" / "best.json")
     assert pointer.score == study.best_value
     assert pointer.fingerprint["task"]["module"]["lr"] == study.best_trial.params["model.cnn.module.lr"]
-    assert f"the same again: {best['command']}\n" in ran.out
+    assert f"command: {best['command']}\n" in ran.out
     used = run("dreaming", f"clip={clip}", "stages=[mask]", "masker=cnn", *MACHINE)
     assert used.code == 0, used.err
     said = used.out + used.err
@@ -329,7 +329,7 @@ def test_hopeless_trials_are_pruned_in_parallel_jobs_and_the_sweep_goes_on(disc_
     for trial in study.trials:
         assert trial.user_attrs["pruned"]
         assert list(trial.intermediate_values) == [16, 33, 50, 66]
-        assert trial.user_attrs["best"] == max(trial.intermediate_values.values())
+        assert trial.user_attrs["best_value"] == max(trial.intermediate_values.values())
         assert (clip / trial.user_attrs["folder"] / "trial.json").exists()
     folder = clip / "sweeps" / "cnn"
     assert not (folder / "best.yaml").exists(), "a pruned trial is nobody's best"

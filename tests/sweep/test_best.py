@@ -1,8 +1,10 @@
-"""``best.yaml``: written, read again, and refused where it is none."""
+"""``best.yaml``: written, read, refused where it is another file, and compared by the recorded time."""
 
 import os
+import shutil
 
 import pytest
+import yaml
 
 from dreaming.errors import ConfigError
 from dreaming.sweep.best import BestTrial, best_trials
@@ -16,26 +18,54 @@ def best(**change):
         "value": 0.9,
         "overrides": ("a.b=1", "c=null"),
         "command": "x y",
+        "finished_at": "2026-11-28T12:00:00+00:00",
     }
     return BestTrial(**{**facts, **change})
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_record_is_read_as_it_was_written(tmp_path):
     best().write(tmp_path)
     assert BestTrial.read(tmp_path / "best.yaml") == best()
 
 
-def test_of_several_sweeps_of_one_model_the_last_counts(disc_clip):
+def test_of_several_sweeps_the_latest_counts_also_in_a_copy_of_the_clip(disc_clip, tmp_path):
     clip = disc_clip(masks=(1,)).clip
-    for age, made in enumerate([best(sweep="late"), best(sweep="early"), best(sweep="g", component="gmm")]):
-        made.write(clip.path / "sweeps" / made.sweep)
-        os.utime(clip.path / "sweeps" / made.sweep / "best.yaml", (1000 - age, 1000 - age))
-    found = best_trials(clip)
-    assert {of: trial.sweep for of, trial in found.items()} == {"unet": "late", "gmm": "g"}
+    records = [
+        best(sweep="a-late", finished_at="2026-11-28T12:00:01+00:00"),
+        best(sweep="early"),
+        best(sweep="without-a-time", finished_at=""),
+        best(sweep="g", component="gmm"),
+    ]
+    for age, record in enumerate(records):
+        folder = clip.path / "sweeps" / record.sweep
+        record.write(folder)
+        os.utime(folder / "best.yaml", (1000 + age, 1000 + age))  # file times in the opposite order
+    copy = shutil.copytree(clip.path, tmp_path / "copy", copy_function=shutil.copyfile)
+    for each in (clip, type(clip)(copy)):
+        trials = best_trials(each)
+        assert {component: trial.sweep for component, trial in trials.items()} == {"unet": "a-late", "gmm": "g"}
+
+
+def test_unknown_fields_are_ignored(tmp_path):
+    best().write(tmp_path)
+    path = tmp_path / "best.yaml"
+    path.write_text(path.read_text() + "added_later: 1\n")
+    assert BestTrial.read(path) == best()
 
 
 @pytest.mark.parametrize("text", ["", "a: 1", "- 1", "{", "sweep: unet\noverrides: 3"])
 def test_another_file_is_refused(tmp_path, text):
-    (tmp_path / "best.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"best\.yaml"):
-        BestTrial.read(tmp_path / "best.yaml")
+    path = tmp_path / "best.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        BestTrial.read(path)
+    assert refused.value.where == str(path)
+    assert path.read_text() == text
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    best().write(tmp_path)
+    path = tmp_path / "best.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "schema": 99}))
+    with pytest.raises(ConfigError):
+        BestTrial.read(path)

@@ -1,4 +1,4 @@
-"""A sweep that is killed at any time goes on to its number of finished trials, and loses the running ones at most."""
+"""A sweep that is killed at any time is resumed, and loses its running trials at most."""
 
 import os
 import signal
@@ -15,10 +15,10 @@ from optuna.trial import TrialState
 ROOT = Path(__file__).resolve().parents[2]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 TRIALS, JOBS, KILLS = 6, 2, 2
-PATIENCE = 300
+TIMEOUT = 300
 
 
-def begin(clip):
+def start(clip):
     arguments = [
         "-m", "model=cnn", "sweep=cnn", f"clip={clip}", "threads=1", "logger=csv", "trainer=cpu", "sweep.heartbeat=1",
         "data.segmentation.crop=32", "model.cnn.limits.max_steps=20", "model.cnn.validate_every=5",
@@ -36,30 +36,30 @@ def finished(clip):
         return {}
     try:
         study = optuna.load_study(study_name="cnn", storage=f"sqlite:///{path}")
-    except Exception:  # it is being made just now
+    except Exception:  # it is being created
         return {}
     return {trial.number: trial.value for trial in study.get_trials(states=FINISHED)}
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_goes_on_and_loses_the_running_trials_at_most(disc_clip):
+def test_a_killed_sweep_is_resumed_and_loses_the_running_trials_at_most(disc_clip):
     clip = disc_clip(masks=(1, 8)).path
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     kept = {}
     for _ in range(KILLS):
-        process = begin(clip)
-        deadline = time.monotonic() + PATIENCE
+        process = start(clip)
+        deadline = time.monotonic() + TIMEOUT
         while len(finished(clip)) <= len(kept) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        time.sleep(chance.uniform(0, 2))
+        time.sleep(rng.uniform(0, 2))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         now = finished(clip)
-        assert now.items() >= kept.items(), "what was finished stays as it was"
+        assert now.items() >= kept.items(), "finished trials are kept"
         kept = now
-    time.sleep(4)  # three times without a sign of life, and the killed trials count as lost
-    process = begin(clip)
-    assert process.wait(PATIENCE) == 0
+    time.sleep(4)  # killed trials count as lost after three missing heartbeats of one second
+    process = start(clip)
+    assert process.wait(TIMEOUT) == 0
     study = optuna.load_study(study_name="cnn", storage=f"sqlite:///{clip}/sweeps/cnn/study.db")
     states = [trial.state for trial in study.trials]
     assert finished(clip).items() >= kept.items()
@@ -68,6 +68,8 @@ def test_a_killed_sweep_goes_on_and_loses_the_running_trials_at_most(disc_clip):
     assert len(lost) <= KILLS * JOBS
     repeated = {trial.user_attrs["retry_of"]: trial.params for trial in study.trials if "retry_of" in trial.user_attrs}
     for trial in lost:
-        assert repeated[trial.number].items() >= trial.params.items(), "it may have been killed while it was drawn"
+        assert repeated[trial.number].items() >= trial.params.items(), (
+            "it may have been killed while its values were drawn"
+        )
     assert TrialState.RUNNING not in states
     assert (clip / "runs" / "cnn" / "best.json").exists()

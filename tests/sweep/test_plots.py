@@ -1,4 +1,4 @@
-"""Pictures of a search."""
+"""Plots of a search."""
 
 import cv2
 import optuna
@@ -6,7 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from dreaming.sweep.dashboard import draw_dashboard
-from dreaming.sweep.plots import draw, with_short_names
+from dreaming.sweep.plots import draw_plots, with_short_names
 
 
 def searched(sweep, count, values):
@@ -17,16 +17,16 @@ def searched(sweep, count, values):
 
 
 def test_a_search_is_drawn(study, tmp_path):
-    made = draw(searched(study(), 5, lambda number: number / 10), tmp_path)
+    paths = draw_plots(searched(study(), 5, lambda number: number / 10), tmp_path)
     names = {"optimization_history", "param_importances", "parallel_coordinate", "slice"}
-    assert {path.stem for path in made} == {*names, "dashboard"}
-    for path in made:
+    assert {path.stem for path in paths} == {*names, "dashboard"}
+    for path in paths:
         assert cv2.imread(str(path)).std() > 5, "an empty picture"
     if optuna.visualization.is_available():
         assert {path.stem for path in tmp_path.glob("*.html")} == names
 
 
-def test_the_overview_tells_pruned_trials_from_complete_ones(study, tmp_path):
+def test_the_dashboard_shows_pruned_and_complete_trials_in_different_colours(study, tmp_path):
     pictures = []
     for state in (TrialState.COMPLETE, TrialState.PRUNED):
         sweep = optuna.create_study(direction="maximize")
@@ -41,25 +41,25 @@ def test_the_overview_tells_pruned_trials_from_complete_ones(study, tmp_path):
     assert (pruned.max() > 100, pruned.min() < -150) == (False, True), "orange lines"
 
 
-def test_of_pruned_trials_only_their_courses_are_drawn(study, tmp_path, capsys):
+def test_of_pruned_trials_only_the_dashboard_is_drawn(study, tmp_path, capsys):
     sweep = study()
-    assert draw(sweep, tmp_path) == []
+    assert draw_plots(sweep, tmp_path) == []
     for number in range(2):
         trial = sweep.ask({"lr": FloatDistribution(0.1, 1.0)})
         trial.report(number / 10, 10)
         sweep.tell(trial, state=TrialState.PRUNED)
-    assert [path.stem for path in draw(sweep, tmp_path)] == ["dashboard"]
+    assert [path.stem for path in draw_plots(sweep, tmp_path)] == ["dashboard"]
     assert {path.stem for path in tmp_path.glob("*.png")} == {"dashboard"}
     assert capsys.readouterr().err == ""
 
 
-def test_of_two_objectives_the_front_is_drawn(study, tmp_path):
+def test_for_two_objectives_the_pareto_front_is_drawn(study, tmp_path):
     sweep = study(objectives=["score", "seconds"])
-    (made,) = draw(searched(sweep, 4, lambda number: (number / 10, number)), tmp_path)
-    assert made.stem == "pareto_front"
+    (path,) = draw_plots(searched(sweep, 4, lambda number: (number / 10, number)), tmp_path)
+    assert path.stem == "pareto_front"
 
 
-def test_names_are_cut_to_what_tells_them_apart(study):
+def test_names_are_shortened_to_their_unique_end(study):
     sweep = study()
     space = {name: FloatDistribution(0.0, 1.0) for name in ("model.unet.lr", "model.cnn.lr", "data.crop", "crop_size")}
     for value in (0.1, 0.9):

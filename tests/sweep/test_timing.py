@@ -1,4 +1,4 @@
-"""What a frame takes a masker or a network: of how many frames, of which run, and with which inputs."""
+"""Seconds per frame: which frames are timed, and with which inputs."""
 
 import time
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ PAUSE = 0.02
 
 @dataclass
 class Slow(Masker):
-    """Takes its time for each frame, and longer for what it will remember."""
+    """A masker that pauses for each frame, and longer for its first prediction, as if it filled a cache."""
 
     def fit(self, clip, references):
         self.asked = []
@@ -47,50 +47,54 @@ class Slow(Masker):
 @pytest.mark.parametrize(
     ("masks", "stems"), [((1, 4, 8), ["0002", "0003"]), ((2, 3, 8), ["0004", "0005", "0006", "0007"])]
 )
-def test_the_shortest_run_between_hand_masks_is_timed_after_the_fit(disc_clip, masks, stems):
+def test_the_shortest_interval_between_hand_masks_is_timed_after_the_fit(disc_clip, masks, stems):
     masker = Slow()
     seconds = masker_seconds_per_frame(masker, disc_clip(masks=masks).clip)
     assert masker.asked == [stems] * REPEATS
     assert seconds >= PAUSE
 
 
-def test_without_a_run_between_hand_masks_all_frames_are_timed(disc_clip):
+def test_without_an_interval_between_hand_masks_all_frames_are_timed(disc_clip):
     masker = Slow()
     masker_seconds_per_frame(masker, disc_clip(count=3, masks=(1, 2, 3)).clip)
     assert masker.asked == [["0001", "0002", "0003"]] * REPEATS
 
 
-WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
+CONTEXT = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
 
 
 @dataclass(frozen=True)
-class Noting(FeatureInputs):
-    """Notes the frames it is asked for, and keeps what knows of them."""
+class RecordingInputs(FeatureInputs):
+    """Records the frames that it is asked for, and the extractors."""
 
     asked: list = field(default_factory=list)
 
-    def extract(self, known, stems):
-        self.asked.append((known, list(stems)))
-        return super().extract(known, stems)
+    def extract(self, extractor, stems):
+        self.asked.append((extractor, list(stems)))
+        return super().extract(extractor, stems)
 
 
 @pytest.mark.parametrize("inputs", [("rgb", "features"), ("rgb", "position")])
-def test_a_segmenter_is_timed_with_the_evidence_that_it_is_given_gathered_anew(disc_clip, inputs):
+def test_a_segmentation_model_is_timed_with_its_features_computed_each_time(disc_clip, inputs):
     network = partial(UNet, depth=2, width=2)
     module = partial(SegmentationModule, network=network, optimizer=torch.optim.AdamW, lr=0.01, loss_weights={"bce": 1})
     data = partial(SegmentationDataModule, crop=32, batch_size=4)
-    features = Noting(PropagationFeatures(DisFlow(scale=1.0), short_side=None), ("near_mask", "blend"), prior="blend")
+    features = RecordingInputs(
+        PropagationFeatures(DisFlow(scale=1.0), short_side=None), ("near_mask", "blend"), prior="blend"
+    )
     task = SegmentationTask(
         "unet", module, data, "val/jaccard", "max", 20, FitLimits(60), inputs=inputs, features=features
     )
     drawing = disc_clip(masks=(1, 4, 8))
-    assert seconds_per_frame(task, drawing.clip, WORKBENCH) > 0
+    assert seconds_per_frame(task, drawing.clip, CONTEXT) > 0
     assert [stems for _, stems in features.asked] == [["0002", "0003"]] * ("features" in inputs and REPEATS)
-    assert len({id(known._carried) for known, _ in features.asked}) == len(features.asked), "it was carried before"
-    assert not (drawing.path / "runs").exists(), "nothing is trained for it"
+    assert len({id(extractor._carried) for extractor, _ in features.asked}) == len(features.asked), (
+        "propagated masks were reused"
+    )
+    assert not (drawing.path / "runs").exists(), "nothing is trained"
 
 
-def test_a_style_is_timed_with_its_guides(disc_clip):
+def test_a_style_network_is_timed_with_its_guides(disc_clip):
     seen = []
 
     class Generator(torch.nn.Conv2d):
@@ -109,5 +113,5 @@ def test_a_style_is_timed_with_its_guides(disc_clip):
     task = StyleTask(
         "style", module, None, "val/likeness", "max", 2, FitLimits(4), guides={"position": PositionGuide()}
     )
-    assert seconds_per_frame(task, disc_clip().clip, WORKBENCH) > 0
+    assert seconds_per_frame(task, disc_clip().clip, CONTEXT) > 0
     assert set(seen) == {(1, 3 + PositionGuide().channels, 32, 48)}
