@@ -1,10 +1,10 @@
-"""The ``suggest`` stage: which frame to paint next, so that a mask there helps most."""
+"""The ``suggest`` stage: ranks the frames whose hand mask would help most."""
 
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
+from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.imaging.overlay import overlay
 from dreaming.io.atomic import write_atomically
 from dreaming.io.image import encode_png
@@ -25,25 +26,33 @@ from dreaming.stages.mask_scores import with_base_maskers
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL = 24  # pixels, longer side of the pictures by which frames are compared
-WORK = 240  # pixels, longer side at which masks are compared
+THUMBNAIL = 24
+"""Longer side, in pixels, of the thumbnails that frames are compared by."""
+
+WORK = 240
+"""Longer side, in pixels, at which masks are compared."""
+
+BLOCK = 64
+"""Frames whose distances to all others are in memory at once."""
+
+Distances: TypeAlias = Callable[[NDArray[np.intp]], NDArray[np.float64]]
+"""Maps B indices of frames to their distances from all N frames, (N, B)."""
 
 
 @dataclass
 class SuggestStage(Stage):
-    """Rank frames without a hand mask by what a mask there is expected to mend; only where it is named.
+    """Rank frames without a hand mask by how much a mask there is expected to improve; runs only if named.
 
-    Each frame's masks are in doubt to some degree: as far as maskers disagree, and each is unsure, as a share of the
-    subject. A new hand mask takes that doubt from the frames it is like, as far as it is nearer to them, in time and
-    in appearance, than the hand masks there are. The frame that takes away most comes first; the next is ranked as if
-    the first had been painted, so that what is suggested is spread out by itself (greedy facility location: Nemhauser,
-    Wolsey and Fisher 1978).
+    A frame's uncertainty is the disagreement of its masks, and of each with itself, as a share of the subject. A new
+    hand mask removes uncertainty from the frames that are nearer to it, in time and in appearance, than to any other
+    hand mask. The frame that removes most comes first. The next one is ranked as if the first had a mask, so that the
+    suggestions spread out (greedy facility location: Nemhauser, Wolsey and Fisher 1978).
 
     Attributes:
         maskers: The selected maskers by name.
         count: Frames to suggest.
-        appearance: What a difference in appearance counts, from the most alike to the least alike pair of neighbours
-            in the clip, against the same number of frames in time.
+        appearance: Weight of the difference in appearance, in mean differences of neighbouring frames, against the
+            difference in time, in frames; 0: time only.
     """
 
     kind: ClassVar[str] = "suggest_stage"
@@ -52,32 +61,32 @@ class SuggestStage(Stage):
     reads: ClassVar[tuple[str, ...]] = ("mask",)
 
     maskers: Mapping[str, Masker]
-    count: int = 5
-    appearance: float = 1.0
+    count: PositiveInt = 5
+    appearance: NonNegativeFloat = 1.0
 
     def skips(self, clip: Clip) -> str | None:
-        """Without hand masks, any frame is as good as any other."""
+        """Skip a clip without hand masks, in which no frame is better than another."""
         return None if clip.parts else "the clip has no hand masks"
 
     def run(self, clip: Clip) -> None:
         """Rank, and write ``suggestions.json`` and ``suggestions.png``."""
-        found: dict[str, Any] = {}
+        suggestions: dict[str, Any] = {}
         sheets: list[Image] = []
-        looks = self._looks(clip)
+        distances = frame_distances(self._thumbnails(clip), self.appearance)
         for part in clip.parts:
-            doubts = self._doubts(clip, part)
+            uncertain = self._uncertainties(clip, part)
             split = clip.split(part)
             marked = [stem for stem in split.seen if stem in clip.frames]
-            ranked = rank(clip.stems, marked, doubts, self._distances(looks), self.count, split.tests)
-            found[part] = [{"frame": stem, "gain": gain, "doubt": doubts[stem]} for stem, gain in ranked]
+            ranked = rank(clip.stems, marked, uncertain, distances, self.count, split.tests)
+            suggestions[part] = [{"frame": stem, "gain": gain, "uncertainty": uncertain[stem]} for stem, gain in ranked]
             log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", part)
-            sheets += [self._drawn(clip, part, place, row) for place, row in enumerate(found[part], start=1)]
-        write_atomically(clip.path / "suggestions.json", (json.dumps(found, indent=2) + "\n").encode())
+            sheets += [self._draw(clip, part, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
+        write_atomically(clip.path / "suggestions.json", (json.dumps(suggestions, indent=2) + "\n").encode())
         if sheets:
             write_atomically(clip.path / "suggestions.png", encode_png(np.vstack(sheets)))
 
-    def _doubts(self, clip: Clip, part: str) -> dict[str, float]:
-        """How much each frame's masks are in doubt."""
+    def _uncertainties(self, clip: Clip, part: str) -> dict[str, float]:
+        """Compute the uncertainty of each frame's masks."""
         references = clip.training_references(part)
         folders = [
             clip.masks(part, name)
@@ -86,95 +95,129 @@ class SuggestStage(Stage):
             for name, masker in with_base_maskers(self.maskers).items()
         ]
         least = self._least_areas(clip, references)
-        doubts: dict[str, float] = {}
+        uncertain: dict[str, float] = {}
         with bar("suggest", len(clip.stems)) as progress:
             for stem in clip.stems:
-                found = [_small(folder.read_probability(stem, clip.size), WORK) for folder in folders]
-                doubts[stem] = doubt(found, least.get(stem, 0.0))
+                masks = [_shrink(folder.read_probability(stem, clip.size), WORK) for folder in folders]
+                uncertain[stem] = uncertainty(masks, least.get(stem, 0.0))
                 progress.advance()
-        return doubts
+        return uncertain
 
     def _least_areas(self, clip: Clip, references: References) -> dict[str, float]:
-        """The smallest hand mask's area, for each frame next to a hand mask that says the subject is not there."""
+        """The smallest hand mask's area, for each frame of an interval with an empty hand mask at one end."""
         present, known = set(references.present), references.select(clip.stems).stems
-        areas = [float(_small(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
+        areas = [float(_shrink(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
         return {
             stem: min(areas)
-            for run in intervals_between(clip.stems, known)
-            for stem in run.stems
-            if {run.left, run.right} - present - {None}
+            for interval in intervals_between(clip.stems, known)
+            for stem in interval.stems
+            if {interval.left, interval.right} - present - {None}
         }
 
-    def _looks(self, clip: Clip) -> NDArray[np.float32]:
-        """Each frame as a few blurred colours, (frames, values)."""
-        return np.stack([_small(image, THUMBNAIL).astype(np.float32).ravel() for _, image in clip.frames.read_ahead()])
+    def _thumbnails(self, clip: Clip) -> NDArray[np.uint8]:
+        """Each frame as a few colours, (N, V)."""
+        return np.stack([_shrink(image, THUMBNAIL).ravel() for _, image in clip.frames.read_ahead()])
 
-    def _distances(self, looks: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Distances between all frames, (frames, frames): frames of time, and mean steps of appearance."""
-        count = len(looks)
-        times = np.abs(np.subtract.outer(np.arange(count), np.arange(count))).astype(float)
-        squares = (looks.astype(np.float64) ** 2).sum(axis=1)
-        apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * (looks.astype(np.float64) @ looks.T), 0))
-        step = np.diagonal(apart, offset=1).mean() if count > 1 else 0.0
-        return times + self.appearance * (apart / step if step else 0.0)
-
-    def _drawn(self, clip: Clip, part: str, place: int, row: Mapping[str, Any]) -> Image:
+    def _draw(self, clip: Clip, part: str, number: int, stem: str) -> Image:
         masks = clip.masks(part, list(self.maskers)[-1])
-        picture = overlay(clip.frames.read(row["frame"]), masks.read_mask(row["frame"], clip.size))
-        label = f"{part} {place}: {row['frame']}"
+        picture = overlay(clip.frames.read(stem), masks.read_mask(stem, clip.size))
+        label = f"{part} {number}: {stem}"
         cv2.putText(picture, label, (8, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2, cv2.LINE_AA)
-        return _small(picture, 480)
+        return _shrink(picture, 480)
+
+
+def frame_distances(thumbnails: NDArray[np.uint8], appearance: float) -> Distances:
+    """Distances between frames: frames of time plus weighted difference in appearance.
+
+    Args:
+        thumbnails: (N, V) colours of each frame.
+        appearance: Weight of the Euclidean distance of thumbnails, in its mean between neighbouring frames.
+    """
+    colours = thumbnails.astype(np.float64)
+    times = np.arange(len(colours), dtype=np.float64)
+    squares = (colours**2).sum(axis=1)
+    steps = squares[1:] + squares[:-1] - 2 * (colours[1:] * colours[:-1]).sum(axis=1)
+    step = np.sqrt(steps).mean() if len(steps) else 0.0
+
+    def distances(indices: NDArray[np.intp]) -> NDArray[np.float64]:
+        apart = np.subtract.outer(times, times[indices])
+        np.abs(apart, out=apart)
+        if step and appearance:
+            products = colours @ colours[indices].T  # exact, because colours are integers
+            apart += appearance * (np.sqrt(squares[:, None] + squares[indices] - 2 * products) / step)
+        return apart
+
+    return distances
 
 
 def rank(
     stems: Sequence[str],
     marked: Sequence[str],
-    doubts: Mapping[str, float],
-    distances: NDArray[np.float64],
+    uncertain: Mapping[str, float],
+    distances: Distances,
     count: int,
-    passed_over: Collection[str] = (),
+    excluded: Collection[str] = (),
 ) -> list[tuple[str, float]]:
-    """The frames to mark next, each with the doubt that it takes away beyond those before it.
+    """Rank the frames to mask next, each with the uncertainty that it removes beyond those before it.
+
+    Memory grows linearly with the number of frames. Gains only fall as frames are chosen, so that a frame is scored
+    again only if its last gain is among the best (Minoux 1978).
 
     Args:
         stems: All frames, in order.
-        marked: Those that have a hand mask.
-        doubts: Of each frame.
-        distances: Between any two, (frames, frames).
-        count: How many at most.
-        passed_over: Those not to mark for another reason, such as test masks, which mend nothing around them.
+        marked: Frames that have a hand mask.
+        uncertain: Uncertainty of each frame.
+        distances: Between frames.
+        count: How many frames to rank, at most.
+        excluded: Frames not to rank although they have no hand mask to train on, such as those with a test mask.
     """
-    places = {stem: place for place, stem in enumerate(stems)}
-    doubt = np.array([doubts[stem] for stem in stems])
-    nearest = distances[:, [places[stem] for stem in marked]].min(axis=1, initial=float(distances.max()))
-    left = [place for stem, place in places.items() if stem not in {*marked, *passed_over}]
-    chosen: list[tuple[str, float]] = []
-    while left and len(chosen) < count:
-        # A mask at distance d takes away the share 1 - d / (distance of the nearest so far).
-        shares = 1 - np.minimum(distances[:, left] / np.maximum(nearest, 1e-9)[:, None], 1)
-        gains = doubt @ shares
+    skipped = {*marked, *excluded}
+    indices = {stem: index for index, stem in enumerate(stems)}
+    uncertainties = np.array([uncertain[stem] for stem in stems])
+    nearest = np.full(len(stems), np.inf)  # distance to the nearest mask
+    every = np.arange(len(stems))
+    for stem in marked:
+        nearest = np.minimum(nearest, distances(every[[indices[stem]]])[:, 0])
+    if not marked:
+        nearest[:] = max(distances(every[[index]]).max() for index in every)
+    gains = np.full(len(stems), np.inf)
+    gains[[index for stem, index in indices.items() if stem in skipped]] = -np.inf
+    current = np.zeros(len(stems), bool)  # whether a gain is that of this round; others are upper bounds
+    ranked: list[tuple[str, float]] = []
+    while len(ranked) < count and gains.max() > -np.inf:
         best = int(gains.argmax())
-        place = left.pop(best)
-        chosen.append((stems[place], float(gains[best])))
-        nearest = np.minimum(nearest, distances[:, place])
-    return chosen
+        if current[best]:
+            ranked.append((stems[best], float(gains[best])))
+            nearest = np.minimum(nearest, distances(every[[best]])[:, 0])
+            gains[best] = -np.inf
+            current[:] = False
+            continue
+        order = np.argsort(-gains, kind="stable")[:BLOCK]
+        block = order[~current[order] & (gains[order] > -np.inf)]
+        # A mask at distance d removes the share 1 - d / (distance of the nearest mask so far).
+        shares = distances(block)
+        shares /= np.maximum(nearest, 1e-9)[:, None]
+        np.subtract(1, np.minimum(shares, 1, out=shares), out=shares)
+        gains[block] = uncertainties @ shares
+        current[block] = True
+    return ranked
 
 
-def doubt(found: Sequence[Probability], least: float = 0.0) -> float:
-    """How much masks (H, W) of one frame disagree, and each is unsure, as a share of the subject's area.
+def uncertainty(masks: Sequence[Probability], least: float = 0.0) -> float:
+    """Measure how much the masks (H, W) of a frame disagree and how unsure each is, as a share of the subject's area.
 
     Args:
-        found: The masks.
-        least: What the area is taken for at least, in pixels, where the subject may not be there: else the little that
-            is found of it would be in as much doubt as all of it elsewhere.
+        masks: Of one frame.
+        least: Lower bound of the area, in pixels, where the subject may be absent. Without it, a trace of the subject
+            would be as uncertain as a whole subject elsewhere.
     """
-    stack = np.stack(found)
+    stack = np.stack(masks)
     mean = stack.mean(axis=0)
     area = max(float(mean.sum()), least)
     return float(2 * (mean * (1 - mean)).sum() / area) if area else 1.0
 
 
-def _small(picture: NDArray[Any], side: int) -> NDArray[Any]:
+def _shrink(picture: NDArray[Any], side: int) -> NDArray[Any]:
     height, width = picture.shape[:2]
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,6 +1,7 @@
-"""What to paint next: where masks are in doubt, far from the masks there are, and spread out."""
+"""Suggested frames: where masks are uncertain, far from existing hand masks, and spread out."""
 
 import json
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +9,13 @@ import pytest
 
 from dreaming.maskers.base import Masker
 from dreaming.stages.mask import MaskStage
-from dreaming.stages.suggest import SuggestStage, doubt, rank
+from dreaming.stages.suggest import SuggestStage, frame_distances, rank, uncertainty
 
 STEMS = [f"{number:02d}" for number in range(1, 12)]
-TIME = np.abs(np.subtract.outer(np.arange(11), np.arange(11))).astype(float)
+TIME = frame_distances(np.zeros((11, 1), np.uint8), appearance=0.0)
 
 
-def test_with_equal_doubt_the_middle_of_the_widest_gap_comes_first():
+def test_with_equal_uncertainty_the_middle_of_the_widest_gap_comes_first():
     ranked = rank(STEMS, ["01", "04", "11"], dict.fromkeys(STEMS, 1.0), TIME, 3)
     assert ranked[0][0] in ("07", "08")
     assert len({stem for stem, _ in ranked}) == 3
@@ -22,9 +23,9 @@ def test_with_equal_doubt_the_middle_of_the_widest_gap_comes_first():
     assert gains == sorted(gains, reverse=True)
 
 
-def test_doubt_draws_the_choice_and_what_is_chosen_draws_no_more():
-    doubts = {stem: 1.0 if stem in ("03", "04", "05", "09") else 0.01 for stem in STEMS}
-    first, second = (stem for stem, _ in rank(STEMS, ["01", "11"], doubts, TIME, 2))
+def test_uncertain_frames_are_chosen_and_each_group_only_once():
+    uncertain = {stem: 1.0 if stem in ("03", "04", "05", "09") else 0.01 for stem in STEMS}
+    first, second = (stem for stem, _ in rank(STEMS, ["01", "11"], uncertain, TIME, 2))
     assert first in ("03", "04", "05")
     assert second == "09"
 
@@ -34,24 +35,67 @@ def test_marked_frames_are_never_suggested():
     assert rank(STEMS, STEMS, dict.fromkeys(STEMS, 1.0), TIME, 5) == []
 
 
-def test_frames_passed_over_are_not_suggested_and_mend_nothing_around_them():
-    doubts = dict.fromkeys(STEMS, 1.0)
-    ((first, best),) = rank(STEMS, ["01", "11"], doubts, TIME, 1)
+def test_excluded_frames_are_not_suggested_and_remove_no_uncertainty_around_them():
+    uncertain = dict.fromkeys(STEMS, 1.0)
+    ((first, best),) = rank(STEMS, ["01", "11"], uncertain, TIME, 1)
     assert first == "06"
-    ((second, gain),) = rank(STEMS, ["01", "11"], doubts, TIME, 1, passed_over=["06"])
+    ((second, gain),) = rank(STEMS, ["01", "11"], uncertain, TIME, 1, excluded=["06"])
     assert second != "06"
-    assert rank(STEMS, ["01", "06", "11"], doubts, TIME, 1)[0][1] < 0.7 * gain < gain < best
+    assert rank(STEMS, ["01", "06", "11"], uncertain, TIME, 1)[0][1] < 0.7 * gain < gain < best
 
 
-def test_doubt_is_none_where_all_agree_and_counts_disagreement_by_area():
+def test_uncertainty_is_zero_where_all_agree_and_else_a_share_of_the_area():
     sure, other = np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)
     sure[0], other[0, :2] = 1, 1
-    assert doubt([sure, sure]) == 0
-    assert doubt([sure, other]) == pytest.approx(2 * 2 * 0.25 / 3)
-    assert doubt([0 * sure]) == 1
-    assert doubt([0 * sure], least=3.0) == 0
-    assert doubt([sure, other], least=6.0) == pytest.approx(2 * 2 * 0.25 / 6)
-    assert doubt([sure, other], least=2.0) == doubt([sure, other])
+    assert uncertainty([sure, sure]) == 0
+    assert uncertainty([sure, other]) == pytest.approx(2 * 2 * 0.25 / 3)
+    assert uncertainty([0 * sure]) == 1
+    assert uncertainty([0 * sure], least=3.0) == 0
+    assert uncertainty([sure, other], least=6.0) == pytest.approx(2 * 2 * 0.25 / 6)
+    assert uncertainty([sure, other], least=2.0) == uncertainty([sure, other])
+
+
+def plain_rank(stems, marked, uncertain, thumbnails, appearance, count, excluded=()):
+    """The definition, with all distances at once."""
+    apart = np.linalg.norm(thumbnails[:, None].astype(float) - thumbnails, axis=2)
+    times = np.abs(np.subtract.outer(np.arange(len(stems)), np.arange(len(stems))))
+    distances = times + appearance * apart / np.diagonal(apart, offset=1).mean()
+    masked, ranked = [stems.index(stem) for stem in marked], []
+    for _ in range(count):
+        nearest = distances[:, masked].min(axis=1) if masked else np.full(len(stems), distances.max())
+        shares = 1 - np.minimum(distances / np.maximum(nearest, 1e-9)[:, None], 1)
+        gains = np.array([uncertain[stem] for stem in stems]) @ shares
+        left = [i for i, stem in enumerate(stems) if i not in masked and stem not in excluded]
+        best = max(left, key=lambda i: gains[i])
+        ranked.append((stems[best], pytest.approx(gains[best])))
+        masked.append(best)
+    return ranked
+
+
+@pytest.mark.parametrize("appearance", [0.0, 1.0, 5.0])
+@pytest.mark.parametrize("marked", [(), (3,), (0, 40, 41, 149)])
+def test_lazy_ranking_equals_the_definition(appearance, marked):
+    rng = np.random.default_rng(len(marked))
+    stems = [f"{number:03d}" for number in range(150)]
+    uncertain = dict(zip(stems, rng.random(150) ** 3, strict=True))
+    walk = np.clip(128 + np.cumsum(rng.integers(-9, 10, (150, 12)), axis=0), 0, 255).astype(np.uint8)
+    given = [stems[index] for index in marked], uncertain
+    expected = plain_rank(stems, *given, walk, appearance, 12, stems[60:64])
+    assert rank(stems, *given, frame_distances(walk, appearance), 12, stems[60:64]) == expected
+
+
+def test_memory_does_not_grow_with_the_square_of_the_number_of_frames():
+    """All distances of 10,000 frames would take 800 MB, those of 2,000 candidates 160 MB."""
+    rng = np.random.default_rng(0)
+    stems = [f"{number:05d}" for number in range(10_000)]
+    thumbnails = rng.integers(0, 256, (10_000, 3), np.uint8)
+    uncertain = dict.fromkeys(stems, 1.0)
+    tracemalloc.start()
+    ranked = rank(stems, [stems[0], stems[-1]], uncertain, frame_distances(thumbnails, 1.0), 1, stems[2000:])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(ranked) == 1
+    assert peak < 50e6
 
 
 @dataclass
@@ -77,7 +121,8 @@ def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
         SuggestStage(maskers, count=2).run(drawing.clip)
     found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
     assert [row["frame"] in drawing.stems[1:-1] for row in found] == [True, True]
-    assert f"paint {found[0]['frame']}, {found[1]['frame']} next" in caplog.text
+    told = [record.args for record in caplog.records if record.name == "dreaming.stages.suggest"]
+    assert told == [(", ".join(row["frame"] for row in found), "subject")]
     assert (drawing.path / "suggestions.png").exists()
 
 
@@ -108,7 +153,7 @@ def test_what_looks_like_no_hand_mask_comes_first_as_far_as_appearance_counts(di
 
 @dataclass
 class Faint(Masker):
-    """Nothing to speak of in the frames behind one; before it the truth, but for a rest of doubt."""
+    """Nothing to speak of in the frames behind one; before it the truth, with some uncertainty."""
 
     last: str
 
@@ -121,7 +166,7 @@ class Faint(Masker):
             yield stem, np.where(self._mask, np.float32(0.8 if stem <= self.last else 0.004), np.float32(0))
 
 
-def test_frames_that_are_said_not_to_show_the_subject_are_in_no_doubt(disc_clip):
+def test_frames_beside_an_empty_hand_mask_are_not_uncertain(disc_clip):
     drawing = disc_clip(count=11, masks=(1, 4))
     for number in (7, 11):
         drawing.save(f"hand_masks/{number:04d}.png", np.zeros((32, 48), bool))
@@ -129,11 +174,12 @@ def test_frames_that_are_said_not_to_show_the_subject_are_in_no_doubt(disc_clip)
     MaskStage(maskers).run(drawing.clip)
     SuggestStage(maskers, count=9).run(drawing.clip)
     found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
-    doubts = {row["frame"]: row["doubt"] for row in found}
-    assert all(doubts[stem] < 0.02 for stem in ("0008", "0009", "0010"))
-    assert all(doubts[stem] > 0.3 for stem in ("0002", "0003", "0005", "0006"))
+    uncertain = {row["frame"]: row["uncertainty"] for row in found}
+    assert all(uncertain[stem] < 0.02 for stem in ("0008", "0009", "0010"))
+    assert all(uncertain[stem] > 0.3 for stem in ("0002", "0003", "0005", "0006"))
     assert found[-1]["frame"] in ("0008", "0009", "0010")
 
 
 def test_without_masks_there_is_nothing_to_suggest(disc_clip):
-    assert "no hand masks" in SuggestStage({}).skips(disc_clip("bare", masks=()).clip)
+    assert SuggestStage({}).skips(disc_clip("bare", masks=()).clip)
+    assert SuggestStage({}).skips(disc_clip().clip) is None
