@@ -2,13 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from dreaming.clip.annotations import SUBJECT, Keyframes, References
@@ -19,13 +18,12 @@ from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
-from dreaming.io.manifest import Manifest, fingerprint, fingerprint_files
+from dreaming.io.locks import lock
+from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files
 from dreaming.io.types import Mask, Size
 from dreaming.io.video_metadata import skipped_stems
 
 log = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Clip:
     @property
     def frames_are_made(self) -> bool:
         """Whether ``extract`` wrote the frames; else they are the user's and never touched."""
-        return (self.frames.path / MANIFEST).exists()
+        return Manifest.read(self.frames.path / MANIFEST) is not None
 
     @property
     def source(self) -> Path:
@@ -255,23 +253,11 @@ class Clip:
         """Run folders of one model."""
         return self.path / "runs" / name
 
-    @contextmanager
-    def lock(self, name: str, waiting: str) -> Iterator[None]:
+    def lock(self, name: str, waiting: str) -> AbstractContextManager[None]:
         """Hold the clip's lock of this name; released by the system when the process dies.
 
         Args:
             name: What is locked, as a relative path.
             waiting: Said at info level when another process holds it.
         """
-        path = self.path / ".locks" / f"{name.replace('/', '-')}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            log.info(waiting)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+        return lock(self.path, name, waiting)

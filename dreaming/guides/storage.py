@@ -44,6 +44,10 @@ class GuideFolder(FrameFolder):
         for folder in self.pictures:
             folder.refresh()
 
+    def outputs(self, stem: str) -> list[Path]:
+        """Paths of all pictures of one frame."""
+        return [path for folder in self.pictures for path in folder.outputs(stem)]
+
     def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
         """Write a frame's channels (H, W, C); a lone last one as a grey picture, two with an empty blue."""
         assert image.shape[2] == self.channels

@@ -1,9 +1,12 @@
-"""Atomic file writes."""
+"""Atomic file writes, and the temporary files behind them."""
 
 import errno
+import hashlib
+import itertools
 import logging
 import os
-import tempfile
+import re
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,15 +16,57 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a full disk is told by; a FAT file system or a quota may end a file early, too."""
+"""Errors of a full disk; a quota or a FAT file system may also end a file early."""
 GONE = (errno.ENOENT, errno.ESTALE)
-"""What a file is told by that was removed while it was open, here or by another machine."""
+"""Errors of a file that this or another machine removed while it was open."""
 TRIES = 10
-"""How often a file is begun that others remove while it is written; each does so once, on its way to its own work."""
+"""Attempts to write a file whose temporary file others remove; each of them does so at most once, when it starts."""
+LONGEST = 120
+"""Bytes of a name that its temporary and lock files repeat; file systems allow 255 for the whole name."""
+
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+_counter = itertools.count()
+_writing = set[Path]()
+"""Temporary files that this process is writing."""
+
+
+def shorten(name: str) -> str:
+    """The name, or its start and a digest where it is longer than ``LONGEST`` bytes."""
+    data = name.encode()
+    if len(data) <= LONGEST:
+        return name
+    start = data[: LONGEST - 17].decode(errors="ignore")
+    return f"{start}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
+
+
+def owner() -> str:
+    """This process: its host and id, as temporary files are marked with."""
+    return f"{_HOST}-{os.getpid()}"
+
+
+def is_running(process: str) -> bool | None:
+    """Whether the process that ``owner`` named is running; None where this machine cannot know."""
+    host, _, number = process.rpartition("-")
+    if host != _HOST or not number.isdecimal() or os.name != "posix":
+        return None
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def temporary_path(path: Path) -> Path:
+    """A new hidden name beside ``path`` to write to before renaming, which ``discard_unfinished`` recognises."""
+    return path.with_name(f".{shorten(path.name)}.{owner()}-{next(_counter)}{UNFINISHED}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, a kill or a power cut at any moment sees all of it or none of it.
+    """Write a file so that after a kill or a power cut either all of it or none of it is there.
+
+    The file's permissions follow the umask.
 
     Raises:
         SpaceError: If the disk is full.
@@ -35,7 +80,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             except OSError as error:
                 if error.errno not in GONE or not left:
                     raise
-                log.info("%s: begun again, for another process took it for what a kill had left", path)
+                log.debug("%s: retrying: another process removed this temporary file", path)
+                path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -43,32 +89,39 @@ def write_atomically(path: Path, data: bytes) -> None:
             path,
             found="no space left on the disk",
             expected=f"room for {len(data):,} bytes",
-            hint="free some space and start again: what was written before stays and is not made twice",
+            hint="free some space and run the same command again; finished files are kept",
         ) from None
 
 
 def _write(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
+    temporary = temporary_path(path)
+    _writing.add(temporary)
     try:
-        with os.fdopen(handle, "wb") as out:
+        with temporary.open("xb") as out:
             out.write(data)
-            # Else a power cut may leave the name with nothing in it: it can reach the disk before the data.
+            # The name may reach the disk before the data: without this, a power cut could leave an empty file.
             out.flush()
             os.fsync(out.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _writing.discard(temporary)
 
 
 def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process left of the files of these names, before writing any of them.
+    """Remove the temporary files of these names that killed processes left.
 
-    What another process, of an overlapping share, is writing right now looks the same: ``write_atomically`` there
-    begins again.
+    A file stays while the process that writes it runs on this machine. Whether one of another machine runs is unknown:
+    its file is removed, and ``write_atomically`` there tries again.
     """
-    hidden = {f".{name}" for name in names}
+    prefixes = {f".{shorten(name)}" for name in names}
     for path in folder.glob(f".*{UNFINISHED}"):
-        if path.with_suffix("").stem in hidden:  # between name and suffix stands what makes it unique
+        prefix, _, writer = path.name.removesuffix(UNFINISHED).rpartition(".")
+        if prefix not in prefixes:
+            continue
+        process = writer.rpartition("-")[0]
+        alive = path in _writing if process == owner() else is_running(process)
+        if not alive:
             path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Folders of images: listed in natural order, addressed by stem, read ahead, written atomically."""
 
-import logging
 import re
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,32 @@ from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png, is_p
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Mask, Probability, Size
 
-log = logging.getLogger(__name__)
-
 S = TypeVar("S")
 T = TypeVar("T")
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEADER = 33
+"""Bytes of a PNG's signature and IHDR chunk, after which the mark stands."""
+_CHUNK = b"drMK"  # its case says: ancillary, private, not to be copied by editors
+_MARK = (0).to_bytes(4, "big") + _CHUNK + zlib.crc32(_CHUNK).to_bytes(4, "big")
+
+
+def signed(png: bytes) -> bytes:
+    """Return a PNG with a mark that tells dreaming's results from a user's files.
+
+    The mark is an empty chunk that decoders ignore. A file that somebody edits and saves loses it.
+    """
+    return png[:_HEADER] + _MARK + png[_HEADER:]
+
+
+def is_signed(path: Path) -> bool:
+    """Whether a file is a result of dreaming's that nobody has saved since."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEADER + len(_MARK))
+    except OSError:
+        return False
+    return start.startswith(_PNG) and start.endswith(_MARK)
 
 
 def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
@@ -148,10 +170,14 @@ class FrameFolder:
         """One mask file as booleans (H, W): foreground where brighter than half."""
         return self.read_probability(stem, size) > 0.5
 
+    def outputs(self, stem: str) -> list[Path]:
+        """Paths of the files that ``write`` makes of one frame."""
+        return [self.path / f"{stem}.png"]
+
     def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
         """Write grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4) as PNG, atomically; safe from several threads."""
-        path = self.path / f"{stem}.png"
-        write_atomically(path, encode_png(image))
+        (path,) = self.outputs(stem)
+        write_atomically(path, signed(encode_png(image)))
         return path
 
     def write_probability(self, stem: str, probability: Probability) -> Path:

@@ -1,32 +1,45 @@
-"""What a result depends on, as plain data: two equal manifests mean that the result need not be made again."""
+"""What a result depends on, as plain data: equal manifests mean that the result is up to date."""
 
 import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
 
 from dreaming.io.atomic import write_atomically
 
+log = logging.getLogger(__name__)
+
+PACKAGE = __name__.partition(".")[0]
+
+MANIFEST = "manifest.json"
+"""Name of the manifest in the folder that it explains."""
+
+SCHEMA = 1
+"""Version of the layout of records; raised when a field changes its meaning."""
+
 NO_EFFECT: Mapping[str, bool] = {"effect": False}
 """Metadata of a dataclass field that does not change the result: threads, device, batch size, shard, logger."""
 
 
 def describe(thing: object) -> Any:
-    """Plain JSON data that tells ``thing`` apart from any other of a different effect.
+    """Return plain JSON data that is equal for two objects only if they have the same effect.
 
-    Dataclasses are described by their class and fields, except those marked ``NO_EFFECT``; partials by their function
-    and keywords.
+    A dataclass is described by its ``kind`` and its fields except those marked ``NO_EFFECT``; a partial by its function
+    and arguments.
 
     Raises:
-        TypeError: For an object of which nothing is known; give its class dataclass fields.
+        TypeError: For an object that is neither plain data, a dataclass nor callable, or for a class of this package
+            that declares no ``kind``.
     """
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
@@ -43,29 +56,37 @@ def describe(thing: object) -> Any:
     if isinstance(thing, functools.partial):
         arguments = [describe(value) for value in thing.args]
         return {
-            "kind": _name(thing.func),
+            "kind": kind_of(thing.func),
             **({"arguments": arguments} if arguments else {}),
             **describe(thing.keywords),
         }
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         effective = [f.name for f in dataclasses.fields(thing) if f.init and f.metadata.get("effect", True)]
-        return {"kind": _name(type(thing)), **{name: describe(getattr(thing, name)) for name in effective}}
+        return {"kind": kind_of(type(thing)), **{name: describe(getattr(thing, name)) for name in effective}}
     if callable(thing) and hasattr(thing, "__qualname__"):
-        return _name(thing)
+        return kind_of(thing)
     raise TypeError(f"cannot describe {type(thing).__qualname__}")
 
 
-def _name(thing: Any) -> str:
-    """The identifier of a class or function in records: its ``kind``, so that moving or renaming it changes nothing.
+def kind_of(thing: Any) -> str:
+    """Return the identifier of a class or function in records; moving or renaming a class does not change it.
 
-    A function, and a class of another library, are known by their bare name.
+    A class declares it as ``kind: ClassVar[str]``; a subclass declares its own. A function, and a class of another
+    package that declares none, are identified by their bare name.
+
+    Raises:
+        TypeError: For a class of this package that declares none.
     """
-    kind = getattr(thing, "kind", None)
-    return kind if isinstance(kind, str) else str(thing.__name__)
+    kind = getattr(thing, "__dict__", {}).get("kind")
+    if isinstance(kind, str):
+        return kind
+    if isinstance(thing, type) and thing.__module__.partition(".")[0] == PACKAGE:
+        raise TypeError(f"{thing.__qualname__} declares no kind: ClassVar[str]")
+    return str(thing.__name__)
 
 
 def fingerprint(*things: object) -> str:
-    """32 hexadecimal digits that change when any of ``things`` (arrays, or what ``describe`` takes) does."""
+    """Return 32 hexadecimal digits that depend on all of ``things``: arrays, or anything that ``describe`` takes."""
     digest = hashlib.blake2b(digest_size=16)
     for thing in things:
         if isinstance(thing, np.ndarray):
@@ -77,7 +98,7 @@ def fingerprint(*things: object) -> str:
 
 
 def fingerprint_files(paths: Iterable[Path]) -> str:
-    """Fingerprint of the names and contents of files."""
+    """Return the fingerprint of the names and contents of files."""
     return fingerprint([(path.name, _content(path, *_stamp(path))) for path in paths])
 
 
@@ -88,57 +109,101 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=65536)
 def _content(path: Path, size: int, modified: int) -> str:
-    """Digest of a file's bytes, remembered in this process while its size and time stay the same."""
+    """Return the digest of a file's bytes, cached in this process while its size and time stay the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def write_record(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically, with the version of its layout as ``schema``."""
+    write_atomically(path, (json.dumps({"schema": SCHEMA, **data}, indent=2) + "\n").encode())
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; return None if the file does not exist or holds anything else."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        log.debug("%s cannot be read: %s", path, error)
+        return None
+    return data if isinstance(data, dict) else None
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """What lies beside a made folder: by which maker, version and config, and from which inputs.
+    """What the files of a folder depend on, written as ``manifest.json`` beside them.
 
     Attributes:
-        maker: Name of the stage.
-        version: The stage's own version number, raised on purpose when its result changes.
-        config: Everything of the config that changes the result, as ``describe`` gives it.
+        maker: Name of the stage or cache.
+        version: The maker's own version number, raised on purpose when its result changes.
+        config: Everything of the config that changes the result, as ``describe`` returns it.
         inputs: Fingerprint of each input by name.
-        seconds: Wall time spent making it, over all runs; not compared.
-        frames: How many frames were made in that time; not compared.
-        fit_report: What was found on the way to it that a person may want to know, as plain JSON data; not compared.
+        seconds: Wall time spent on the files, over all runs; not compared.
+        frames: Number of files made in that time; not compared.
+        fit_report: What a fit found that a person may want to know, as plain JSON data; not compared.
+        stems: Names of all files that the maker writes here; no other file is ever removed. Not compared.
+        unread: Parts of the record that this version of the program does not understand; compared, so that a record
+            of another version is different rather than absent.
     """
 
     maker: str
     version: int
-    config: Any
+    config: Mapping[str, Any]
     inputs: Mapping[str, str]
     seconds: float = field(default=0.0, compare=False)
     frames: int = field(default=0, compare=False)
     fit_report: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    stems: Sequence[str] = field(default=(), compare=False)
+    unread: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of what is compared; an input's fingerprint to whoever builds on the folder."""
+        """Fingerprint of all that is compared: an input's fingerprint for whatever is made from the folder."""
         return fingerprint(self.maker, self.version, self.config, self.inputs)
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
-        write_atomically(path, (json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n").encode())
+        record = {name: getattr(self, name) for name in sorted(_TYPES)}
+        write_record(path, json.loads(json.dumps({**record, "stems": list(self.stems)}, sort_keys=True)))
 
     @classmethod
     def read(cls, path: Path) -> "Manifest | None":
-        """The manifest at ``path``, or None if there is none that this version of the program can read."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        """Read the manifest at ``path``; return None if there is none, or the file is no manifest of this program.
+
+        A missing or unknown field, or another schema, is noted in ``unread``.
+        """
+        data = read_record(path)
+        if data is None or not isinstance(data.get("maker"), str):
             return None
+        known = {name: data.pop(name) for name, kind in _TYPES.items() if isinstance(data.get(name), kind)}
+        unread = {"schema": "missing", **data, **{name: "missing" for name in _TYPES if name not in known}}
+        if unread["schema"] == SCHEMA:
+            del unread["schema"]
+        defaults = {"version": 0, "config": {}, "inputs": {}}
+        return cls(**{**defaults, **known}, unread=unread)
 
     def difference(self, other: "Manifest") -> str:
-        """Which config keys or inputs differ, in a few words, for the log."""
+        """Name the config keys and inputs that differ, for the log."""
         compared = [f.name for f in dataclasses.fields(self) if f.compare]
         mine, others = (_flatten({name: getattr(one, name) for name in compared}) for one in (self, other))
         keys = sorted(k for k in mine.keys() | others.keys() if mine.get(k) != others.get(k))
         names = [k.removeprefix("config.").removeprefix("inputs.") for k in keys]
         return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+_TYPES: Mapping[str, type | UnionType] = {
+    "maker": str,
+    "version": int,
+    "config": dict,
+    "inputs": dict,
+    "seconds": int | float,
+    "frames": int,
+    "fit_report": dict,
+    "stems": list,
+}
+"""Types of a manifest's fields in JSON."""
 
 
 def _flatten(data: object, prefix: str = "") -> dict[str, object]:

@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from av.codec.codec import UnknownCodecError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from dreaming.errors import ConfigError, SizeError, SpaceError, VideoError
-from dreaming.io.atomic import FULL
+from dreaming.io.atomic import FULL, temporary_path
 from dreaming.io.audio import Soundtrack
 from dreaming.io.types import Image
 
@@ -88,15 +87,12 @@ def write_video(
     if begin is None:
         begin = times[0] if times and fps is None else Fraction(0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = temporary_path(path)
     try:
         clock = _Clock(path, times if fps is None else None, fps, begin)
         count = _encode(path, temporary, frames, clock, (sound, begin, end), _Encoder(codec, crf, preset))
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())  # as in folder.write_atomically: the data before the name
-        temporary.chmod(0o644)
         temporary.replace(path)
     except (OSError, av.FFmpegError) as error:
         if error.errno not in FULL:

@@ -1,7 +1,9 @@
-"""A masker's probabilities kept on disk, so that whoever builds on them need not have them made again."""
+"""A cache on disk of what maskers predict, for whatever builds on their probabilities."""
 
 import logging
+import os
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -10,31 +12,37 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dreaming.clip.annotations import References
-from dreaming.clip.clip import MANIFEST, Clip
-from dreaming.io.atomic import discard_unfinished
+from dreaming.clip.clip import Clip
+from dreaming.io.artifact_folder import ArtifactFolder, Maker
+from dreaming.io.atomic import is_running, owner
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import Manifest, describe, fingerprint
+from dreaming.io.locks import try_lock
+from dreaming.io.manifest import MANIFEST, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
-from dreaming.progress import bar
 
 log = logging.getLogger(__name__)
+
+MAKER = "predictions"
+KEPT = 64
+"""Folders kept for each masker of each part. A run needs 31 at most: all references, five folds, five in each fold."""
+IN_USE = ".used-by-"
+"""Start of the name of an empty file that says which process reads the folder."""
 
 
 @dataclass(frozen=True)
 class PredictionCache:
-    """What one masker finds after learning from some references, in ``predictions/``, 8 bits a pixel.
+    """The predictions of one masker that is fitted on some references, in ``predictions/``, 8 bits a pixel.
 
-    A folder of its own belongs to each config of the masker and each set of references learnt from; whatever else
-    changes, it holds true. All of ``predictions/`` may be deleted.
+    Each config of the masker and each set of references has a folder of its own. ``predictions/`` may be deleted.
 
     Attributes:
         clip: The clip.
         name: The masker's name.
         masker: The masker; it is fitted only if something is missing.
         references: The hand-masked frames.
-        left_out: Those of them that it must not learn from; None for a fit on all.
+        left_out: Those of them that it must not be fitted on; None for a fit on all.
     """
 
     clip: Clip
@@ -45,43 +53,72 @@ class PredictionCache:
 
     @property
     def training_frames(self) -> References:
-        """The references that the masker learns from."""
+        """The references that the masker is fitted on."""
         return self.references if self.left_out is None else self.references.without(self.left_out.stems)
 
+    @property
+    def title(self) -> str:
+        """What is predicted, for the log."""
+        return self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
+
     def complete(self, stems: Iterable[str]) -> FrameFolder:
-        """See to it that these frames are there; the folder that holds them, and perhaps others."""
+        """Predict what is missing of these frames.
+
+        Returns:
+            A folder with them, perhaps among others; it is not pruned while this object exists.
+        """
         stems = list(dict.fromkeys(stems))
-        title = self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
-        # What the masker has learnt is no part of it: two that begin before and after that are for one folder.
-        lock = f"predictions-{self.references.part}-{self.name}-{self._manifest().fingerprint[:16]}"
-        with self.clip.lock(lock, f"{title}: waiting for another process that makes its masks"):
-            manifest, folder = self._place()
-            missing = [stem for stem in stems if stem not in folder]
-            if not missing:
-                return folder
-            # A copy learns: the masker itself stays as light as its config, and can travel to other processes.
-            masker = copy(self.masker)
-            if self.left_out is None:
-                masker = masker.fit(self.clip, self.references)
-            else:
-                masker = masker.fit_without(self.clip, self.references, self.left_out)
-            # A masker that loads what it has learnt knows only now what that is.
-            manifest, folder = self._place()
-            missing = [stem for stem in stems if stem not in folder]
-            discard_unfinished(folder.path, (f"{stem}.png" for stem in missing))
-            replace(manifest, fit_report=masker.fit_report).write(folder.path / MANIFEST)
-            begun = time.monotonic()
-            work = partial(_predict, masker.prepare(self.clip, missing), self.clip, folder, title)
-            masker.share_out(missing, work)
-            log.info("%s: %d frames in %.1f s", title, len(missing), time.monotonic() - begun)
-        folder.refresh()
+        # Without what the fit loads from disk: processes that start before and after that want the same folder.
+        name = f"predictions {self.references.part} {self.name} {self._manifest().fingerprint}"
+        with self.clip.lock(name, f"{self.title}: waiting for another process that predicts the same"):
+            folder, manifest = self.folder, self._fitted_manifest()
+            with self._artifact(folder).lock(IN_USE):
+                if not self._artifact(folder).missing(stems, manifest):
+                    _mark_in_use(folder)
+                    return folder
+            folder = self._fit_and_predict(stems)
+            _mark_in_use(folder)
+        return folder
+
+    def _fit_and_predict(self, stems: list[str]) -> FrameFolder:
+        # A copy is fitted: the masker itself stays as light as its config, and can be sent to other processes.
+        masker = copy(self.masker)
+        if self.left_out is None:
+            masker = masker.fit(self.clip, self.references)
+        else:
+            masker = masker.fit_without(self.clip, self.references, self.left_out)
+
+        def begin(missing: list[str]) -> Maker:
+            return partial(masker.prepare(self.clip, missing).predict, self.clip)
+
+        # Only now is it known what a masker loads that loads its weights, and therefore the folder.
+        folder = self.folder
+        self._artifact(folder).complete(
+            stems,
+            list(dict.fromkeys([*self.references.stems, *self.clip.stems])),
+            lambda: replace(self._fitted_manifest(), fit_report=masker.fit_report),
+            begin,
+            write=folder.write_probability,
+            share_out=masker.share_out,
+            level=logging.DEBUG,
+        )
+        prune(self.clip, folder.path.parent, KEPT)
         return folder
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What the masker's fit found, where it was kept."""
-        made = Manifest.read(self._place()[1].path / MANIFEST)
+        """What the masker's fit reported, where it was kept."""
+        made = Manifest.read(self.folder.path / MANIFEST)
         return {} if made is None else made.fit_report
+
+    @property
+    def folder(self) -> FrameFolder:
+        """Where the predictions lie."""
+        path = predictions(self.clip, self.references.part, self.name) / self._fitted_manifest().fingerprint[:16]
+        return FrameFolder(path)
+
+    def _artifact(self, folder: FrameFolder) -> ArtifactFolder:
+        return ArtifactFolder(folder, self.clip.path, self.title)
 
     def _manifest(self, **learnt: str) -> Manifest:
         training_frames = self.training_frames
@@ -91,27 +128,58 @@ class PredictionCache:
             **learnt,
         }
         if self.left_out is not None:
-            # What is left out may be a mask that only the maskers' ensemble learns from.
+            # What is left out may be a mask that only the maskers' ensemble is trained on.
             inputs["left out"] = fingerprint(self.left_out.stems)
-        return Manifest("predictions", 1, {"masker": describe(self.masker)}, inputs)
+        return Manifest(MAKER, 1, {"masker": describe(self.masker)}, inputs)
 
-    def _place(self) -> tuple[Manifest, FrameFolder]:
-        manifest = self._manifest(learnt=self.masker.fitted_fingerprint(self.clip, self.references))
-        return manifest, FrameFolder(
-            predictions(self.clip, self.references.part, self.name) / manifest.fingerprint[:16]
-        )
+    def _fitted_manifest(self) -> Manifest:
+        return self._manifest(fitted=self.masker.fitted_fingerprint(self.clip, self.references))
 
 
-def _predict(masker: Masker, clip: Clip, folder: FrameFolder, title: str, stems: list[str]) -> None:
-    with bar(title, len(stems)) as progress:
-        for stem, probability in masker.predict(clip, stems):
-            folder.write_probability(stem, probability)
-            progress.advance()
+def _mark_in_use(folder: FrameFolder) -> None:
+    """Keep a folder from being pruned while this object exists; a process that dies releases it, too."""
+    marker = folder.path / f"{IN_USE}{owner()}-{id(folder)}"
+    marker.touch()
+    # The time of the last use; without ns, the system's own clock may be 4 ms behind.
+    os.utime(folder.path / MANIFEST, ns=(time.time_ns(), time.time_ns()))
+    weakref.finalize(folder, _release, marker, os.getpid())
+
+
+def _release(marker: Path, process: int) -> None:
+    if os.getpid() == process:  # not a fork of it
+        marker.unlink(missing_ok=True)
+
+
+def prune(clip: Clip, parent: Path, kept: int) -> None:
+    """Remove the folders of one masker that were not used for longest, beyond so many, unless a process uses them.
+
+    Only files that their manifest names are removed, and folders that are empty then.
+    """
+    manifests = [(path, Manifest.read(path)) for path in parent.glob(f"*/{MANIFEST}")]
+    ours = [(path, made) for path, made in manifests if made is not None and made.maker == MAKER and not made.unread]
+    ours.sort(key=lambda entry: entry[0].stat().st_mtime_ns, reverse=True)
+    for path, made in ours[kept:]:
+        folder = ArtifactFolder(FrameFolder(path.parent), clip.path, path.parent.name)
+        with try_lock(clip.path, folder.lock_name(IN_USE)) as is_free:
+            if not is_free or _is_in_use(path.parent):
+                continue
+            folder.remove(made)
+            path.unlink(missing_ok=True)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+
+def _is_in_use(folder: Path) -> bool:
+    for marker in folder.glob(f"{IN_USE}*"):
+        if is_running(marker.name.removeprefix(IN_USE).rpartition("-")[0]) is not False:
+            return True
+        marker.unlink(missing_ok=True)
+    return False
 
 
 @dataclass
 class CachedMasker(Masker):
-    """Another masker, its predictions kept on disk and taken from there.
+    """A masker whose predictions are kept on disk and read from there.
 
     Attributes:
         masker: The masker.
@@ -124,40 +192,37 @@ class CachedMasker(Masker):
     name: str
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Note the references; the masker is fitted when something has to be predicted."""
+        """Keep the references; the masker is fitted when something has to be predicted."""
         self._references = references
         self._fit_report: Mapping[str, Any] = {}
         return self
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
-        """See to it that the predictions are there."""
-        kept = PredictionCache(clip, self.name, self.masker, self._references)
-        kept.complete(stems)
-        self._fit_report = kept.fit_report
+        """Predict what is missing of these frames."""
+        cache = PredictionCache(clip, self.name, self.masker, self._references)
+        cache.complete(stems)
+        self._fit_report = cache.fit_report
         return self
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What the masker's fit found."""
+        """What the masker's fit reported."""
         return self._fit_report
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
         """Yield each named frame's probability, in order."""
         stems = list(stems)
-        folder = self._folder(clip, stems)
+        folder = PredictionCache(clip, self.name, self.masker, self._references).complete(stems)
         yield from prefetch_map(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, 2)
-
-    def _folder(self, clip: Clip, stems: Sequence[str]) -> FrameFolder:
-        return PredictionCache(clip, self.name, self.masker, self._references).complete(stems)
 
 
 def predictions(clip: Clip, part: str, name: str) -> Path:
-    """Where the folders of one masker lie."""
+    """Return where the folders of one masker lie."""
     return clip.path / "predictions" / part / name
 
 
 def gap(clip: Clip, stem: str, marked: Sequence[str]) -> int:
-    """Frames from a frame to the nearest of those marked; 0 for a picture that is no frame of the clip."""
-    places = {name: place for place, name in enumerate(clip.stems)}
-    known = [places[name] for name in marked if name in places]
-    return min((abs(places[stem] - place) for place in known), default=0) if stem in places else 0
+    """Return the distance in frames from a frame to the nearest marked one; 0 for a picture that is no frame."""
+    index = {name: number for number, name in enumerate(clip.stems)}
+    known = [index[name] for name in marked if name in index]
+    return min((abs(index[stem] - number) for number in known), default=0) if stem in index else 0

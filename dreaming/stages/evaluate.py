@@ -16,14 +16,14 @@ from pytorch_lightning.loggers import Logger
 from rich import get_console
 from rich.table import Table
 
-from dreaming.clip.clip import MANIFEST, Clip
+from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe
+from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Mask
 from dreaming.maskers.base import Masker

@@ -31,6 +31,8 @@ class FlowStage(Stage):
         return None if len(clip.stems) > 1 else "the clip has one frame"
 
     def run(self, clip: Clip) -> None:
-        """Make the pairs of this shard that are missing."""
+        """Compute the pairs of this shard that are missing."""
         cache = FlowCache(clip, self.flow)
-        cache.complete(self.shard.take(cache.pairs), workers=self.writers, share=str(self.shard))
+        share = self.shard.take(cache.pairs)
+        self.frames_needed += len(share)
+        self.frames_made += cache.complete(share, workers=self.writers)

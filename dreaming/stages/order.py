@@ -1,4 +1,4 @@
-"""The order of the stages, and what a stage that is named needs before it."""
+"""The order of the stages, and the stages that a named one needs before it."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ ORDER = (
 """All stages, in the order in which they run; ``draw``, ``preview`` and ``suggest`` only where they are named."""
 
 BRING_FRAMES = ("draw", "extract")
-"""Stages after which a clip has all its frames, and what was handed in can be compared with them."""
+"""Stages after which a clip has all its frames, so that the user's files can be compared with them."""
 
 
 def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
-    """The named stages and those whose outputs they read, in order."""
+    """Return the named stages and those whose outputs they read, in order."""
     wanted, open_ends = set(named), list(named)
     while open_ends:
         for needed in stages[open_ends.pop()].inputs:
@@ -32,13 +32,13 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
 
 
 def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:
-    """Run the named stages in order, each after the stages whose outputs it reads; say what is skipped, and why.
+    """Run the named stages in order, each after the stages whose outputs it reads.
 
-    A shard is of the named stages. What another stage needs all frames of, and what runs only for another, is made
-    whole: by the process that comes first, while those of the other shards wait.
+    A shard applies to the named stages. A stage whose frames another one needs as a whole, or that runs only because
+    another one needs it, makes all frames: the first process makes them while those of the other shards wait.
 
     Returns:
-        The last score that a stage came to; None without one.
+        The score of the last stage that has one; None without one.
     """
     score: float | None = None
     running = with_inputs(named, stages)
@@ -51,16 +51,18 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
         stage = stages[name]
         reason = stage.skips(clip)
         if reason is not None:
-            log.info("%s: skipped, %s", name, reason)
+            log.info("%s: skipped, because %s", name, reason)
             continue
         if name not in named:
             readers = [reader for reader in named if name in with_inputs([reader], stages)]
-            log.info("%s: for %s, which needs it", name, ", ".join(readers))
-        of_all = [reader for reader in running if name in stages[reader].inputs and not stages[reader].reads_its_share]
-        if stage.shard != Shard() and (name not in named or of_all):
-            log.info("%s: all frames, not shard %s alone", name, stage.shard)
+            log.debug("%s: needed by %s", name, ", ".join(readers))
+        need_all = [r for r in running if name in stages[r].inputs and not stages[r].reads_its_share]
+        if stage.shard != Shard() and (name not in named or need_all):
+            log.info("%s: all frames, not only shard %s", name, stage.shard)
             stage = replace(stage, shard=Shard())
-        found = stage.run(clip)
-        score = score if found is None else found
+        result = stage.run(clip)
+        if stage.frames_needed and not stage.frames_made:
+            log.info("%s: up to date (%d frames)", name, stage.frames_needed)
+        score = score if result is None else result
         clip.frames.refresh()
     return score

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from dreaming.clip.clip import MANIFEST, Clip
+from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import ConfigError
 from dreaming.imaging.resize import resize_image
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import Manifest
+from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.types import Image
 from dreaming.io.video_writer import check_fps, write_video

@@ -12,13 +12,13 @@ import cv2
 import jinja2
 import numpy as np
 
-from dreaming.clip.clip import MANIFEST, Clip
+from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError, DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
-from dreaming.io.manifest import Manifest
+from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.training.image_logging import PICTURES

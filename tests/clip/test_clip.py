@@ -178,7 +178,7 @@ def test_a_lock_shuts_out_another_process_until_it_dies(tmp_path, caplog):
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(filelock.Timeout):
-            filelock.FileLock(tmp_path / ".locks" / "masks-gmm.lock").acquire(timeout=0)
+            filelock.FileLock(tmp_path / ".locks" / "masks+gmm.lock").acquire(timeout=0)
         with Clip(tmp_path).lock("masks/unet", "another lock is free"):
             pass
         killer = threading.Timer(0.3, holder.kill)

@@ -1,23 +1,12 @@
-import errno
-import logging
-import os
-import resource
-import threading
-import time
-from contextlib import contextmanager
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreaming.errors import FrameError, SizeError, SpaceError
-from dreaming.io.atomic import discard_unfinished, write_atomically
-from dreaming.io.frame_folder import FrameFolder, natural_key
+from dreaming.errors import FrameError, SizeError
+from dreaming.io.frame_folder import FrameFolder, is_signed, natural_key
 from dreaming.io.image import encode_png
-from dreaming.io.prefetch import prefetch_map
 
 RNG = np.random.default_rng(3)
 PICTURE = np.ascontiguousarray(cv2.resize(RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8), (40, 30)))  # (30, 40, 3)
@@ -125,129 +114,7 @@ def test_probabilities_are_rounded_to_8_bits(tmp_path):
     np.testing.assert_allclose(folder.read_probability("1")[0] * 255, [0, 128, 255, 255, 0, 64])
 
 
-@contextmanager
-def small_files():
-    """No file may grow beyond 4 KiB: what the system says then is what a full disk's write says, but for the number.
-
-    Not for longer than a call: pytest itself may be writing to a file.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_no_space_left_keeps_the_old_file_and_nothing_else(tmp_path):
-    write_atomically(tmp_path / "a.png", b"old")
-    told = r"a\.png: found no space left on the disk, expected room for 9,000 bytes"
-    with pytest.raises(SpaceError, match=told), small_files():
-        write_atomically(tmp_path / "a.png", bytes(9000))
-    assert (tmp_path / "a.png").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-@pytest.mark.parametrize("call", ["mkdir", "open"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_no_room_for_a_folder_or_name_is_told_alike(tmp_path, monkeypatch, call, number):
-    def full(*_, **__):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, call, full)
-    with pytest.raises(SpaceError):
-        write_atomically(tmp_path / "new" / "a.png", b"data")
-
-
-def test_other_faults_of_the_system_pass_through_and_leave_nothing(tmp_path):
-    (tmp_path / "a.png").mkdir()
-    with pytest.raises(IsADirectoryError):
-        write_atomically(tmp_path / "a.png", b"data")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_a_reader_never_sees_half_a_file(tmp_path):
-    path, sizes, done = tmp_path / "a", set(), threading.Event()
-    contents = [bytes([k]) * (1 << 20) for k in range(12)]
-    write_atomically(path, contents[0])
-
-    def read():
-        while not done.is_set():
-            data = path.read_bytes()
-            sizes.add((len(data), len(set(data[:: 1 << 14]))))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for data in contents:
-        write_atomically(path, data)
-    done.set()
-    reader.join()
-    assert sizes == {(1 << 20, 1)}
-
-
-def test_what_a_kill_left_is_removed_by_name(tmp_path):
-    for name in (".1.png.ab_12x.part", ".2.png.cd.part", ".1.png", "1.png", "1.part", ".11.png.ab.part"):
-        (tmp_path / name).touch()
-    discard_unfinished(tmp_path, ["1.png", "3.png"])
-    assert {path.name for path in tmp_path.iterdir()} == {
-        ".2.png.cd.part",
-        ".1.png",
-        "1.png",
-        "1.part",
-        ".11.png.ab.part",
-    }
-    discard_unfinished(tmp_path / "absent", ["1.png"])
-
-
-def test_what_another_process_takes_for_left_by_a_kill_is_written_again(tmp_path, monkeypatch, caplog):
-    replace, discards = Path.replace, iter(range(3))
-
-    def disturbed(path, target):
-        if next(discards, None) is not None:
-            discard_unfinished(tmp_path, ["1.png"])
-        return replace(path, target)
-
-    monkeypatch.setattr(Path, "replace", disturbed)
-    with caplog.at_level(logging.INFO):
-        write_atomically(tmp_path / "1.png", b"whole")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"1.png": b"whole"}
-    assert caplog.text.count("1.png: begun again") == 3
-
-
-def test_the_data_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
-    synced = []
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append((os.fstat(handle), (tmp_path / "1.png").exists())))
-    write_atomically(tmp_path / "1.png", b"whole")
-    ((status, named),) = synced
-    assert (status.st_size, status.st_ino, named) == (5, (tmp_path / "1.png").stat().st_ino, False)
-
-
-def test_a_file_that_never_stays_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "replace", lambda path, target: path.unlink() or path.stat())
-    with pytest.raises(FileNotFoundError):
-        write_atomically(tmp_path / "1.png", b"whole")
-    assert not list(tmp_path.iterdir())
-
-
 # -- reading ahead
-
-
-@pytest.mark.parametrize("depth", [0, 1, 3])
-def test_reading_ahead_keeps_order_and_distance(depth):
-    begun = []
-
-    def work(name):
-        time.sleep(0.002 * (int(name) % 3))
-        begun.append(int(name))
-        return int(name)
-
-    names = [str(number) for number in range(12)]
-    for place, found in enumerate(prefetch_map(work, names, depth)):
-        assert found == place
-        wanted, deadline = min(place + depth, 11), time.monotonic() + 10
-        while len(begun) <= wanted and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert max(begun) == wanted, "neither further ahead than asked for, nor less"
 
 
 def test_frames_are_read_ahead_in_order(tmp_path):
@@ -261,27 +128,9 @@ def test_frames_are_read_ahead_in_order(tmp_path):
     assert [stem for stem, _ in folder.read_ahead(["5", "2"])] == ["5", "2"]
 
 
-def test_an_error_ahead_comes_at_its_place():
-    def work(name):
-        if name == "2":
-            raise FrameError("2.png", found="a", expected="b", hint="c")
-        return name
-
-    found = []
-    with pytest.raises(FrameError):
-        found.extend(iter_into(found, prefetch_map(work, list("0123"), 4)))
-    assert found == ["0", "1"]
-
-
-def iter_into(found, results):
-    for result in results:
-        found.append(result)
-    return []
-
-
-def test_a_reader_that_stops_early_stops_the_reading():
-    begun = []
-    results = prefetch_map(lambda name: begun.append(name) or name, [str(n) for n in range(50)], 2)
-    assert next(results) == "0"
-    results.close()
-    assert len(begun) <= 3
+def test_a_result_is_signed_until_somebody_else_saves_it(tmp_path):
+    path = FrameFolder(tmp_path).write("1", PICTURE)
+    assert is_signed(path)
+    path.write_bytes(encode_png(PICTURE))
+    assert not is_signed(path)
+    assert not is_signed(tmp_path / "absent.png")

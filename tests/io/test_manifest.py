@@ -10,6 +10,10 @@ import pytest
 
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
 
+REMOVED = [
+    {name: None} for name in ("version", "config", "inputs", "seconds", "frames", "fit_report", "stems", "schema")
+]
+
 
 class Shape(enum.Enum):
     ROUND = "round"
@@ -46,6 +50,34 @@ def test_a_partial_is_told_by_function_and_arguments():
     assert describe(Brush) != describe(Pen)
 
 
+def dreaming_class(name, module, kind, base=object):
+    """A dataclass as it would stand in a module of this package."""
+    body = {"__module__": module, "__annotations__": {"radius": int}, "radius": 3, **({"kind": kind} if kind else {})}
+    return dataclass(type(name, (base,), body))
+
+
+def test_moving_or_renaming_a_class_changes_no_fingerprint():
+    before = dreaming_class("Old", "dreaming.old", "brush")
+    after = dreaming_class("Renamed", "dreaming.other.place", "brush")
+    for wrap in (
+        lambda kind: kind(),
+        lambda kind: partial(kind, radius=2),
+        lambda kind: [kind],
+        lambda kind: {"a": kind()},
+    ):
+        assert fingerprint(wrap(before)) == fingerprint(wrap(after))
+    assert "dreaming" not in json.dumps(describe({"a": before(), "b": partial(before)}))
+
+
+def test_a_class_of_this_package_must_declare_a_kind_of_its_own():
+    parent = dreaming_class("Parent", "dreaming.a", "parent")
+    for undeclared in (dreaming_class("New", "dreaming.a", None), dreaming_class("Child", "dreaming.a", None, parent)):
+        with pytest.raises(TypeError, match="kind"):
+            describe(undeclared())
+    foreign = dreaming_class("Child", "my.package", None, parent)
+    assert describe(foreign())["kind"] == "Child"
+
+
 def test_what_is_unknown_is_refused():
     with pytest.raises(TypeError, match="cannot describe object"):
         describe({"a": [object()]})
@@ -79,10 +111,13 @@ def test_files_are_told_by_name_and_content(tmp_path):
 
 
 def test_a_manifest_comes_back_equal(tmp_path):
-    manifest = Manifest("mask", 2, describe({"of": (1, 2), "size": None}), {"frames": "ab"}, seconds=1.5, frames=3)
+    manifest = Manifest(
+        "mask", 2, describe({"of": (1, 2), "size": None}), {"frames": "ab"}, seconds=1.5, frames=3, stems=("1", "2")
+    )
     manifest.write(tmp_path / "m.json")
     back = Manifest.read(tmp_path / "m.json")
     assert back == manifest
+    assert (back.unread, list(back.stems)) == ({}, ["1", "2"])
     assert (back.seconds, back.frames, back.fingerprint) == (1.5, 3, manifest.fingerprint)
 
 
@@ -96,7 +131,20 @@ def test_time_and_count_are_not_compared_and_all_else_is():
         assert other.fingerprint != manifest.fingerprint
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"maker": "x"}', '{"maker": 1, "more": 2}', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("change", [{"schema": 2}, {"more": 1}, {"seconds": "long"}, *REMOVED])
+def test_a_record_of_another_version_is_different_but_not_absent(tmp_path, change):
+    manifest = Manifest("mask", 1, {"k": 1}, {"frames": "ab"})
+    manifest.write(tmp_path / "m.json")
+    data = {**json.loads((tmp_path / "m.json").read_text()), **change}
+    (tmp_path / "m.json").write_text(json.dumps({key: value for key, value in data.items() if value is not None}))
+    found = Manifest.read(tmp_path / "m.json")
+    assert found is not None
+    assert found != manifest
+    assert found.unread
+    assert manifest.difference(found)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"maker": 1, "more": 2}', b"\xff\xfe\x00", "[" * 10**5])
 def test_what_is_no_manifest_is_none(tmp_path, text):
     (tmp_path / "m.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert Manifest.read(tmp_path / "m.json") is None

@@ -69,11 +69,23 @@ def test_a_shard_is_of_the_named_stages_that_no_other_needs_all_frames_of(disc_c
 
 def test_what_is_skipped_or_added_is_told(disc_clip, caplog):
     log = []
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "dreaming"):
         run(disc_clip().clip, ["composite"], stages(log, mask="the clip has no hand masks"))
     assert log == ["extract", "composite"]
-    told = [record.message for record in caplog.records]
-    assert told == ["extract: for composite, which needs it", "mask: skipped, the clip has no hand masks"]
+    told = [(record.levelname, record.args) for record in caplog.records]
+    assert told == [("DEBUG", ("extract", "composite")), ("INFO", ("mask", "the clip has no hand masks"))]
+
+
+def test_a_stage_that_makes_nothing_is_up_to_date_in_one_line(disc_clip, caplog):
+    clip = disc_clip().clip
+    for made in (3, 0):
+        known = stages([])
+        known["mask"].run = lambda clip, stage=known["mask"], made=made: vars(stage).update(
+            frames_needed=8, frames_made=made
+        )
+        with caplog.at_level(logging.INFO):
+            run(clip, ["mask"], known)
+        assert [record.args for record in caplog.records] == ([("mask", 8)] if made == 0 else [])
 
 
 def test_a_stage_sees_the_frames_of_the_one_before(disc_clip):

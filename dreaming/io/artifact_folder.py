@@ -1,0 +1,222 @@
+"""A folder of frames that dreaming makes: completed by several processes, and explained by a manifest."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from dreaming.io.atomic import discard_unfinished
+from dreaming.io.frame_folder import FrameFolder, is_signed
+from dreaming.io.image import SUFFIXES
+from dreaming.io.locks import lock
+from dreaming.io.manifest import MANIFEST, Manifest
+from dreaming.io.prefetch import prefetch_map
+from dreaming.io.shard import Work, undivided
+from dreaming.progress import Bar, bar
+
+log = logging.getLogger(__name__)
+
+Maker = Callable[[list[str]], Iterable[tuple[str, Any]]]
+"""Yields the named frames with their names, in the order given."""
+
+SET_ASIDE = ".kept-"
+"""What stands in the name of a folder that was set aside, before its number."""
+
+
+@dataclass(frozen=True)
+class ArtifactFolder:
+    """A folder of frames with its manifest.
+
+    If the manifest differs from the one wanted, the frames are removed, but only those that the manifest names and that
+    dreaming wrote. A folder with pictures but without a manifest that this version understands is renamed to
+    ``NAME.kept-1``, and a single picture of the user's that is in the way of a frame is moved there.
+
+    Attributes:
+        frames: The folder.
+        root: The clip's folder, which holds the locks.
+        title: Its name in the log.
+    """
+
+    frames: FrameFolder
+    root: Path
+    title: str
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return self.frames.path
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest in the folder, if there is one that can be read."""
+        return Manifest.read(self.path / MANIFEST)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """Hold the folder's lock of this name."""
+        return lock(self.root, self.lock_name(name), f"{self.title}: waiting for another process")
+
+    def lock_name(self, name: str) -> str:
+        """Return what ``lock`` locks, as a name in the clip."""
+        return f"{self.path.relative_to(self.root)} {name}"
+
+    def missing(self, stems: Iterable[str], wanted: Manifest) -> list[str]:
+        """Return which of these frames still have to be made, so that they are as the manifest says."""
+        self.frames.refresh()
+        if self.manifest != wanted:
+            return list(stems)
+        return [stem for stem in stems if stem not in self.frames]
+
+    def complete(
+        self,
+        stems: Sequence[str],
+        every: Sequence[str],
+        wanted: Callable[[], Manifest],
+        begin: Callable[[list[str]], Maker],
+        *,
+        write: Callable[[str, Any], object] | None = None,
+        share: str = "1-of-1",
+        share_out: Callable[[list[str], Work], None] = undivided,
+        writers: int = 2,
+        level: int = logging.INFO,
+    ) -> int:
+        """Make the frames that are missing, and remove those of another manifest.
+
+        Nothing is removed before the first new frame exists, so that a maker that fails at once costs nothing.
+
+        Args:
+            stems: Names of the frames that are needed.
+            every: Names of all frames that the folder may hold under this manifest.
+            wanted: What the frames depend on; asked again after ``begin``, which may fit a model.
+            begin: Takes the missing frames, does what is done once for all of them, and returns what makes any of them.
+            write: Writes a frame by its name; by default as a PNG.
+            share: Identifies ``stems`` among those of other processes; no two make the same share at once.
+            share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes.
+            writers: Threads that encode and write frames.
+            level: Log level of the line that says what was made.
+
+        Returns:
+            How many frames were made.
+        """
+        with self.lock(share):
+            self.discard_unfinished(stems)
+            missing = self.missing(stems, wanted())
+            if not missing:
+                log.debug("%s: up to date (%d frames)", self.title, len(stems))
+                return 0
+            make = begin(missing)
+            begun = time.monotonic()
+            write = write or self.frames.write
+            share_out(missing, _Filling(self, tuple(every), wanted(), make, write, writers))
+            self.frames.refresh()
+            seconds = time.monotonic() - begun
+            rate = len(missing) / max(seconds, 1e-9)
+            log.log(level, "%s: %d frames in %.1f s (%.1f frames/s)", self.title, len(missing), seconds, rate)
+            return len(missing)
+
+    def discard_unfinished(self, stems: Iterable[str]) -> None:
+        """Remove the temporary files of these frames that killed processes left."""
+        names: dict[Path, list[str]] = {}
+        for stem in stems:
+            for path in self.frames.outputs(stem):
+                names.setdefault(path.parent, []).append(path.name)
+        for folder, files in names.items():
+            discard_unfinished(folder, files)
+
+    def prepare(self, wanted: Manifest, every: Sequence[str]) -> None:
+        """Make room for frames as ``wanted`` describes them: nothing of another making stays among them."""
+        with self.lock("manifest"):
+            discard_unfinished(self.path, [MANIFEST])
+            before = self.manifest
+            if before == wanted:
+                return
+            if before is not None and not before.unread:
+                log.info("%s: remade: %s changed", self.title, wanted.difference(before))
+                # The old manifest stays until its frames are gone, so that a kill leaves none unexplained.
+                self.remove(before)
+            elif (self.path / MANIFEST).exists() or self._has_pictures():
+                self._set_aside_all()
+            self._set_aside_strangers(every)
+            self.frames.refresh()
+            replace(wanted, stems=tuple(every)).write(self.path / MANIFEST)
+
+    def remove(self, made: Manifest) -> None:
+        """Remove the frames that a manifest names, except those that somebody else wrote."""
+        for stem in made.stems:
+            for path in self.frames.outputs(stem):
+                if is_signed(path):
+                    path.unlink(missing_ok=True)
+        self.frames.refresh()
+
+    def add_time(self, wanted: Manifest, progress: Bar) -> None:
+        """Add the time of some frames to the manifest."""
+        with self.lock("manifest"):
+            before = self.manifest
+            if before is None or before != wanted:
+                log.warning("%s: another process changed it meanwhile; run the same command again", self.path)
+                return
+            seconds, frames = before.seconds + progress.seconds, before.frames + progress.done
+            replace(before, seconds=seconds, frames=frames).write(self.path / MANIFEST)
+
+    def _has_pictures(self) -> bool:
+        return any(path.suffix.lower() in SUFFIXES for path in self.path.rglob("*"))
+
+    def _set_aside_all(self) -> None:
+        kept = self._free_name()
+        self.path.rename(kept)
+        log.warning("%s: its manifest is missing or of another version, so it is kept as %s", self.path, kept.name)
+
+    def _set_aside_strangers(self, every: Sequence[str]) -> None:
+        """Move pictures that somebody else wrote out of the way of frames of the same name."""
+        self.frames.refresh()
+        listed = self.frames.files
+        ours = [path for stem in every for path in (*self.frames.outputs(stem), listed.get(stem)) if path is not None]
+        strangers = [path for path in dict.fromkeys(ours) if path.exists()]
+        if not strangers:
+            return
+        kept = self._free_name()
+        for path in strangers:
+            target = kept / path.relative_to(self.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        names = ", ".join(path.name for path in strangers[:3]) + (", ..." if len(strangers) > 3 else "")
+        log.warning("%s: %s not written by dreaming, so kept in %s", self.path, names, kept.name)
+
+    def _free_name(self) -> Path:
+        numbers = range(1, 10**6)
+        return next(
+            path for n in numbers if not (path := self.path.with_name(f"{self.path.name}{SET_ASIDE}{n}")).exists()
+        )
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """Makes frames and writes them to a folder: all missing ones or a share of them, here or in another process.
+
+    Attributes:
+        folder: The folder.
+        every: Names of all frames that it may hold.
+        wanted: What they depend on.
+        make: Makes frames.
+        write: Writes a frame by its name.
+        writers: Threads that encode and write frames.
+    """
+
+    folder: ArtifactFolder
+    every: tuple[str, ...]
+    wanted: Manifest
+    make: Maker
+    write: Callable[[str, Any], object]
+    writers: int
+
+    def __call__(self, share: list[str]) -> None:
+        frames = iter(self.make(share))
+        first = list(islice(frames, 1))
+        self.folder.prepare(self.wanted, self.every)
+        with bar(self.folder.title, len(share)) as progress:
+            for _ in prefetch_map(lambda frame: self.write(*frame), chain(first, frames), self.writers):
+                progress.advance()
+        self.folder.add_time(self.wanted, progress)
