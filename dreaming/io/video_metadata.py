@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dreaming.errors import VideoError
 from dreaming.io.types import Size
@@ -25,6 +25,8 @@ class VideoMetadata:
         rate: Average frames per second.
         sound: Whether there is a sound track.
     """
+
+    kind: ClassVar[str] = "video_metadata"
 
     file: str
     width: int

@@ -56,7 +56,7 @@ def test_flicker_is_less_and_a_frame_is_the_same_whatever_else_is_asked_for(disc
     clip = disc_clip(masks=(), keyframes=()).clip
     blending = TemporalBlending(DisFlow(), sigma=1.0, radius=2, colour_sigma=60.0, workers=1)
     few, _ = asked_for(blending, clip, ["0002"])
-    assert [path.stem for path in sorted(clip.path.glob("flow/*.npz"))] == ["0001", "0002", "0003"]
+    assert [path.stem for path in sorted(clip.path.glob("flow/*.png"))] == ["0001", "0002", "0003"]
     assert not caplog.text, "no flow is missing"
     found, asked = asked_for(blending, clip, clip.stems)
     assert asked == clip.stems

@@ -16,7 +16,7 @@ class ConstantFlow(FlowCache):
     step = np.array([2, -1], np.float32)
 
     def both_ways(self, start, end):
-        sign = self._places[end] - self._places[start]
+        sign = self._index[end] - self._index[start]
         flow = np.broadcast_to(sign * self.step, (*self.working_size, 2)).copy()
         return flow, -flow
 

@@ -1,5 +1,9 @@
 import enum
+import importlib
 import json
+import pkgutil
+import re
+import sys
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -8,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dreaming
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
 
 REMOVED = [
@@ -168,3 +173,24 @@ def test_a_difference_names_keys(tmp_path):
 def test_the_file_is_readable_json(tmp_path):
     Manifest("mask", 1, {"b": 1, "a": 2}, {}).write(tmp_path / "m.json")
     assert list(json.loads((tmp_path / "m.json").read_text())["config"]) == ["a", "b"]
+
+
+def declared_kinds():
+    """Every class of the package that declares a kind, by its kind."""
+    for module in pkgutil.walk_packages(dreaming.__path__, "dreaming."):
+        if module.name != "dreaming.__main__":
+            importlib.import_module(module.name)
+    kinds: dict[str, set[type]] = {}
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "dreaming":
+            for thing in vars(module).values():
+                if isinstance(thing, type) and thing.__module__ == name and isinstance(vars(thing).get("kind"), str):
+                    kinds.setdefault(vars(thing)["kind"], set()).add(thing)
+    return kinds
+
+
+def test_kinds_are_unique_and_readable():
+    kinds = declared_kinds()
+    assert len(kinds) > 50
+    assert {kind: classes for kind, classes in kinds.items() if len(classes) > 1} == {}
+    assert [kind for kind in kinds if not re.fullmatch("[a-z][a-z0-9_]*", kind)] == []

@@ -27,7 +27,7 @@ def test_only_the_flow_that_a_share_follows_is_made(disc_clip, caplog):
     drawing = disc_clip(masks=(), keyframes=())
     FilterStage(DisFlow(), BilateralFilter(radius=2), shard=Shard(4, 4)).run(drawing.clip)
     assert sorted(files(drawing)) == ["0007.png", "0008.png"]
-    assert sorted(path.stem for path in drawing.path.glob("flow/*.npz")) == ["0005", "0006", "0007"]
+    assert sorted(path.stem for path in drawing.path.glob("flow/*.png")) == ["0005", "0006", "0007"]
     assert not caplog.text, "no flow is missing"
 
 
