@@ -1,30 +1,38 @@
-# Two commands on a fresh machine: `make demo` and `make test`. PYTHON=python3.12 chooses another interpreter.
+# `make help` lists the targets. PYTHON=python3.12 chooses another interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: install demo test test-all lint clean
+.DEFAULT_GOAL := install
+.PHONY: help install demo test test-all lint format clean
 
-install: .venv/installed
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+install: .venv/installed ## create .venv and install the package with its development tools
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: install
+demo: install ## run all stages on the built-in clip: demo/dream.mp4 and demo/report.html
 	$(BIN)/dreaming clip=$(DEMO) experiments=demo
 
-test: install
+test: install ## run the fast tests
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto
 
-test-all: install
+test-all: install ## run all tests
 	$(BIN)/python -m pytest
 
-lint: install
+lint: install ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:
+format: install ## format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv and the demo
 	rm -rf .venv $(DEMO)
