@@ -35,7 +35,7 @@ SMALL = (
     *tiny.DATA,
     *tiny.NETWORKS,
     "model.ensemble.variant=gated",
-    "model.ensemble.source.maskers.pixels=null",
+    "model.ensemble.maskers.pixels=null",
     "model.ensemble.data.crop=16",
     "model.ensemble.variants.gated.max_steps=2",
 )

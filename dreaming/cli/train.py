@@ -1,6 +1,7 @@
 """``train.py``: train one model on a clip."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
@@ -26,7 +27,7 @@ def train(config: DictConfig) -> float | tuple[float, ...]:
     folder = Path(HydraConfig.get().runtime.output_dir)
     context = TrainingContext(build(config, "trainer"), build(config, "logger"), config.seed)
     (name,) = config.model
-    task: TrainingTask = build(config, f"model.{name}")
+    task: TrainingTask[Any] = build(config, f"model.{name}")
     subjects = task.subjects(clip)
     if not subjects:
         raise ClipError(

@@ -1,7 +1,6 @@
 """What a segmenter learns from: hand-masked frames, made-up ones, the evidence for each, and other maskers' maps."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,19 +20,8 @@ Maps = NDArray[np.float32]
 """What others found in one frame, (M, H, W) in 0..1."""
 
 
-class ExtraInputs(ABC):
-    """Where maps come from that a network is given beside the frame; a dataclass, so that it can be described."""
-
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """Names of the maps, in order."""
-
-    @abstractmethod
-    def predict(
-        self, clip: Clip, references: References, left_out: Collection[str], stems: Iterable[str]
-    ) -> Iterator[tuple[str, Maps]]:
-        """Yield each named frame's maps, in order, by whoever learnt from all references but those left out."""
+MapSource = Callable[[Collection[str], Iterable[str]], Iterator[tuple[str, Maps]]]
+"""``source(left_out, stems)`` yields each named frame's maps, predicted without the references left out."""
 
 
 class FoldDataBuilder:
@@ -44,7 +32,7 @@ class FoldDataBuilder:
         references: All hand-masked frames that any fold learns from, or is judged by.
         features: Which evidence the network is given; None: none.
         lucid: How frames are made up; None: not.
-        given: Whose maps it is given; None: nobody's. Without maps of made-up frames, there can be none of those.
+        maps: Predicts the maps of other maskers, which are a further input; None for none. Excludes synthetic frames.
         parts: In which the masks to learn from are left out together for the maps of their frames.
     """
 
@@ -54,12 +42,12 @@ class FoldDataBuilder:
         references: References,
         features: FeatureInputs | None,
         lucid_dreaming: LucidDreaming | None,
-        extra_inputs: ExtraInputs | None = None,
+        maps: MapSource | None = None,
         parts: Sequence[References] = (),
     ) -> None:
-        assert lucid_dreaming is None or extra_inputs is None
+        assert lucid_dreaming is None or maps is None
         self._clip, self._references, self._input, self._lucid = clip, references, features, lucid_dreaming
-        self._given, self._parts = extra_inputs, parts
+        self._maps, self._parts = maps, parts
 
     @cached_property
     def _known(self) -> FeatureExtractor:
@@ -87,9 +75,9 @@ class FoldDataBuilder:
                 judged = self._input.whole(known, unseen.stems)
         elif self._lucid is not None:
             lesson["synthetic"] = self._lucid.frames(learn)
-        if self._given is not None:
+        if self._maps is not None:
             features, judged = self._with_maps(learn, features, unseen, judged)
-        if self._input is None and self._given is None:
+        if self._input is None and self._maps is None:
             return lesson
         if unseen is not None:
             lesson["valid_features"] = [versions[0] for versions in judged]
@@ -103,16 +91,16 @@ class FoldDataBuilder:
         A frame to learn from is masked by those that have seen neither it nor anything that is not learnt from, so that
         a mask left out of a fold stays out all the way down.
         """
-        assert self._given is not None
+        assert self._maps is not None
         away = self._references.without(learn.stems).stems
         maps: dict[str, Maps] = {}
         # Masks are left out by whole parts: two of them at once serve both folds, and many masks make no more fits.
         for part in self._parts:
             inside = learn.select(part.stems).stems
             if inside:
-                maps |= self._given.predict(self._clip, self._references, {*away, *part.stems}, inside)
+                maps |= self._maps({*away, *part.stems}, inside)
         if unseen is not None:
-            maps |= self._given.predict(self._clip, self._references, away, unseen.stems)
+            maps |= self._maps(away, unseen.stems)
         stems = () if unseen is None else unseen.stems
         return (
             [_with_maps(known, maps[stem]) for stem, known in zip(learn.stems, features, strict=True)],

@@ -1,222 +1,245 @@
-"""How the ensemble is chosen and trained: each form and each masker alone is tried on masks it did not learn from."""
+"""Training of the ensemble: fusion variants and single maskers compete on masks that none of them was trained on."""
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from dreaming.data.mask_stack import MaskStacks
-from dreaming.errors import ConfigError, MaskError
+from dreaming.errors import MaskError, ParameterError
+from dreaming.flow.dis import DisFlow
 from dreaming.imaging.colour_statistics import NEUTRAL
+from dreaming.io.manifest import fingerprint
+from dreaming.maskers.base import Masker
+from dreaming.maskers.out_of_fold import CrossValidationPlan, plan_cross_validation, stacks, warn_about
 from dreaming.models.fusion_inference import jaccards
 from dreaming.models.segmentation import SegmentationModule
-from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import END, load
 from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.cross_validation import ValidationResult
 from dreaming.training.fit import fit
+from dreaming.training.fit_result import FitResult
 from dreaming.training.model_selection import ModelSelection, choose, table
 from dreaming.training.run_registry import Best
-from dreaming.training.task import TrainingTask
+from dreaming.training.task import TrainingRun, TrainingTask
 
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-FORMS = "forms"  # a folder for each candidate, out of the way of what looks for runs
+VARIANTS = "variants"  # a folder for each candidate; not named like the folders of runs
 UNTRAINED = "untrained.ckpt"
 
 
 @dataclass(frozen=True)
 class FusionVariant:
-    """One way to make one mask of several.
+    """One way to fuse several masks into one.
 
     Attributes:
-        network: Makes the network: ``network(in_channels=..., trust=...)``.
+        network: Builds the network: ``network(in_channels=..., prior_weight=...)``.
         lr: Learning rate.
-        max_steps: Training steps; 0 where there is nothing to learn.
+        max_steps: Training steps; 0 if the network has no weights to train.
     """
 
     kind: ClassVar[str] = "fusion_variant"
 
     network: Callable[..., nn.Module]
-    lr: float = 0.01
-    max_steps: int = 0
+    lr: PositiveFloat = 0.01
+    max_steps: NonNegativeInt = 0
 
 
-class StackSource(ABC):
-    """Where the stacks that an ensemble learns from come from; a dataclass, so that it can be described."""
+@dataclass(frozen=True, eq=False)
+class FusionData:
+    """Hand masks of an ensemble's training.
 
-    @property
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """The maskers."""
+    Attributes:
+        references: The masks that the maskers are trained on.
+        plan: The masks that the ensemble is trained on.
+    """
 
-    @abstractmethod
-    def stacks(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> MaskStacks:
-        """What every masker found in frames whose masks it had not seen, but for frames that are left out."""
-
-    @abstractmethod
-    def fitted_fingerprint(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> dict[str, str]:
-        """Fingerprints of everything beside the config that decides what the stacks hold."""
+    references: References
+    plan: CrossValidationPlan
 
 
 @dataclass(frozen=True)
-class FusionTask(TrainingTask):
-    """Recipe of the ensemble.
+class FusionTask(TrainingTask[FusionData]):
+    """Trains and selects the ensemble's fusion.
 
     Attributes:
-        source: What it learns from.
-        forms: The forms by name.
-        trust: Weights of the maskers that the forms begin with, by name; 1 for those not named. By these the maskers
-            alone are tried after the forms, the most trusted first.
-        form: The form or masker to use; ``auto`` for the best of ``candidates`` and of all maskers alone.
-        candidates: Forms that are tried, the most trusted first.
-        tolerance: A candidate is given up for one more trusted that is behind by less than this many standard errors
-            of their difference.
+        maskers: The maskers by name; None leaves one out.
+        folds: Folds of cross-validation if no mask is held back.
+        flow: Optical flow to compare a masker's map with those of the neighbouring frames; None for no comparison.
+        variants: The fusion variants by name.
+        prior_weight: Weights of the maskers that the variants start with, by name; 1 for those not named. Single
+            maskers compete in the order of these weights, after the variants.
+        variant: The variant or masker to use; ``auto`` for the best of ``candidates`` and all single maskers.
+        candidates: Variants that compete, in the order of preference.
+        tolerance: A candidate loses to a preferred one that is worse by less than this many standard errors of their
+            difference.
+
+    Raises:
+        ParameterError: If there is no masker, or a name is not that of a variant or masker.
     """
 
     kind: ClassVar[str] = "fusion_task"
 
-    # A form is fitted without validation, and chosen by this alone.
+    # A variant is fitted without validation, and selected by this value only.
     monitor: str = "val/jaccard"
     mode: Literal["max", "min"] = "max"
-    validate_every: int = 150
+    validate_every: PositiveInt = 150
     limits: FitLimits = field(default_factory=lambda: FitLimits(200))
-    source: StackSource = field(kw_only=True)
+    maskers: Mapping[str, Masker | None] = field(kw_only=True)
+    folds: PositiveInt = field(default=5, kw_only=True)
+    flow: DisFlow | None = field(default=None, kw_only=True)
     variants: Mapping[str, FusionVariant] = field(kw_only=True)
-    prior_weight: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    prior_weight: Mapping[str, PositiveFloat] = field(default_factory=dict, kw_only=True)
     variant: str = field(default=AUTO, kw_only=True)
     candidates: Sequence[str] = field(default=(), kw_only=True)
-    tolerance: float = field(default=0.5, kw_only=True)
+    tolerance: NonNegativeFloat = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
+        """Check the names."""
         super().__post_init__()
-        known = [*self.variants, *self.source.names]
-        for key, name in [("form", self.variant), *(("candidates", name) for name in self.candidates)]:
-            if name not in known and (key, name) != ("form", AUTO):
-                raise ConfigError(
-                    f"model.{self.name}.{key}",
-                    found=f"no form {name!r}",
-                    expected=f"{AUTO} or one of {', '.join(known)}",
-                    hint="correct it",
-                )
-        for name, weight in self.prior_weight.items():
-            if weight <= 0:
-                key = f"model.{self.name}.trust.{name}"
-                raise ConfigError(key, found=str(weight), expected="a weight above 0", hint="or leave the masker out")
-        if not self.source.names:
-            raise ConfigError(f"model.{self.name}.source", found="no masker", expected="at least one", hint="name some")
+        if not self.input_maskers:
+            raise ParameterError("maskers", found="none", expected="at least one masker")
+        known = [*self.variants, *self.input_maskers]
+        for key, name in [("variant", self.variant), *(("candidates", name) for name in self.candidates)]:
+            if name not in known and (key, name) != ("variant", AUTO):
+                accepted = known if key == "candidates" else [AUTO, *known]
+                raise ParameterError(key, found=name, expected=f"one of {', '.join(accepted)}")
+
+    @cached_property
+    def input_maskers(self) -> dict[str, Masker]:
+        """The maskers whose masks are fused, by name."""
+        return {name: masker for name, masker in self.maskers.items() if masker is not None}
+
+    @property
+    def competitors(self) -> list[str]:
+        """The candidates to choose from, the preferred ones first."""
+        if self.variant != AUTO:
+            return [self.variant]
+        alone = sorted(self.input_maskers, key=lambda name: -self.prior_weight.get(name, 1.0))
+        return list(dict.fromkeys([*self.candidates, *alone]))
 
     def subjects(self, clip: Clip) -> list[str]:
-        """The clip's parts."""
+        """Names of the clip's parts."""
         return clip.parts
 
-    def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
-        """Learn one part's ensemble in a run folder."""
-        references = clip.training_references(subject)
-        stacks = self.source.stacks(clip, references)
-        with self._lock(clip):
-            return self._train_on(clip, references, stacks, context, folder)
+    def training_data(self, clip: Clip, subject: str) -> FusionData:
+        """Read the hand masks of a part."""
+        return self.data_of(clip, clip.training_references(subject))
 
-    def _lock(self, clip: Clip) -> AbstractContextManager[None]:
-        return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
-
-    def fingerprint(
-        self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
-    ) -> dict[str, Any]:
-        """What tells this training from any other."""
-        return {
-            "task": self.describe_training(),
-            "references": self.source.fitted_fingerprint(clip, references, left_out),
-            "seed": context.seed,
-        }
-
-    def find(
-        self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
-    ) -> Best | None:
-        """The finished run of exactly this recipe and these references, if there is one."""
-        return runs.find(clip.runs(self.name), self.fingerprint(clip, references, context, left_out))
-
-    def find_or_train(
-        self, clip: Clip, references: References, context: TrainingContext, left_out: Collection[str] = ()
-    ) -> Best:
-        """The finished run of exactly this recipe and these references; trained first where there is none.
+    def data_of(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> FusionData:
+        """Choose the masks that the ensemble is trained on.
 
         Args:
             clip: The clip.
-            references: What the maskers learn from.
-            context: What it is trained on.
-            left_out: Names of frames whose masks the ensemble must not learn from either.
+            references: The masks that the maskers are trained on.
+            left_out: Names of frames that the ensemble must not be trained on either.
         """
-        best = self.find(clip, references, context, left_out)
-        if best is not None:
-            return best
-        stacks = self.source.stacks(clip, references, left_out)
-        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, references, context, left_out)
-        with self._lock(clip):
-            best = runs.find(folder, fingerprint)
-            if best is None:
-                begun = runs.unfinished(folder, fingerprint)
-                place = begun or runs.new_folder(folder)
-                best = self._train_on(clip, references, stacks, context, place, left_out)
-        return best
+        return FusionData(references, plan_cross_validation(clip, references, self.folds, left_out))
 
-    def _train_on(
-        self,
-        clip: Clip,
-        references: References,
-        stacks: MaskStacks,
-        context: TrainingContext,
-        folder: Path,
-        left_out: Collection[str] = (),
-    ) -> Best:
-        fingerprint = self.fingerprint(clip, references, context, left_out)
-        runs.begin(folder, fingerprint)
-        standalone = sorted(stacks.names, key=lambda name: -self.prior_weight.get(name, 1.0))  # the most trusted first
-        names = list(dict.fromkeys([*self.candidates, *standalone] if self.variant == AUTO else [self.variant]))
-        if not stacks.references.present:
-            names = [self._untrained(names, references)]
-        log.info("%s: %d masks that the maskers did not see, protocol %s", self.name, len(stacks), stacks.validation)
-        scores, seconds = dict[str, list[float]](), 0.0
-        for name in dict.fromkeys([*names, *stacks.names]):
+    def subject_of(self, data: FusionData) -> str:
+        """Name of the part."""
+        return data.references.part
+
+    def fingerprint(self, clip: Clip, data: FusionData, context: TrainingContext) -> dict[str, Any]:
+        """Describe a training as plain data: ``task``, ``references`` and ``seed``."""
+        references, plan = data.references, data.plan
+        return {
+            "task": replace(self, maskers=self.input_maskers).describe_training(),
+            "references": {
+                "frames": clip.frames_fingerprint,
+                "maskers": fingerprint(references.stems, references.masks),
+                "ensemble": fingerprint(plan.validation, plan.references.stems, plan.references.masks),
+                **{name: each.fitted_fingerprint(clip, references) for name, each in self.input_maskers.items()},
+            },
+            "seed": context.seed,
+        }
+
+    def prepare(self, clip: Clip, data: FusionData) -> MaskStacks:
+        """Predict the masks to fuse by maskers that were not trained on them."""
+        warn_about(data.plan, self.name)
+        log.info(
+            "%s: predictions of %s on %d masks that they are not trained on (%s)",
+            self.name, ", ".join(self.input_maskers), len(data.plan.references), data.plan.validation,
+        )  # fmt: skip
+        return stacks(clip, self.input_maskers, data.references, data.plan, self.flow)
+
+    def plan(self, clip: Clip, data: FusionData) -> str:
+        """Describe the fits of a training in one line, in their order."""
+        trained = [name for name in self.competitors if self._steps(name)]
+        if not trained:
+            return "nothing to fit"
+        names, folds = ", ".join(trained), len(data.plan.parts)
+        return f"{folds} folds for each of {names}, then a final fit; each at most {self.limits}"
+
+    def cross_validate(self, run: TrainingRun[FusionData]) -> ValidationResult:
+        """Score every candidate on masks left out of its fit, and select one."""
+        stacked: MaskStacks = run.prepared
+        names = self.competitors
+        if not stacked.references.present:
+            names = [self._untrained(names, run.data.references)]
+        scores, results = dict[str, list[float]](), list[FitResult]()
+        for name in dict.fromkeys([*names, *stacked.names]):
             scores[name] = []
-            for number, part in enumerate(stacks.folds, start=1):
-                place = folder / FORMS / name / f"fold-{number}"
-                mixer, spent = self._mixer(name, place, stacks.without(part), context, fingerprint, standalone=False)
-                scores[name] += jaccards(mixer, name, stacks.select(part), context)
-                seconds += spent
+            for number, part in enumerate(stacked.folds, start=1):
+                folder = run.folder / VARIANTS / name / f"fold-{number}"
+                module, result = self._fit(name, folder, stacked.without(part), run, standalone=False)
+                scores[name] += jaccards(module, name, stacked.select(part), run.context)
+                results.append(result)
         chosen = choose(scores, names, self.tolerance)
-        choice = ModelSelection(chosen, scores, [stem for part in stacks.folds for stem in part], stacks.folds)
+        stems = [stem for part in stacked.folds for stem in part]
+        selection = ModelSelection(chosen, scores, stems, stacked.folds)
         log.info("%s: %s", self.name, table(scores, chosen))
-        choice.write(folder)
-        _, spent = self._mixer(chosen, folder / FORMS / chosen, stacks, context, fingerprint, standalone=True)
-        best = Best(
-            folder=folder,
-            checkpoint=str(self._checkpoint(folder / FORMS / chosen).relative_to(folder)),
-            score=choice.score,
-            monitor=self.monitor,
-            mode=self.mode,
-            steps=self._steps(chosen),
-            validation=stacks.validation,
-            subject=references.part,
-            fingerprint=fingerprint,
-            seconds=seconds + spent,
-        )
-        runs.record(best, clip.runs(self.name))
-        log.info("%s: %s, %s %.4f (%s)", self.name, chosen, self.monitor, best.score, best.validation)
-        return best
+        selection.write(run.folder)
+        return ValidationResult(stacked.validation, selection.score, self._steps(chosen), {}, tuple(results))
+
+    def finalise(self, run: TrainingRun[FusionData], validation: ValidationResult) -> FitResult:
+        """Fit the selected candidate on all masks."""
+        chosen = ModelSelection.read(run.folder).chosen
+        folder = run.folder / VARIANTS / chosen
+        _, result = self._fit(chosen, folder, run.prepared, run, standalone=True)
+        if not result.checkpoint:
+            return result
+        return replace(result, checkpoint=str(self._checkpoint(folder).relative_to(run.folder)))
+
+    def build(self, name: str) -> SegmentationModule:
+        """Build a variant's untrained module."""
+        variant, maskers = self.variants[name], self.input_maskers
+        weights = [self.prior_weight.get(masker, 1.0) for masker in maskers]
+        network = partial(variant.network, prior_weight=weights)
+        module = self.module(network=network, lr=variant.lr, statistics=NEUTRAL, features=2 * len(maskers) + 1)
+        assert isinstance(module, SegmentationModule)
+        return module
+
+    def load(self, name: str, checkpoint: Path) -> SegmentationModule:
+        """Build a variant's module with the weights of a checkpoint."""
+        module = load(self.build(name), checkpoint)
+        assert isinstance(module, SegmentationModule)
+        return module
+
+    def fold_checkpoint(self, best: Best, left_out: Collection[str]) -> Path | None:
+        """Find the selected candidate's weights from the fold that left out exactly these masks; None without one.
+
+        A fold that left out only some of them was trained on the others.
+        """
+        selection = ModelSelection.read(best.folder)
+        wanted = set(left_out) & set(selection.stems)
+        for number, part in enumerate(selection.parts, start=1):
+            if part and set(part) == wanted:
+                return self._checkpoint(best.folder / VARIANTS / selection.chosen / f"fold-{number}")
+        return None
 
     def _untrained(self, names: Sequence[str], references: References) -> str:
-        """The most trusted candidate that needs not be learnt, for where nothing but frames without the subject tells.
+        """Take the preferred candidate without weights, because masks without the subject cannot rank candidates.
 
         Raises:
             MaskError: If there is none.
@@ -224,87 +247,45 @@ class FusionTask(TrainingTask):
         untrained = [name for name in names if not self._steps(name)]
         if not untrained:
             raise MaskError(
-                f"model.{self.name}.form",
-                found=f"{self.variant}, and no left-out hand mask that shows the {references.part} to learn it from",
+                f"model.{self.name}.variant",
+                found=f"{self.variant}, and no left-out hand mask that shows the {references.part} to train it on",
                 expected="two hand masks that show it",
-                hint=f"paint another one, or leave out model.{self.name}.form",
+                hint=f"paint another one, or leave out model.{self.name}.variant",
             )
         log.warning(
-            "%s: no left-out hand mask shows the %s, so that %s is taken untried",
-            self.name,
-            references.part,
-            untrained[0],
-        )
+            "%s: no left-out hand mask shows the %s, so %s is used without a comparison",
+            self.name, references.part, untrained[0],
+        )  # fmt: skip
         return untrained[0]
 
     def _steps(self, name: str) -> int:
         return min(self.variants[name].max_steps, self.limits.max_steps) if name in self.variants else 0
 
-    def _checkpoint(self, place: Path) -> Path:
-        trained = place / END
-        return trained if trained.exists() else place / UNTRAINED
+    def _checkpoint(self, folder: Path) -> Path:
+        trained = folder / END
+        return trained if trained.exists() else folder / UNTRAINED
 
-    def _mixer(
-        self,
-        name: str,
-        place: Path,
-        stacks: MaskStacks,
-        context: TrainingContext,
-        fingerprint: Mapping[str, Any],
-        *,
-        standalone: bool,
-    ) -> tuple[SegmentationModule | None, float]:
-        """One candidate's module, fitted in its own folder, and the seconds it took; None for a masker alone."""
-        variant = self.variants.get(name)
-        if variant is None or variant.max_steps == 0:
+    def _fit(
+        self, name: str, folder: Path, stacked: MaskStacks, run: TrainingRun[FusionData], *, standalone: bool
+    ) -> tuple[SegmentationModule | None, FitResult]:
+        """Fit one candidate in its own folder; the module is None for a single masker."""
+        variant, steps = self.variants.get(name), self._steps(name)
+        if variant is None or not steps:
             module = None if variant is None else self.build(name)
-            place.mkdir(parents=True, exist_ok=True)
-            torch.save({"state_dict": {} if module is None else module.state_dict()}, place / UNTRAINED)
-            return module, 0.0
-        steps = self._steps(name)
-        limits = FitLimits(steps, self.limits.max_time)
-        fitted = replace(self, limits=limits, validate_every=steps, patience=None)
-        outcome = fit(
-            fitted,
-            context,
-            place,
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.save({"state_dict": {} if module is None else module.state_dict()}, folder / UNTRAINED)
+            return module, FitResult(UNTRAINED, float("nan"), 0, {}, 0, 0.0)
+        result = fit(
+            replace(self, limits=FitLimits(steps, self.limits.max_time), validate_every=steps, patience=None),
+            run.context,
+            folder,
             module=lambda: self.build(name),
-            data=lambda: self._batches(stacks, steps, context.seed),
+            data=lambda: self.data(
+                train=stacked, valid=None, statistics=NEUTRAL, steps_per_epoch=steps, seed=run.context.seed
+            ),
             validate=False,
-            fingerprint={**fingerprint, "form": name, "learn": list(stacks.references.stems)},
+            fingerprint={**run.fingerprint, "variant": name, "trained_on": list(stacked.references.stems)},
             title=f"{self.name}: {name}",
             standalone=standalone,
         )
-        return self.load(name, place / outcome.checkpoint), outcome.seconds
-
-    def _batches(self, stacks: MaskStacks, steps: int, seed: int) -> pl.LightningDataModule:
-        return self.data(train=stacks, valid=None, statistics=NEUTRAL, steps_per_epoch=steps, seed=seed)
-
-    def build(self, name: str) -> SegmentationModule:
-        """A form's module, as it is before any training."""
-        variant = self.variants[name]
-        channels = 3 + 2 * len(self.source.names) + 1
-        network = partial(
-            variant.network, prior_weight=[self.prior_weight.get(name, 1.0) for name in self.source.names]
-        )
-        module = self.module(network=network, lr=variant.lr, statistics=NEUTRAL, features=channels - 3)
-        assert isinstance(module, SegmentationModule)
-        return module
-
-    def load(self, name: str, checkpoint: Path) -> SegmentationModule:
-        """A form's module with the weights of a checkpoint."""
-        module = load(self.build(name), checkpoint)
-        assert isinstance(module, SegmentationModule)
-        return module
-
-    def fold_checkpoint(self, best: Best, left_out: Collection[str]) -> Path | None:
-        """The weights of what was chosen that learnt from all masks but these, if just they were left out once.
-
-        One that left out only some of them has learnt from the others.
-        """
-        choice = ModelSelection.read(best.folder)
-        unseen = set(left_out) & set(choice.stems)
-        for number, part in enumerate(choice.parts, start=1):
-            if part and set(part) == unseen:
-                return self._checkpoint(best.folder / FORMS / choice.chosen / f"fold-{number}")
-        return None
+        return (self.load(name, folder / result.checkpoint) if result.checkpoint else self.build(name)), result

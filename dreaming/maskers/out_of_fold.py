@@ -1,11 +1,11 @@
-"""What maskers find in frames whose hand masks they have not seen: the only honest evidence of how good they are.
+"""Predictions of maskers on frames whose hand masks they are not trained on, which show how good the maskers are.
 
-Where some hand masks were held back, those. Else each reference in turn is left out of the fit (folds of one, with up
-to five of them). The maskers that predict there never saw the mask, whatever they learn and however they are built.
+If some hand masks are held back, these are predicted. Otherwise cross-validation leaves out each mask once (folds of
+one mask, if there are at most five).
 
-A left-out mask at the end of the video is guessed from one side, over a whole gap between hand masks, as no frame is
-once all masks are used: it says little (on dance-twirl flow scores 0.22 there, 0.56 at the others), and where enough
-others lie between masks, only those are evidence.
+A left-out mask at either end of the video is predicted from one side only, across a whole interval between hand masks,
+which happens to no frame once all masks are used. Such masks say little (on dance-twirl propagation scores 0.22 there
+and 0.56 elsewhere). They are ignored if enough others lie between masks.
 """
 
 import logging
@@ -26,20 +26,20 @@ from dreaming.maskers.prediction_cache import PredictionCache, gap
 
 log = logging.getLogger(__name__)
 
-FEWEST = 2
-"""Held-back masks of the subject from which on they serve; by one alone, trust and chance could not be told apart."""
+MIN_HELD_BACK = 2
+"""Fewest held-back masks of the subject to train the ensemble on; a single score cannot tell skill from chance."""
 
-ENOUGH = 3
-"""Left-out masks of the subject between others from which on those at the video's ends are passed over."""
+MIN_ENCLOSED = 3
+"""Fewest left-out masks of the subject between other masks for those at the video's ends to be ignored."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Hand-masked frames that no masker learns from while it predicts there.
+    """Hand-masked frames that are left out of one fit together.
 
     Attributes:
-        left_out: What is left out of the fit.
-        stems: Names of those of them that are evidence.
+        left_out: The frames that are left out.
+        stems: Names of those of them that are scored.
     """
 
     left_out: References
@@ -48,80 +48,92 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class CrossValidationPlan:
-    """What there is to learn how far to trust the maskers from.
+    """Masks that the ensemble is trained on, and how they are left out of the maskers' training.
 
     Attributes:
-        protocol: ``explicit``, ``split`` or ``folds``.
-        references: The hand-masked frames whose predictions are evidence, in order.
-        parts: In which they are left out together.
+        validation: ``explicit``, ``split`` or ``folds``.
+        references: The hand-masked frames to predict, in order.
+        parts: How they are left out together.
+        held_back: Number of held-back masks that are too few to be used.
+        always_trained: Names of the masks that show the subject, if none of them is ever left out.
     """
 
     validation: str
     references: References
     parts: tuple[Part, ...]
+    held_back: int = 0
+    always_trained: tuple[str, ...] = ()
 
 
-def lesson(clip: Clip, references: References, folds: int = 5, left_out: Collection[str] = ()) -> CrossValidationPlan:
-    """The references that the ensemble learns from, where the maskers learn from ``references``.
+def plan_cross_validation(
+    clip: Clip, references: References, folds: int = 5, left_out: Collection[str] = ()
+) -> CrossValidationPlan:
+    """Choose the masks that the ensemble is trained on.
 
     Args:
         clip: The clip.
-        references: What the maskers are fitted on.
-        folds: Folds where no mask is held back.
-        left_out: Names of frames whose masks, if they were held back, it must not learn from.
+        references: The masks that the maskers are trained on.
+        folds: Folds of cross-validation if no mask is held back.
+        left_out: Names of held-back masks that must not be used.
     """
     split = clip.split(references.part)
     held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
     held_back = held_back.without([*references.stems, *left_out]).select(clip.stems)
-    if len(held_back.present) >= FEWEST:
-        return CrossValidationPlan(
-            split.validation, held_back, tuple(Part(part, part.stems) for part in held_back.folds(folds))
-        )
-    if len(held_back):
-        few = "one mask is" if len(held_back) == 1 else f"{len(held_back)} masks with one of the subject at most are"
-        log.warning("%s too few for the ensemble: it learns from those of the maskers, left out in turn", few)
+    if len(held_back.present) >= MIN_HELD_BACK:
+        parts = tuple(Part(part, part.stems) for part in held_back.folds(folds))
+        return CrossValidationPlan(split.validation, held_back, parts)
     known = references.select(clip.stems)
-    parts = known.folds(folds)
-    enclosed = {stem for part in parts for stem in _enclosed(clip, part, known.without(part.stems))}
-    asked = {stem for part in parts for stem in part.stems}
-    if len(enclosed.intersection(known.present)) >= ENOUGH:
-        asked = enclosed
-    if not asked.intersection(known.present):
+    parts_left_out = known.folds(folds)
+    enclosed = {stem for part in parts_left_out for stem in _enclosed(clip, part, known.without(part.stems))}
+    scored = {stem for part in parts_left_out for stem in part.stems}
+    if len(enclosed.intersection(known.present)) >= MIN_ENCLOSED:
+        scored = enclosed
+    always_trained = () if scored.intersection(known.present) else tuple(known.present)
+    kept = [Part(part, tuple(stem for stem in part.stems if stem in scored)) for part in parts_left_out]
+    parts = tuple(part for part in kept if part.stems)
+    return CrossValidationPlan("folds", known.select(scored), parts, len(held_back), always_trained)
+
+
+def warn_about(plan: CrossValidationPlan, name: str) -> None:
+    """Warn if a plan cannot tell much about the maskers."""
+    if plan.held_back:
         log.warning(
-            "%s alone shows the %s and is always learnt from: what is left out is frames without it",
-            ", ".join(known.present),
-            known.part,
-        )
-    kept = [Part(part, tuple(stem for stem in part.stems if stem in asked)) for part in parts]
-    return CrossValidationPlan("folds", known.select(asked), tuple(part for part in kept if part.stems))
+            "%s: %d held-back masks are too few; it is trained on the maskers' masks by cross-validation",
+            name, plan.held_back,
+        )  # fmt: skip
+    if plan.always_trained:
+        log.warning(
+            "%s: only %s shows the %s and is never left out, so cross-validation sees frames without it only",
+            name, ", ".join(plan.always_trained), plan.references.part,
+        )  # fmt: skip
 
 
-def _enclosed(clip: Clip, left_out: References, learnt: References) -> list[str]:
-    """Those left-out frames that lie between others that are learnt from."""
-    places = {stem: place for place, stem in enumerate(clip.stems)}
-    known = [places[stem] for stem in learnt.stems]
-    return [stem for stem in left_out.stems if known and min(known) < places[stem] < max(known)]
+def _enclosed(clip: Clip, left_out: References, trained_on: References) -> list[str]:
+    """Names of the left-out frames between others that are trained on."""
+    index = {stem: number for number, stem in enumerate(clip.stems)}
+    known = [index[stem] for stem in trained_on.stems]
+    return [stem for stem in left_out.stems if known and min(known) < index[stem] < max(known)]
 
 
 def out_of_fold(
-    clip: Clip, name: str, masker: Masker, references: References, given: CrossValidationPlan, radius: int = 0
+    clip: Clip, name: str, masker: Masker, references: References, plan: CrossValidationPlan, radius: int = 0
 ) -> dict[str, FrameFolder]:
-    """Where a masker's probability at each frame of a lesson lies on disk, made without that frame's mask.
+    """Predict each frame of a plan without its mask; return the folder of each frame's prediction.
 
     Args:
         clip: The clip.
         name: The masker's name.
         masker: The masker.
-        references: What it learns from.
-        given: The lesson.
-        radius: Frames before and behind that lie there, too.
+        references: The masks that it is trained on.
+        plan: The frames to predict.
+        radius: Number of frames before and after each one to predict, too.
     """
-    if not masker.training_stems(clip.split(references.part)) & set(given.references.stems):
-        around = dilate(clip.stems, given.references.stems, radius)
-        return dict.fromkeys(given.references.stems, PredictionCache(clip, name, masker, references).complete(around))
+    if not masker.training_stems(clip.split(references.part)) & set(plan.references.stems):
+        around = dilate(clip.stems, plan.references.stems, radius)
+        return dict.fromkeys(plan.references.stems, PredictionCache(clip, name, masker, references).complete(around))
     return {
         stem: folder
-        for part in given.parts
+        for part in plan.parts
         for around in [dilate(clip.stems, part.stems, radius)]
         for folder in [PredictionCache(clip, name, masker, references, part.left_out).complete(around)]
         for stem in part.stems
@@ -132,30 +144,37 @@ def stacks(
     clip: Clip,
     maskers: Mapping[str, Masker],
     references: References,
-    given: CrossValidationPlan,
+    plan: CrossValidationPlan,
     flow: DisFlow | None = None,
 ) -> MaskStacks:
-    """What every masker found at every frame of a lesson; by the flow, if any, also how it agrees with itself there."""
-    size = clip.size
-    found = np.empty((len(given.references), len(maskers), *size), np.uint8)
-    stems = given.references.stems
+    """Stack every masker's prediction of every frame of a plan.
+
+    Args:
+        clip: The clip.
+        maskers: The maskers by name.
+        references: The masks that they are trained on.
+        plan: The frames to predict.
+        flow: Optical flow to measure each prediction's temporal consistency with; None for no measurement.
+    """
+    stems, size = plan.references.stems, clip.size
     radius = 0 if flow is None else 1
-    folders = [out_of_fold(clip, name, each, references, given, radius) for name, each in maskers.items()]
-    for column, of_stem in enumerate(folders):
+    folders = [out_of_fold(clip, name, each, references, plan, radius) for name, each in maskers.items()]
+    found = np.empty((len(stems), len(maskers), *size), np.uint8)
+    for column, folder_of in enumerate(folders):
         for row, stem in enumerate(stems):
-            found[row, column] = levels(of_stem[stem], stem, size)
+            found[row, column] = levels(folder_of[stem], stem, size)
     inconsistency = None
     if flow is not None:
-        steadiness = TemporalConsistency.for_clip(clip, flow)
+        consistency = TemporalConsistency.for_clip(clip, flow)
         inconsistency = np.stack(
-            [steadiness.inconsistency([of_stem[stem] for of_stem in folders], stem) for stem in stems]
+            [consistency.inconsistency([folder_of[stem] for folder_of in folders], stem) for stem in stems]
         )
-    learnt = {stem: references.without(part.left_out.stems).stems for part in given.parts for stem in part.stems}
-    gaps = tuple(gap(clip, stem, learnt[stem]) for stem in stems)
-    parts = tuple(part.stems for part in given.parts)
-    return MaskStacks(given.references, tuple(maskers), found, gaps, parts, inconsistency, given.validation)
+    trained_on = {stem: references.without(part.left_out.stems).stems for part in plan.parts for stem in part.stems}
+    gaps = tuple(gap(clip, stem, trained_on[stem]) for stem in stems)
+    parts = tuple(part.stems for part in plan.parts)
+    return MaskStacks(plan.references, tuple(maskers), found, gaps, parts, inconsistency, plan.validation)
 
 
 def levels(folder: FrameFolder, stem: str, size: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A kept probability as it lies on disk, (H, W) in 0..255."""
+    """Read a predicted probability map as it is stored, (H, W) in 0..255."""
     return np.rint(folder.read_probability(stem, (size[0], size[1])) * 255).astype(np.uint8)

@@ -43,12 +43,11 @@ def compile_and_warm_up(network: nn.Module, run: Callable[[Tensor], Tensor], exa
     """
     log.info("the network is compiled for %s, which may take minutes", "x".join(map(str, example.shape)))
     begun = time.monotonic()
-    torch.compiler.set_stance("default")
-    network.compile()
+    network.forward = torch.compile(network.forward)
     try:
         run(example)
     except Exception as error:  # what compilers raise has no common type
-        torch.compiler.set_stance("force_eager")
+        del network.forward
         # What fails uncompiled, too, is no matter of compiling, and is raised.
         run(example)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

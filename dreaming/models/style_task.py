@@ -28,13 +28,11 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, fingerprint
 from dreaming.losses.style import STRUCTURE_SIDE
 from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
-from dreaming.training import run_registry as runs
 from dreaming.training.context import TrainingContext
+from dreaming.training.cross_validation import ValidationResult
 from dreaming.training.fit import fit
-from dreaming.training.fit_result import FitResult
 from dreaming.training.image_logging import STRIP, ContactSheet
-from dreaming.training.run_registry import Best
-from dreaming.training.task import TrainingTask
+from dreaming.training.task import TrainingRun, TrainingTask
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ BETTER = {
 
 
 @dataclass(frozen=True)
-class StyleTask(TrainingTask):
+class StyleTask(TrainingTask[Layer]):
     """Recipe of a style network; one is trained for each layer.
 
     Attributes:
@@ -130,23 +128,26 @@ class StyleTask(TrainingTask):
         """Names of the clip's layers."""
         return [layer.name for layer in clip.layers]
 
-    def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
-        """Learn one layer's style in a run folder."""
-        layer = next(layer for layer in clip.layers if layer.name == subject)
-        with self._lock(clip, layer):
-            return self._train_on(clip, layer, context, folder)
+    def training_data(self, clip: Clip, subject: str) -> Layer:
+        """The layer of this name."""
+        return next(layer for layer in clip.layers if layer.name == subject)
 
-    def measure(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> float:
-        """The monitored value on held-out patches of one layer's keyframes."""
-        layer = next(layer for layer in clip.layers if layer.name == subject)
-        return self._fit(clip, layer, context, folder).score
+    def subject_of(self, data: Layer) -> str:
+        """Name of the layer."""
+        return data.name
 
-    def _lock(self, clip: Clip, layer: Layer) -> AbstractContextManager[None]:
-        title = f"{self.name} of {layer.name}"
-        return clip.lock(f"fit-{self.name}-{layer.name}", f"waiting for another process that trains {title}")
+    def lock(self, clip: Clip, data: Layer) -> AbstractContextManager[None]:
+        """Keep other processes from training the same layer's style."""
+        title = f"{self.name} of {data.name}"
+        return clip.lock(f"fit-{self.name}-{data.name}", f"waiting for another process that trains {title}")
 
-    def fingerprint(self, clip: Clip, layer: Layer, context: TrainingContext) -> dict[str, Any]:
+    def plan(self, clip: Clip, data: Layer) -> str:
+        """Describe the fit in one line."""
+        return f"{data.name}: 1 fit on {len(clip.keyframe_folder(data))} keyframes, at most {self.limits}"
+
+    def fingerprint(self, clip: Clip, data: Layer, context: TrainingContext) -> dict[str, Any]:
         """What tells this training from any other."""
+        layer = data
         keyframes = self._restricted(clip, layer, clip.keyframes(layer, self.frames(clip)))
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
         unpainted = self.probe is not None or self.consistency is not None
@@ -170,54 +171,9 @@ class StyleTask(TrainingTask):
         painted = painting_channels(self.guides)
         return self.module(channels=channel_count(self.guides), painted=painted, consistency=weight)
 
-    def find_or_train(
-        self, clip: Clip, layer: Layer, context: TrainingContext, drawn: GuideStack | None = None
-    ) -> Best:
-        """The finished run of exactly this recipe and these keyframes; trained first where there is none.
-
-        Args:
-            clip: The clip.
-            layer: What is painted.
-            context: What it is trained on.
-            drawn: Guides that lie on disk already, which then need not be drawn for unpainted frames.
-        """
-        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, layer, context)
-        with self._lock(clip, layer):
-            best = runs.find(folder, fingerprint)
-            if best is None:
-                begun = runs.unfinished(folder, fingerprint)
-                best = self._train_on(clip, layer, context, begun or runs.new_folder(folder), drawn)
-        return best
-
-    def _train_on(
-        self, clip: Clip, layer: Layer, context: TrainingContext, folder: Path, drawn: GuideStack | None = None
-    ) -> Best:
-        """Train one layer's generator in ``folder``; the best checkpoint is chosen on held-out patches."""
-        fingerprint = self.fingerprint(clip, layer, context)
-        title = f"{self.name} {layer.name}"
-        outcome = self._fit(clip, layer, context, folder, drawn)
-        best = Best(
-            folder=folder,
-            checkpoint=outcome.checkpoint,
-            score=outcome.score,
-            monitor=self.monitor,
-            mode=self.mode,
-            steps=outcome.step,
-            validation="holdout",
-            subject=layer.name,
-            fingerprint=fingerprint,
-            seconds=outcome.seconds,
-        )
-        runs.record(best, clip.runs(self.name))
-        log.info(
-            "%s: trained in %.0f s, %d steps; best %s %.4f at step %d",
-            title, outcome.seconds, outcome.steps, self.monitor, outcome.score, outcome.step,
-        )  # fmt: skip
-        return best
-
-    def _fit(
-        self, clip: Clip, layer: Layer, context: TrainingContext, folder: Path, drawn: GuideStack | None = None
-    ) -> FitResult:
+    def cross_validate(self, run: TrainingRun[Layer]) -> ValidationResult:
+        """Fit once and score on held-out patches; ``run.prepared`` are guides on disk that need not be drawn again."""
+        clip, layer, context, drawn = run.clip, run.data, run.context, run.prepared
         title = f"{self.name} {layer.name}"
 
         def data() -> LightningDataModule:
@@ -228,17 +184,17 @@ class StyleTask(TrainingTask):
             self._add_unpainted(made, clip, layer, drawn)
             return made
 
-        log.info("%s: %d keyframes; %s", title, len(clip.keyframe_folder(layer)), self.limits)
-        return fit(
+        result = fit(
             self,
             context,
-            folder,
+            run.folder,
             module=self.build,
             data=data,
             validate=True,
-            fingerprint=self.fingerprint(clip, layer, context),
+            fingerprint=run.fingerprint,
             title=title,
         )
+        return ValidationResult.of_fit("holdout", result)
 
     def _add_unpainted(self, data: KeyframesDataModule, clip: Clip, layer: Layer, drawn: GuideStack | None) -> None:
         """Pairs of frames without a keyframe, to judge flicker by and to learn steadiness from."""

@@ -19,7 +19,7 @@ from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import Masker
-from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.maskers.out_of_fold import out_of_fold, plan_cross_validation
 from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.metrics.boundary import boundary_f
 
@@ -83,7 +83,7 @@ def unseen(
             for name, masker in maskers.items()
         }
         return HeldOutPredictions("test", shown, _masks(clip, folders, smooth))
-    given = lesson(clip, references, folds)
+    given = plan_cross_validation(clip, references, folds)
     folders = {name: out_of_fold(clip, name, masker, references, given, radius) for name, masker in maskers.items()}
     how = "out of fold" if given.validation == "folds" else "held out"
     return HeldOutPredictions(how, given.references, _masks(clip, folders, smooth))

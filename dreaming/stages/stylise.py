@@ -29,7 +29,7 @@ from dreaming.stages.base import Maker, Stage, fingerprint_of
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
 from dreaming.training.context import TrainingContext
-from dreaming.training.inference import on_device, share_out
+from dreaming.training.inference import prepare_inference, share_out
 
 log = logging.getLogger(__name__)
 
@@ -150,24 +150,29 @@ class StyliseStage(Stage):
     def _frames(
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]
     ) -> Iterator[tuple[str, Image]]:
-        with on_device(module, self.context) as device:
-            height, width = clip.size
-            at_once = self.batch or (1 if device.type == "cpu" else max(1, AT_ONCE // (height * width)))
-            if self.compiled:
-                shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
-                compile_and_warm_up(module.eval_generator, module.stylise, torch.zeros(shape, device=device))
-            guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
-            frames = self.task.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
-            pictures = (
-                (stem, np.concatenate([image, channels], axis=2))
-                for (stem, image), (_, channels) in zip(frames, guided, strict=True)
-            )
-            for several in _batches(pictures, at_once):
-                images = np.stack([image for _, image in several])
-                batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1  # (B, C, H, W)
+        runner = prepare_inference(module, self.context)
+        height, width = clip.size
+        at_once = self.batch or (1 if runner.device.type == "cpu" else max(1, AT_ONCE // (height * width)))
+        if self.compiled:
+            shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
+            with runner.forward_context():
+                example = torch.zeros(shape, device=runner.device)
+                compile_and_warm_up(module.eval_generator, module.stylise, example)
+        guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
+        frames = self.task.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
+        pictures = (
+            (stem, np.concatenate([image, channels], axis=2))
+            for (stem, image), (_, channels) in zip(frames, guided, strict=True)
+        )
+        for several in _batches(pictures, at_once):
+            images = np.stack([image for _, image in several])
+            with runner.forward_context():
+                batch = (
+                    torch.from_numpy(images).to(runner.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+                )  # (B, C, H, W)
                 styled = module.stylise(batch).add(1).mul(127.5).round().clamp(0, 255)
                 made = styled.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-                yield from ((stem, image) for (stem, _), image in zip(several, made, strict=True))
+            yield from ((stem, image) for (stem, _), image in zip(several, made, strict=True))
 
 
 def _batches(

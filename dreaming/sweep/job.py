@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import optuna
 from pytorch_lightning.callbacks import Callback
@@ -30,7 +31,7 @@ Objectives = tuple[float, ...]
 
 def train_trial(
     sweep_config: SweepConfig,
-    task: TrainingTask,
+    task: TrainingTask[Any],
     clip: Clip,
     subjects: Sequence[str],
     context: TrainingContext,
@@ -106,7 +107,7 @@ def masker_trial(
 
 
 def _measure(
-    task: TrainingTask,
+    task: TrainingTask[Any],
     clip: Clip,
     subjects: Sequence[str],
     context: TrainingContext,

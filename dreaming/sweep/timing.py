@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from statistics import fmean
+from typing import Any
 
 import torch
 
@@ -17,13 +18,13 @@ from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import fold_normalisation
 from dreaming.models.style_task import StyleTask
 from dreaming.training.context import TrainingContext
-from dreaming.training.inference import on_device
+from dreaming.training.inference import prepare_inference
 from dreaming.training.task import TrainingTask
 
 REPEATS = 3
 
 
-def seconds_per_frame(task: TrainingTask, clip: Clip, context: TrainingContext) -> float:
+def seconds_per_frame(task: TrainingTask[Any], clip: Clip, context: TrainingContext) -> float:
     """Inference time per frame of a task's network, in seconds: the fastest of three repeats.
 
     A segmentation network is timed as the masker that it becomes, with its feature channels. A style network is timed
@@ -37,9 +38,10 @@ def seconds_per_frame(task: TrainingTask, clip: Clip, context: TrainingContext) 
     assert isinstance(module, StyleModule)
     fold_normalisation(module.eval_generator)
     frame = torch.rand(1, channel_count(task.guides), *clip.size)
-    with on_device(module, context) as device:
-        module.stylise(frame.to(device))
-        return min(_time_once(module.stylise, frame, device) for _ in range(REPEATS))
+    runner = prepare_inference(module, context)
+    with runner.forward_context():
+        module.stylise(frame.to(runner.device))
+        return min(_time_once(module.stylise, frame, runner.device) for _ in range(REPEATS))
 
 
 def masker_seconds_per_frame(masker: Masker, clip: Clip) -> float:

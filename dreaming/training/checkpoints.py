@@ -3,6 +3,7 @@
 import io
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
@@ -103,7 +104,8 @@ def recover(folder: Path) -> Path | None:
     last, rolling = folder / LAST, folder / ROLLING
     discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
     saved = [path for path in (last, rolling) if path.exists()]
-    return max(saved, key=lambda path: path.stat().st_mtime_ns, default=None)
+    # File times do not survive a copy. At the same step the one after the validation is further.
+    return max(saved, key=_steps, default=None)
 
 
 def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
@@ -119,9 +121,7 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
         found = "no such file"
     except (RuntimeError, KeyError, EOFError, OSError) as error:
         found = "a file that is no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
-            raise
+    except UnpicklingError:
         found = "a file that is no checkpoint, or holds more than weights"
     else:
         return module.eval()
@@ -131,6 +131,11 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
         expected=f"a checkpoint of {type(module).__name__} with the same network",
         hint="delete its run folder to train again, or set the model's config as it was trained",
     )
+
+
+def _steps(checkpoint: Path) -> int:
+    """Optimiser steps behind a checkpoint."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def _on_gpu() -> bool:

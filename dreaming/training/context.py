@@ -1,6 +1,7 @@
-"""What a fit runs on, and when it ends."""
+"""The machine-dependent side of training: Trainer, loggers and callbacks; and the limits of one fit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -8,30 +9,23 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.io.manifest import NO_EFFECT
 
 
 @dataclass(frozen=True)
 class FitLimits:
-    """When one fit ends: whichever comes first.
+    """Limits of one fit, which ends at the first one reached.
 
     Attributes:
         max_steps: Training steps.
-        max_time: Wall time in seconds, all that comes before the first step included; None for no limit.
-
-    Raises:
-        ConfigError: If it leaves no room for a step.
+        max_time: Wall time in seconds, including everything before the first step; None for no limit.
     """
 
     kind: ClassVar[str] = "fit_limits"
 
-    max_steps: int
-    max_time: float | None = None
-
-    def __post_init__(self) -> None:
-        _check("limits.max_steps", self.max_steps, self.max_steps >= 1, "1 or more")
-        _check("limits.max_time", self.max_time, self.max_time is None or self.max_time > 0, "seconds above 0, or null")
+    max_steps: PositiveInt
+    max_time: PositiveFloat | None = None
 
     def __str__(self) -> str:
         limit = "" if self.max_time is None else f" or {self.max_time:.0f} s, whichever comes first"
@@ -40,22 +34,26 @@ class FitLimits:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What a fit runs on; nothing here is meant to change its result.
+    """Trainer, loggers, callbacks and seed of a fit; only the seed is meant to change its result.
 
     Attributes:
-        trainer: Builds the Trainer: device, precision, strategy.
-        loggers: Build the loggers by name.
-        seed: Seed of everything random.
-        callbacks: Build further callbacks of each fit from its place among those of one training (from 0), their
-            number, and its steps; they watch, and may raise.
+        trainer: Builds the Trainer: device, precision, strategy, and anything else that a Trainer accepts.
+        loggers: Build the loggers, by name.
+        seed: Seed of all random numbers.
+        callbacks: Build callbacks of each fit from its index among those of one training (from 0), their number, and
+            its steps.
+        user_callbacks: Callbacks from the config by name, or functions that build them. Each fit uses a copy.
     """
 
     trainer: Callable[..., pl.Trainer] = field(metadata=NO_EFFECT)
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
     seed: int = 0
     callbacks: Sequence[Callable[[int, int, int], Callback]] = field(default=(), metadata=NO_EFFECT)
+    user_callbacks: Mapping[str, Callback | Callable[[], Callback] | None] = field(
+        default_factory=dict, metadata=NO_EFFECT
+    )
 
-
-def _check(key: str, value: float | None, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ConfigError(key, found=str(value), expected=expected, hint="correct the value")
+    def build_callbacks(self) -> list[Callback]:
+        """Build the user's callbacks for one fit; a name that is None is left out."""
+        made = [made for made in self.user_callbacks.values() if made is not None]
+        return [deepcopy(each) if isinstance(each, Callback) else each() for each in made]

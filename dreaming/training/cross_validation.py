@@ -1,4 +1,4 @@
-"""How well masks are found that were not learnt from: by one fit where some are held out, else by folds together."""
+"""The score of a training on data that its model is not trained on: from one hold-out fit, or from all folds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,45 +9,50 @@ from typing import Self
 from dreaming.training.fit_result import FitResult
 
 FOLDS = "folds"
-"""The protocol by which each mask is left out once."""
+"""Kind of validation that leaves out each mask once."""
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What was measured on masks that were not learnt from.
+    """Score of a training on data that was left out.
 
     Attributes:
-        protocol: How they were come by; see ``runs.Best``.
+        validation: How data was left out; see ``run_registry.Best``.
         score: Best monitored value.
         steps: Training steps at which it was reached.
-        curve: Mean of the folds' monitored values by step; empty without folds.
-        outcomes: The fits behind it.
-        pictures: Folders of the folds' pictures.
+        curve: Monitored value by step, averaged over folds; empty without folds.
+        results: The fits that were made.
+        pictures: Pictures that the folds drew.
     """
 
     validation: str
     score: float
     steps: int
     curve: Mapping[int, float]
-    outcomes: tuple[FitResult, ...]
-    pictures: tuple[Path, ...]
+    results: tuple[FitResult, ...]
+    pictures: tuple[Path, ...] = ()
 
     @classmethod
-    def of_folds(cls, outcomes: Sequence[FitResult], pictures: Iterable[Path], sign: int) -> Self:
-        """The folds together: the best of their mean curve, the earliest where several are.
+    def of_folds(cls, results: Sequence[FitResult], pictures: Iterable[Path], sign: int) -> Self:
+        """Combine folds: the best value of their mean curve, at the earliest step where it is reached.
 
         Args:
-            outcomes: The folds' fits.
-            pictures: Folders of their pictures.
-            sign: +1 where more of the monitored value is better, -1 where less is.
+            results: The folds' fits.
+            pictures: Pictures that they drew.
+            sign: +1 if a higher monitored value is better, -1 if a lower one is.
         """
-        curve = mean_curve([outcome.curve for outcome in outcomes])
+        curve = mean_curve([result.curve for result in results])
         steps = max(curve, key=lambda step: (sign * curve[step], -step))
-        return cls(FOLDS, curve[steps], steps, curve, tuple(outcomes), tuple(pictures))
+        return cls(FOLDS, curve[steps], steps, curve, tuple(results), tuple(pictures))
+
+    @classmethod
+    def of_fit(cls, validation: str, result: FitResult) -> Self:
+        """Take the score of the only fit, which validated on held-out data."""
+        return cls(validation, result.score, result.step, {}, (result,))
 
 
 def mean_curve(curves: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """The mean of the folds' monitored values by step; a fold that stopped early stands for its last value."""
+    """Average the folds' monitored values by step; a fold that stopped early keeps its last value."""
     steps = sorted(set().union(*curves))
     held = [[curve[max((s for s in curve if s <= step), default=min(curve))] for step in steps] for curve in curves]
     return {step: fmean(values) for step, values in zip(steps, zip(*held, strict=True), strict=True)}

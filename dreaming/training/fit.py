@@ -1,9 +1,10 @@
-"""The one place that owns a Trainer: fitting a model within a budget, by folds, and continuing where it was."""
+"""Fit one model with a Lightning Trainer, resume an interrupted fit, and record the result."""
 
 import gc
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from dreaming.training.distributed import (
     make_portable,
     recall,
 )
-from dreaming.training.fit_result import FitResult
+from dreaming.training.fit_result import FIT_RESULT, FitResult
 from dreaming.training.image_logging import PICTURES, Pictures, send
 from dreaming.training.loggers import finish
 from dreaming.training.quiet import quiet_lightning
@@ -39,9 +40,26 @@ from dreaming.training.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
+FIXED_TRAINER_ARGUMENTS = (
+    "max_epochs",
+    "callbacks",
+    "logger",
+    "default_root_dir",
+    "enable_progress_bar",
+    "use_distributed_sampler",
+)
+"""Arguments of the Trainer that ``fit`` sets itself, so that a config must not."""
+
+DEFAULT_TRAINER_ARGUMENTS: Mapping[str, Any] = {
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "log_every_n_steps": 1,
+}
+"""Arguments of the Trainer that a config may override."""
+
 
 def fit(
-    task: TrainingTask,
+    task: TrainingTask[Any],
     context: TrainingContext,
     folder: Path,
     *,
@@ -53,131 +71,221 @@ def fit(
     max_steps: int | None = None,
     standalone: bool = True,
     turn: tuple[int, int] = (0, 1),
-    unseen_curve: Mapping[int, float] | None = None,
-    unseen_pictures: Sequence[Path] = (),
+    fold_curve: Mapping[int, float] | None = None,
+    fold_pictures: Sequence[Path] = (),
 ) -> FitResult:
-    """Fit one model in its own folder, or continue there if it was cut off, or return at once if it is finished.
+    """Fit one model in its own folder, resume the fit that was interrupted there, or return its result if it finished.
 
     Args:
-        task: What to fit and how long.
-        context: Trainer and loggers.
-        folder: Where checkpoints, metrics and the outcome go.
+        task: How to train.
+        context: Trainer, loggers and seed.
+        folder: Folder of checkpoints, metrics and the result.
         module: Builds the module; called with the random generators seeded.
-        data: Builds its batches, where there is still something to fit; an epoch is ``recipe.epoch`` steps.
-        validate: Whether they include validation batches.
-        fingerprint: Plain data that the checkpoint keeps and that must be the same to continue.
+        data: Builds the datamodule; not called for a finished fit. An epoch has ``task.epoch`` steps.
+        validate: Whether the datamodule has validation batches.
+        fingerprint: Plain data that has to be the same for a fit to be resumed.
         title: Shown on the progress bar.
-        max_steps: Instead of the budget's, and without its limit of time.
-        standalone: Whether it speaks for its run; a fold does not, and logs to its CSV file only.
-        turn: Place among the fits of one training, from 0, and their number.
-        unseen_curve: Monitored value by step that folds measured for this fit; logged as its own.
-        unseen_pictures: Pictures that folds made for this fit; logged as its own.
+        max_steps: Number of steps instead of the task's, without its time limit.
+        standalone: Whether all loggers are used; a fold logs to its CSV file only.
+        turn: Index of this fit among those of one training, and their number.
+        fold_curve: Monitored value by step, measured by cross-validation; logged as this fit's own.
+        fold_pictures: Pictures drawn during cross-validation; logged as this fit's own.
 
     Raises:
-        CheckpointError: If the folder holds the beginning of another fit.
-        ConfigError: If the trainer cannot fit it on several devices, or nothing of the monitored name is logged.
+        CheckpointError: If the folder belongs to another fit.
+        ConfigError: If the trainer does not support several devices, or the monitored value is not logged.
     """
     begin(folder, fingerprint)
-    finished = FitResult.read(folder / "fit.json")
+    finished = FitResult.read(folder / FIT_RESULT)
     if finished is not None:
         return finished
-    # A Trainer, its model and its data refer to one another: what the last fit held would stay beside this one's.
+    # A Trainer, its model and its data refer to one another: without this, those of the last fit stay in memory.
     gc.collect()
-    # Before the seed: what others have to learn first, for the batches, must leave no trace in what is drawn here.
+    # Before the seed, because building data may fit other models, which must not change the random numbers here.
     batches = data()
     pl.seed_everything(context.seed, verbose=False)
-    steps = max_steps or task.limits.max_steps
     model = module()
-    # Steps that folds found best are all done: on a machine that is busy just then they take longer than they did.
-    limit = task.limits.max_time if max_steps is None else None
-    timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
-    curve = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
-    keep = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="best",
-        monitor=task.monitor if validate else None,
-        mode=task.mode,
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=not validate,
-    )
-    rolling = folder / ROLLING
-    callbacks: list[Callback] = [
-        timer,
-        CosineToBudget(steps, timer, task.warmup),
-        StepBar(title, steps, timer, task.monitor),
-        curve,
-        keep,
-        RngStateCallback(),
-        PeriodicCheckpoint(rolling, task.save_seconds),
-        Pictures(folder / PICTURES),
-        *(build(*turn, steps) for build in context.callbacks),
-        *task.callbacks(folder),
-    ]
-    if max_steps is not None:
-        callbacks.append(StepLimit(max_steps))
-    if validate and task.patience is not None:
-        stop = EarlyStopping(
-            task.monitor,
-            min_delta=task.min_delta,
+    observers = Observers.build(task, folder, title, validate=validate, max_steps=max_steps)
+    loggers: list[Logger] = []
+    elsewhere, failed = False, True
+    try:
+        open_loggers(loggers, context, folder, fingerprint, standalone=standalone)
+        with quiet_lightning():
+            callbacks = [*observers.callbacks, *(build(*turn, observers.steps) for build in context.callbacks)]
+            callbacks += [*task.callbacks(folder), *context.build_callbacks()]
+            trainer = build_trainer(task, context, folder, callbacks, loggers, observers.steps, validate=validate)
+            log_folds(trainer.loggers, task.monitor, fold_curve or {}, fold_pictures)
+            elsewhere = launches_processes(trainer)
+            if elsewhere:
+                check_normalisation(trainer, model)
+                make_portable(context.trainer)
+            trainer.fit(model, batches, ckpt_path=resume(folder, title), weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        failed = False
+    finally:
+        for logger in loggers:
+            finish(logger, written_here=not elsewhere, failed=failed)
+    return summarise(trainer, observers, task, folder, validate=validate, elsewhere=elsewhere)
+
+
+@dataclass(frozen=True)
+class Observers:
+    """The callbacks of a fit whose state makes up its result.
+
+    Attributes:
+        steps: Number of steps of the whole fit.
+        timer: Measures its wall time.
+        history: Records the monitored value.
+        best: Writes the best checkpoint.
+        callbacks: These and all others that every fit has.
+    """
+
+    steps: int
+    timer: FitTimer
+    history: MonitorHistory
+    best: ModelCheckpoint
+    callbacks: tuple[Callback, ...]
+
+    @classmethod
+    def build(
+        cls, task: TrainingTask[Any], folder: Path, title: str, *, validate: bool, max_steps: int | None
+    ) -> "Observers":
+        """Create the callbacks of one fit.
+
+        Args:
+            task: How to train.
+            folder: Folder of the fit.
+            title: Shown on the progress bar.
+            validate: Whether there are validation batches.
+            max_steps: Number of steps instead of the task's, without its time limit.
+        """
+        steps = max_steps or task.limits.max_steps
+        # All steps found best by cross-validation are done, even if the machine is slower than it was then.
+        limit = task.limits.max_time if max_steps is None else None
+        timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
+        history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
+        best = ModelCheckpoint(
+            folder / "checkpoints",
+            filename="best",
+            monitor=task.monitor if validate else None,
             mode=task.mode,
-            patience=task.patience,
-            check_on_train_epoch_end=False,
+            save_last=True,
+            enable_version_counter=False,
+            save_on_train_epoch_end=not validate,
         )
-        callbacks.append(stop)
+        callbacks: list[Callback] = [
+            timer,
+            CosineToBudget(steps, timer, task.warmup),
+            StepBar(title, steps, timer, task.monitor),
+            history,
+            best,
+            RngStateCallback(),
+            PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
+            Pictures(folder / PICTURES),
+        ]
+        if max_steps is not None:
+            callbacks.append(StepLimit(max_steps))
+        if validate and task.patience is not None:
+            stop = EarlyStopping(
+                task.monitor,
+                min_delta=task.min_delta,
+                mode=task.mode,
+                patience=task.patience,
+                check_on_train_epoch_end=False,
+            )
+            callbacks.append(stop)
+        return cls(steps, timer, history, best, tuple(callbacks))
+
+
+def build_trainer(
+    task: TrainingTask[Any],
+    context: TrainingContext,
+    folder: Path,
+    callbacks: list[Callback],
+    loggers: list[Logger],
+    steps: int,
+    *,
+    validate: bool,
+) -> pl.Trainer:
+    """Build the Trainer of one fit from the user's arguments and those that ``fit`` sets.
+
+    Raises:
+        ConfigError: If its strategy does not support several devices.
+    """
+    given = getattr(context.trainer, "keywords", {})
+    arguments = {name: value for name, value in DEFAULT_TRAINER_ARGUMENTS.items() if name not in given}
+    if not validate:
+        arguments["limit_val_batches"] = 0
+    trainer = context.trainer(
+        max_epochs=math.ceil(steps / task.epoch),
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,  # each device takes its share of every batch by itself
+        **arguments,
+    )
+    check_strategy(trainer)
+    trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+    return trainer
+
+
+def resume(folder: Path, title: str) -> Path | None:
+    """Find the checkpoint to resume from; None for a new fit."""
     newest = recover(folder)
     if newest is not None:
-        log.info("%s: continuing from %s", title, newest)
-    with quiet_lightning():
-        trainer = context.trainer(
-            max_epochs=math.ceil(steps / task.epoch),
-            callbacks=callbacks,
-            logger=_loggers(context, folder, fingerprint, standalone=standalone),
-            limit_val_batches=None if validate else 0,
-            num_sanity_val_steps=0,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-            use_distributed_sampler=False,  # each device takes its share of every batch by itself
-            log_every_n_steps=1,
-        )
-        check_strategy(trainer)
-        trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-        for logger in trainer.loggers:
-            for step, value in (unseen_curve or {}).items():
-                logger.log_metrics({task.monitor: value}, step=step)
-            send(logger, unseen_pictures)
-        elsewhere = launches_processes(trainer)
-        if elsewhere:
-            check_normalisation(trainer, model)
-            make_portable(context.trainer)
-        trainer.fit(model, batches, ckpt_path=newest, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if elsewhere:
-        recall([curve, keep, timer], rolling)
-    trainer.save_checkpoint(folder / END, weights_only=True)
-    for logger in trainer.loggers:
-        finish(logger, written_here=not elsewhere)
-    rolling.unlink(missing_ok=True)
-    best = keep.best_model_path if validate else str(folder / LAST)
-    outcome = FitResult(
-        checkpoint=str(Path(best).absolute().relative_to(folder.absolute())),
-        score=float(keep.best_model_score) if validate and keep.best_model_score is not None else math.nan,
-        step=curve.best(task.sign) if validate else curve.steps,
-        curve=curve.values,
-        steps=curve.steps,
+        log.info("%s: resuming from %s", title, newest)
+    return newest
+
+
+def summarise(
+    trainer: pl.Trainer, observers: Observers, task: TrainingTask[Any], folder: Path, *, validate: bool, elsewhere: bool
+) -> FitResult:
+    """Write the final checkpoint and the result of a fit; neither after ``fast_dev_run``.
+
+    Args:
+        trainer: The Trainer that has fitted.
+        observers: Its callbacks.
+        task: How it trained.
+        folder: Folder of the fit.
+        validate: Whether there were validation batches.
+        elsewhere: Whether other processes trained, so that the callbacks' state has to be read from a checkpoint.
+    """
+    timer, history, best = observers.timer, observers.history, observers.best
+    dry = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    if elsewhere and not dry:
+        recall([history, best, timer], folder / ROLLING)
+    checkpoint = Path(best.best_model_path) if validate else folder / LAST
+    score = best.best_model_score if validate else None
+    result = FitResult(
+        checkpoint="" if dry else str(checkpoint.absolute().relative_to(folder.absolute())),
+        score=math.nan if score is None else float(score),
+        step=history.best(task.sign) if validate and history.values else history.steps,
+        curve=history.values,
+        steps=history.steps,
         seconds=timer.time_elapsed(),
     )
-    outcome.write(folder / "fit.json")
-    return outcome
+    if not dry:
+        trainer.save_checkpoint(folder / END, weights_only=True)
+        (folder / ROLLING).unlink(missing_ok=True)
+        result.write(folder / FIT_RESULT)
+    return result
 
 
-def _loggers(
-    context: TrainingContext, folder: Path, fingerprint: Mapping[str, Any], *, standalone: bool
-) -> list[Logger]:
-    chosen = {name: build for name, build in context.loggers.items() if standalone or name == "csv"}
-    loggers = [build(save_dir=str(folder)) for build in chosen.values()]
+def open_loggers(
+    loggers: list[Logger], context: TrainingContext, folder: Path, fingerprint: Mapping[str, Any], *, standalone: bool
+) -> None:
+    """Append the loggers of a fit to a list one by one, so that those already open can be closed if one fails."""
+    for name, build in context.loggers.items():
+        if standalone or name == "csv":
+            loggers.append(build(save_dir=str(folder)))
+            loggers[-1].log_hyperparams({"seed": context.seed, "task": fingerprint["task"]})
+
+
+def log_folds(loggers: Sequence[Logger], monitor: str, curve: Mapping[int, float], pictures: Sequence[Path]) -> None:
+    """Log what cross-validation measured and drew."""
     for logger in loggers:
-        logger.log_hyperparams({"seed": context.seed, "task": fingerprint["task"]})
-    return loggers
+        for step, value in curve.items():
+            logger.log_metrics({monitor: value}, step=step)
+        send(logger, pictures)

@@ -1,4 +1,4 @@
-"""How a fit ended, as it lies in its folder."""
+"""The record of a finished fit in its folder."""
 
 import json
 from collections.abc import Mapping
@@ -7,17 +7,20 @@ from pathlib import Path
 
 from dreaming.io.atomic import write_atomically
 
+FIT_RESULT = "fit.json"
+
 
 @dataclass(frozen=True)
 class FitResult:
     """How a fit ended.
 
     Attributes:
-        checkpoint: The checkpoint to use: the best where there was a validation, else the last.
+        checkpoint: Relative path of the checkpoint to use: the best one with validation, else the last one; empty after
+            ``fast_dev_run``, which writes none.
         score: Best monitored value; NaN without validation.
         step: Steps at which it was reached.
         curve: Monitored value by step.
-        steps: Steps done in all.
+        steps: Total number of steps.
         seconds: Wall time of training.
     """
 
@@ -34,7 +37,7 @@ class FitResult:
 
     @classmethod
     def read(cls, path: Path) -> "FitResult | None":
-        """The outcome of a finished fit, None if it has not finished."""
+        """Read the result of a finished fit; None if the fit has not finished."""
         if not path.exists():
             return None
         data = json.loads(path.read_text())

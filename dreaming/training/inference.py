@@ -1,10 +1,12 @@
-"""Running a fitted module over frames, on the devices and in the precision that the trainer's config names."""
+"""Running a trained module over frames on the trainer's devices and in its precision."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import Precision
 
 from dreaming.io.shard import Work, undivided
 from dreaming.training.context import TrainingContext
@@ -12,32 +14,52 @@ from dreaming.training.distributed import check_strategy, in_each_process, is_on
 from dreaming.training.quiet import quiet_lightning
 
 
-@contextmanager
-def on_device(module: pl.LightningModule, context: TrainingContext) -> Iterator[torch.device]:
-    """Move a module to the workbench's device for a block, without gradients, under its autocast if it has one.
+@dataclass(frozen=True)
+class InferenceRunner:
+    """The device and the precision that a module's forward calls run with.
 
-    Where it has several, the device is this process's own in what ``share_out`` does, else the first.
+    Attributes:
+        device: The device that the module is on.
+        precision: The trainer's precision plugin.
+    """
+
+    device: torch.device
+    precision: Precision
+
+    @contextmanager
+    def forward_context(self) -> Iterator[None]:
+        """Wrap one forward call: no gradients, and the trainer's autocast.
+
+        A generator must not yield inside it, because both would stay active in the code that consumes the generator.
+        """
+        with torch.inference_mode(), self.precision.forward_context():
+            yield
+
+
+def prepare_inference(module: pl.LightningModule, context: TrainingContext) -> InferenceRunner:
+    """Move a module to the trainer's device in evaluation mode.
+
+    Of several devices this is the current process's own within ``share_out``, otherwise the first.
     """
     trainer = _idle_trainer(context)
     device = trainer.strategy.root_device
     module.to(device).eval()
-    with torch.inference_mode(), trainer.precision_plugin.forward_context():
-        yield device
+    return InferenceRunner(device, trainer.precision_plugin)
 
 
 def share_out(context: TrainingContext, stems: list[str], work: Work) -> None:
-    """Do a work on frames in a process for each of the workbench's devices, a stretch of neighbours in each.
+    """Split frames into stretches of neighbours and process each on one of the trainer's devices, in parallel.
 
-    With one device it is done in this process. Returns once all is done.
+    With one device the work runs in this process. Returns when all frames are done.
 
     Args:
-        context: What the work runs on.
+        context: Trainer to take the devices from.
         stems: Names of the frames.
-        work: Makes some of the frames and writes them; travels to the processes.
+        work: Computes and writes the frames it is given; has to be picklable.
 
     Raises:
-        ConfigError: If the trainer's strategy is none for several devices.
-        DreamingError: If the work raises one; the first that a process met.
+        ConfigError: If the trainer's strategy does not support several devices.
+        DreamingError: If the work raises one; the first in time.
     """
     trainer = _idle_trainer(context)
     check_strategy(trainer)
@@ -49,6 +71,6 @@ def share_out(context: TrainingContext, stems: list[str], work: Work) -> None:
 
 
 def _idle_trainer(context: TrainingContext) -> pl.Trainer:
-    """A Trainer that only says on which devices, and how precisely."""
+    """Build a Trainer that only tells devices and precision."""
     with quiet_lightning():
         return context.trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)

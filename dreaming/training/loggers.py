@@ -141,19 +141,20 @@ def log_table(logger: Logger, name: str, columns: Sequence[str], rows: Sequence[
         logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
 
 
-def finish(logger: Logger, *, written_here: bool = True) -> None:
+def finish(logger: Logger, *, written_here: bool = True, failed: bool = False) -> None:
     """Close a logger: what it holds is written, and another fit of this process gets a run of its own.
 
     Args:
         logger: The logger.
         written_here: Whether this process logged to it; another one has written and closed its files.
+        failed: Whether the fit ended with an error, which W&B then shows.
     """
     if written_here:
-        logger.finalize("success")
+        logger.finalize("failed" if failed else "success")
     if isinstance(logger, WandbLogger):  # its experiment does nothing on other ranks
         run = logger.experiment
         try:
-            run.finish()
+            run.finish(**({"exit_code": 1} if failed else {}))
         except TimeoutError as error:
             _give_up(str(error))
             log.warning("W&B did not take all of a run; to upload the rest: wandb sync %s", run.sync_dir)

@@ -1,41 +1,69 @@
-"""What decides how a model is trained on a clip."""
+"""Base class of training tasks: find a finished run, or cross-validate, fit and record a new one."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from dreaming.clip.clip import Clip
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.errors import ConfigError
 from dreaming.io.manifest import NO_EFFECT, describe
+from dreaming.training import run_registry as runs
 from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.cross_validation import ValidationResult
+from dreaming.training.fit_result import FitResult
 from dreaming.training.run_registry import Best
+
+log = logging.getLogger(__name__)
+
+D = TypeVar("D")
 
 
 @dataclass(frozen=True)
-class TrainingTask(ABC):
-    """Everything that decides what a model learns, but the clip.
+class TrainingRun(Generic[D]):
+    """One training of a task in its run folder.
 
     Attributes:
-        name: The model's name; its runs lie in ``runs/<name>/``.
-        module: Builds the LightningModule from what is known of the clip only.
-        data: Builds the LightningDataModule from the frames to learn from and those to validate on.
-        monitor: Logged value that tells the best checkpoint.
-        mode: ``max`` or ``min`` of it.
-        patience: Validations without improvement before a fit stops; None for never.
-        min_delta: Least improvement that counts as one there.
-        warmup: Steps over which the learning rate rises at the start.
-        save_seconds: Seconds between checkpoints that are written for a kill's sake; what one loses at most.
-        validate_every: Steps between validations, at most.
-        budget: When one fit ends.
+        clip: The clip.
+        data: What the model is trained on: the hand masks of a part, or a layer.
+        context: Trainer, loggers and seed.
+        folder: The run folder.
+        fingerprint: Plain data that differs between any two trainings with different results.
+        prepared: What ``TrainingTask.prepare`` or the caller has computed already; None for nothing.
+    """
 
-    Raises:
-        ConfigError: If a number is out of its range.
+    clip: Clip
+    data: D
+    context: TrainingContext
+    folder: Path
+    fingerprint: dict[str, Any]
+    prepared: Any = None
+
+
+@dataclass(frozen=True)
+class TrainingTask(ABC, Generic[D]):
+    """Everything that decides how a model is trained, except the clip.
+
+    Attributes:
+        name: The model's name; its run folders are in ``runs/<name>/``.
+        module: Builds the LightningModule.
+        data: Builds the LightningDataModule from training and validation frames.
+        monitor: Logged value that selects the best checkpoint.
+        mode: Whether the highest (``max``) or the lowest (``min``) value is best.
+        patience: Validations without improvement after which a fit stops; None for never.
+        min_delta: Smallest change that counts as an improvement.
+        warmup: Steps over which the learning rate rises at the start.
+        save_seconds: Seconds between checkpoints, so that a kill loses no more than that.
+        validate_every: Largest number of steps between validations.
+        limits: When one fit ends.
     """
 
     name: str
@@ -43,33 +71,29 @@ class TrainingTask(ABC):
     data: Callable[..., pl.LightningDataModule]
     monitor: str
     mode: Literal["max", "min"]
-    validate_every: int
+    validate_every: PositiveInt
     limits: FitLimits
-    patience: int | None = None
+    patience: NonNegativeInt | None = None
     min_delta: float = 0.0
-    warmup: int = 0
-    save_seconds: float = field(default=60.0, metadata=NO_EFFECT)
+    warmup: NonNegativeInt = 0
+    save_seconds: NonNegativeFloat = field(default=60.0, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        where, patience = f"model.{self.name}", self.patience
-        _check(f"{where}.validate_every", self.validate_every, self.validate_every >= 1, "1 or more")
-        _check(f"{where}.patience", patience, patience is None or patience >= 0, "0 or more, or null for never")
-        _check(f"{where}.warmup", self.warmup, self.warmup >= 0, "0 or more")
-        _check(f"{where}.save_seconds", self.save_seconds, self.save_seconds >= 0, "0 or more")
+        """Check values that the annotations cannot describe."""
 
     @property
     def sign(self) -> int:
-        """+1 where more of the monitored value is better, -1 where less is."""
+        """+1 if a higher monitored value is better, -1 if a lower one is."""
         return 1 if self.mode == "max" else -1
 
     @property
     def epoch(self) -> int:
-        """Steps of an epoch, which ends with a validation: epochs alike that fill the budget, or miss it by a few."""
+        """Steps of an epoch, which ends with a validation; epochs of equal length fill the limit up to a few steps."""
         epochs = math.ceil(self.limits.max_steps / self.validate_every)
         return math.ceil(self.limits.max_steps / epochs)
 
     def describe_training(self) -> dict[str, Any]:
-        """Plain data of all that decides what is learnt, whatever the module says of keys that it does not learn by."""
+        """Describe as plain data what decides the weights; arguments used at inference only have a fixed value."""
         described: dict[str, Any] = describe(self)
         for name, usual in getattr(getattr(self.module, "func", None), "INFERENCE_ONLY", {}).items():
             if name in described["module"]:
@@ -77,22 +101,134 @@ class TrainingTask(ABC):
         return described
 
     def callbacks(self, folder: Path) -> list[Callback]:
-        """What else is to happen during a fit in this folder."""
+        """Build the task's own callbacks for a fit in this folder."""
         return []
 
     @abstractmethod
     def subjects(self, clip: Clip) -> list[str]:
-        """What there is to learn in a clip: names of its parts, or of its layers."""
+        """Names of what there is to train on in a clip: its parts, or its layers."""
 
     @abstractmethod
+    def training_data(self, clip: Clip, subject: str) -> D:
+        """Read what the model is trained on."""
+
+    @abstractmethod
+    def subject_of(self, data: D) -> str:
+        """Name of the part or layer that the data belongs to."""
+
+    @abstractmethod
+    def fingerprint(self, clip: Clip, data: D, context: TrainingContext) -> dict[str, Any]:
+        """Describe a training as plain data: ``task``, ``references`` and ``seed``."""
+
+    @abstractmethod
+    def plan(self, clip: Clip, data: D) -> str:
+        """Describe the fits of a training in one line, in their order."""
+
+    @abstractmethod
+    def cross_validate(self, run: TrainingRun[D]) -> ValidationResult:
+        """Fit with some data left out, once or fold by fold, and measure the monitored value on it."""
+
+    def finalise(self, run: TrainingRun[D], validation: ValidationResult) -> FitResult | None:
+        """Fit on all data after cross-validation; None if the last fit of the validation is the result."""
+        return None
+
+    def prepare(self, clip: Clip, data: D) -> Any:
+        """Compute what a training needs from other models, before its lock is taken; None for nothing."""
+        return None
+
+    def setup(self, run: TrainingRun[D]) -> Any:
+        """Compute what all fits of a run share, which replaces ``run.prepared``."""
+        return run.prepared
+
+    def check(self, clip: Clip, data: D) -> None:
+        """Refuse data that the model cannot be trained on, before a run folder exists."""
+
+    def lock(self, clip: Clip, data: D) -> AbstractContextManager[None]:
+        """Keep other processes from training the same model on the same clip."""
+        return clip.lock(f"fit-{self.name}", f"waiting for another process that trains {self.name} on this clip")
+
+    def find(self, clip: Clip, data: D, context: TrainingContext) -> Best | None:
+        """Find the finished run of exactly this task on this data; None if there is none."""
+        return runs.find(clip.runs(self.name), self.fingerprint(clip, data, context))
+
+    def find_or_train(self, clip: Clip, data: D, context: TrainingContext, prepared: Any = None) -> Best:
+        """Find the finished run of exactly this task on this data, or train it.
+
+        Args:
+            clip: The clip.
+            data: What the model is trained on.
+            context: Trainer, loggers and seed.
+            prepared: What ``prepare`` would compute, if the caller has it already.
+
+        Raises:
+            ConfigError: If the trainer only tries a few batches (``fast_dev_run``).
+        """
+        folder, fingerprint = clip.runs(self.name), self.fingerprint(clip, data, context)
+        best = runs.find(folder, fingerprint)
+        if best is not None:
+            return best
+        if prepared is None:
+            prepared = self.prepare(clip, data)
+            if prepared is not None:
+                # Models that were trained for it are part of the fingerprint.
+                fingerprint = self.fingerprint(clip, data, context)
+        with self.lock(clip, data):
+            best = runs.find(folder, fingerprint)
+            if best is None:
+                begun = runs.unfinished(folder, fingerprint) or runs.new_folder(folder)
+                best = self._train(TrainingRun(clip, data, context, begun, fingerprint, prepared))
+        if not best.checkpoint:
+            raise ConfigError(
+                "trainer.fast_dev_run",
+                found=f"a dry run, which leaves no weights of {self.name}",
+                expected="a full training, because its result is used next",
+                hint="try fast_dev_run with train.py",
+            )
+        return best
+
     def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
-        """Learn one of the subjects in a run folder, continuing what was begun there; record it if it is the best."""
+        """Train on one part or layer in this run folder, resuming what was interrupted there, and record the run."""
+        run = self._run(clip, subject, context, folder)
+        with self.lock(clip, run.data):
+            return self._train(run)
 
     def measure(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> float:
-        """How well one of the subjects is learnt, on unseen data; nothing is recorded, and others do not wait."""
-        return self.train(clip, subject, context, folder).score
+        """Cross-validate on one part or layer in this folder, without a lock, a final fit or a record of the run."""
+        run = self._run(clip, subject, context, folder)
+        return self.cross_validate(self._begin(run)).score
 
+    def _run(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> TrainingRun[D]:
+        data = self.training_data(clip, subject)
+        prepared = self.prepare(clip, data)
+        return TrainingRun(clip, data, context, folder, self.fingerprint(clip, data, context), prepared)
 
-def _check(key: str, value: float | None, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ConfigError(key, found=str(value), expected=expected, hint="correct the value")
+    def _begin(self, run: TrainingRun[D]) -> TrainingRun[D]:
+        self.check(run.clip, run.data)
+        runs.begin(run.folder, run.fingerprint)
+        log.info("%s: %s", self.name, self.plan(run.clip, run.data))
+        return replace(run, prepared=self.setup(run))
+
+    def _train(self, run: TrainingRun[D]) -> Best:
+        run = self._begin(run)
+        validation = self.cross_validate(run)
+        final = self.finalise(run, validation)
+        results = [*validation.results, *([] if final is None else [final])]
+        best = Best(
+            folder=run.folder,
+            checkpoint=results[-1].checkpoint,
+            score=validation.score,
+            monitor=self.monitor,
+            mode=self.mode,
+            steps=validation.steps,
+            validation=validation.validation,
+            subject=self.subject_of(run.data),
+            fingerprint=run.fingerprint,
+            seconds=sum(result.seconds for result in results),
+        )
+        if best.checkpoint:
+            runs.record(best, run.clip.runs(self.name))
+        log.info(
+            "%s: trained in %.0f s, %d steps, %s %.4f (%s)",
+            self.name, best.seconds, best.steps, self.monitor, best.score, best.validation,
+        )  # fmt: skip
+        return best

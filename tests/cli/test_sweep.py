@@ -23,8 +23,8 @@ TINY_SPACES = {
     "ensemble": [
         "recipes.unet.limits.max_steps=2",
         "recipes.unet.validate_every=1",
-        "model.ensemble.source.maskers.pixels.boosting.max_iter=2",
-        "model.ensemble.source.maskers.pixels.samples=200",
+        "model.ensemble.maskers.pixels.boosting.max_iter=2",
+        "model.ensemble.maskers.pixels.samples=200",
         *(f"model.ensemble.variants.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
         "+hydra.sweeper.params={model.ensemble.variant:'choice(gated,unet)'}",
     ],

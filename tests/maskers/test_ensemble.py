@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,14 +11,14 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import describe
 from dreaming.maskers.base import Masker
-from dreaming.maskers.ensemble import EnsembleMasker, MaskerStacks
+from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant
-from dreaming.maskers.out_of_fold import lesson, out_of_fold
+from dreaming.maskers.out_of_fold import out_of_fold, plan_cross_validation
 from dreaming.models.fusion import FusionModule
 from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
 from dreaming.training.context import FitLimits, TrainingContext
@@ -55,11 +55,9 @@ def task(maskers, **config):
         "logistic": FusionVariant(ConvFusion, 0.1, 20),
         "mean": FusionVariant(MeanFusion),
     }
-    config = {"candidates": ["gated", "mean"], "forms": variants, **config}
+    config = {"candidates": ["gated", "mean"], "variants": variants, **config}
     data = partial(MaskStackDataModule, crop=32, batch_size=4)
-    return FusionTask(
-        "ensemble", module, data, "val/jaccard", "max", 60, FitLimits(60), source=MaskerStacks(maskers), **config
-    )
+    return FusionTask("ensemble", module, data, "val/jaccard", "max", 60, FitLimits(60), maskers=maskers, **config)
 
 
 @pytest.fixture
@@ -95,11 +93,9 @@ def test_two_halves_make_a_whole(drawing):
 
 def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     maskers = {"left": Half("truth"), "right": Half("truth", left=False, noise=0.3)}
-    source = MaskerStacks(maskers, flow=DisFlow(scale=1.0))
-    masker, refs = fitted(
-        drawing.clip, EnsembleMasker(replace(task(maskers, variant="gated"), source=source), WORKBENCH)
-    )
-    assert source.stacks(drawing.clip, refs).inconsistency.any(axis=(0, 2, 3)).all()
+    masker, refs = fitted(drawing.clip, ensemble(maskers, variant="gated", flow=DisFlow(scale=1.0)))
+    stacks = masker.task.prepare(drawing.clip, masker.task.data_of(drawing.clip, refs))
+    assert stacks.inconsistency.any(axis=(0, 2, 3)).all()
     asked = dict(masker.predict(drawing.clip, ["0004"]))
     whole = dict(masker.predict(drawing.clip, drawing.stems))
     np.testing.assert_array_equal(asked["0004"], whole["0004"])
@@ -120,8 +116,7 @@ def test_a_masker_that_is_better_alone_is_taken_alone(drawing, caplog):
     good, bad = Half("truth", elsewhere=0.0), Half("truth", noise=0.5)
     with caplog.at_level("INFO"):
         masker, _ = fitted(drawing.clip, ensemble({"good": good, "bad": bad}, candidates=["mean"], tolerance=0.0))
-    assert "good is chosen; J of masks left out: good " in caplog.text
-    assert "protocol folds" in caplog.text
+    assert ModelSelection.read(masker._weights.parents[2]).chosen == "good"
     found = dict(masker.predict(drawing.clip, ["0002"]))
     expected = dict(good.predict(drawing.clip, ["0002"]))
     assert np.abs(found["0002"] - expected["0002"]).max() <= 0.5 / 255
@@ -141,7 +136,7 @@ def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
     masker, refs = fitted(
         drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, variant="gated")
     )
-    given = lesson(drawing.clip, refs)
+    given = plan_cross_validation(drawing.clip, refs)
     folders = out_of_fold(drawing.clip, "ensemble", masker, refs, given)
     assert len({folder.path for folder in folders.values()}) == 3
     masker.fit_without(drawing.clip, refs, refs.select(["0005"]))
@@ -160,10 +155,10 @@ def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, he
     masker, refs = fitted(
         clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}, variant="logistic")
     )
-    known = lesson(clip, refs).references
+    known = plan_cross_validation(clip, refs).references
     for left_out in (known.stems[:1], known.stems[:2]):
         masker.fit_without(clip, refs, known.select(left_out))
-        learnt = json.loads((masker._weights.parents[1] / "fingerprint.json").read_text())["learn"]
+        learnt = json.loads((masker._weights.parents[1] / "fingerprint.json").read_text())["trained_on"]
         assert learnt, "the mixer learnt from others"
         assert not set(learnt) & set(left_out)
 
@@ -188,7 +183,9 @@ def test_frames_read_ahead_make_no_mask_again():
 
 
 def test_a_form_that_is_none_is_refused():
-    with pytest.raises(ConfigError, match=r"model\.ensemble\.form: found no form 'unett'"):
+    with pytest.raises(ParameterError) as caught:
         task({"left": Half("truth")}, variant="unett")
-    with pytest.raises(ConfigError, match="no masker"):
+    assert (caught.value.name, caught.value.found) == ("variant", "unett")
+    with pytest.raises(ParameterError) as caught:
         task({"left": None})
+    assert caught.value.name == "maskers"

@@ -11,12 +11,12 @@ import torch
 
 from dreaming.data.fold_data import FoldDataBuilder
 from dreaming.data.segmentation import SegmentationDataModule
-from dreaming.errors import ConfigError, MaskError
+from dreaming.errors import MaskError, ParameterError
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.features.inputs import FeatureInputs
 from dreaming.flow.dis import DisFlow
 from dreaming.io.manifest import NO_EFFECT
-from dreaming.maskers.extra_inputs import MaskerInputs, masker_inputs
+from dreaming.maskers.extra_inputs import masker_maps
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.network import NetworkMasker
 from dreaming.maskers.segmentation_task import SegmentationTask
@@ -59,8 +59,14 @@ def network(given, name="cnn", net=SMALL, **changes):
     loss = {"bce": 1.0, "dice": 1.0}
     module = partial(SegmentationModule, network=net, optimizer=torch.optim.AdamW, lr=0.02, loss_weights=loss)
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
-    task = SegmentationTask(name, module, data, "val/jaccard", "max", 4, FitLimits(4), given=given, **changes)
+    task = SegmentationTask(
+        name, module, data, "val/jaccard", "max", 4, FitLimits(4), extra_inputs=given or {}, **changes
+    )
     return NetworkMasker(task, TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1)))
+
+
+def maps(clip, maskers, references):
+    return partial(masker_maps, clip, maskers, references)
 
 
 def levels(clip, references, stem):
@@ -70,9 +76,11 @@ def levels(clip, references, stem):
 
 
 def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(clip, references):
-    given = MaskerInputs({"flow": FlowMasker(DisFlow())})
+    given = {"flow": FlowMasker(DisFlow())}
     learn, unseen = references.without(["0003"]), references.select(["0003"])
-    lesson = FoldDataBuilder(clip, references, None, None, given, references.folds()).build(learn, unseen)
+    lesson = FoldDataBuilder(clip, references, None, None, maps(clip, given, references), references.folds()).build(
+        learn, unseen
+    )
     for stem, versions in zip(learn.stems, lesson["features"], strict=True):
         assert versions.shape == (1, *clip.size, 1)
         expected = levels(clip, learn.without([stem]), stem)
@@ -81,9 +89,11 @@ def test_a_fold_s_maps_come_from_masks_without_its_own_and_without_each_frame_s(
 
 
 def test_maps_lie_behind_every_version_of_the_evidence_at_its_size(clip, references):
-    given = MaskerInputs({"flow": FlowMasker(DisFlow()), "again": FlowMasker(DisFlow(), edge_radius=3)})
+    given = {"flow": FlowMasker(DisFlow()), "again": FlowMasker(DisFlow(), edge_radius=3)}
     plain = FoldDataBuilder(clip, references, EVIDENCE, None).build(references, None)
-    lesson = FoldDataBuilder(clip, references, EVIDENCE, None, given, references.folds()).build(references, None)
+    lesson = FoldDataBuilder(clip, references, EVIDENCE, None, maps(clip, given, references), references.folds()).build(
+        references, None
+    )
     assert set(lesson) == {"train", "valid", "features"}
     for mine, versions in zip(plain["features"], lesson["features"], strict=True):
         assert versions.shape == (2, 16, 24, 4)
@@ -93,7 +103,7 @@ def test_maps_lie_behind_every_version_of_the_evidence_at_its_size(clip, referen
 
 def test_every_pair_of_folds_and_every_fold_is_fitted_once(clip, references):
     flow = Counting(DisFlow())
-    masker = network(MaskerInputs({"flow": flow})).fit(clip, references)
+    masker = network({"flow": flow}).fit(clip, references)
     sizes = sorted(len(stems) for stems in flow.training_frames)
     assert sizes == [2] * 6 + [3] * 4
     assert len(set(flow.training_frames)) == 10
@@ -108,7 +118,7 @@ def test_every_pair_of_folds_and_every_fold_is_fitted_once(clip, references):
 def test_many_masks_are_left_out_by_parts(disc_clip):
     clip, flow = disc_clip(count=9, masks=tuple(range(1, 10))).clip, Counting(DisFlow())
     every = clip.references("subject", clip.stems)
-    lessons = FoldDataBuilder(clip, every, None, None, MaskerInputs({"flow": flow}), every.folds(3))
+    lessons = FoldDataBuilder(clip, every, None, None, maps(clip, {"flow": flow}, every), every.folds(3))
     for part in every.folds(3):
         lessons.build(every.without(part.stems), part)
     lessons.build(every, None)
@@ -116,7 +126,7 @@ def test_many_masks_are_left_out_by_parts(disc_clip):
 
 
 def test_the_network_corrects_a_given_map_where_it_is_the_prior(clip, references):
-    given = MaskerInputs({"flow": FlowMasker(DisFlow())})
+    given = {"flow": FlowMasker(DisFlow())}
     features = replace(EVIDENCE, prior="flow")
     masker = network(given, inputs=("rgb", "features"), features=features)
     assert masker.task.channels == ("blend", "distance", "flow")
@@ -129,7 +139,7 @@ def test_the_network_corrects_a_given_map_where_it_is_the_prior(clip, references
 
 def test_a_network_is_given_a_network_and_learns_the_same_whether_that_is_trained_or_not(clip, references):
     dropping = partial(UNet, depth=2, width=4, dropout=0.5)  # it draws as it learns
-    masker = network(MaskerInputs({"inner": network(None, "inner")}), net=dropping)
+    masker = network({"inner": network(None, "inner")}, net=dropping)
     first = dict(masker.fit_without(clip, references, references.select(["0001"])).predict(clip, ["0002"]))
     shutil.rmtree(clip.runs("cnn"))
     again = dict(masker.fit_without(clip, references, references.select(["0001"])).predict(clip, ["0002"]))
@@ -143,7 +153,7 @@ def test_held_out_masks_are_left_out_of_all_maps_to_learn_from(disc_clip):
         drawing.save(f"nn/{folder}_input/{stem}.png", drawing.images[stem])
         drawing.save(f"nn/{folder}_output/{stem}.png", drawing.truth[stem])
     clip = drawing.clip
-    network(MaskerInputs({"flow": flow})).fit(clip, clip.references("subject", clip.split("subject").nn))
+    network({"flow": flow}).fit(clip, clip.references("subject", clip.split("subject").nn))
     train = {"0003", "0006", "0009"}
     assert sorted(map(sorted, flow.training_frames)) == sorted(
         [*(sorted(train - {stem}) for stem in train), sorted(train)]
@@ -152,15 +162,14 @@ def test_held_out_masks_are_left_out_of_all_maps_to_learn_from(disc_clip):
 
 def test_what_it_is_given_is_what_it_builds_on(clip, references):
     flow = FlowMasker(DisFlow())
-    assert masker_inputs(flow=flow, pixels=None) == MaskerInputs({"flow": flow})
-    assert masker_inputs(flow=None) is masker_inputs() is None
-    masker = network(MaskerInputs({"flow": flow, "cnn": network(None)}))
+    assert network({"flow": flow, "pixels": None}).base_maskers == {"flow": flow}
+    masker = network({"flow": flow, "cnn": network(None)})
     assert masker.base_maskers["flow"] is flow
     assert masker.fitted_fingerprint(clip, references) != network(None).fitted_fingerprint(clip, references)
     assert network(None).base_maskers == {}
 
 
-@pytest.mark.parametrize("given", [None, MaskerInputs({"flow": FlowMasker(DisFlow())})], ids=["features", "maps"])
+@pytest.mark.parametrize("given", [None, {"flow": FlowMasker(DisFlow())}], ids=["features", "maps"])
 def test_hand_masks_of_pictures_that_are_no_frames_are_left_out(disc_clip, caplog, given):
     drawing = disc_clip(masks=(), keyframes=())
     for name, stem in {"0001": "0001", "0004": "0004", "0008": "0008", "elsewhere": "0003"}.items():
@@ -178,13 +187,15 @@ def test_hand_masks_of_pictures_that_are_no_frames_are_left_out(disc_clip, caplo
 
 
 def test_two_folds_are_too_few_to_leave_out_two():
-    with pytest.raises(ConfigError, match=r"model\.cnn\.folds: found 2, expected at least 3"):
-        network(MaskerInputs({"flow": FlowMasker(DisFlow())}), folds=2)
+    with pytest.raises(ParameterError) as caught:
+        network({"flow": FlowMasker(DisFlow())}, folds=2)
+    assert (caught.value.name, caught.value.found) == ("folds", "2")
 
 
 def test_two_masks_are_too_few_to_leave_out_two(disc_clip):
     clip = disc_clip(masks=(1, 8)).clip
-    given = MaskerInputs({"flow": FlowMasker(DisFlow())})
-    expected = r"found 2 hand masks to train cnn and the maskers that it is given \(flow\) on, expected at least 3"
-    with pytest.raises(MaskError, match=expected):
+    given = {"flow": FlowMasker(DisFlow())}
+    with pytest.raises(MaskError) as caught:
         network(given).fit(clip, clip.references("subject", ["0001", "0008"]))
+    assert caught.value.found.startswith("2 hand masks")
+    assert caught.value.expected == "at least 3"

@@ -1,7 +1,7 @@
 """The recipe by itself, on stacks that are given: what is compared, chosen and kept."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -10,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
-from dreaming.errors import ConfigError
-from dreaming.maskers.fusion_task import FusionTask, FusionVariant, StackSource
+from dreaming.errors import ParameterError
+from dreaming.maskers.fusion_task import FusionTask, FusionVariant
+from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.models.fusion import FusionModule
 from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
 from dreaming.training.context import FitLimits, TrainingContext
@@ -21,23 +22,17 @@ WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
 
 
 @dataclass(frozen=True)
-class Given(StackSource):
-    """One masker that is always right, and one that says the opposite."""
+class GivenStacks(FusionTask):
+    """Fuses one masker that is always right with one that predicts the opposite, or with its equal."""
 
-    reverse: bool = False
+    alike: bool = field(default=False, kw_only=True)
 
-    @property
-    def names(self):
-        return ("right", "wrong")
-
-    def stacks(self, clip, references, left_out=()):
+    def prepare(self, clip, data):
+        references = data.references
         right = references.masks.astype(np.uint8) * np.uint8(200) + np.uint8(20)
-        found = np.stack([right, 240 - right], axis=1)
+        found = np.stack([right, right if self.alike else 240 - right], axis=1)
         parts = tuple((stem,) for stem in references.stems)
-        return MaskStacks(references, self.names, found, (1,) * len(references), parts)
-
-    def fitted_fingerprint(self, clip, references, left_out=()):
-        return {"stems": " ".join(references.stems)}
+        return MaskStacks(references, ("right", "wrong"), found, (1,) * len(references), parts)
 
 
 def task(**config):
@@ -45,8 +40,9 @@ def task(**config):
     variants = {"logistic": FusionVariant(ConvFusion, 0.2, 25), "mean": FusionVariant(MeanFusion)}
     config = {"candidates": ["logistic", "mean"], **config}
     data = partial(MaskStackDataModule, crop=24, batch_size=2)
-    return FusionTask(
-        "ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), source=Given(), variants=variants, **config
+    maskers = {"right": ThresholdMasker(), "wrong": ThresholdMasker()}
+    return GivenStacks(
+        "ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), maskers=maskers, variants=variants, **config
     )
 
 
@@ -60,7 +56,7 @@ def test_a_form_that_learns_finds_out_whom_to_trust(disc_clip):
     assert best.score == choice.score == pytest.approx(1.0)
     assert best.steps == 25
     assert list(choice.stems) == ["0003", "0004", "0006"]
-    assert task().find(clip, clip.references("subject", choice.stems), WORKBENCH) == best
+    assert task().find(clip, task().training_data(clip, "subject"), WORKBENCH) == best
 
 
 def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
@@ -68,7 +64,7 @@ def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
     short = replace(task(variant="logistic"), limits=FitLimits(2))
     best = short.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
     assert best.steps == 2
-    outcome = json.loads((best.folder / "forms" / "logistic" / "fit.json").read_text())
+    outcome = json.loads((best.folder / "variants" / "logistic" / "fit.json").read_text())
     assert outcome["steps"] == 2
 
 
@@ -76,8 +72,8 @@ def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     clip = disc_clip(masks=(3, 4, 6)).clip
     best = task(variant="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
     for number, stem in enumerate(("0003", "0004", "0006"), start=1):
-        fold = best.folder / "forms" / "logistic" / f"fold-{number}"
-        learnt = json.loads((fold / "fingerprint.json").read_text())["learn"]
+        fold = best.folder / "variants" / "logistic" / f"fold-{number}"
+        learnt = json.loads((fold / "fingerprint.json").read_text())["trained_on"]
         assert learnt == [other for other in ("0003", "0004", "0006") if other != stem]
         assert task(variant="logistic").fold_checkpoint(best, [stem]).is_relative_to(fold)
     assert task(variant="logistic").fold_checkpoint(best, ["0003", "0008"]).is_relative_to(best.folder)
@@ -85,19 +81,10 @@ def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     assert task(variant="logistic").fold_checkpoint(best, ["0003", "0006"]) is None, "fold 1 has learnt from 0006"
 
 
-@dataclass(frozen=True)
-class Alike(Given):
-    """Two maskers that find the same."""
-
-    def stacks(self, clip, references, left_out=()):
-        found = super().stacks(clip, references, left_out)
-        return replace(found, predictions=found.predictions[:, [0, 0]])
-
-
 def test_of_maskers_that_do_as_well_the_more_trusted_one_is_chosen(disc_clip):
     clip = disc_clip(masks=(3, 4, 6)).clip
     for weight, chosen in ((0.3, "right"), (5.0, "wrong")):
-        made = replace(task(candidates=[], prior_weight={"wrong": weight}), source=Alike())
+        made = task(candidates=[], prior_weight={"wrong": weight}, alike=True)
         best = made.train(clip, "subject", WORKBENCH, clip.runs("ensemble") / chosen)
         assert ModelSelection.read(best.folder).chosen == chosen
 
@@ -110,17 +97,13 @@ def test_without_anything_to_learn_a_masker_alone_beats_the_mean(disc_clip):
     assert best.weights.exists()
 
 
-def test_a_masker_without_weight_is_refused():
-    with pytest.raises(ConfigError, match=r"model\.ensemble\.trust\.wrong: found 0"):
-        task(prior_weight={"wrong": 0})
-
-
 def test_forms_begin_with_the_weights_given():
     made = task(prior_weight={"right": 3.0}).build("mean")
     torch.testing.assert_close(made.network.initial_weights.flatten(), torch.tensor([0.75, 0.25]))
 
 
 def test_what_is_no_form_is_refused():
-    with pytest.raises(ConfigError, match=r"model\.ensemble\.candidates: found no form 'gatd'"):
+    with pytest.raises(ParameterError) as caught:
         task(candidates=["gatd"])
+    assert (caught.value.name, caught.value.found) == ("candidates", "gatd")
     assert task(variant="right").variant == "right"

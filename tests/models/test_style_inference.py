@@ -76,7 +76,6 @@ class Wavy(torch.nn.Module):
 @pytest.fixture
 def small():
     yield Wavy()
-    torch.compiler.set_stance("default")
     torch.compiler.reset()
 
 

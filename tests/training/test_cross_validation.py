@@ -14,7 +14,7 @@ def test_a_fold_that_stopped_early_stands_for_its_last_value():
 @pytest.mark.parametrize(("sign", "steps", "score"), [(1, 20, 0.625), (-1, 10, 0.375)])
 def test_of_the_mean_of_the_folds_the_earliest_best_step_counts(tmp_path, sign, steps, score):
     curves = {10: 0.25, 20: 0.75, 30: 0.625}, {10: 0.5, 20: 0.5, 30: 0.625}
-    outcomes = [FitResult("checkpoints/best.ckpt", max(curve.values()), 30, curve, 30, 1.0) for curve in curves]
-    found = ValidationResult.of_folds(outcomes, [tmp_path], sign)
+    results = [FitResult("checkpoints/best.ckpt", max(curve.values()), 30, curve, 30, 1.0) for curve in curves]
+    found = ValidationResult.of_folds(results, [tmp_path], sign)
     assert (found.steps, found.score) == (steps, score)
-    assert (found.validation, found.outcomes, found.pictures) == ("folds", tuple(outcomes), (tmp_path,))
+    assert (found.validation, found.results, found.pictures) == ("folds", tuple(results), (tmp_path,))

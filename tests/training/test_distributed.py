@@ -19,7 +19,7 @@ from torch import nn
 from dreaming.errors import ConfigError, SpaceError
 from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_normalisation, check_strategy
-from dreaming.training.inference import on_device, share_out
+from dreaming.training.inference import prepare_inference, share_out
 from dreaming.training.quiet import quiet_lightning
 from dreaming.training.run_registry import read_best
 
@@ -49,8 +49,8 @@ def trainer_of(**arguments):
 
 def note(folder, bench, stems):
     """A work: write by which process, and on which of the devices, each frame is made."""
-    with on_device(pl.LightningModule(), bench):
-        rank = bench.trainer(logger=False, enable_checkpointing=False).strategy.local_rank
+    prepare_inference(pl.LightningModule(), bench)
+    rank = bench.trainer(logger=False, enable_checkpointing=False).strategy.local_rank
     for stem in stems:
         (folder / stem).write_text(f"{os.getpid()} {rank} {torch.get_num_threads()}")
 

@@ -57,20 +57,18 @@ class Numbers(pl.LightningDataModule):
         return DataLoader(TensorDataset(torch.linspace(-1, 1, 8)[:, None]), batch_size=8)
 
 
-class LineRecipe(TrainingTask):
-    def subjects(self, clip):
-        raise NotImplementedError
+class LineTask(TrainingTask):
+    """A task whose fits are made by the tests themselves."""
 
-    def train(self, clip, subject, context, folder):
-        raise NotImplementedError
+    subjects = training_data = subject_of = fingerprint = plan = cross_validate = None
 
 
 TRAINER = functools.partial(pl.Trainer, accelerator="cpu", devices=1)
 
 
-def task(max_steps: int = 40, max_time: float | None = None, **more) -> LineRecipe:
+def task(max_steps: int = 40, max_time: float | None = None, **more) -> LineTask:
     values = {"monitor": "val/error", "mode": "min", "validate_every": 10, **more}
-    return LineRecipe("line", Line, Numbers, limits=FitLimits(max_steps, max_time), **values)
+    return LineTask("line", Line, Numbers, limits=FitLimits(max_steps, max_time), **values)
 
 
 def run(folder, made=None, *, validate=True, module=Line, fingerprint=None, delay=0.0, **more):
@@ -162,24 +160,10 @@ def test_an_improvement_below_the_least_that_counts_is_none(tmp_path):
 
 
 def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
-    with pytest.raises(ConfigError, match=r"model\.line\.monitor: found val/eror, expected a logged value: val/error;"):
+    with pytest.raises(ConfigError) as caught:
         run(tmp_path, task(monitor="val/eror"))
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("limits.max_steps", 0),
-        ("limits.max_time", 0.0),
-        ("validate_every", 0),
-        ("patience", -1),
-        ("warmup", -1),
-        ("save_seconds", -1.0),
-    ],
-)
-def test_numbers_that_leave_nothing_to_fit_are_refused(key, value):
-    with pytest.raises(ConfigError, match=f"{key}: found {value}, expected"):
-        task(**{key.removeprefix("limits."): value})
+    assert (caught.value.where, caught.value.found) == ("model.line.monitor", "val/eror")
+    assert "val/error" in caught.value.expected
 
 
 def test_a_finished_fit_is_not_done_again(tmp_path):
@@ -191,8 +175,9 @@ def test_a_finished_fit_is_not_done_again(tmp_path):
 
 def test_a_folder_of_another_fit_is_refused(tmp_path):
     run(tmp_path)
-    with pytest.raises(CheckpointError, match="different: task"):
+    with pytest.raises(CheckpointError) as caught:
         run(tmp_path, fingerprint={"task": "another line"})
+    assert caught.value.where == str(tmp_path)
 
 
 def child(folder) -> None:

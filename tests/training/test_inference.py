@@ -7,7 +7,7 @@ import torch
 
 from dreaming.training.context import TrainingContext
 from dreaming.training.devices import has_fast_bfloat16, suited_trainer
-from dreaming.training.inference import on_device
+from dreaming.training.inference import prepare_inference
 
 
 class Product(pl.LightningModule):
@@ -18,11 +18,13 @@ class Product(pl.LightningModule):
 def test_the_precision_of_the_trainer_holds_in_the_block():
     for precision, kind in (("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)):
         trainer = partial(pl.Trainer, accelerator="cpu", devices=1, precision=precision)
-        with on_device(Product(), TrainingContext(trainer)) as device:
-            assert device.type == "cpu"
-            assert not torch.is_grad_enabled()
+        runner = prepare_inference(Product(), TrainingContext(trainer))
+        assert runner.device.type == "cpu"
+        with runner.forward_context():
+            assert torch.is_inference_mode_enabled()
             assert Product()(torch.ones(2, 2)).dtype == kind
-    assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
 
 
 def test_the_suited_trainer_takes_half_precision_where_it_is_fast():
