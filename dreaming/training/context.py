@@ -45,6 +45,8 @@ class TrainingContext:
         user_callbacks: Callbacks from the config by name, or functions that build them. Each fit uses a copy.
     """
 
+    kind: ClassVar[str] = "training_context"
+
     trainer: Callable[..., pl.Trainer] = field(metadata=NO_EFFECT)
     loggers: Mapping[str, Callable[..., Logger]] = field(default_factory=dict, metadata=NO_EFFECT)
     seed: int = 0

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import dreaming
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
+from dreaming.cli.config import config_root
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files, kind_of
 
 REMOVED = [
     {name: None} for name in ("version", "config", "inputs", "seconds", "frames", "fit_report", "stems", "schema")
@@ -194,3 +195,15 @@ def test_kinds_are_unique_and_readable():
     assert len(kinds) > 50
     assert {kind: classes for kind, classes in kinds.items() if len(classes) > 1} == {}
     assert [kind for kind in kinds if not re.fullmatch("[a-z][a-z0-9_]*", kind)] == []
+
+
+def test_every_class_of_the_config_declares_a_kind():
+    targets = set()
+    root = config_root() / "conf"
+    for path in root.rglob("*.yaml"):
+        if not {"hydra", "sweep"} & set(path.relative_to(root).parts):
+            targets |= set(re.findall(r"_target_: (dreaming[\w.]+)", path.read_text()))
+    objects = [getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in targets]
+    assert len(objects) > 50
+    for target in objects:
+        kind_of(target)
