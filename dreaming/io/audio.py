@@ -1,4 +1,4 @@
-"""The sound track of a video, copied into another one beside its pictures."""
+"""Muxing of a source's sound track into a video."""
 
 import logging
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ from dreaming.errors import VideoError
 
 log = logging.getLogger(__name__)
 
-# What Chrome, Firefox and Safari all play inside an mp4.
+# Codecs that Chrome, Firefox and Safari all play in an mp4.
 _PLAYABLE = ("aac", "mp3", "opus", "flac")
 
 
 class Soundtrack:
-    """A stretch of a file's sound, muxed into ``output`` in step with its pictures.
+    """Part of a file's sound track, muxed into ``output`` interleaved with the video.
 
     Args:
-        output: An open output container whose head is not written yet.
-        path: The video or sound file; None, or one without sound, adds nothing.
+        output: An open output container whose header is not written yet.
+        path: The video or sound file; None, or a file without sound, adds nothing.
         begin: Second of the source that becomes 0.
-        end: Second of the source at which to stop; None for the end of the sound.
+        end: Second of the source at which the part ends; None for the end of the sound.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -36,7 +36,7 @@ class Soundtrack:
         self._output, self._path, self._begin, self._end = output, path, begin, end
         self._stack = ExitStack()
         self._packets: Iterator[tuple[Fraction, Any]] = iter(())
-        self._waiting: tuple[Fraction, Any] | None = None
+        self._pending: tuple[Fraction, Any] | None = None
         if path is None:
             return
         try:
@@ -59,24 +59,24 @@ class Soundtrack:
         self._stack.close()
 
     def mux_until(self, time: Fraction | None) -> None:
-        """Write what sounds up to ``time``, in seconds of the output; None writes the rest."""
+        """Mux the sound up to ``time``, in seconds of the output; None for all that is left."""
         while True:
-            if self._waiting is None:
+            if self._pending is None:
                 try:
-                    self._waiting = next(self._packets, None)
+                    self._pending = next(self._packets, None)
                 except av.FFmpegError:
                     raise self._unreadable() from None
-            if self._waiting is None or (time is not None and self._waiting[0] > time):
+            if self._pending is None or (time is not None and self._pending[0] > time):
                 return
-            self._output.mux(self._waiting[1])
-            self._waiting = None
+            self._output.mux(self._pending[1])
+            self._pending = None
 
     def _copied(self, source: Any, stream: Any) -> Iterator[tuple[Fraction, Any]]:
         target = self._output.add_stream_from_template(stream)
         return self._trimmed(source, stream, target)
 
     def _trimmed(self, source: Any, stream: Any, target: Any) -> Iterator[tuple[Fraction, Any]]:
-        """Packets of the stretch as they are, with their second in the output."""
+        """Yield the unchanged packets of the part, with their times in seconds of the output."""
         rate = stream.codec_context.sample_rate
         length = Fraction(stream.codec_context.frame_size or 0, rate)
         expected: Fraction | None = None
@@ -87,7 +87,7 @@ class Soundtrack:
             time = packet.pts * packet.time_base - self._begin
             if self._end is not None and time >= self._end - self._begin:
                 break
-            # Matroska rounds to milliseconds; packets of equal length tell the sample that was meant.
+            # Matroska rounds times to milliseconds; packets of equal length give the exact sample.
             if length and expected is not None and abs(time - expected) <= 2 * packet.time_base:
                 time = expected
             expected = time + length
@@ -97,7 +97,7 @@ class Soundtrack:
             if ends <= 0:
                 warm_up = (time, packet)
                 continue
-            # A decoder needs the packet before the first one to be heard; the mp4's edit list hides it.
+            # A decoder needs the packet before the first audible one; the mp4's edit list hides it.
             if warm_up is not None:
                 yield warm_up
                 warm_up = None
@@ -106,16 +106,16 @@ class Soundtrack:
     def _encoded(self, source: Any, stream: Any) -> Iterator[tuple[Fraction, Any]]:
         context = stream.codec_context
         if context is None:
-            log.warning("%s: its sound cannot be decoded; the video will have none", self._path)
+            log.warning("%s: the sound cannot be decoded, so the video will be silent", self._path)
             return iter(())
-        log.warning("%s: browsers play no %s sound in an mp4; encoded as AAC instead", self._path, context.codec.name)
+        log.warning("%s: browsers do not play %s in an mp4; converting to AAC", self._path, context.codec.name)
         rate = context.sample_rate if context.sample_rate in (av.Codec("aac", "w").audio_rates or ()) else 48000
         layout = "mono" if context.channels == 1 else "stereo"
         target = self._output.add_stream("aac", rate=rate, layout=layout)
         return self._transcoded(source, stream, target)
 
     def _transcoded(self, source: Any, stream: Any, target: Any) -> Iterator[tuple[Fraction, Any]]:
-        """AAC packets of the stretch, to a frame of samples exactly, with their second in the output."""
+        """Yield the part as AAC packets, exact to one AAC frame, with their times in seconds of the output."""
         context = target.codec_context
         resampler = av.AudioResampler(
             format=context.format, layout=context.layout, rate=context.sample_rate, frame_size=1024
@@ -140,7 +140,7 @@ class Soundtrack:
     def _unreadable(self) -> VideoError:
         return VideoError(
             self._path,
-            found="a sound track that is damaged",
-            expected="one that can be read to its end",
+            found="a damaged sound track",
+            expected="one that is readable to its end",
             hint="copy or export the video again",
         )

@@ -1,4 +1,4 @@
-"""The kinds of array used everywhere: one name, dtype, shape and range for each."""
+"""Array types that the package shares, each with its dtype, shape and range."""
 
 from typing import TypeAlias
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
-"""A picture, (H, W, 3) RGB in 0..255."""
+"""An image, (H, W, 3) RGB in 0..255."""
 
 Mask: TypeAlias = NDArray[np.bool_]
-"""Where the subject is, (H, W)."""
+"""True where the subject is, (H, W)."""
 
 Probability: TypeAlias = NDArray[np.float32]
-"""How likely each pixel is the subject, (H, W) in 0..1."""
+"""Foreground probability, (H, W) in 0..1."""
 
 Flow: TypeAlias = NDArray[np.float32]
-"""Optical flow, (H, W, 2): (dx, dy) in pixels from a pixel of one frame to its place in another."""
+"""Optical flow, (H, W, 2): the offset (dx, dy) in pixels from a pixel of one frame to the same point in another."""
 
 Size: TypeAlias = tuple[int, int]
 """(height, width) in pixels."""

@@ -1,4 +1,4 @@
-"""Whether a video file holds all the bytes that its container promises: ffmpeg plays a cut-off one without a word."""
+"""Detection of truncated video files, which ffmpeg plays without an error."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -7,25 +7,25 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
 
-def is_cut_off(path: Path) -> bool:
-    """Whether an mp4, mov, mkv, webm or gif ends before its container says; False for any other kind."""
+def is_truncated(path: Path) -> bool:
+    """Whether an mp4, mov, mkv, webm or gif is shorter than its container declares; False for other formats."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
         file.seek(0)
         if head[4:] in _FIRST_BOXES:
-            return _lacks_boxes(file, size)
+            return _iso_is_truncated(file, size)
         if head.startswith(_EBML):
-            return _lacks_clusters(file, size)
+            return _matroska_is_truncated(file, size)
         if head.startswith(b"GIF8"):
             file.seek(-min(size, 1024), 2)
-            # Some writers pad behind the trailer, a semicolon.
+            # The trailer is a semicolon; some writers add padding after it.
             return not file.read().rstrip(b"\0").endswith(b";")
     return False
 
 
-def _lacks_boxes(file: BinaryIO, size: int) -> bool:
-    """Walk the top-level boxes of an ISO media file (ISO/IEC 14496-12, 4.2): one is cut, or there is no index."""
+def _iso_is_truncated(file: BinaryIO, size: int) -> bool:
+    """Whether a top-level box of an ISO media file (ISO/IEC 14496-12, 4.2) is incomplete or the index is missing."""
     position, has_index = 0, False
     while position < size:
         file.seek(position)
@@ -40,8 +40,8 @@ def _lacks_boxes(file: BinaryIO, size: int) -> bool:
     return position > size or not has_index
 
 
-def _lacks_clusters(file: BinaryIO, size: int) -> bool:
-    """Walk the top-level elements of a Matroska file (RFC 8794) to its segment, and see whether that is whole."""
+def _matroska_is_truncated(file: BinaryIO, size: int) -> bool:
+    """Whether the segment of a Matroska file (RFC 8794), found by walking its top-level elements, is incomplete."""
     position = 0
     while position < size:
         file.seek(position)
@@ -53,7 +53,7 @@ def _lacks_clusters(file: BinaryIO, size: int) -> bool:
         width = 9 - field[0].bit_length()
         value = int.from_bytes(field[:width], "big") - (1 << 7 * width)
         if value == (1 << 7 * width) - 1:
-            return False  # all ones: a live recorder did not know the length
+            return False  # all ones: the length is unknown, as in a live recording
         position += id_length + width + value
         if header.startswith(_SEGMENT):
             break

@@ -1,4 +1,4 @@
-"""A video file to upright RGB frames with their true times (PyAV), streaming."""
+"""Decoding of videos to upright RGB frames with exact timestamps, one frame at a time (PyAV)."""
 
 import logging
 from collections.abc import Iterator
@@ -15,15 +15,16 @@ from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.reformatter import Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from dreaming.errors import ConfigError, VideoError
+from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.errors import VideoError
 from dreaming.io.types import Image, Size
-from dreaming.io.video_integrity import is_cut_off
+from dreaming.io.video_integrity import is_truncated
 from dreaming.io.video_metadata import VideoMetadata
 
 log = logging.getLogger(__name__)
 
-# Containers and codecs in which one packet is one shown frame and carries its time: the others (VP8's hidden frames,
-# AVI's missing times, MPEG-TS) have to be decoded to be counted.
+# Containers and codecs in which each packet holds one shown frame and its time. Frames of the others (VP8 has hidden
+# frames, AVI lacks times, MPEG-TS lacks an index) can only be counted by decoding.
 _INDEXED_CONTAINERS = {"mov", "matroska", "gif"}
 _INDEXED_CODECS = {"h264", "hevc", "av1", "vp9", "mjpeg", "prores", "ffv1", "gif", "dnxhd", "png", "qtrle"}
 # AVCOL_SPC_*: RGB, BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; 2 is "unspecified".
@@ -31,13 +32,13 @@ _NAMED_MATRICES = {0, 1, 4, 5, 6, 7, 9}
 
 
 def probe(path: Path) -> VideoMetadata:
-    """Measure a video without decoding more than its first frame, where its container can be relied on.
+    """Read a video's size, rotation and frame times.
 
-    In mp4, mov, mkv, webm and gif with a codec that makes one shown frame of one packet, frames are counted from
-    the packets, with their times; what relies on frames before the first key frame, and everything else, is decoded.
+    In mp4, mov, mkv, webm and gif with a codec that stores one frame per packet, the frame times come from the packets
+    and only the first frame is decoded. Other videos, and those with frames before the first key frame, are decoded.
 
     Raises:
-        VideoError: If the file is absent, unreadable, cut off, or has no pictures.
+        VideoError: If the file is absent, unreadable, truncated, or has no video stream.
     """
     with _open(path) as (container, stream):
         first = next(_decode(path, container, stream))
@@ -48,12 +49,12 @@ def probe(path: Path) -> VideoMetadata:
     if pts is None:
         with _open(path) as (container, stream):
             pts = [frame.pts for frame in _decode(path, container, stream)]
-    elif is_cut_off(path):
-        raise _cut_off(path, len(pts))
+    elif is_truncated(path):
+        raise _truncated(path, len(pts))
     if first.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67):
-        log.warning("%s: an HDR video; its tones are not mapped, so that its frames look flat", path)
+        log.warning("%s: HDR video; without tone mapping, its frames look flat", path)
     if None in pts or any(later <= earlier for earlier, later in pairwise(pts)):
-        log.warning("%s: its frames have no rising times; %s frames a second are assumed", path, rate)
+        log.warning("%s: frame times do not increase; assuming %s frames per second", path, rate)
         pts, time_base = list(range(len(pts))), 1 / rate
     return VideoMetadata(path.name, width, height, -first.rotation % 360, tuple(pts), time_base, rate, sound)
 
@@ -61,33 +62,32 @@ def probe(path: Path) -> VideoMetadata:
 def read_frames(
     path: Path,
     *,
-    start: int = 1,
+    start: PositiveInt = 1,
     end: int | None = None,
-    every: int = 1,
+    every: PositiveInt = 1,
     size: Size | None = None,
-    gamma: float = 1.0,
+    gamma: PositiveFloat = 1.0,
 ) -> Iterator[tuple[int, Image]]:
-    """Decode a video into upright 8-bit RGB frames, one after the other.
+    """Decode a video into upright 8-bit RGB frames.
 
-    Limited and full range, and the matrix that the file names (BT.709 for unnamed HD, else BT.601, as players
-    assume), are honoured; pixels that are not square are stretched until they are.
+    The conversion respects the file's range (limited or full) and matrix. Without a named matrix it uses BT.709 for HD
+    and BT.601 otherwise, as players do. Non-square pixels are resampled to square ones.
 
     Args:
         path: The video.
-        start: Place of the first frame to give; the video's first is 1.
-        end: Place of the last frame; None for the video's last.
+        start: Number of the first frame to return, counted from 1.
+        end: Number of the last frame; None for the last of the video.
         every: Step from one frame to the next.
-        size: (height, width) to resize to, in pixels; None keeps the video's.
+        size: (height, width) to resize to, in pixels; None keeps the video's size.
         gamma: Exponent of a tone curve over 0..1; above 1 darkens.
 
     Yields:
-        A frame's place in the video, whatever was skipped, and its picture (H, W, 3).
+        A frame's number in the video, independent of skipped frames, and its image (H, W, 3).
 
     Raises:
-        ConfigError: If the range, step, size or gamma makes no sense.
-        VideoError: If the file is absent, unreadable, cut off before ``end``, or has no pictures.
+        VideoError: If the file is absent, unreadable, truncated before ``end``, or has no video stream or fewer than
+            ``start`` frames.
     """
-    _check_range(start, end, every, size, gamma)
     curve = np.rint((np.arange(256) / 255.0) ** gamma * 255).astype(np.uint8)
     count = 0
     with _open(path) as (container, stream):
@@ -103,79 +103,53 @@ def read_frames(
                 image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
             yield count, image if gamma == 1 else cv2.LUT(image, curve)
     if start > count:
-        raise _misfit("start", start, f"a place among the {count} frames of {path}")
-
-
-def _check_range(start: int, end: int | None, every: int, size: Size | None, gamma: float) -> None:
-    if start < 1:
-        raise _misfit("start", start, "1 or more")
-    if end is not None and end < start:
-        raise _misfit("end", end, f"no less than start, {start}")
-    if every < 1:
-        raise _misfit("every", every, "1 or more")
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise _misfit("size", list(size), "height and width in pixels")
-    if not 0 < gamma < float("inf"):
-        raise _misfit("gamma", gamma, "a number above 0")
-
-
-def _misfit(key: str, value: object, expected: str) -> ConfigError:
-    return ConfigError(f"stage.extract.{key}", found=str(value), expected=expected, hint="change it")
+        raise VideoError(path, found=f"{count} frames", expected=f"at least {start}, the first one to extract")
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first stream of moving pictures."""
+    """Open a video and find its first stream of moving pictures."""
     if not path.is_file():
-        raise VideoError(path, found="no such file", expected="a video", hint="correct video=")
+        raise VideoError(path, found="no such file", expected="a video")
     try:
-        # An absolute path, since ffmpeg takes a name such as 12:30.mp4 for a protocol.
+        # An absolute path, because ffmpeg parses a name such as 12:30.mp4 as a URL with a protocol.
         container = av.open(str(path.resolve()), metadata_errors="replace")
     except (av.FFmpegError, ValueError):
         raise _unreadable(path) from None
     with container:
-        # ffmpeg's "tty" demuxer draws any text file as a picture.
-        pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        # ffmpeg's "tty" demuxer renders any text file as an image.
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if container.format.name == "tty" or not len(container.streams):
             raise _unreadable(path)
-        if not pictures:
-            raise VideoError(
-                path,
-                found="a video without pictures, only " + ", ".join(sorted({s.type for s in container.streams})),
-                expected="at least one stream of moving pictures",
-                hint="correct video=",
-            )
-        if pictures[0].codec_context is None:
-            raise VideoError(
-                path,
-                found="a codec that cannot be decoded",
-                expected="H.264, H.265, VP9 or the like",
-                hint="export it so",
-            )
-        pictures[0].thread_type = "AUTO"
-        yield container, pictures[0]
+        if not streams:
+            types = ", ".join(sorted({stream.type for stream in container.streams}))
+            raise VideoError(path, found=f"only streams of these types: {types}", expected="a video stream")
+        if streams[0].codec_context is None:
+            raise VideoError(path, found="a codec that ffmpeg cannot decode", expected="H.264, H.265, VP9 or similar")
+        streams[0].thread_type = "AUTO"
+        yield container, streams[0]
 
 
 def _unreadable(path: Path) -> VideoError:
     return VideoError(
         path,
-        found="a file that is damaged, cut off or no video",
-        expected="a whole video (mp4, mov, mkv, webm, gif, ...)",
+        found="a damaged or truncated file, or no video",
+        expected="a complete video (mp4, mov, mkv, webm, gif, ...)",
         hint="copy or export it again",
     )
 
 
-def _cut_off(path: Path, readable: int) -> VideoError:
+def _truncated(path: Path, readable: int) -> VideoError:
     return VideoError(
         path,
-        found=f"a video that is damaged or ends too early, {readable} frames could be read",
-        expected="a whole video",
-        hint=f"copy or export it again, or keep what can be read with `ffmpeg -i {path.name} -c copy repaired.mkv`",
+        found=f"a damaged or truncated video with {readable} readable frames",
+        expected="a complete video",
+        hint=f"copy or export it again, or save the readable part: `ffmpeg -i {path.name} -c copy repaired.mkv`",
     )
 
 
 def _decode(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    """All frames of a stream; an error in place of an early end."""
+    """Yield all frames of a stream; raise an error if the file is truncated."""
     count, damaged, damaged_packet = 0, 0, False
     try:
         for packet in container.demux(stream):
@@ -185,18 +159,18 @@ def _decode(path: Path, container: Any, stream: Any) -> Iterator[Any]:
                 damaged += frame.is_corrupt
                 yield frame
     except av.FFmpegError:
-        raise _cut_off(path, count) from None
-    # ffmpeg ends a cut-off file as if it were whole.
-    if damaged_packet or is_cut_off(path):
-        raise _cut_off(path, count)
+        raise _truncated(path, count) from None
+    # ffmpeg reports a truncated file as complete.
+    if damaged_packet or is_truncated(path):
+        raise _truncated(path, count)
     if not count:
         raise _unreadable(path)
     if damaged:
-        log.warning("%s: %d of its %d frames are damaged and were patched up by the decoder", path, damaged, count)
+        log.warning("%s: %d of %d frames are damaged; the decoder concealed the errors", path, damaged, count)
 
 
 def _times_of_packets(path: Path) -> list[int] | None:
-    """When each frame is shown, told by its packet; None where packets cannot be relied on."""
+    """Read each frame's time from its packet; None if packets are not reliable for this container or codec."""
     with _open(path) as (container, stream):
         if container.format.name.split(",")[0] not in _INDEXED_CONTAINERS or stream.codec.name not in _INDEXED_CODECS:
             return None
@@ -207,7 +181,7 @@ def _times_of_packets(path: Path) -> list[int] | None:
                 if not packet.size:
                     continue
                 key = packet.pts if key is None and packet.is_keyframe else key
-                # Decoders drop what precedes the first key frame or leans on what came before it.
+                # Decoders drop frames before the first key frame, or that reference one.
                 if packet.is_corrupt or packet.pts is None or key is None or packet.pts < key:
                     return None
                 if not packet.is_discard:
@@ -218,14 +192,14 @@ def _times_of_packets(path: Path) -> list[int] | None:
 
 
 class _Upright:
-    """Turn decoded frames into upright RGB; one for each video, since it keeps the conversion's tables."""
+    """Converter of decoded frames to upright RGB; one per video, because it caches the conversion's tables."""
 
     def __init__(self, pixel_aspect: Fraction | None) -> None:
         self._aspect = pixel_aspect or Fraction(1)
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Any) -> Image:
-        """One frame (H, W, 3)."""
+        """Convert a frame to (H, W, 3)."""
         unnamed = frame.colorspace not in _NAMED_MATRICES and frame.format.name.startswith("yuv")
         hd = frame.width >= 1280 or frame.height > 576
         rgb = self._reformatter.reformat(
@@ -235,15 +209,15 @@ class _Upright:
             src_colorspace=(Colorspace.ITU709 if hd else Colorspace.ITU601) if unnamed else None,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
-        return _turn(np.asarray(rgb.to_ndarray(), np.uint8), frame)
+        return _apply_display_matrix(np.asarray(rgb.to_ndarray(), np.uint8), frame)
 
 
-def _turn(image: Image, frame: Any) -> Image:
-    """Apply a frame's display matrix, quarter turns and mirrorings; (x, y) goes to (a x + c y, b x + d y)."""
-    side = next((bytes(data) for data in frame.side_data if data.type is SideData.DISPLAYMATRIX), None)
-    if side is None:
+def _apply_display_matrix(image: Image, frame: Any) -> Image:
+    """Rotate by quarter turns and mirror as the frame's matrix says; it maps (x, y) to (a x + c y, b x + d y)."""
+    matrix = next((bytes(data) for data in frame.side_data if data.type is SideData.DISPLAYMATRIX), None)
+    if matrix is None:
         return np.ascontiguousarray(image)
-    a, b, _, c, d = np.frombuffer(side, np.int32, count=5)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32, count=5)
     if abs(b) > abs(a):
         image, a, d = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

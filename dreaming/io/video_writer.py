@@ -1,5 +1,6 @@
-"""Frames to an H.264 mp4 that any browser plays, with the source's frame times and its sound (PyAV), streaming."""
+"""Encoding of frames as an mp4 that browsers play, with exact frame times and the source's sound (PyAV)."""
 
+import io
 import logging
 import math
 import os
@@ -7,36 +8,62 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import av
 import cv2
 from av.codec.codec import UnknownCodecError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from dreaming.errors import ConfigError, SizeError, SpaceError, VideoError
+from dreaming.constraints import Range
+from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
 from dreaming.io.atomic import FULL, temporary_path
 from dreaming.io.audio import Soundtrack
 from dreaming.io.types import Image
 
 log = logging.getLogger(__name__)
 
-_SLOWEST = 0.001  # frames a second; as a fraction whose denominator is at most 1001 a lower rate would be 0
-_LARGEST_CRF = {"libx264": 51, "libx265": 51}  # beyond it they clip it without a word; others go to 63
-_FINEST_TIME_BASE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players take 31
+FrameRate = Annotated[float, Range(ge=0.001)]
+"""Frames per second. A lower rate would round to 0, because denominators are limited to 1001."""
+
+_MAX_CRF = {"libx264": 51, "libx265": 51}  # they silently clip higher values; other encoders accept up to 63
+_MAX_TIME_SCALE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players use 31
 
 
-def check_fps(key: str, fps: Fraction | float | None) -> None:
-    """Refuse a rate that no video can have.
+@lru_cache
+def check_encoder(codec: str, crf: float, preset: str | None) -> None:
+    """Refuse a video encoder that does not exist or rejects its settings, by opening it; warn of unused settings.
 
     Raises:
-        ConfigError: If it is one.
+        ParameterError: If it cannot encode an mp4.
     """
-    if fps is not None and not _SLOWEST <= fps < math.inf:
-        expected = f"{_SLOWEST} frames a second or more"
-        raise ConfigError(key, found=str(fps), expected=expected, hint="correct it, or leave it out")
+    expected = "a video encoder of ffmpeg for mp4, such as libx264"
+    try:
+        encoder = av.Codec(codec, "w")
+    except UnknownCodecError:
+        raise ParameterError("codec", found=f"{codec}, an unknown encoder", expected=expected) from None
+    if encoder.type != "video" or "yuv420p" not in {form.name for form in encoder.video_formats or ()}:
+        raise ParameterError("codec", found=f"{codec}, which does not encode yuv420p", expected=expected)
+    if not 0 <= crf <= (limit := _MAX_CRF.get(codec, 63)):
+        raise ParameterError("crf", found=crf, expected=f"0 to {limit} for {codec}")
+    settings = _Encoder(codec, crf, preset)
+    with av.open(io.BytesIO(), "w", format="mp4") as output:
+        try:
+            stream = settings.add_to(output, 64, 64, _Timeline(Path(), None, 25, Fraction(0)))
+        except ValueError:
+            raise ParameterError("codec", found=f"{codec}, which mp4 does not support", expected=expected) from None
+        try:
+            output.start_encoding()
+        except (av.FFmpegError, ValueError):
+            if preset is not None:
+                check_encoder(codec, crf, None)
+                raise ParameterError("preset", found=preset, expected=f"a preset of {codec}") from None
+            raise ParameterError("crf", found=f"{crf:g}", expected=f"a value that {codec} accepts") from None
+        for name in settings.unsupported(stream.codec_context):
+            log.warning("codec=%s has no %s; the value is ignored", codec, name)
 
 
 def write_video(
@@ -52,47 +79,45 @@ def write_video(
     crf: float = 18,
     preset: str | None = "medium",
 ) -> int:
-    """Encode frames as an mp4 that browsers play, atomically: yuv420p, BT.709, limited range, index in front.
+    """Encode frames as an mp4 for browsers, atomically: yuv420p, BT.709, limited range, index at the start.
 
-    4:2:0 needs even sizes: an odd last row or column is repeated once. Times are kept exactly; ``begin`` becomes 0.
-    The sound is copied packet by packet and trimmed to ``begin``..``end``; what browsers do not play in an mp4 is
-    encoded as AAC, with a warning. With ``fps`` the sound is neither stretched nor shifted.
+    4:2:0 needs even sizes, so an odd last row or column is repeated once. Frame times are exact; ``begin`` becomes 0.
+    The sound is copied packet by packet and trimmed to ``begin``..``end``. A codec that browsers do not play in an mp4
+    is converted to AAC, with a warning. With ``fps`` the sound is neither stretched nor shifted.
 
     Args:
-        path: The file to make, an mp4 whatever its suffix.
-        frames: RGB pictures (H, W, 3) of one size.
-        times: Seconds at which each frame is shown, rising.
-        fps: Frames per second in place of ``times``.
-        sound: The video or sound file whose sound track to take, if it has one.
-        begin: Second of the source that becomes 0; the first frame's by default.
-        end: Second of the source at which the sound ends; None keeps it whole.
-        codec: A video encoder of ffmpeg's that takes yuv420p and may live in an mp4.
-        crf: Constant rate factor, lower is better and larger; for encoders that have one.
-        preset: The encoder's speed preset; None for its own, and for encoders that have none.
+        path: The file to write, an mp4 whatever its suffix.
+        frames: RGB images (H, W, 3) of one size.
+        times: Presentation times in seconds, increasing; required without ``fps``.
+        fps: Frames per second, instead of ``times``.
+        sound: A video or sound file whose sound track is added, if it has one.
+        begin: Second of the source that becomes 0; by default the first frame's time.
+        end: Second of the source at which the sound ends; None for its end.
+        codec: An ffmpeg video encoder that accepts yuv420p and is allowed in an mp4.
+        crf: Constant rate factor, for encoders that have one; lower gives better quality and larger files.
+        preset: The encoder's speed preset; None for its default, and for encoders without presets.
 
     Returns:
-        How many frames were written.
+        The number of frames.
 
     Raises:
-        ConfigError: If the encoder does not exist or refuses its parameters, or if the frames have no times.
+        ParameterError: If the encoder does not exist or rejects its settings.
         SizeError: If a frame has another size than the first.
         SpaceError: If the disk is full.
-        VideoError: If there are no frames, not as many as times, or if the sound cannot be read.
+        VideoError: If there are no frames, the numbers of frames and times differ, or the sound is unreadable.
     """
-    if fps is None and times is None:
-        raise ConfigError("stage.composite.fps", found="no rate", expected="frames per second", hint="set it to 25")
-    check_fps("stage.composite.fps", fps)
+    check_encoder(codec, crf, preset)
     if times is not None and any(later <= earlier for earlier, later in pairwise(times)):
-        raise VideoError(path, found="frame times that do not rise", expected="rising ones", hint="extract again")
+        raise VideoError(path, found="frame times that do not increase", expected="increasing ones")
     if begin is None:
         begin = times[0] if times and fps is None else Fraction(0)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
-        clock = _Clock(path, times if fps is None else None, fps, begin)
-        count = _encode(path, temporary, frames, clock, (sound, begin, end), _Encoder(codec, crf, preset))
+        timeline = _Timeline(path, times if fps is None else None, fps, begin)
+        count = _encode(path, temporary, frames, timeline, (sound, begin, end), _Encoder(codec, crf, preset))
         with temporary.open("rb+") as written:
-            os.fsync(written.fileno())  # as in folder.write_atomically: the data before the name
+            os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
         temporary.replace(path)
     except (OSError, av.FFmpegError) as error:
         if error.errno not in FULL:
@@ -100,16 +125,16 @@ def write_video(
         raise SpaceError(
             path,
             found="no space left on the disk",
-            expected="room for the video, twice over while it is made",
-            hint="free some space and start again: the frames stay and are not made twice",
+            expected="room for twice the video's size",
+            hint="free some space and run the same command again; finished frames are kept",
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
     return count
 
 
-class _Clock:
-    """When each frame is shown, in whole ticks."""
+class _Timeline:
+    """Presentation times of the frames, in integer ticks."""
 
     def __init__(
         self, path: Path, times: Sequence[Fraction] | None, fps: Fraction | float | None, begin: Fraction
@@ -123,67 +148,62 @@ class _Clock:
         span = times[-1] - times[0] if times else Fraction(0)
         self.rate = ((len(times) - 1) / span).limit_denominator(1001) if span else Fraction(25)
         scale = math.lcm(*((time - begin).denominator for time in times))
-        if scale > _FINEST_TIME_BASE:
-            log.warning("%s: frame times are rounded to microseconds, an mp4 keeps no finer ones than these", path)
+        if scale > _MAX_TIME_SCALE:
+            log.warning("%s: frame times are rounded to microseconds, because an mp4 cannot store them exactly", path)
             scale = 1_000_000
         self.tick = Fraction(1, scale)
 
     @property
     def movie_scale(self) -> int:
-        """Ticks a second in which an edit list can tell all frame times, 1000 or more."""
+        """Ticks per second of edit lists: a multiple of the frames' time scale, at least 1000."""
         return self.tick.denominator * -(-1000 // self.tick.denominator)
 
-    def __call__(self, place: int) -> int:
-        """Ticks at which the frame of this place, from 0, is shown."""
+    def __call__(self, index: int) -> int:
+        """Time of a frame, counted from 0, in ticks."""
         if self._times is None:
-            return place
-        if place >= len(self._times):
-            raise self.mismatch(f"more than {len(self._times)} frames")
-        return round((self._times[place] - self._begin) / self.tick)
+            return index
+        if index >= len(self._times):
+            raise self._mismatch(f"more than {len(self._times)} frames")
+        return round((self._times[index] - self._begin) / self.tick)
 
     def check(self, count: int) -> None:
+        """Refuse a number of frames that differs from the number of times."""
         if self._times is not None and count != len(self._times):
-            raise self.mismatch(f"{count} frames")
+            raise self._mismatch(f"{count} frames")
 
-    def mismatch(self, found: str) -> VideoError:
-        expected = f"one for each of {len(self._times or ())} times"
-        return VideoError(self._path, found=found, expected=expected, hint="run `stages=[composite]` again")
+    def _mismatch(self, found: str) -> VideoError:
+        return VideoError(self._path, found=found, expected=f"one for each of {len(self._times or ())} times")
 
 
 def _encode(
     path: Path,
     temporary: Path,
     frames: Iterable[Image],
-    clock: _Clock,
+    timeline: _Timeline,
     sound: tuple[Path | None, Fraction, Fraction | None],
     encoder: "_Encoder",
 ) -> int:
-    pictures = iter(frames)
-    first = next(pictures, None)
+    images = iter(frames)
+    first = next(images, None)
     if first is None:
-        raise VideoError(path, found="no frames", expected="at least one", hint="run the stages before this one")
+        raise VideoError(path, found="no frames", expected="at least one")
     count = 0
     with ExitStack() as stack:
-        # A first frame after 0 is put off by an edit list, which counts in the movie's ticks, by default milliseconds.
-        options = {"movflags": "+faststart", "movie_timescale": str(clock.movie_scale)}
+        # An edit list delays a first frame after 0; it counts in the movie's ticks, by default milliseconds.
+        options = {"movflags": "+faststart", "movie_timescale": str(timeline.movie_scale)}
         output = stack.enter_context(av.open(str(temporary.resolve()), "w", format="mp4", options=options))
-        stream = encoder.add_to(output, first.shape[0], first.shape[1], clock)
+        stream = encoder.add_to(output, first.shape[0], first.shape[1], timeline)
         track = stack.enter_context(Soundtrack(output, *sound))
-        encoder.start(output)
-        to_yuv = _ToYuv()
-        for count, picture in enumerate(chain([first], pictures), 1):
-            if picture.shape != first.shape:
-                raise SizeError(
-                    f"{path}, frame {count}",
-                    found=picture.shape[:2],
-                    expected=first.shape[:2],
-                    hint="make the frames again",
-                )
-            frame = to_yuv(picture)
-            frame.pts, frame.time_base = clock(count - 1), clock.tick
+        output.start_encoding()
+        to_yuv = _YuvConverter()
+        for count, image in enumerate(chain([first], images), 1):
+            if image.shape != first.shape:
+                raise SizeError(f"{path}, frame {count}", found=image.shape[:2], expected=first.shape[:2])
+            frame = to_yuv(image)
+            frame.pts, frame.time_base = timeline(count - 1), timeline.tick
             output.mux(stream.encode(frame))
-            track.mux_until(frame.pts * clock.tick)
-        clock.check(count)
+            track.mux_until(frame.pts * timeline.tick)
+        timeline.check(count)
         output.mux(stream.encode())
         track.mux_until(None)
     return count
@@ -191,72 +211,46 @@ def _encode(
 
 @dataclass(frozen=True)
 class _Encoder:
-    """The user's choice of encoder, checked before a frame is made."""
+    """A video encoder and its settings."""
 
     codec: str
     crf: float
     preset: str | None
 
-    def add_to(self, output: Any, height: int, width: int, clock: _Clock) -> Any:
+    def add_to(self, output: Any, height: int, width: int, timeline: _Timeline) -> Any:
         """Add a video stream for frames of this size in pixels."""
-        try:
-            codec = av.Codec(self.codec, "w")
-        except UnknownCodecError:
-            raise self._misfit("no such encoder") from None
-        if codec.type != "video" or "yuv420p" not in {form.name for form in codec.video_formats or ()}:
-            raise self._misfit("an encoder that does not take yuv420p pictures")
-        if not 0 <= self.crf <= _LARGEST_CRF.get(self.codec, 63):
-            raise self._misfit("an encoder that has no such quality", "crf")
-        try:
-            stream = output.add_stream(self.codec, rate=clock.rate)
-        except ValueError:
-            raise self._misfit("an encoder whose video does not fit into an mp4") from None
+        stream = output.add_stream(self.codec, rate=timeline.rate)
         context = stream.codec_context
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        context.time_base = stream.time_base = clock.tick
-        if codec.canonical_name == "hevc":
-            context.codec_tag = "hvc1"  # Safari plays no other
+        context.time_base = stream.time_base = timeline.tick
+        if context.codec.canonical_name == "hevc":
+            context.codec_tag = "hvc1"  # the only tag that Safari plays
         context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        context.options = self._options({option.name for option in context.supported_options.private})
+        # Without a profile, crf=0 silently makes H.264 that no browser plays.
+        profile = {"profile": "high"} if self.codec == "libx264" else {}
+        unsupported = self.unsupported(context)
+        context.options = {name: value for name, value in self._options.items() if name not in unsupported} | profile
         return stream
 
-    def _options(self, known: set[str]) -> dict[str, str]:
-        wanted = {"crf": f"{self.crf:g}"}
-        if self.preset is not None:
-            wanted["preset"] = self.preset
-        for name in wanted.keys() - known:
-            log.warning("stage.composite.%s=%s has no meaning for %s", name, wanted[name], self.codec)
-        # Without a profile, crf=0 makes H.264 that no browser plays, instead of an error.
-        profile = {"profile": "high"} if self.codec == "libx264" else {}
-        return {name: value for name, value in wanted.items() if name in known} | profile
+    @property
+    def _options(self) -> dict[str, str]:
+        preset = {} if self.preset is None else {"preset": self.preset}
+        return {"crf": f"{self.crf:g}"} | preset
 
-    def start(self, output: Any) -> None:
-        """Open the encoder and write the file's head."""
-        try:
-            output.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise
-            raise self._misfit("an encoder that refuses these", "{crf,preset}") from None
-
-    def _misfit(self, fault: str, key: str = "codec") -> ConfigError:
-        return ConfigError(
-            f"stage.composite.{key}",
-            found=f"codec={self.codec} crf={self.crf:g} preset={self.preset}, {fault}",
-            expected="a video encoder of ffmpeg's for mp4 with a crf and a preset that suit it",
-            hint="use codec=libx264 crf=18 preset=medium",
-        )
+    def unsupported(self, context: Any) -> set[str]:
+        """Names of the settings that the encoder does not have."""
+        return self._options.keys() - {option.name for option in context.supported_options.private}
 
 
-class _ToYuv:
-    """Turn RGB pictures into frames of the matrix and range that the file names; keeps the conversion's tables."""
+class _YuvConverter:
+    """Converter of RGB images to the matrix and range that the file declares; it caches the conversion's tables."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
     def __call__(self, image: Image) -> Any:
-        """A yuv420p frame of even size."""
+        """Convert an image (H, W, 3) to a yuv420p frame of even size."""
         height, width = image.shape[:2]
         even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         return self._reformatter.reformat(

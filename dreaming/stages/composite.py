@@ -1,4 +1,4 @@
-"""The ``composite`` stage: the layers patched together by their masks, and the video made of them."""
+"""The ``composite`` stage: the layers blended by their masks, and the final video."""
 
 import dataclasses
 import logging
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
+from dreaming.clip.layer_masks import LayerMasks
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, UnitFloat
 from dreaming.imaging.morphology import feather
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
-from dreaming.io.video_writer import check_fps, write_video
+from dreaming.io.video_writer import FrameRate, check_encoder, write_video
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.stages.extract import find_source_video, read_video_metadata
@@ -25,11 +27,12 @@ from dreaming.stages.extract import find_source_video, read_video_metadata
 log = logging.getLogger(__name__)
 
 UNKNOWN_RATE = 24
+"""Frames per second for frames that come from no video."""
 
 
 @dataclass(frozen=True)
 class _OpenLayer:
-    """A layer with its folders, each listed once for all frames; no masks where it covers the whole frame."""
+    """A layer with its folders, each listed once for all frames; masks are None if it covers the whole frame."""
 
     layer: Layer
     styled: FrameFolder
@@ -38,19 +41,19 @@ class _OpenLayer:
 
 @dataclass
 class CompositeStage(Stage):
-    """Blend the layers bottom to top over the frame, write ``composite/`` and ``dream.mp4``.
+    """Blend the layers over the frames, from bottom to top, and write ``composite/`` and ``dream.mp4``.
 
     Attributes:
         maskers: Names of the selected maskers.
-        masker: Whose masks cut the layers out; None for the last selected one.
-        threshold: Probability from which on a pixel belongs to the part before feathering; None keeps it soft.
-        feather: Sigma in pixels of the Gaussian that softens a layer's edge.
-        alpha: Write each layer as PNG with alpha to ``alpha/<layer>/`` too.
-        fps: Frames a second; None for the source's own frame times.
-        crf: Constant rate factor; lower is better and larger.
+        masker: The masker whose masks cut the layers out; None for the last selected one.
+        threshold: Probability above which a pixel belongs to the part, before feathering; None keeps masks soft.
+        feather: Standard deviation of the Gaussian that softens a layer's edge, in pixels.
+        alpha: Whether to also write each layer as PNG with alpha, to ``alpha/<layer>/``.
+        fps: Frames per second; None for the source's frame times.
+        crf: Constant rate factor; lower gives better quality and larger files.
         codec: Video encoder.
-        preset: The encoder's speed preset.
-        workers: Frames blended at once.
+        preset: The encoder's speed preset; None for encoders without presets.
+        workers: Number of frames blended in parallel.
     """
 
     kind: ClassVar[str] = "composite_stage"
@@ -61,24 +64,29 @@ class CompositeStage(Stage):
 
     maskers: Sequence[str] = field(metadata=NO_EFFECT)
     masker: str | None = field(default=None, metadata=NO_EFFECT)
-    threshold: float | None = 0.5
-    feather: float = 2.0
+    threshold: UnitFloat | None = 0.5
+    feather: NonNegativeFloat = 2.0
     alpha: bool = field(default=False, metadata=NO_EFFECT)
-    fps: float | None = field(default=None, metadata=NO_EFFECT)
-    crf: int = field(default=18, metadata=NO_EFFECT)
+    fps: FrameRate | None = field(default=None, metadata=NO_EFFECT)
+    crf: NonNegativeInt = field(default=18, metadata=NO_EFFECT)
     codec: str = field(default="libx264", metadata=NO_EFFECT)
     preset: str | None = field(default="medium", metadata=NO_EFFECT)
-    workers: int = field(default=2, metadata=NO_EFFECT)
+    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        check_fps("stage.composite.fps", self.fps)
+        check_encoder(self.codec, self.crf, self.preset)
+
+    @property
+    def masks(self) -> LayerMasks:
+        """The masks that cut the layers out."""
+        return LayerMasks(self.maskers, self.masker)
 
     def skips(self, clip: Clip) -> str | None:
-        """Without a stylised layer there is nothing to patch together."""
+        """Skip a clip without keyframes, which has no stylised layer."""
         return None if clip.layers else "the clip has no keyframes"
 
     def run(self, clip: Clip) -> None:
-        """Blend the frames that are missing, then make the video once all are there."""
+        """Blend missing frames, then write the video if all frames exist."""
         layers = [self._open(clip, layer) for layer in clip.layers]
         manifest = self._manifest(clip, layers)
 
@@ -90,34 +98,33 @@ class CompositeStage(Stage):
             for opened in layers:
                 self._write_alpha(clip, opened)
         if "composite" in clip.preview_dirs:
-            log.info("dream.mp4: stays as it is, too")
+            log.debug("dream.mp4: unchanged by the preview")
         elif set(clip.stems) <= set(clip.composite.stems):
             self._write_video(clip, manifest)
         else:
-            log.info("dream.mp4: waits for the frames that are not made yet")
+            log.info("dream.mp4: not written, because frames are missing")
 
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
-        """The folder of frames, and what they depend on as things are."""
+        """The folder of frames and its manifest, from the current state of the inputs."""
         yield clip.composite, self._manifest(clip, [self._open(clip, layer) for layer in clip.layers])
 
     def _manifest(self, clip: Clip, layers: Sequence[_OpenLayer]) -> Manifest:
         return Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
 
     def _open(self, clip: Clip, layer: Layer) -> _OpenLayer:
-        masks = None if layer.part is None else clip.masks(layer.part, self.masker or self.maskers[-1])
-        return _OpenLayer(layer, clip.styled(layer), masks)
+        return _OpenLayer(layer, clip.styled(layer), self.masks.folder(clip, layer))
 
     def _inputs(self, clip: Clip, layers: Sequence[_OpenLayer]) -> dict[str, str]:
         inputs = {"frames": clip.frames_fingerprint}
-        for place, opened in enumerate(layers):
-            inputs[f"layer {place}"] = fingerprint(dataclasses.asdict(opened.layer))
+        for index, opened in enumerate(layers):
+            inputs[f"layer {index}"] = fingerprint(dataclasses.asdict(opened.layer))
             inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
             if opened.masks is not None:
                 inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
         return inputs
 
     def _opacity(self, clip: Clip, opened: _OpenLayer, stem: str) -> Probability:
-        """How much of a layer shows at each pixel, (H, W) in 0..1."""
+        """Opacity of a layer at each pixel, (H, W) in 0..1."""
         if opened.masks is None:
             return np.ones(clip.size, np.float32)
         mask = opened.masks.read_probability(stem, clip.size)
@@ -126,11 +133,11 @@ class CompositeStage(Stage):
         return feather(1 - mask if opened.layer.invert else mask, self.feather)
 
     def _blend(self, clip: Clip, layers: Sequence[_OpenLayer], stem: str) -> Image:
-        picture = clip.frames.read(stem).astype(np.float32)
+        image = clip.frames.read(stem).astype(np.float32)
         for opened in layers:
             opacity = self._opacity(clip, opened, stem)[..., None]
-            picture += opacity * (opened.styled.read(stem, clip.size) - picture)
-        return np.rint(picture).astype(np.uint8)
+            image += opacity * (opened.styled.read(stem, clip.size) - image)
+        return np.rint(image).astype(np.uint8)
 
     def _write_alpha(self, clip: Clip, opened: _OpenLayer) -> None:
         folder = FrameFolder(clip.path / "alpha" / opened.layer.name)
@@ -160,7 +167,7 @@ class CompositeStage(Stage):
                 return
             discard_unfinished(clip.path, [path.name])
             if lost:
-                log.warning("dream.mp4: without sound, for the video that the frames came from is gone")
+                log.warning("dream.mp4: without sound, because the source video is missing")
             timing = self._timing(clip, stems)
             with bar("dream.mp4", len(stems)) as progress:
 
@@ -176,8 +183,6 @@ class CompositeStage(Stage):
     def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
         source = read_video_metadata(clip)
         if self.fps is not None or source is None:
-            if self.fps is None:
-                log.info("dream.mp4: %d frames a second (stage.composite.fps)", UNKNOWN_RATE)
             return {"fps": self.fps or UNKNOWN_RATE}
         times, begin, end = source.timing([int(stem) for stem in stems])
         return {"times": times, "begin": begin, "end": end}

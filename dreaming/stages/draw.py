@@ -1,10 +1,11 @@
-"""The ``draw`` stage: the built-in demo clip, as a user would hand it in, with its truth beside it."""
+"""The ``draw`` stage: the built-in demo clip, as a user would provide it, with ground truth."""
 
 import logging
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from dreaming.clip.clip import Clip
+from dreaming.constraints import NonNegativeInt
 from dreaming.demo.scene import DemoScene, write_demo
 from dreaming.errors import ClipError
 from dreaming.io.manifest import Manifest, describe
@@ -17,12 +18,12 @@ RECORD = "draw.json"
 
 @dataclass
 class DrawStage(Stage):
-    """Write ``source.mp4``, ``hand_masks/``, ``keyframes/painted/`` and ``truth/`` of the drawn clip.
+    """Write ``source.mp4``, ``hand_masks/``, ``keyframes/painted/`` and ``truth/`` of the demo clip.
 
     Attributes:
-        scene: What is drawn.
-        masks: Hand masks, spread over the clip.
-        keyframes: Painted keyframes, spread over the clip.
+        scene: The scene.
+        masks: Number of hand masks, spread evenly over the clip.
+        keyframes: Number of painted keyframes, spread evenly over the clip.
     """
 
     kind: ClassVar[str] = "draw_stage"
@@ -30,34 +31,34 @@ class DrawStage(Stage):
     name: ClassVar[str] = "draw"
 
     scene: DemoScene = field(default_factory=DemoScene)
-    masks: int = 5
-    keyframes: int = 2
+    masks: NonNegativeInt = 5
+    keyframes: NonNegativeInt = 2
 
     def skips(self, clip: Clip) -> str | None:
-        """A clip drawn before is left as it is."""
+        """Skip a clip that is drawn already."""
         found = Manifest.read(clip.path / RECORD)
         if found == self._manifest() and found.frames:
-            return "the clip is drawn already"
+            return "up to date"
         return None
 
     def _manifest(self) -> Manifest:
         return Manifest(self.name, self.version, describe(self), {})
 
     def run(self, clip: Clip) -> None:
-        """Draw.
+        """Draw the clip.
 
         Raises:
-            ClipError: If the folder holds a clip of the user's own, or one drawn otherwise.
+            ClipError: If the folder holds a clip of the user, or one drawn with another config.
         """
         begun = Manifest.read(clip.path / RECORD) == self._manifest()
         if not begun and ((clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts):
             raise ClipError(
                 clip.path,
-                found="a clip",
-                expected="a folder to draw the built-in clip into",
-                hint="name another folder, or delete this one",
+                found="another clip",
+                expected="an empty or new folder for the demo clip",
+                hint="choose another folder, or delete this one",
             )
-        # Without a count of frames the record says that drawing was begun: after a kill it is done again.
+        # A record without a number of frames means that drawing was not finished, so a later run repeats it.
         self._manifest().write(clip.path / RECORD)
         write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes)
         replace(self._manifest(), frames=self.scene.frames).write(clip.path / RECORD)

@@ -1,4 +1,4 @@
-"""The ``extract`` stage: a video to numbered frames, or the user's own frames taken as they are."""
+"""The ``extract`` stage: numbered frames from a video, unless the user provides frames."""
 
 import json
 import logging
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ClipError, ConfigError, VideoError
+from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.errors import ClipError, ParameterError, VideoError
 from dreaming.io.atomic import write_atomically
 from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files
 from dreaming.io.shard import Shard
@@ -24,15 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ExtractStage(Stage):
-    """Write the frames of a video to ``frames/``, named by their place in it; all of them, whatever the shard.
+    """Write the frames of a video to ``frames/``, named by their number in it; all of them, whatever the shard.
 
     Attributes:
-        video: The video; by default a lone ``source.*`` in the clip's folder.
+        video: The video; by default the only ``source.*`` in the clip's folder.
         gamma: Exponent of the gamma correction; 1 for none.
-        start: First place taken, from 1.
-        end: Last place taken; None for the video's last.
-        every: Step between the places taken.
-        size: (height, width) to resize to; None for the video's own.
+        start: First frame, counted from 1.
+        end: Last frame; None for the video's last.
+        every: Step from one frame to the next.
+        size: (height, width) to resize to; None for the video's size.
     """
 
     kind: ClassVar[str] = "extract_stage"
@@ -40,38 +41,42 @@ class ExtractStage(Stage):
     name: ClassVar[str] = "extract"
 
     video: Path | None = field(default=None, metadata=NO_EFFECT)
-    gamma: float = 1.0
-    start: int = 1
+    gamma: PositiveFloat = 1.0
+    start: PositiveInt = 1
     end: int | None = None
-    every: int = 1
-    size: tuple[int, int] | None = None
+    every: PositiveInt = 1
+    size: tuple[PositiveInt, PositiveInt] | None = None
 
     def __post_init__(self) -> None:
-        # Each share would decode the video from its start, and what follows takes the frames that lie there for all.
+        if self.end is not None and self.end < self.start:
+            raise ParameterError("end", found=self.end, expected=f"at least {self.start}, the first frame, or null")
+        # A shard would decode the video from its start, and later stages expect all frames.
         self.shard = Shard()
 
     def skips(self, clip: Clip) -> str | None:
-        """Frames that the user put there need no extraction."""
+        """Skip a clip with the user's own frames, or without a video."""
         video = self._video(clip)
         if len(clip.frames) and not clip.frames_are_made:
             if self.video is not None:
                 raise ClipError(
                     clip.frames.path,
                     found=f"{len(clip.frames)} frames of your own, and video={self.video}",
-                    expected="one or the other",
+                    expected="one of the two",
                     hint="leave out video=, or move the frames away",
                 )
-            return f"the clip brings its own {len(clip.frames)} frames"
+            return f"the clip has {len(clip.frames)} frames of its own"
         if video is None and clip.frames_are_made:
-            return f"no video is named; the {len(clip.frames)} frames extracted before are kept{self._lacking(clip)}"
+            count, kept = self._recorded_count(clip), len(clip.frames)
+            missing = f" of {count}; set video= to extract the others" if count > kept else ""
+            return f"no video is set, and frames/ holds {kept} frames{missing}"
         return None
 
-    def _lacking(self, clip: Clip) -> str:
-        places = _record(clip).get("places")
-        if not isinstance(places, Mapping):
-            return ""
-        count = len(range(places["start"], places["end"] + 1, places["every"]))
-        return "" if len(clip.frames) >= count else f", though {count} were to be; name the video to get the others"
+    def _recorded_count(self, clip: Clip) -> int:
+        """Number of frames that the last extraction selected; 0 if unknown."""
+        selected = _record(clip).get("extracted")
+        if not isinstance(selected, Mapping):
+            return 0
+        return len(range(selected["start"], selected["end"] + 1, selected["every"]))
 
     def _video(self, clip: Clip) -> Path | None:
         if self.video is not None:
@@ -79,50 +84,46 @@ class ExtractStage(Stage):
         recorded = find_source_video(clip)
         if recorded is not None:
             return recorded
-        lone = [path for path in sorted(clip.path.glob("source.*")) if path.suffix not in (".json",)]
-        return lone[0] if len(lone) == 1 else None
+        videos = [path for path in clip.path.glob("source.*") if path.suffix != ".json"]
+        return videos[0] if len(videos) == 1 else None
 
     def run(self, clip: Clip) -> None:
-        """Extract what is missing.
+        """Extract missing frames.
 
         Raises:
-            ConfigError: If the range, step, size or gamma makes no sense.
-            VideoError: If the video cannot be read, or has no frames in the range.
+            VideoError: If the video is unreadable or has no frames in the range.
             FrameError: If there are neither frames nor a video.
         """
-        assert clip.frames_are_made or not len(clip.frames), "frames of the user's own are skipped"
+        assert clip.frames_are_made or not len(clip.frames), "the user's own frames must not be overwritten"
         video = self._video(clip)
         if video is None:
-            assert clip.stems  # raises: there are neither frames nor a video
+            assert clip.stems  # raises an error: there are neither frames nor a video
             return
         source = probe(video)
-        if self.every < 1:
-            raise ConfigError("stage.extract.every", found=str(self.every), expected="1 or more", hint="change it")
         end = source.count if self.end is None else min(self.end, source.count)
         if self.start > end:
             raise VideoError(
                 video,
-                found=f"{source.count} frames, of which {self.start} to {self.end or 'the last'} were asked for",
-                expected="a range with frames in it",
-                hint="correct stage.extract.start and stage.extract.end",
+                found=f"{source.count} frames",
+                expected=f"at least {self.start}, the first one to extract",
+                hint="lower stage.extract.start",
             )
-        places = range(self.start, end + 1, self.every)
-        stems = [frame_stem(place, source.count) for place in places]
+        stems = [frame_stem(number, source.count) for number in range(self.start, end + 1, self.every)]
         record: dict[str, Any] = {
             **source.to_json(),
             "path": str(video.resolve()),
-            "places": {"start": self.start, "end": end, "every": self.every},
+            "extracted": {"start": self.start, "end": end, "every": self.every},
         }
-        identity = fingerprint_files([video])
+        fingerprint = fingerprint_files([video])
 
-        def note() -> None:
+        def write_record() -> None:
             write_atomically(clip.source, (json.dumps(record, indent=2) + "\n").encode())
 
         def manifest() -> Manifest:
-            return self.manifest(video=identity)
+            return self.manifest(video=fingerprint)
 
-        def make(wanted: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-            stems = set(wanted)
+        def make(missing: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            wanted = set(missing)
             frames = read_frames(
                 video,
                 start=self.start,
@@ -131,35 +132,36 @@ class ExtractStage(Stage):
                 size=None if self.size is None else (self.size[0], self.size[1]),
                 gamma=self.gamma,
             )
-            for place, image in frames:
-                if place == self.start:  # not before the video has proved readable
-                    note()
-                if (stem := frame_stem(place, source.count)) in stems:
+            for number, image in frames:
+                if number == self.start:  # not earlier, because the video may be unreadable
+                    write_record()
+                if (stem := frame_stem(number, source.count)) in wanted:
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
-        note()  # the same video may have moved
-        _tell_of_painted(clip)
+        write_record()  # the same video may have moved
+        _warn_of_unused(clip)
 
 
-def _tell_of_painted(clip: Clip) -> None:
-    """What is painted on frames outside the range waits, which its painter may not expect."""
-    places = ("hand_masks/*", "parts/*/hand_masks/*", "keyframes/*/*")
-    waiting = sorted(path for place in places for path in clip.path.glob(place) if path.stem in clip.skipped_frames)
-    if waiting:
-        names = ", ".join(str(path.relative_to(clip.path)) for path in waiting)
-        log.warning("extract: not learnt from, for their frames are not extracted: %s", names)
+def _warn_of_unused(clip: Clip) -> None:
+    """Warn of hand masks and keyframes of frames outside the range, which are not used."""
+    patterns = ("hand_masks/*", "parts/*/hand_masks/*", "keyframes/*/*")
+    skipped = clip.skipped_frames
+    unused = sorted(path for pattern in patterns for path in clip.path.glob(pattern) if path.stem in skipped)
+    if unused:
+        names = ", ".join(str(path.relative_to(clip.path)) for path in unused)
+        log.warning("extract: unused, because their frames are not extracted: %s", names)
 
 
 def read_video_metadata(clip: Clip) -> VideoMetadata | None:
-    """What ``extract`` knows of the clip's video; None where the frames are the user's."""
+    """Metadata of the clip's video; None if the frames are the user's own."""
     if not clip.source.exists() or not clip.frames_are_made:
         return None
     return VideoMetadata.from_json(_record(clip), clip.source)
 
 
 def find_source_video(clip: Clip) -> Path | None:
-    """The video that the clip's frames were extracted from, if it is still there."""
+    """The video that the clip's frames were extracted from, if it still exists."""
     if not clip.source.exists():
         return None
     path = Path(str(_record(clip).get("path", "")))
@@ -177,7 +179,7 @@ def _record(clip: Clip) -> dict[str, Any]:
         return data
     raise VideoError(
         clip.source,
-        found="a file that is damaged",
-        expected="what extract wrote there",
+        found="a damaged file",
+        expected="the record that the extract stage writes",
         hint="remove it and run `stages=[extract]` again",
     )

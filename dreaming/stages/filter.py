@@ -1,4 +1,4 @@
-"""The ``filter`` stage: frames rid of noise along time, from which a style is learnt and applied with less flicker."""
+"""The ``filter`` stage: temporally smoothed frames, on which a style is trained and applied with less flicker."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,10 +13,10 @@ from dreaming.stages.base import Maker, Stage
 
 @dataclass
 class FilterStage(Stage):
-    """Write every frame, filtered along the flow, to ``filtered/``.
+    """Write every frame, smoothed over time along the optical flow, to ``filtered/``.
 
     Attributes:
-        flow: How flow is computed.
+        flow: Optical flow.
         bilateral: The filter.
     """
 
@@ -29,11 +29,11 @@ class FilterStage(Stage):
     bilateral: BilateralFilter = field(default_factory=BilateralFilter)
 
     def skips(self, clip: Clip) -> str | None:
-        """There is always something to filter."""
+        """Never skip."""
         return None
 
     def run(self, clip: Clip) -> None:
-        """Filter the frames that are missing."""
+        """Smooth missing frames."""
         manifest = self.manifest(frames=clip.frames_fingerprint)
 
         def begin(stems: list[str]) -> Maker:

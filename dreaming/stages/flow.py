@@ -1,4 +1,4 @@
-"""The ``flow`` stage: optical flow of all neighbouring frames, for whatever carries something along it."""
+"""The ``flow`` stage: optical flow between all neighbouring frames."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,12 +11,12 @@ from dreaming.stages.base import Stage
 
 @dataclass
 class FlowStage(Stage):
-    """Write the flow between every frame and the next, both ways, to ``flow/``.
+    """Write the optical flow between every frame and the next, in both directions, to ``flow/``.
 
-    Who needs flow sees to it by itself; the stage is there to make it beforehand, or on several machines.
+    Other stages compute the flow that they need themselves. This one computes it in advance, or on several machines.
 
     Attributes:
-        flow: How flow is computed.
+        flow: Optical flow.
     """
 
     kind: ClassVar[str] = "flow_stage"
@@ -27,11 +27,11 @@ class FlowStage(Stage):
     flow: DisFlow
 
     def skips(self, clip: Clip) -> str | None:
-        """A single frame does not move."""
+        """Skip a clip of one frame."""
         return None if len(clip.stems) > 1 else "the clip has one frame"
 
     def run(self, clip: Clip) -> None:
-        """Compute the pairs of this shard that are missing."""
+        """Compute the missing pairs of this shard."""
         cache = FlowCache(clip, self.flow)
         share = self.shard.take(cache.pairs)
         self.frames_needed += len(share)

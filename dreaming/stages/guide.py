@@ -1,4 +1,4 @@
-"""The ``guide`` stage: what the style network sees beside the frame, drawn for every layer."""
+"""The ``guide`` stage: additional input channels of the style network, drawn for every layer."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class GuideStage(Stage):
-    """Write each chosen guide of each layer to ``guides/<layer>/<guide>/``, as pictures of three channels.
+    """Write each selected guide of each layer to ``guides/<layer>/<guide>/``, as images of three channels.
 
     Attributes:
-        available: The guides that the config knows, by name.
-        guides: Those to draw: names of available ones, and folders of pictures of the user's own.
+        available: The guides of the config, by name.
+        guides: Names of the guides to draw, and folders with the user's own images.
     """
 
     kind: ClassVar[str] = "guide_stage"
@@ -35,23 +35,23 @@ class GuideStage(Stage):
     guides: Sequence[str] = field(default=(), metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
-        self.chosen = select_guides(self.available, self.guides)
+        self.selected = select_guides(self.available, self.guides)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Masks are made first where a chosen guide is drawn from them."""
-        return (*self.reads, "mask") if any(guide.requires_masks for guide in self.chosen.values()) else self.reads
+        """Include masks if a selected guide is drawn from them."""
+        return (*self.reads, "mask") if any(guide.requires_masks for guide in self.selected.values()) else self.reads
 
     def skips(self, clip: Clip) -> str | None:
-        """Guides are drawn for layers, and only those that were chosen."""
-        if not self.chosen:
-            return "no guide is chosen (stage.guide.guides)"
+        """Skip a clip without keyframes, or a run without guides."""
+        if not self.selected:
+            return "no guide is selected (guides=)"
         return None if clip.layers else "the clip has no keyframes"
 
     def run(self, clip: Clip) -> None:
-        """Draw the frames that are missing."""
+        """Draw missing frames."""
         for layer in clip.layers:
-            for name, guide in self.chosen.items():
+            for name, guide in self.selected.items():
                 self._draw(clip, layer, name, guide)
 
     def _draw(self, clip: Clip, layer: Layer, name: str, guide: Guide) -> None:
@@ -59,8 +59,8 @@ class GuideStage(Stage):
         manifest = Manifest(self.name, self.version, describe(guide), guide.inputs(clip, layer))
 
         def begin(stems: list[str]) -> Maker:
-            for pictures in folder.pictures:
-                discard_unfinished(pictures.path, (f"{stem}.png" for stem in stems))
+            for images in folder.pictures:
+                discard_unfinished(images.path, (f"{stem}.png" for stem in stems))
             return partial(guide.draw, clip, layer)
 
         self.complete(clip, folder, clip.stems, lambda: manifest, begin)

@@ -1,10 +1,12 @@
+"""Truncated videos are told from complete ones in every container."""
+
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from dreaming.io.video_integrity import is_cut_off
+from dreaming.io.video_integrity import is_truncated
 
 
 def film(path, codec, pix_fmt, options=None):
@@ -31,29 +33,29 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_whole_file_is_whole_and_no_shorter_one_is(tmp_path, name):
+def test_only_shorter_files_are_truncated(tmp_path, name):
     path = film(tmp_path / name, *KINDS[name])
     whole = path.read_bytes()
-    assert not is_cut_off(path)
+    assert not is_truncated(path)
     for kept in (len(whole) - 1, len(whole) * 2 // 3, len(whole) // 2, 60):
         path.write_bytes(whole[:kept])
-        assert is_cut_off(path), kept
+        assert is_truncated(path), kept
 
 
 @pytest.mark.parametrize("name", ["faststart.mp4", "plain.gif"])
-def test_padding_does_no_harm(tmp_path, name):
+def test_padding_is_ignored(tmp_path, name):
     path = film(tmp_path / name, *KINDS[name])
     path.write_bytes(path.read_bytes() + bytes(100))
-    assert not is_cut_off(path)
+    assert not is_truncated(path)
 
 
-def test_a_live_recording_states_no_length(tmp_path):
+def test_a_live_recording_declares_no_length(tmp_path):
     path = film(tmp_path / "live.webm", "libvpx", "yuv420p", {"live": "1"})
-    assert not is_cut_off(path)
+    assert not is_truncated(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"any other file, which ffmpeg has to judge"])
-def test_other_kinds_are_left_to_ffmpeg(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"x", b"any other file"])
+def test_other_formats_are_never_truncated(tmp_path, content):
     path = tmp_path / "other"
     path.write_bytes(content)
-    assert not is_cut_off(path)
+    assert not is_truncated(path)

@@ -1,4 +1,7 @@
+"""Frames, colours, orientation and times of videos in many formats; errors for damaged ones."""
+
 import logging
+import re
 from fractions import Fraction
 
 import av
@@ -7,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreaming.errors import ConfigError, VideoError
+from dreaming.errors import VideoError
 from dreaming.io.video_reader import probe, read_frames
 
-SCENE = ((200, 60, 30), (30, 90, 210), (60, 200, 90), (240, 240, 240))  # corners: top left, top right, bottom ...
+SCENE = ((200, 60, 30), (30, 90, 210), (60, 200, 90), (240, 240, 240))  # top left, top right, bottom left, right
 
 
 def scene(height, width, number=0):
-    """Four flat corners; a dot of one in 16 columns marks the frame's number."""
+    """Four flat corners; a black bar of 0, 8 or 16 columns marks the frame's number."""
     image = np.zeros((height, width, 3), np.uint8)
-    for place, colour in enumerate(SCENE):
-        rows = slice(0, height // 2) if place < 2 else slice(height // 2, None)
-        columns = slice(0, width // 2) if place % 2 == 0 else slice(width // 2, None)
+    for corner, colour in enumerate(SCENE):
+        rows = slice(0, height // 2) if corner < 2 else slice(height // 2, None)
+        columns = slice(0, width // 2) if corner % 2 == 0 else slice(width // 2, None)
         image[rows, columns] = colour
     image[:8, : 8 * (number % 3)] = 0
     return image
@@ -80,10 +83,10 @@ def video(request, tmp_path_factory):
     return film(tmp_path_factory.mktemp("videos") / request.param, **VIDEOS[request.param])
 
 
-def test_probe_agrees_with_what_is_decoded(video):
+def test_probe_agrees_with_decoding(video):
     source = probe(video)
     found = list(read_frames(video))
-    assert [place for place, _ in found] == list(range(1, 13))
+    assert [number for number, _ in found] == list(range(1, 13))
     assert source.count == 12
     assert {image.shape for _, image in found} == {(*source.size, 3)}
     assert source.sound == ("sound" in VIDEOS[video.name])
@@ -93,8 +96,8 @@ def test_probe_agrees_with_what_is_decoded(video):
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_pictures_before_the_first_key_frame_are_not_counted(tmp_path, codec):
-    """A video cut without decoding begins between key frames, or with pictures that lean on what was cut away."""
+def test_frames_before_the_first_key_frame_are_not_counted(tmp_path, codec):
+    """A video cut without decoding starts between key frames, or with frames that reference what was cut away."""
     x265 = "log-level=none:keyint=8:min-keyint=8:open-gop=1:bframes=3"
     options = {"g": "8", "bf": "3"} if codec == "libx264" else {"x265-params": x265, "preset": "fast"}
     whole, path = film(tmp_path / "whole.mkv", codec, pts=range(30), options=options), tmp_path / "cut.mkv"
@@ -106,12 +109,12 @@ def test_pictures_before_the_first_key_frame_are_not_counted(tmp_path, codec):
             if packet.dts is not None and (number >= 3 if codec == "libx264" else keys > 1):
                 packet.stream = stream
                 output.mux(packet)
-    found = [place for place, _ in read_frames(path)]
+    found = [number for number, _ in read_frames(path)]
     assert 10 < len(found) < 30
     assert probe(path).count == len(found)
 
 
-def test_frames_are_rgb_with_the_colours_that_went_in(video):
+def test_frames_have_the_encoded_colours(video):
     tolerance = 60 if video.suffix == ".gif" else 10  # a gif of 256 fixed colours, dithered
     for _, image in read_frames(video, every=5):
         assert image.dtype == np.uint8
@@ -127,7 +130,7 @@ def plain(tmp_path_factory):
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv444p10le"])
 @pytest.mark.parametrize("limits", ["MPEG", "JPEG"])
 @pytest.mark.parametrize(("matrix", "tag"), [("ITU709", 1), ("ITU601", 6), ("BT2020", 9)])
-def test_range_and_matrix_of_the_file_are_honoured(tmp_path, pix_fmt, limits, matrix, tag):
+def test_range_and_matrix_of_the_file_are_used(tmp_path, pix_fmt, limits, matrix, tag):
     path = film(
         tmp_path / "tagged.mkv",
         "libx264",
@@ -142,7 +145,7 @@ def test_range_and_matrix_of_the_file_are_honoured(tmp_path, pix_fmt, limits, ma
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((48, 64), "ITU601"), ((592, 64), "ITU709"), ((16, 1280), "ITU709")])
-def test_an_unnamed_matrix_is_the_one_that_players_assume(tmp_path, size, matrix):
+def test_without_a_matrix_that_of_players_is_used(tmp_path, size, matrix):
     path = film(tmp_path / "unnamed.mp4", size=size, pts=[0], options={"crf": "1"}, convert={"dst_colorspace": matrix})
     ((_, image),) = read_frames(path)
     assert np.abs(corners(image) - SCENE)[1:].max() <= 6  # the other matrix is off by more than 20
@@ -158,7 +161,7 @@ def test_an_unnamed_matrix_is_the_one_that_players_assume(tmp_path, size, matrix
         ((0, True), 0, lambda image: image[:, ::-1]),
     ],
 )
-def test_a_turned_phone_gives_upright_frames(tmp_path, turn, clockwise, upright):
+def test_rotated_videos_give_upright_frames(tmp_path, turn, clockwise, upright):
     path = film(tmp_path / "phone.mov", turn=turn)
     source = probe(path)
     frames = [image for _, image in read_frames(path)]
@@ -171,7 +174,7 @@ def test_a_turned_phone_gives_upright_frames(tmp_path, turn, clockwise, upright)
         assert np.abs(image.astype(int) - expected).mean() < 20
 
 
-def test_pixels_that_are_not_square_are_stretched(tmp_path):
+def test_non_square_pixels_are_resampled(tmp_path):
     path = film(tmp_path / "dv.mp4", stream={"sample_aspect_ratio": Fraction(3, 2)})
     assert probe(path).size == (48, 96)
     assert next(read_frames(path))[1].shape == (48, 96, 3)
@@ -185,21 +188,21 @@ def test_variable_frame_times_are_exact(tmp_path):
 
 @settings(max_examples=40, deadline=None)
 @given(start=st.integers(1, 12), length=st.none() | st.integers(0, 15), every=st.integers(1, 14))
-def test_skipping_keeps_the_places_in_the_source(plain, start, length, every):
+def test_skipping_keeps_the_numbers_of_the_frames(plain, start, length, every):
     end = None if length is None else start + length
     found = dict(read_frames(plain, start=start, end=end, every=every))
     assert list(found) == list(range(start, min(end or 12, 12) + 1, every))
-    for place, image in found.items():
+    for number, image in found.items():
         marked = (image[2:6, :16].mean(axis=(0, 2)) < 20).sum()
-        assert abs(marked - 8 * ((place - 1) % 3)) <= 2
+        assert abs(marked - 8 * ((number - 1) % 3)) <= 2
 
 
-def test_gamma_is_a_curve_over_the_bytes(plain):
+def test_gamma_is_a_power_of_each_value(plain):
     before, after = next(read_frames(plain))[1], next(read_frames(plain, gamma=2.2))[1]
     assert np.array_equal(after, np.rint((before / 255.0) ** 2.2 * 255).astype(np.uint8))
 
 
-def test_size_shrinks_by_area_and_enlarges(plain):
+def test_size_averages_when_shrinking_and_can_enlarge(plain):
     before = next(read_frames(plain))[1]
     half = next(read_frames(plain, size=(24, 32)))[1]
     mean = before.reshape(24, 2, 32, 2, 3).mean(axis=(1, 3))
@@ -207,43 +210,33 @@ def test_size_shrinks_by_area_and_enlarges(plain):
     assert next(read_frames(plain, size=(96, 100)))[1].shape == (96, 100, 3)
 
 
-def test_frames_come_one_by_one(plain):
+def test_frames_are_decoded_lazily(plain):
     frames = read_frames(plain)
     assert next(frames)[0] == 1
     frames.close()
 
 
-def test_an_hdr_video_is_warned_of(tmp_path, caplog):
+def test_an_hdr_video_causes_a_warning(tmp_path, caplog):
     path = film(tmp_path / "hlg.mkv", "ffv1", "yuv420p10le", pts=[0], stream={"color_trc": 18, "colorspace": 9})
-    with caplog.at_level(logging.WARNING):
-        probe(path)
-    assert "HDR" in caplog.text
+    probe(path)
+    ((level, arguments),) = [(record.levelno, record.args) for record in caplog.records]
+    assert (level, arguments) == (logging.WARNING, (path,))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "key"),
-    [
-        ({"start": 0}, "start"),
-        ({"start": 13}, "start"),
-        ({"start": 5, "end": 4}, "end"),
-        ({"every": 0}, "every"),
-        ({"size": (0, 64)}, "size"),
-        ({"gamma": 0}, "gamma"),
-        ({"gamma": float("nan")}, "gamma"),
-    ],
-)
-def test_a_range_that_makes_no_sense_names_its_key(plain, arguments, key):
-    with pytest.raises(ConfigError, match=f"stage.extract.{key}"):
-        list(read_frames(plain, **arguments))
+def test_a_start_after_the_last_frame_is_refused(plain):
+    with pytest.raises(VideoError) as refused:
+        list(read_frames(plain, start=13))
+    assert refused.value.where == str(plain)
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(VideoError, match=r"absent\.mp4: found no such file"):
+    with pytest.raises(VideoError) as refused:
         probe(tmp_path / "absent.mp4")
+    assert refused.value.where == str(tmp_path / "absent.mp4")
 
 
 @pytest.mark.parametrize("name", ["sound.wav", "sound.mp4", "cover.mp3"])
-def test_a_video_without_pictures_is_refused(tmp_path, name):
+def test_a_file_without_a_video_stream_is_refused(tmp_path, name):
     path = tmp_path / name
     with av.open(str(path), "w") as output:
         sound = output.add_stream({"wav": "pcm_s16le", "mp4": "aac", "mp3": "libmp3lame"}[path.suffix[1:]], rate=48000)
@@ -261,8 +254,10 @@ def test_a_video_without_pictures_is_refused(tmp_path, name):
             output.mux(sound.encode(part))
         output.mux(sound.encode())
     for read in (probe, lambda path: list(read_frames(path))):
-        with pytest.raises(VideoError, match=f"{name}: found a video without pictures"):
+        with pytest.raises(VideoError) as refused:
             read(path)
+        assert refused.value.where == str(path)
+        assert refused.value.expected == "a video stream"
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 1000, b"once upon a time\n" * 50, bytes(range(256)) * 9])
@@ -271,13 +266,14 @@ def test_garbage_is_unreadable(tmp_path, content, suffix):
     path = tmp_path / f"garbage{suffix}"
     path.write_bytes(content)
     for read in (probe, lambda path: list(read_frames(path))):
-        with pytest.raises(VideoError, match=f"garbage{suffix}: found a file that is damaged"):
+        with pytest.raises(VideoError) as refused:
             read(path)
+        assert refused.value.where == str(path)
 
 
 @pytest.fixture(params=["faststart.mp4", "h264.mkv", "rgb8.gif", "vp9.webm", "mpeg4.avi"])
-def cut_off(request, tmp_path):
-    """Three quarters of a video of 40 key frames, about 30 frames."""
+def truncated(request, tmp_path):
+    """Three quarters of a video of 40 key frames, so about 30 frames."""
     name = request.param
     more = {**VIDEOS.get(name, {}), "pts": range(40)}
     more["options"] = {**more.get("options", {}), "g": "1", "bf": "0"} if name != "rgb8.gif" else {}
@@ -286,22 +282,25 @@ def cut_off(request, tmp_path):
     return path
 
 
-def test_a_cut_off_video_tells_how_much_could_be_read(cut_off):
+def test_the_error_of_a_truncated_video_counts_its_readable_frames(truncated):
     read = []
-    with pytest.raises(VideoError, match=rf"{cut_off.name}: found .* ends too early, \d+ frames") as error:
-        read.extend(read_frames(cut_off))
+    with pytest.raises(VideoError) as refused:
+        read.extend(read_frames(truncated))
     assert 20 <= len(read) <= 36
-    assert f" {len(read)} frames could be read" in str(error.value)
-    with pytest.raises(VideoError, match=r"ends too early, \d+ frames could be read"):
-        probe(cut_off)
+    assert refused.value.where == str(truncated)
+    assert re.findall(r"\d+", refused.value.found) == [str(len(read))]
+    with pytest.raises(VideoError) as refused:
+        probe(truncated)
+    assert 20 <= int(*re.findall(r"\d+", refused.value.found)) <= 36
 
 
-def test_frames_before_the_cut_can_still_be_had(cut_off):
-    assert [place for place, _ in read_frames(cut_off, end=15)] == list(range(1, 16))
+def test_frames_before_the_cut_are_readable(truncated):
+    assert [number for number, _ in read_frames(truncated, end=15)] == list(range(1, 16))
 
 
 def test_an_mp4_without_its_index_is_unreadable(tmp_path):
     path = film(tmp_path / "plain.mp4")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(VideoError, match=r"plain\.mp4: found a file that is damaged"):
+    with pytest.raises(VideoError) as refused:
         probe(path)
+    assert refused.value.where == str(path)

@@ -1,3 +1,6 @@
+"""Videos that browsers play, with exact times and colours; errors that leave no file behind."""
+
+import logging
 import os
 import resource
 import struct
@@ -11,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreaming.errors import ConfigError, SizeError, SpaceError, VideoError
+from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
 from dreaming.io.video_reader import probe, read_frames
-from dreaming.io.video_writer import write_video
+from dreaming.io.video_writer import check_encoder, write_video
 
 COLOURS = [(200, 60, 30), (30, 90, 210), (60, 200, 90), (255, 255, 255), (0, 0, 0), (250, 240, 10), (128, 128, 128)]
 
@@ -39,7 +42,7 @@ def find(data, *kinds):
     return data
 
 
-def test_a_browser_can_play_it(tmp_path):
+def test_the_file_suits_browsers(tmp_path):
     path = tmp_path / "new" / "dream.mp4"
     assert write_video(path, FRAMES, fps=25) == len(FRAMES)
     data = path.read_bytes()
@@ -56,14 +59,14 @@ def test_a_browser_can_play_it(tmp_path):
         assert (context.pix_fmt, context.profile, context.width, context.height) == ("yuv420p", "High", 64, 48)
 
 
-def test_flat_colours_come_back(tmp_path):
+def test_flat_colours_are_kept(tmp_path):
     path = tmp_path / "dream.mp4"
     write_video(path, FRAMES, fps=25)
     for (_, image), colour in zip(read_frames(path), COLOURS, strict=True):
         assert np.abs(image.astype(int) - colour).max() <= 3
 
 
-def test_colours_are_coded_by_the_matrix_in_the_tag(tmp_path):
+def test_colours_are_encoded_with_the_declared_matrix(tmp_path):
     path = tmp_path / "dream.mp4"
     write_video(path, FRAMES[:1], fps=25)
     red, green, blue = (value / 255 for value in COLOURS[0])
@@ -94,28 +97,30 @@ def test_an_odd_row_and_column_are_repeated(tmp_path):
 )
 def test_frame_times_are_kept_exactly(tmp_path_factory, gaps, base, first):
     path = tmp_path_factory.mktemp("times") / "dream.mp4"
-    times = [(first + sum(gaps[:place])) * base for place in range(len(gaps))]
+    times = [(first + sum(gaps[:index])) * base for index in range(len(gaps))]
     write_video(path, [FRAMES[0]] * len(times), times=times, preset="ultrafast")
     assert list(probe(path).times) == [time - times[0] for time in times]
     write_video(path, [FRAMES[0]] * len(times), times=times, begin=Fraction(0), preset="ultrafast")
     assert list(probe(path).times) == times
 
 
-def test_times_finer_than_an_mp4_can_hold_are_rounded_aloud(tmp_path, caplog):
+def test_times_finer_than_an_mp4_can_store_are_rounded_with_a_warning(tmp_path, caplog):
     times = [Fraction(0), Fraction(1, 65537), Fraction(1, 3) + Fraction(1, 65539)]
     write_video(tmp_path / "dream.mp4", FRAMES[:3], times=times)
-    assert "rounded to microseconds" in caplog.text
+    assert [(record.levelno, record.args) for record in caplog.records] == [
+        (logging.WARNING, (tmp_path / "dream.mp4",))
+    ]
     assert max(abs(a - b) for a, b in zip(probe(tmp_path / "dream.mp4").times, times, strict=True)) < 1e-6
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(12.5, Fraction(25, 2)), (Fraction(30000, 1001), Fraction(30000, 1001))])
-def test_fps_takes_the_place_of_times(tmp_path, fps, rate):
+def test_fps_overrides_times(tmp_path, fps, rate):
     path = tmp_path / "dream.mp4"
-    write_video(path, FRAMES, times=[Fraction(place) for place in range(len(FRAMES))], fps=fps)
-    assert list(probe(path).times) == [place / rate for place in range(len(FRAMES))]
+    write_video(path, FRAMES, times=[Fraction(index) for index in range(len(FRAMES))], fps=fps)
+    assert list(probe(path).times) == [index / rate for index in range(len(FRAMES))]
 
 
-def test_frames_are_taken_one_by_one(tmp_path):
+def test_few_frames_are_in_memory_at_a_time(tmp_path):
     alive = 0
 
     class Frame(np.ndarray):
@@ -143,58 +148,55 @@ def test_crf_reaches_the_encoder(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9", "mpeg4"])
-def test_other_encoders_do_too(tmp_path, codec, caplog):
+def test_other_encoders_keep_colours_too(tmp_path, codec, caplog):
     path = tmp_path / "dream.mp4"
+    check_encoder.cache_clear()
     write_video(path, FRAMES, fps=25, codec=codec, preset="ultrafast" if codec == "libx265" else None)
     for (_, image), colour in zip(read_frames(path), COLOURS, strict=True):
         assert np.abs(image.astype(int) - colour).max() <= 6
-    assert ("crf=18 has no meaning for mpeg4" in caplog.text) == (codec == "mpeg4")
+    warnings = [record.args for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ([("mpeg4", "crf")] if codec == "mpeg4" else [])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "match"),
+    ("settings", "name"),
     [
-        ({"codec": "nope"}, "composite.codec: found codec=nope .* no such encoder"),
-        ({"codec": "aac"}, "composite.codec: .* does not take yuv420p"),
-        ({"codec": "gif"}, "composite.codec: .* does not take yuv420p"),
-        ({"codec": "libvpx"}, "composite.codec: .* does not fit into an mp4"),
-        ({"crf": 77}, "composite.crf: .* no such quality"),
-        ({"crf": 0}, "composite.{crf,preset}: .* refuses"),  # lossless H.264 plays nowhere
-        ({"preset": "warp"}, "composite.{crf,preset}: .*preset=warp"),
-        ({"fps": 0}, "composite.fps"),
-        ({"fps": 1e-6}, "composite.fps"),
-        ({"fps": None}, "composite.fps: found no rate"),
+        ({"codec": "nope"}, "codec"),
+        ({"codec": "aac"}, "codec"),
+        ({"codec": "gif"}, "codec"),  # it encodes no yuv420p
+        ({"codec": "libvpx"}, "codec"),  # mp4 has no VP8
+        ({"crf": 77}, "crf"),
+        ({"crf": 60}, "crf"),  # beyond the range of libx264
+        ({"crf": 0}, "crf"),  # lossless H.264 plays in no browser
+        ({"preset": "warp"}, "preset"),
     ],
 )
-def test_what_the_encoder_refuses_names_its_key(tmp_path, arguments, match):
-    with pytest.raises(ConfigError, match=match):
-        write_video(tmp_path / "dream.mp4", FRAMES, **{"fps": 25, **arguments})
+def test_an_encoder_that_cannot_work_is_refused(tmp_path, settings, name):
+    with pytest.raises(ParameterError) as refused:
+        write_video(tmp_path / "dream.mp4", FRAMES, fps=25, **settings)
+    assert refused.value.name == name
+    assert all(str(value) in refused.value.found for value in settings.values())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_frames_of_two_sizes_are_refused(tmp_path):
-    with pytest.raises(SizeError, match="frame 2: found 32x16 pixels"):
+    with pytest.raises(SizeError, match="frame 2"):
         write_video(tmp_path / "dream.mp4", [flat(0), flat(0, 16, 32)], fps=25)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("frames", "times", "found"),
-    [
-        ([], None, "no frames"),
-        (FRAMES[:2], [0, 1, 2], "2 frames"),
-        (FRAMES[:3], [0, 1], "more than 2"),
-        (FRAMES[:2], [1, 1], "do not rise"),
-    ],
+    ("frames", "times"), [([], None), (FRAMES[:2], [0, 1, 2]), (FRAMES[:3], [0, 1]), (FRAMES[:2], [1, 1])]
 )
-def test_frames_and_times_have_to_match(tmp_path, frames, times, found):
+def test_frames_and_times_must_match(tmp_path, frames, times):
     times = times and [Fraction(time) for time in times]
-    with pytest.raises(VideoError, match=f"dream.mp4: found .*{found}"):
+    with pytest.raises(VideoError) as refused:
         write_video(tmp_path / "dream.mp4", frames, times=times, fps=None if times else 25)
+    assert refused.value.where == str(tmp_path / "dream.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_leaves_the_old_video_alone(tmp_path):
+def test_an_error_keeps_the_old_video(tmp_path):
     path = tmp_path / "dream.mp4"
     path.write_bytes(b"old")
 
@@ -208,7 +210,7 @@ def test_an_error_leaves_the_old_video_alone(tmp_path):
     assert path.read_bytes() == b"old"
 
 
-def test_the_data_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+def test_data_reaches_the_disk_before_the_name(tmp_path, monkeypatch):
     path, synced = tmp_path / "a.mp4", []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append((os.fstat(handle), path.exists())))
     write_video(path, [flat((1, 2, 3))], fps=25)
@@ -222,7 +224,7 @@ def _write_with_little_room(path):
     write_video(path, noise, fps=25, crf=1)
 
 
-def test_a_full_disk_is_said_so(tmp_path):
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, pytest.raises(SpaceError, match="no space"):
+def test_a_full_disk_is_named_as_the_cause(tmp_path):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, pytest.raises(SpaceError):
         pool.submit(_write_with_little_room, tmp_path / "dream.mp4").result()
     assert list(tmp_path.iterdir()) == []

@@ -1,3 +1,5 @@
+"""The composite stage: blending of layers, and the final video."""
+
 import logging
 from fractions import Fraction
 from itertools import pairwise
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from dreaming.clip.config import Layer
-from dreaming.errors import ClipError, FrameError
+from dreaming.errors import ClipError, FrameError, ParameterError
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.video_reader import probe, read_frames
@@ -22,7 +24,7 @@ def stage(**config):
 
 
 def make(drawing, folder, pictures, **config):
-    """Write a folder as an earlier stage would."""
+    """Write a folder and its manifest as an earlier stage would."""
     for stem, picture in pictures.items():
         drawing.save(f"{folder}/{stem}.png", picture)
     Manifest("test", 1, config, {}).write(drawing.path / folder / "manifest.json")
@@ -34,7 +36,7 @@ def masked(drawing, scale=255):
 
 @pytest.fixture
 def drawing(disc_clip):
-    """A clip with masks of the last masker and one stylised layer, as the stages before would leave it."""
+    """A clip with masks of the last masker and one stylised layer."""
     drawn = disc_clip()
     make(drawn, "styled/painted", drawn.styled)
     make(drawn, "masks/unet", masked(drawn))
@@ -42,7 +44,7 @@ def drawing(disc_clip):
 
 
 def blurred(values, sigma):
-    """A plain Gaussian of a picture (H, W) that goes on beyond its border."""
+    """Gaussian blur of an image (H, W) with replicated borders, in NumPy."""
     reach = 24
     weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
@@ -65,7 +67,7 @@ def test_a_layer_is_blended_over_the_frame(drawing):
         assert np.abs(composed(drawing, stem) - expected).mean() < 0.35
 
 
-def test_layers_lie_above_each_other_pixel_by_pixel(drawing):
+def test_layers_are_stacked_in_their_order(drawing):
     text = "layers: [{name: ground, part: subject, invert: true}, {name: painted, part: subject}, {name: tint}]"
     (drawing.path / "clip.yaml").write_text(text)
     rng = np.random.default_rng(0)
@@ -78,14 +80,14 @@ def test_layers_lie_above_each_other_pixel_by_pixel(drawing):
         inside = drawing.truth["0003"][row, column]
         expected[row, column] = (drawing.styled if inside else ground)["0003"][row, column]
     np.testing.assert_array_equal(composed(drawing, "0003"), expected)
-    # A layer of no part on top hides them all
+    # a layer without a part covers all others
     drawing.save("keyframes/tint/0004.png", ground["0004"])
     make(drawing, "styled/tint", {stem: 255 - image for stem, image in ground.items()})
     stage(feather=0).run(drawing.clip)
     np.testing.assert_array_equal(composed(drawing, "0003"), 255 - ground["0003"])
 
 
-def test_without_hand_masks_the_styled_frame_is_all(disc_clip):
+def test_without_hand_masks_the_result_is_the_stylised_frame(disc_clip):
     drawing = disc_clip(masks=())
     make(drawing, "styled/painted", drawing.styled)
     assert drawing.clip.layers == [Layer("painted")]
@@ -94,7 +96,7 @@ def test_without_hand_masks_the_styled_frame_is_all(disc_clip):
         np.testing.assert_array_equal(composed(drawing, stem), drawing.styled[stem])
 
 
-def test_a_layer_is_not_seen_where_its_mask_is_empty(drawing):
+def test_a_layer_with_an_empty_mask_is_invisible(drawing):
     nothing = np.zeros((32, 48), np.uint8)
     make(drawing, "masks/unet", masked(drawing) | {"0002": nothing})
     stage(alpha=True).run(drawing.clip)
@@ -115,14 +117,14 @@ def test_masks_are_thresholded_or_kept_soft(drawing):
     assert np.abs(composed(drawing, "0002")[inside] - expected).max() <= 0.51
 
 
-def test_the_masker_may_be_named(drawing):
+def test_the_masker_is_selectable(drawing):
     make(drawing, "masks/gmm", {stem: ~truth for stem, truth in drawing.truth.items()})
     stage(feather=0, masker="gmm").run(drawing.clip)
     outside = ~drawing.truth["0002"]
     np.testing.assert_array_equal(composed(drawing, "0002")[outside], drawing.styled["0002"][outside])
 
 
-def test_parts_have_masks_of_their_own(disc_clip):
+def test_each_part_has_its_masks(disc_clip):
     drawing = disc_clip(masks=(), keyframes=())
     for part, truth in {"left": np.arange(48) < 24, "right": np.arange(48) >= 40}.items():
         mask = np.tile(truth, (32, 1))
@@ -141,7 +143,7 @@ def test_parts_have_masks_of_their_own(disc_clip):
     np.testing.assert_array_equal(found[:, 24:40], drawing.images["0006"][:, 24:40])
 
 
-def test_layers_with_alpha_are_written_when_asked(drawing):
+def test_layers_with_alpha_are_written_on_request(drawing):
     stage(feather=1.0).run(drawing.clip)
     assert not (drawing.path / "alpha").exists()
     stage(feather=1.0, alpha=True).run(drawing.clip)
@@ -152,47 +154,53 @@ def test_layers_with_alpha_are_written_when_asked(drawing):
     assert len(list((drawing.path / "alpha/painted").glob("*.png"))) == 8
 
 
-def test_what_is_up_to_date_is_left_alone_until_something_changes(drawing, caplog):
+def test_only_outdated_results_are_remade(drawing):
+    def times():
+        return [(drawing.path / name).stat().st_mtime_ns for name in ("composite/0004.png", "dream.mp4")]
+
     stage().run(drawing.clip)
-    video = (drawing.path / "dream.mp4").stat().st_mtime_ns
-    again = stage(workers=5, writers=1)
-    again.run(drawing.clip)
-    assert (again.frames_needed, again.frames_made) == (8, 0)
-    assert (drawing.path / "dream.mp4").stat().st_mtime_ns == video
-    smaller = stage(crf=30)
-    smaller.run(drawing.clip)
-    assert smaller.frames_made == 0
-    assert (drawing.path / "dream.mp4").stat().st_mtime_ns > video, "another quality, the same frames"
+    frame, video = times()
+    stage(workers=5, writers=1).run(drawing.clip)
+    assert times() == [frame, video]
+    stage(crf=30).run(drawing.clip)
+    assert times()[0] == frame
+    assert times()[1] > video, "another quality, the same frames"
     make(drawing, "masks/unet", {stem: ~truth for stem, truth in drawing.truth.items()}, other=True)
-    with caplog.at_level(logging.INFO):
-        stage().run(drawing.clip)
-    assert ("composite", "masks subject") in [record.args for record in caplog.records]
+    stage().run(drawing.clip)
+    assert times()[0] > frame
 
 
-def test_shards_leave_the_video_to_the_last(drawing, caplog):
-    with caplog.at_level(logging.INFO):
-        stage(shard=Shard(2, 2)).run(drawing.clip)
+def test_settings_that_the_encoder_rejects_are_refused_at_once():
+    with pytest.raises(ParameterError) as refused:
+        stage(codec="nope")
+    assert refused.value.name == "codec"
+
+
+def test_the_last_shard_writes_the_video(drawing):
+    stage(shard=Shard(2, 2)).run(drawing.clip)
     assert not (drawing.path / "dream.mp4").exists()
-    assert "dream.mp4: waits for the frames that are not made yet" in caplog.text
     stage(shard=Shard(1, 2)).run(drawing.clip)
     assert probe(drawing.path / "dream.mp4").count == 8
 
 
-def test_what_earlier_stages_have_not_made_is_told(disc_clip):
+def test_missing_inputs_are_named(disc_clip):
     drawing = disc_clip()
-    with pytest.raises(ClipError, match="styled/painted: found no finished folder of frames"):
+    with pytest.raises(ClipError) as refused:
         stage().run(drawing.clip)
+    assert refused.value.where == str(drawing.path / "styled/painted")
     make(drawing, "styled/painted", drawing.styled)
-    with pytest.raises(ClipError, match="masks/unet: found no finished folder of frames"):
+    with pytest.raises(ClipError) as refused:
         stage().run(drawing.clip)
+    assert refused.value.where == str(drawing.path / "masks/unet")
     make(drawing, "masks/unet", {"0001": drawing.truth["0001"]})
-    with pytest.raises(FrameError, match=r"masks/unet/0002\.png: found no such picture"):
+    with pytest.raises(FrameError) as refused:
         stage().run(drawing.clip)
+    assert refused.value.where == str(drawing.path / "masks/unet/0002.png")
     assert not (drawing.path / "dream.mp4").exists()
 
 
-def test_without_keyframes_there_is_nothing_to_do(disc_clip):
-    assert stage().skips(disc_clip("a", keyframes=()).clip) == "the clip has no keyframes"
+def test_a_clip_without_keyframes_is_skipped(disc_clip):
+    assert stage().skips(disc_clip("a", keyframes=()).clip) is not None
     assert stage().skips(disc_clip("b").clip) is None
 
 
@@ -216,7 +224,7 @@ def test_the_video_keeps_the_source_s_times_and_sound(extracted):
     assert found.times == tuple(Fraction(time, 25) for time in TIMES)
     assert found.sound
     for (_, image), stem in zip(read_frames(path), extracted.stems, strict=True):
-        assert np.abs(image.astype(int) - extracted.styled[stem]).mean() < 12, "4:2:0 colour, but the same picture"
+        assert np.abs(image.astype(int) - extracted.styled[stem]).mean() < 12, "equal but for 4:2:0"
     assert [p.name for p in extracted.path.glob(".*.part")] == []
 
 
@@ -226,7 +234,7 @@ def test_a_rate_overrides_the_times(extracted):
     assert {later - earlier for earlier, later in pairwise(times)} == {Fraction(1, 10)}
 
 
-def test_a_stretch_of_the_video_keeps_its_own_times(disc_clip, film):
+def test_a_range_of_the_video_keeps_its_times(disc_clip, film):
     drawing = disc_clip(frames=False, masks=())
     film(drawing.path / "source.mkv", drawing.images.values(), pts=TIMES, sound=True)
     ExtractStage(start=3, end=7, every=2).run(drawing.clip)
@@ -236,28 +244,25 @@ def test_a_stretch_of_the_video_keeps_its_own_times(disc_clip, film):
     assert found.times == (0, Fraction(8 - 3, 25), Fraction(15 - 3, 25))
 
 
-def test_own_frames_get_a_stated_rate(drawing, caplog):
-    with caplog.at_level(logging.INFO):
-        stage().run(drawing.clip)
-    assert "dream.mp4: 24 frames a second (stage.composite.fps)" in caplog.text
+def test_the_user_s_frames_get_a_default_rate(drawing):
+    stage().run(drawing.clip)
     found = probe(drawing.path / "dream.mp4")
     assert (found.rate, found.sound, found.size) == (24, False, (32, 48))
 
 
-def test_a_video_that_is_gone_costs_its_sound_only_where_it_is_made_anew(extracted, caplog):
+def test_without_the_source_only_a_remade_video_loses_its_sound(extracted, caplog):
     stage().run(extracted.clip)
     extracted.video.unlink()
-    video = (extracted.path / "dream.mp4").stat().st_mtime_ns
     stage().run(extracted.clip)
-    assert (extracted.path / "dream.mp4").stat().st_mtime_ns == video
     assert probe(extracted.path / "dream.mp4").sound
+    assert not caplog.records
     (extracted.path / "dream.mp4").unlink()
     stage().run(extracted.clip)
-    assert "dream.mp4: without sound, for the video that the frames came from is gone" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert not probe(extracted.path / "dream.mp4").sound
 
 
-def test_what_a_kill_left_of_the_video_is_removed(drawing):
+def test_the_temporary_file_of_a_killed_process_is_removed(drawing):
     (drawing.path / ".dream.mp4.abc_1234.part").write_bytes(b"half")
     stage().run(drawing.clip)
     assert not list(drawing.path.glob(".dream*"))

@@ -1,3 +1,5 @@
+"""The draw stage: a complete clip, drawn once, and never over another one."""
+
 import pytest
 
 from dreaming.clip.clip import Clip
@@ -12,7 +14,7 @@ def stage():
     return DrawStage(scene=DemoScene(frames=3, height=32, width=48, samples=1), masks=2, keyframes=1)
 
 
-def test_the_clip_is_what_a_user_would_hand_in(tmp_path, stage):
+def test_the_clip_is_complete(tmp_path, stage):
     clip = Clip(tmp_path / "demo")
     assert stage.skips(clip) is None
     stage.run(clip)
@@ -24,31 +26,30 @@ def test_the_clip_is_what_a_user_would_hand_in(tmp_path, stage):
         "draw.json",
     }
     assert [path.name for path in sorted((clip.path / "hand_masks").iterdir())] == ["0001.png", "0003.png"]
-    assert stage.skips(clip) == "the clip is drawn already"
+    assert stage.skips(clip) is not None
 
 
-def test_a_drawn_or_given_clip_is_not_drawn_over(tmp_path, stage, disc_clip):
+def test_another_clip_is_not_overwritten(tmp_path, stage, disc_clip):
     clip = Clip(tmp_path / "demo")
     stage.run(clip)
     stage.masks = 3
     assert stage.skips(clip) is None
-    with pytest.raises(ClipError, match="demo: found a clip, expected a folder to draw the built-in clip into"):
-        stage.run(clip)
-    for own in (disc_clip("frames", masks=()), disc_clip("masks", frames=False)):
-        with pytest.raises(ClipError, match="found a clip"):
-            stage.run(own.clip)
+    for other in (clip, disc_clip("frames", masks=()).clip, disc_clip("masks", frames=False).clip):
+        with pytest.raises(ClipError) as refused:
+            stage.run(other)
+        assert refused.value.where == str(other.path)
 
 
-def test_drawing_that_was_cut_off_is_done_again(tmp_path, stage, monkeypatch):
+def test_interrupted_drawing_is_repeated(tmp_path, stage, monkeypatch):
     clip = Clip(tmp_path / "demo")
 
-    def cut_off(scene, folder, **_):
+    def interrupted(scene, folder, **_):
         (folder / "hand_masks").mkdir(parents=True)
         (folder / "hand_masks" / "0001.png").write_bytes(b"")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(draw, "write_demo", cut_off)
+        patch.setattr(draw, "write_demo", interrupted)
         with pytest.raises(KeyboardInterrupt):
             stage.run(clip)
     assert stage.skips(Clip(clip.path)) is None

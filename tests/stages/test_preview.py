@@ -1,4 +1,4 @@
-"""The preview: a range of frames beside the result, rendered where it is not there yet, and kept."""
+"""The preview stage: a range of frames beside the result, made where missing, and kept."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, Probe
 from dreaming.data.keyframes import KeyframesDataModule
-from dreaming.errors import ConfigError
+from dreaming.errors import ClipError, ParameterError
 from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
@@ -33,7 +33,7 @@ from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
-from dreaming.stages.preview import PreviewStage, Stretch
+from dreaming.stages.preview import NamedFrames, PreviewStage
 from dreaming.stages.stylise import StyliseStage
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
@@ -44,14 +44,14 @@ FILTER = FilterStage(DisFlow(), BilateralFilter(radius=1))
 
 @dataclass
 class Inverting(Stage):
-    """In place of a trained style, which takes minutes: every layer is the frame in its opposite colours."""
+    """Stand-in for a trained style, which takes minutes: every layer is the inverted frame."""
 
     name: ClassVar[str] = "stylise"
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     tint: int = 0
     needs: tuple = field(default=(), metadata=NO_EFFECT)
-    unlearnt: tuple = field(default=(), metadata=NO_EFFECT)
+    untrained: tuple = field(default=(), metadata=NO_EFFECT)
 
     @property
     def inputs(self):
@@ -61,10 +61,10 @@ class Inverting(Stage):
         return stems
 
     def training_frames(self, clip):
-        return ["0004", *self.unlearnt]
+        return ["0004", *self.untrained]
 
     def untrained_frames(self, clip):
-        return self.unlearnt
+        return self.untrained
 
     def skips(self, clip):
         return None
@@ -86,7 +86,7 @@ def stage(stylise=None, composite=None, guide=GUIDE, **config):
     return PreviewStage(guide, FILTER, stylise or Inverting(), composite, **config)
 
 
-def shown(drawing):
+def video_frames(drawing):
     path = drawing.path / "preview.mp4"
     return [image for _, image in read_frames(path)] if path.exists() else []
 
@@ -101,17 +101,17 @@ def shown(drawing):
         ({"start": 8}, [8]),
     ],
 )
-def test_only_the_frames_shown_are_rendered(disc_clip, config, stems):
+def test_only_the_shown_frames_are_rendered(disc_clip, config, stems):
     drawing = disc_clip(masks=(), size=(32, 64))
     stage(**config).run(drawing.clip)
     assert [int(stem) for stem in drawing.clip.styled(drawing.clip.layers[0]).stems] == stems
-    video = shown(drawing)
+    video = video_frames(drawing)
     assert len(video) == len(stems)
     first = drawing.images[f"{stems[0]:04d}"]
     assert np.abs(video[0] - np.hstack([first, 255 - first]).astype(int)).mean() < 16
 
 
-def test_what_was_rendered_is_kept_for_the_whole_run(disc_clip):
+def test_rendered_frames_are_kept_for_the_whole_run(disc_clip):
     drawing = disc_clip(masks=())
     stage(frames=3).run(drawing.clip)
     before = {path: path.stat().st_mtime_ns for path in (drawing.path / "styled/painted").glob("*.png")}
@@ -121,33 +121,33 @@ def test_what_was_rendered_is_kept_for_the_whole_run(disc_clip):
     assert drawing.clip.styled(drawing.clip.layers[0]).stems == drawing.stems
 
 
-def pictures(drawing, *places):
-    found = sorted(path for place in places for path in drawing.path.glob(f"{place}/**/*.png"))
+def images(drawing, *folders):
+    found = sorted(path for folder in folders for path in drawing.path.glob(f"{folder}/**/*.png"))
     return {str(path.relative_to(drawing.path)): path.read_bytes() for path in found}
 
 
-def stamps(drawing, *places):
-    return {place: (drawing.path / place).stat().st_mtime_ns for place in pictures(drawing, *places)}
+def times(drawing, *folders):
+    return {name: (drawing.path / name).stat().st_mtime_ns for name in images(drawing, *folders)}
 
 
 @pytest.mark.parametrize("needs", [(), ("guide",), ("filter",), ("filter", "guide")])
-def test_guides_and_filtered_frames_are_of_the_frames_that_are_needed(disc_clip, needs):
+def test_guides_and_smoothed_frames_are_made_where_needed(disc_clip, needs):
     shown, whole = (disc_clip(name, masks=()) for name in ("shown", "whole"))
     stage(Inverting(needs=needs), start=6, end=7).run(shown.clip)
     drawn = ["guides/painted/edges/1/0006.png", "guides/painted/edges/1/0007.png"] if "guide" in needs else []
     filtered = [f"filtered/000{number}.png" for number in (4, 6, 7)] if "filter" in needs else []
-    assert list(pictures(shown, "guides", "filtered")) == filtered + drawn
-    before = stamps(shown, "guides", "filtered")
-    stage(Inverting(needs=needs, unlearnt=("0002",)), start=6, end=7).run(shown.clip)
-    assert len(pictures(shown, "guides", "filtered")) == len(before) + len(needs), "what is learnt from, as well"
+    assert list(images(shown, "guides", "filtered")) == filtered + drawn
+    before = times(shown, "guides", "filtered")
+    stage(Inverting(needs=needs, untrained=("0002",)), start=6, end=7).run(shown.clip)
+    assert len(images(shown, "guides", "filtered")) == len(before) + len(needs), "also the frames of training"
     for made in (GUIDE, FILTER):
         made.run(shown.clip)
         made.run(whole.clip)
-    assert pictures(shown, "guides", "filtered") == pictures(whole, "guides", "filtered")
-    assert stamps(shown, "guides", "filtered").items() >= before.items()
+    assert images(shown, "guides", "filtered") == images(whole, "guides", "filtered")
+    assert times(shown, "guides", "filtered").items() >= before.items()
 
 
-def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog):
+def test_a_whole_run_after_a_preview_equals_one_without(disc_clip, caplog):
     flow = DisFlow()
     guide = GuideStage({"carried": PropagatedGuide(flow, workers=1)}, ["carried"])
     module = partial(
@@ -160,7 +160,7 @@ def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog
     data = partial(KeyframesDataModule, patch=16, batch_size=2, erosion=3)
     task = StyleTask(
         "style", module, data, "val/likeness", "max", 1, FitLimits(2),
-        guides=guide.chosen,
+        guides=guide.selected,
         filtered=True,
         probe=Probe(flow, pairs=1, side=16),
         consistency=Consistency(flow, weight=1.0, pairs=1),
@@ -170,35 +170,35 @@ def test_a_whole_run_after_a_preview_makes_what_it_makes_alone(disc_clip, caplog
     shown, whole = (disc_clip(name, count=16, masks=(), keyframes=(2,)) for name in ("shown", "whole"))
     assert task.unpainted(shown.clip) == ["0008", "0009", "0010"]
     stage(stylise, guide=guide, start=4, end=5).run(shown.clip)
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     seen = [3, 4, 5, 6, 8, 9, 10]
-    assert list(pictures(shown, "filtered")) == [f"filtered/{number:04d}.png" for number in (2, *seen)]
-    for picture in ("1", "2"):
-        place = f"guides/painted/carried/{picture}"
-        assert list(pictures(shown, place)) == [f"{place}/{number:04d}.png" for number in seen]
+    assert list(images(shown, "filtered")) == [f"filtered/{number:04d}.png" for number in (2, *seen)]
+    for part in ("1", "2"):
+        folder = f"guides/painted/carried/{part}"
+        assert list(images(shown, folder)) == [f"{folder}/{number:04d}.png" for number in seen]
     folders = ("filtered", "guides", "styled")
-    before = stamps(shown, *folders)
+    before = times(shown, *folders)
     stage(stylise, guide=guide, start=1, end=1).run(shown.clip)
-    assert len(pictures(shown, "guides")) == 2 * (2 + len(seen)), "the style is learnt: 0001 and its neighbour"
+    assert len(images(shown, "guides")) == 2 * (2 + len(seen)), "the style is trained already: 0001 and its neighbour"
     for drawing in (shown, whole):
         for made in (FILTER, guide, stylise):
             made.run(drawing.clip)
-    assert pictures(shown, *folders) == pictures(whole, *folders)
-    assert stamps(shown, *folders).items() >= before.items()
+    assert images(shown, *folders) == images(whole, *folders)
+    assert times(shown, *folders).items() >= before.items()
     assert len(list(shown.path.glob("runs/style/*/"))) == 1
 
 
 def finished(drawing):
     return {
         path.relative_to(drawing.path): path.read_bytes()
-        for place in ("styled/**/*", "composite/*", "alpha/**/*", "dream.*")
-        for path in drawing.path.glob(place)
+        for pattern in ("styled/**/*", "composite/*", "alpha/**/*", "dream.*")
+        for path in drawing.path.glob(pattern)
         if path.is_file()
     }
 
 
 @pytest.mark.parametrize("config", [{"tint": 9}, {"feather": 3.0}])
-def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
+def test_finished_frames_of_another_config_stay(disc_clip, config):
     drawing = disc_clip(size=(32, 64))
     for stem, mask in drawing.truth.items():
         drawing.save(f"masks/drawn/{stem}.png", mask)
@@ -209,24 +209,21 @@ def test_finished_frames_of_another_making_stay(disc_clip, caplog, config):
     before = finished(drawing)
     assert len(before) == 3 * 9 + 2
     again = Inverting(config.get("tint", 0)), replace(composite, feather=config.get("feather", 0.0))
-    with caplog.at_level(logging.INFO):
-        stage(*again).run(drawing.clip)
+    stage(*again).run(drawing.clip)
     assert finished(drawing) == before
-    assert "preview: composite holds frames made otherwise, which stay" in caplog.text
     preview_dirs = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
-    places = ("styled/painted", "composite") if "tint" in config else ("composite",)
-    assert preview_dirs == {f"{place}/{stem}.png" for place in places for stem in drawing.stems}
-    right, image = shown(drawing)[3][:, 64:].astype(int), drawing.images["0004"].astype(int)
+    folders = ("styled/painted", "composite") if "tint" in config else ("composite",)
+    assert preview_dirs == {f"{folder}/{stem}.png" for folder in folders for stem in drawing.stems}
+    right, image = video_frames(drawing)[3][:, 64:].astype(int), drawing.images["0004"].astype(int)
     if "tint" in config:
         styled = 255 - image - config["tint"]
         assert np.abs(right - np.where(drawing.truth["0004"][..., None], styled, image)).mean() < 16
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        stage(*again).run(drawing.clip)
-    assert not [record for record in caplog.records if record.args and record.args[0] == f"preview/{places[0]}"]
+    made = times(drawing, "preview")
+    stage(*again).run(drawing.clip)
+    assert times(drawing, "preview") == made
 
 
-def test_layers_are_patched_together_where_masks_are_there(disc_clip):
+def test_layers_are_composited_once_masks_exist(disc_clip):
     drawing = disc_clip(size=(32, 64))
     stage().run(drawing.clip)
     assert not (drawing.path / "composite").exists(), "without masks the layer fills the frame"
@@ -234,49 +231,59 @@ def test_layers_are_patched_together_where_masks_are_there(disc_clip):
         drawing.save(f"masks/drawn/{stem}.png", mask)
     Manifest("mask", 1, {}, {}).write(drawing.path / "masks/drawn/manifest.json")
     stage().run(drawing.clip)
-    right = shown(drawing)[3][:, 64:].astype(int)
+    right = video_frames(drawing)[3][:, 64:].astype(int)
     disc, image = drawing.truth["0004"], drawing.images["0004"].astype(int)
     assert np.abs(right - np.where(disc[..., None], 255 - image, image)).mean() < 16
 
 
-def test_the_video_is_of_reduced_size_and_of_the_clips_time(disc_clip):
+def test_the_video_has_a_reduced_size_and_the_clip_s_rate(disc_clip):
     drawing = disc_clip(masks=(), size=(40, 96))
     stage(width=48, frames=4, fps=24.0).run(drawing.clip)
-    assert shown(drawing)[0].shape == (20, 96, 3)
-    facts = probe(drawing.path / "preview.mp4")
-    assert float((facts.pts[1] - facts.pts[0]) * facts.time_base) == pytest.approx(2 / 24)
+    assert video_frames(drawing)[0].shape == (20, 96, 3)
+    metadata = probe(drawing.path / "preview.mp4")
+    assert float((metadata.pts[1] - metadata.pts[0]) * metadata.time_base) == pytest.approx(2 / 24)
 
 
 @pytest.mark.parametrize(("every", "rate"), [(1, 30), (2, 15)])
-def test_the_video_runs_as_fast_as_its_source(disc_clip, every, rate):
+def test_the_video_has_the_source_s_rate(disc_clip, every, rate):
     drawing = disc_clip(masks=(), count=4)
     for stem in drawing.stems:
         (drawing.path / f"frames/{stem}.png").rename(drawing.path / f"frames/{(int(stem) - 1) * every + 1:05d}.png")
-    for picture in (drawing.path / "keyframes/painted").iterdir():
-        picture.rename(picture.with_stem(f"{(int(picture.stem) - 1) * every + 1:05d}"))
+    for path in (drawing.path / "keyframes/painted").iterdir():
+        path.rename(path.with_stem(f"{(int(path.stem) - 1) * every + 1:05d}"))
     source = VideoMetadata("a.mp4", 32, 32, 0, tuple(range(8)), Fraction(1, 30), Fraction(30), sound=False)
     (drawing.path / "source.json").write_text(json.dumps(source.to_json()))
     Manifest("extract", 1, {}, {}).write(drawing.path / "frames/manifest.json")
     stage().run(Clip(drawing.path))
-    facts = probe(drawing.path / "preview.mp4")
-    assert float((facts.pts[1] - facts.pts[0]) * facts.time_base) == pytest.approx(1 / rate, rel=0.01)
+    metadata = probe(drawing.path / "preview.mp4")
+    assert float((metadata.pts[1] - metadata.pts[0]) * metadata.time_base) == pytest.approx(1 / rate, rel=0.01)
 
 
-def test_it_needs_what_the_style_needs_and_a_range_of_frames(disc_clip):
+def test_its_inputs_are_those_of_the_style(disc_clip):
     assert stage().inputs == ("extract",)
     assert stage(Inverting(needs=("filter", "guide"))).inputs == ("extract",)
     gauss = GuideStage({"gauss": GaussGuide(DisFlow(), LayerMasks(["drawn"]))}, ["gauss"])
     assert stage(guide=gauss).inputs == ("extract",)
     assert stage(Inverting(needs=("guide",)), guide=gauss).inputs == ("extract", "mask")
     assert stage(Inverting(needs=("mask",))).inputs == ("extract", "mask")
-    assert stage().skips(disc_clip("bare", keyframes=()).clip) == "the clip has no keyframes"
-    with pytest.raises(ConfigError, match=r"stage\.preview\.start.*1 to 8"):
-        stage(start=9).run(disc_clip("short").clip)
-    for wrong in ({"start": 0}, {"end": 0}, {"frames": 0}, {"width": 1}):
-        with pytest.raises(ConfigError, match=rf"stage\.preview\.{next(iter(wrong))}"):
-            stage(**wrong)
+    assert stage().skips(disc_clip("bare", keyframes=()).clip) is not None
 
 
-def test_a_stretch_has_a_name_of_its_own():
-    names = {str(Stretch(start=s, end=e, every=n)) for s in (1, 2) for e in (None, 9) for n in (1, 3)}
-    assert len(names) == 8
+def test_a_range_without_frames_is_refused(disc_clip):
+    clip = disc_clip().clip
+    stage(start=8).check(clip)
+    with pytest.raises(ClipError) as refused:
+        stage(start=9).check(clip)
+    assert refused.value.where == str(clip.frames.path)
+
+
+@pytest.mark.parametrize(("wrong", "name"), [({"start": 3, "end": 2}, "end"), ({"preset": "warp"}, "preset")])
+def test_parameters_that_do_not_fit_are_refused(wrong, name):
+    with pytest.raises(ParameterError) as refused:
+        stage(**wrong)
+    assert refused.value.name == name
+
+
+def test_different_selections_have_different_locks():
+    selections = [("0001", "0003"), ("0001", "0002", "0003"), ("0001", "0002"), ("0003",)]
+    assert len({str(NamedFrames(names=names)) for names in selections}) == 4
