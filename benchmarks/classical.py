@@ -1,8 +1,8 @@
-"""Speed of the classical maskers against the earlier program's way, re-stated from its description.
+"""Speed of the classical maskers compared with the method of the 2021 program.
 
     python benchmarks/classical.py [--size 854x480] [--frames 60]
 
-Prints one line for each figure: what it is, the ratio or rate found, and what is asked of it.
+Prints one line for each figure: its name, the measured ratio or rate, and the required one.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from dreaming.maskers.gmm import GmmMasker
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:
-    """The shortest of some runs."""
+    """Duration of a call in seconds, the shortest of some repeats."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -38,7 +38,7 @@ def seconds(function: Callable[[], object], repeats: int) -> float:
 
 
 def loop_over_pixels(mask: Mask) -> Mask:
-    """The neighbour rule as the earlier program had it: for every foreground pixel, its neighbours one by one."""
+    """The neighbour rule of the 2021 program: a loop over the neighbours of each foreground pixel."""
     rows, columns = mask.shape
     kept = np.zeros_like(mask)
     for y in range(rows):
@@ -56,7 +56,7 @@ def loop_over_pixels(mask: Mask) -> Mask:
 
 
 def walk(folder: Path, count: int, size: tuple[int, int]) -> Clip:
-    """A noisy landscape with a coloured square that walks over it, as a clip on disk."""
+    """A clip on disk: a coloured square moves across a noisy landscape."""
     rng = np.random.default_rng(0)
     rough = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
     landscape = cv2.resize(rough, size[::-1], interpolation=cv2.INTER_CUBIC).astype(np.int16)
@@ -88,7 +88,7 @@ def neighbour_rule(size: tuple[int, int]) -> None:
     fast = seconds(lambda: remove_isolated(mask), 20)
     slow = seconds(lambda: loop_over_pixels(mask), 1)
     assert np.array_equal(remove_isolated(mask), loop_over_pixels(mask))
-    print(f"neighbour rule, all foreground: {slow / fast:.0f} times the double loop (100 asked), {fast * 1e3:.2f} ms")
+    print(f"neighbour rule, all foreground: {slow / fast:.0f} times a double loop (100 required), {fast * 1e3:.2f} ms")
 
 
 def mixtures(clip: Clip, references: References) -> None:
@@ -99,8 +99,8 @@ def mixtures(clip: Clip, references: References) -> None:
     mixture = GaussianMixture(5, random_state=0, reg_covar=1e-4).fit(colours)
     slow = seconds(lambda: mixture.predict_proba(image.reshape(-1, 3) / 255.0), 3)
     fast = seconds(lambda: masker.predict_frame(image), 10)
-    print(f"colour mixture, each frame: {slow / fast:.0f} times predict_proba (20 asked), {fast * 1e3:.1f} ms")
-    print(f"  once for a clip: {fitting:.1f} s to fit both mixtures and fill the table")
+    print(f"colour mixture, each frame: {slow / fast:.0f} times predict_proba (20 required), {fast * 1e3:.1f} ms")
+    print(f"  once per clip: {fitting:.1f} s to fit both mixtures and fill the table")
 
 
 def _sample(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -112,10 +112,10 @@ def background(clip: Clip, references: References) -> None:
     masker = BackgroundMasker(stabilise="none").fit(clip, references)
     took = seconds(lambda: [None for _ in masker.predict(clip, clip.stems)], 1)
     rate = 2 * (len(clip.stems) - 2) / took
-    print(f"background subtraction, reading and cleaning included: {rate:.0f} frames/s a direction (25 asked)")
+    print(f"background subtraction, reading and cleaning included: {rate:.0f} frames/s per direction (25 required)")
 
 
-def carrying(clip: Clip, references: References) -> None:
+def propagation(clip: Clip, references: References) -> None:
     masker = FlowMasker(DisFlow())
 
     def whole() -> None:
@@ -126,24 +126,22 @@ def carrying(clip: Clip, references: References) -> None:
     start, count = time.process_time(), len(clip.stems)
     took = seconds(whole, 1)
     cpu = (time.process_time() - start) / count
-    print(
-        f"hand masks carried along the flow, flow included: {count / took:.1f} frames/s (8 asked), {cpu:.2f} CPU-s each"
-    )
+    print(f"hand masks propagated, flow included: {count / took:.1f} frames/s (8 required), {cpu:.2f} CPU-s per frame")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="854x480", help="WIDTHxHEIGHT in pixels")
-    parser.add_argument("--frames", type=int, default=60)
-    chosen = parser.parse_args()
-    width, height = map(int, chosen.size.split("x"))
+    parser.add_argument("--frames", type=int, default=60, help="number of frames")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
-        clip = walk(Path(folder), chosen.frames, (height, width))
-        references = marked(clip, chosen.frames)
+        clip = walk(Path(folder), options.frames, (height, width))
+        references = marked(clip, options.frames)
         neighbour_rule((height, width))
         mixtures(clip, references)
         background(clip, references)
-        carrying(clip, references)
+        propagation(clip, references)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The panels of a sweep in Weights & Biases, drawn from its offline runs alone, which hold all that panels need.
+"""The W&B panels of a sweep, drawn from its offline runs alone.
 
     python benchmarks/dashboard.py FOLDER [--group NAME] [--out dashboard.png]
 
-FOLDER is searched for `offline-run-*/*.wandb`, as `python train.py -m ...` writes them when nobody is logged in;
---group takes the runs of one sweep. From their config, history and summary the trials are made again, and drawn as the
-sweep draws those of its study.
+FOLDER is searched for `offline-run-*/*.wandb`, which `python train.py -m ...` writes without a W&B login. --group
+selects the runs of one sweep. The trials are restored from config, history and summary of the runs, and plotted as the
+sweep plots its study.
 """
 
 import argparse
@@ -23,28 +23,28 @@ from wandb.proto import wandb_internal_pb2
 from dreaming.sweep.plots import draw_plots
 
 BLOCK, HEADER, FULL, LAST = 32768, 7, 1, 4
-OURS = ("sweep", "component", "trial", "_wandb")
+NOT_SEARCHED = ("sweep", "component", "trial", "_wandb")
 
 
 def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
-    """What an offline run wrote: protocol buffers in LevelDB's log format, after a header of seven bytes."""
-    data, place, whole = path.read_bytes(), HEADER, b""
-    while place + HEADER <= len(data):
-        if BLOCK - place % BLOCK < HEADER:
-            place += BLOCK - place % BLOCK
+    """The records of an offline run: protocol buffers in LevelDB's log format, after a header of seven bytes."""
+    data, offset, message = path.read_bytes(), HEADER, b""
+    while offset + HEADER <= len(data):
+        if BLOCK - offset % BLOCK < HEADER:
+            offset += BLOCK - offset % BLOCK
             continue
-        _, length, kind = struct.unpack_from("<IHB", data, place)
-        whole += data[place + HEADER : place + HEADER + length]
-        place += HEADER + length
+        _, length, kind = struct.unpack_from("<IHB", data, offset)
+        message += data[offset + HEADER : offset + HEADER + length]
+        offset += HEADER + length
         if kind in (FULL, LAST):
             record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
+            record.ParseFromString(message)
             yield record
-            whole = b""
+            message = b""
 
 
 def values(items: Iterable[Any]) -> dict[str, Any]:
-    """Items of a record by name."""
+    """The items of a record by name."""
     return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
 
 
@@ -70,10 +70,10 @@ class OfflineRun:
     @property
     def parameters(self) -> dict[str, Any]:
         """The searched values."""
-        return {name: value for name, value in self.config.items() if name not in OURS}
+        return {name: value for name, value in self.config.items() if name not in NOT_SEARCHED}
 
     @property
-    def course(self) -> dict[int, float]:
+    def curve(self) -> dict[int, float]:
         """The monitored value by step, in percent of the training."""
         return {
             int(row["trainer/global_step"]): float(value)
@@ -84,12 +84,12 @@ class OfflineRun:
 
     @property
     def score(self) -> float | None:
-        """What it reached; None if it ended before."""
+        """The score; None for an unfinished run."""
         return next((float(row["score"]) for row in self.history if "score" in row), None)
 
 
 def space(runs: list[OfflineRun]) -> dict[str, BaseDistribution]:
-    """The ranges that the runs' values span."""
+    """A distribution for each searched value, which covers the values of all runs."""
     found: dict[str, BaseDistribution] = {}
     for name in sorted({name for run in runs for name in run.parameters}):
         seen = [run.parameters[name] for run in runs if name in run.parameters]
@@ -106,22 +106,22 @@ def _hashable(value: Any) -> Any:
 
 
 def trial(run: OfflineRun, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """A run as the trial that it was."""
+    """The trial of a run."""
     parameters = {name: _hashable(value) for name, value in run.parameters.items()}
     return create_trial(
         state=TrialState.PRUNED if run.summary.get("pruned") else TrialState.COMPLETE,
         value=run.score,
         params=parameters,
         distributions={name: distributions[name] for name in parameters},
-        intermediate_values=run.course,
+        intermediate_values=run.curve,
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder with offline runs")
     parser.add_argument("--group", help="name of the sweep")
-    parser.add_argument("--out", type=Path, default=Path("dashboard.png"))
+    parser.add_argument("--out", type=Path, default=Path("dashboard.png"), help="image to write")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     runs = [OfflineRun(path) for path in sorted(options.folder.rglob("offline-run-*/*.wandb"))]

@@ -1,8 +1,8 @@
-"""Peak memory of maskers and stages over a short and a long clip of drawn frames: flat where the ratio is 1.
+"""Peak memory of maskers and stages on a short and a long synthetic clip; a ratio of 1 means constant memory.
 
     python benchmarks/memory.py [--size 1280x720] [--frames 100 2000] [--only flow,gmm,filter]
 
-Each run is a process of its own. Prints one line for each: peaks, their ratio (at most 1.1 asked), and the rate.
+Each run is a separate process. Prints one line for each: both peaks, their ratio (at most 1.1 required), and frames/s.
 """
 
 import argparse
@@ -46,7 +46,7 @@ FLOW = DisFlow()
 
 
 def draw(folder: Path, count: int, size: tuple[int, int]) -> None:
-    """A noisy landscape with a coloured square that walks over it; five hand masks, one keyframe."""
+    """A coloured square moves across a noisy landscape; five hand masks, one keyframe."""
     rng = np.random.default_rng(0)
     rough = rng.integers(0, 256, (size[0] // 16, size[1] // 16, 3), np.uint8)
     landscape = cv2.resize(rough, size[::-1], interpolation=cv2.INTER_CUBIC)
@@ -59,7 +59,7 @@ def draw(folder: Path, count: int, size: tuple[int, int]) -> None:
         image = cv2.add(landscape, grain[y : y + size[0], x : x + size[1]])
         mask = np.zeros(size, np.uint8)
         side = size[0] // 3
-        # It walks to and fro at the same speed however long the clip is.
+        # It moves back and forth at the same speed in every clip.
         left = abs((4 * number) % (2 * (size[1] - side)) - (size[1] - side))
         mask[side : 2 * side, left : left + side] = 255
         image[mask > 0] = (60, 60, 220)
@@ -71,14 +71,14 @@ def draw(folder: Path, count: int, size: tuple[int, int]) -> None:
 
 
 def masked_by(masker: Masker, smooth: MaskSmoothing | None = None) -> Callable[[Clip], None]:
-    return MaskStage({"benchmark": masker}, smooth).run
+    return MaskStage({"benchmark": masker}, smooth=smooth).run
 
 
 def guided(name: str) -> Callable[[Clip], None]:
     guides = {"edges": EdgeGuide(), "gauss": GaussGuide(FLOW, LayerMasks(["none"]))}
 
     def run(clip: Clip) -> None:
-        # The layer is the whole frame, and needs no masks to be made first.
+        # The layer covers the whole frame, so it needs no masks.
         (clip.path / "clip.yaml").write_text("layers: [{name: painted}]")
         GuideStage(guides, [name]).run(Clip(clip.path))
 
@@ -86,7 +86,7 @@ def guided(name: str) -> Callable[[Clip], None]:
 
 
 def commanded(*overrides: str) -> Callable[[Clip], None]:
-    """By the real command, in a process of its own: what it trains on is the config's."""
+    """Run the command in a separate process, with the config of the program."""
 
     def run(clip: Clip) -> None:
         command = [sys.executable, "-m", "dreaming", f"clip={clip.path}", "stages=[mask]", "logger=csv", *overrides]
@@ -120,7 +120,7 @@ def measure(name: str, path: str, threads: int, answer: "multiprocessing.Queue[t
 
 
 def peak(name: str, path: Path, threads: int) -> tuple[float, float]:
-    """GB at most of one process, and seconds, of a run in a process of its own."""
+    """Peak memory in GB and duration in seconds of a run in a separate process."""
     context = multiprocessing.get_context("spawn")
     answer: multiprocessing.Queue[tuple[float, float]] = context.Queue()
     child = context.Process(target=measure, args=(name, str(path), threads, answer))
@@ -132,27 +132,27 @@ def peak(name: str, path: Path, threads: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="1280x720", help="WIDTHxHEIGHT in pixels")
-    parser.add_argument("--frames", type=int, nargs=2, default=(100, 2000), help="of the short and the long clip")
+    parser.add_argument("--frames", type=int, nargs=2, default=(100, 2000), help="lengths of both clips")
     parser.add_argument("--only", default=",".join(RUNS), help="what to measure, separated by commas")
-    parser.add_argument("--threads", type=int, default=2, help="of OpenCV")
-    parser.add_argument("--keep-flow", action="store_true", help="measure what needs flow with flow already there")
-    chosen = parser.parse_args()
-    width, height = map(int, chosen.size.split("x"))
+    parser.add_argument("--threads", type=int, default=2, help="OpenCV threads")
+    parser.add_argument("--keep-flow", action="store_true", help="reuse the flow of earlier runs")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
-        clips = [Path(folder) / str(count) for count in chosen.frames]
-        for clip, count in zip(clips, chosen.frames, strict=True):
+        clips = [Path(folder) / str(count) for count in options.frames]
+        for clip, count in zip(clips, options.frames, strict=True):
             draw(clip, count, (height, width))
-        for name in chosen.only.split(","):
-            (short, _), (long, seconds) = (peak(name, clip, chosen.threads) for clip in clips)
+        for name in options.only.split(","):
+            (short, _), (long, seconds) = (peak(name, clip, options.threads) for clip in clips)
             verdict = "NOT FLAT" if long > FLAT * short else "TOO MUCH" if long > LIMIT else "flat"
             print(
-                f"{name}: {short:.2f} GB for {chosen.frames[0]} frames, {long:.2f} GB for {chosen.frames[1]}, "
-                f"{long / short:.2f} times: {verdict}; {chosen.frames[1] / seconds:.1f} frames/s",
+                f"{name}: {short:.2f} GB for {options.frames[0]} frames, {long:.2f} GB for {options.frames[1]}, "
+                f"{long / short:.2f} times: {verdict}; {options.frames[1] / seconds:.1f} frames/s",
                 flush=True,
             )
-            if not chosen.keep_flow:
+            if not options.keep_flow:
                 for clip in clips:
                     shutil.rmtree(clip / "flow", ignore_errors=True)
 

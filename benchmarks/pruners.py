@@ -1,10 +1,10 @@
-"""What a pruner costs and saves, the sampler apart: the same trials through each pruner, in many orders.
+"""Cost and benefit of pruners, independent of the sampler: the same trials replayed in many orders.
 
     python benchmarks/pruners.py STUDY.db [STUDY.db ...] [--orders 200] [--pruners halving hyperband median]
 
-Each STUDY.db is of a sweep without pruning (`sweep/pruner=none`), such as `benchmarks/sweep.py --keep` leaves. Its
-trials are replayed as they were reported, one after the other. Prints for each pruner, over the orders: the share of
-the training that is left, the loss of the best value (mean, largest, how often above .01), and how many are pruned.
+Each STUDY.db belongs to a sweep without pruning (`sweep/pruner=none`), such as `benchmarks/sweep.py --keep` keeps. Its
+trials are replayed one after the other. Prints for each pruner, over all orders: the remaining share of the training,
+the loss of the best value (mean, largest, how often above .01), and the number of pruned trials.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TOLERANCE = 0.01
 
 
 def replay(trials: list[FrozenTrial], pruner: BasePruner) -> tuple[float, float, int]:
-    """Share of the training that is left, loss of the best value, and number of pruned trials."""
+    """Remaining share of the training, loss of the best value, and number of pruned trials."""
     study = optuna.create_study(direction="maximize", pruner=pruner)
     spent, best, pruned = 0, 0.0, 0
     for trial in trials:
@@ -43,7 +43,7 @@ def replay(trials: list[FrozenTrial], pruner: BasePruner) -> tuple[float, float,
 
 
 def configured(name: str) -> BasePruner:
-    """A pruner of conf/sweep/pruner, as it is set there; with key=value after a comma, as set here."""
+    """A pruner of conf/sweep/pruner by name; ``NAME,KEY=VALUE`` overrides a setting."""
     name, *changes = name.split(",")
     with initialize_config_dir(str(ROOT / "conf" / "sweep" / "pruner")):
         pruner: BasePruner = instantiate(compose(name, overrides=changes), _execution_whitelist_=("optuna.pruners.*",))
@@ -51,22 +51,22 @@ def configured(name: str) -> BasePruner:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("studies", nargs="+", type=Path)
-    arguments.add_argument("--orders", type=int, default=200)
-    arguments.add_argument("--pruners", nargs="+", default=["halving", "hyperband", "median"], help="or NAME,KEY=VALUE")
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="+", type=Path)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--pruners", nargs="+", default=["halving", "hyperband", "median"], help="or NAME,KEY=VALUE")
+    options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print("study                          pruner                               left  mean loss  largest  >.01  pruned")
-    for path in given.studies:
+    print("study                          pruner                               rest  mean loss  largest  >.01  pruned")
+    for path in options.studies:
         storage = f"sqlite:///{path}"
         (summary,) = optuna.get_all_study_summaries(storage)
         study = optuna.load_study(study_name=summary.study_name, storage=storage)
         trials = study.get_trials(states=(TrialState.COMPLETE,))
-        for name in given.pruners:
+        for name in options.pruners:
             pruner = configured(name)
-            orders = (np.random.default_rng(order).permutation(len(trials)) for order in range(given.orders))
-            found = [replay([trials[place] for place in order], pruner) for order in orders]
+            orders = (np.random.default_rng(order).permutation(len(trials)) for order in range(options.orders))
+            found = [replay([trials[index] for index in order], pruner) for order in orders]
             left, loss, pruned = zip(*found, strict=True)
             often = fmean(value > TOLERANCE for value in loss)
             print(

@@ -1,18 +1,17 @@
-"""Segmentation of real sequences from a few hand masks, by the real command, scored against the truth.
+"""Segmentation of real sequences from a few hand masks, scored against the ground truth.
 
     python benchmarks/segmentation.py [SEQUENCE ...] [--masks 5] [--seeds 0] [--threads 2] [--data DIR] [--keep DIR]
                                       [--make make_clip.py] [KEY=VALUE ...]
 
-Each sequence is made into a clip with its hand masks, and `dreaming` runs on it in child processes: first the masker
-(`masker=ensemble` unless said otherwise) with its evaluation, then the truth is looked at. Further KEY=VALUE are handed
-to `dreaming`. Prints one table: J and F of each masker, of the best one alone and of the ensemble, what was chosen, its
-score out of fold, seconds, and peak memory of the larger process. What is still there in --keep is not made again.
+Each sequence becomes a clip with hand masks. `dreaming` runs on it in child processes, without access to the ground
+truth: first the masker (`masker=ensemble` by default), then its evaluation. Further KEY=VALUE are passed to `dreaming`.
+Prints one table: J and F of each masker, of the best single masker and of the ensemble, its variant with the score on
+held-out masks, seconds, and peak memory of the larger process. Results in --keep are reused.
 """
 
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,8 @@ from rich.table import Table
 from dreaming.clip.clip import Clip
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.stages.mask_scores import scores
+from dreaming.training.model_selection import ModelSelection
+from dreaming.training.run_registry import read_best
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -36,14 +37,14 @@ SEQUENCES = ("blackswan", "car-shadow", "dog", "dance-twirl", "breakdance")
 
 @dataclass
 class Result:
-    """What came of one sequence.
+    """The result of one sequence.
 
     Attributes:
-        name: The sequence, with masks and seed where several are tried.
-        scores: Mean (J, F) by masker, against the truth.
-        chosen: Form that the ensemble chose, and its score out of fold.
+        name: The sequence, with masks and seed if several are measured.
+        scores: Mean (J, F) by masker, against the ground truth.
+        chosen: The ensemble's variant, and its score on held-out masks.
         seconds: Wall time by step.
-        memory: Peak resident size of the larger of its processes, in GB.
+        memory: Peak resident size of the larger process, in GB.
     """
 
     name: str
@@ -53,38 +54,47 @@ class Result:
     memory: float = 0.0
 
 
-def run(arguments: Sequence[str], threads: int) -> tuple[float, str, float]:
-    """Run `dreaming` in a child process; its seconds, what it said, and its peak resident size in GB."""
+def run(arguments: Sequence[str], threads: int) -> tuple[float, float]:
+    """Run `dreaming` in a child process; return its seconds and its peak resident size in GB."""
     start = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-m", "dreaming", *arguments, f"threads={threads}", "logger=csv"]
-    code, said, memory = finished(command, environment)
+    code, output, memory = finished(command, environment)
     if code:
-        sys.exit(f"{' '.join(command)} ended with {code}:\n{said[-4000:]}")
-    return time.perf_counter() - start, said, memory
+        sys.exit(f"{' '.join(command)} ended with {code}:\n{output[-4000:]}")
+    return time.perf_counter() - start, memory
 
 
 def finished(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str, float]:
-    """Run a command to its end; its exit code, what it said, and its own peak resident size in GB.
+    """Run a command; return its exit code, its output, and its own peak resident size in GB.
 
-    What the system keeps of all children is the largest of any so far. No figure is below this process's own size, with
-    which a child begins.
+    ``RUSAGE_CHILDREN`` would give the largest child so far. A child starts with this process's own size.
     """
     with subprocess.Popen(  # noqa: S603
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         assert child.stdout is not None
-        said = child.stdout.read()
+        output = child.stdout.read()
         _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)  # it cannot be waited for again
-    return child.returncode, said, usage.ru_maxrss / 1e6
+        child.returncode = os.waitstatus_to_exitcode(status)  # the process cannot be waited for again
+    return child.returncode, output, usage.ru_maxrss / 1e6
+
+
+def chosen_variant(clip: Clip) -> str:
+    """The variant that the ensemble chose, and its score on held-out masks; empty without an ensemble."""
+    runs = clip.runs("ensemble")
+    best = read_best(runs / "best.json")
+    if best is None:
+        return ""
+    selection = ModelSelection.read(runs / Path(best.checkpoint).parts[0])
+    return f"{selection.chosen} {selection.score:.3f}"
 
 
 def folders(clip: Clip, masker: str) -> Iterator[tuple[str, FrameFolder]]:
-    """The folders that hold masks of all frames: the selected masker's, and those of the maskers it is built on."""
+    """The folders with masks of all frames: those of the selected masker, and of the maskers that it builds on."""
     yield masker, clip.masks("subject", masker)
     for path in sorted((clip.path / "predictions" / "subject").glob("*")):
-        whole = [FrameFolder(place) for place in path.iterdir()]
+        whole = [FrameFolder(inner) for inner in path.iterdir()]
         whole = [folder for folder in whole if set(folder.stems) >= set(clip.stems)]
         if path.name != masker and whole:
             yield path.name, max(whole, key=lambda folder: folder.path.stat().st_mtime)
@@ -96,9 +106,9 @@ def against_truth(clip: Clip, folder: FrameFolder, truth: FrameFolder) -> tuple[
     return fmean(row["J"] for row in rows), fmean(row["F"] for row in rows)
 
 
-def measure(name: str, options: argparse.Namespace, masks: int, seed: int, place: Path) -> Result:
+def measure(name: str, options: argparse.Namespace, masks: int, seed: int, folder: Path) -> Result:
     """One sequence, from its frames to its scores."""
-    path = place / f"{name}-{masks}-{seed}"
+    path = folder / f"{name}-{masks}-{seed}"
     if not path.exists():
         data = [] if options.data is None else ["--data", options.data]
         subprocess.run(  # noqa: S603
@@ -109,15 +119,13 @@ def measure(name: str, options: argparse.Namespace, masks: int, seed: int, place
     several = len(options.masks) > 1 or len(options.seeds) > 1
     result = Result(f"{name}, {masks} masks, seed {seed}" if several else name)
     common = [f"clip={path}", f"masker={options.masker}", f"seed={seed}", *options.overrides]
-    result.seconds["mask"], said, masking = run([*common, "stages=[mask]"], options.threads)
-    result.seconds["evaluate"], _, evaluating = run(
+    result.seconds["mask"], masking = run([*common, "stages=[mask]"], options.threads)
+    result.seconds["evaluate"], evaluating = run(
         [*common, "stages=[evaluate]", "stage.evaluate.flow=null"], options.threads
     )
-    flat = " ".join(said.split())
-    choice = re.search(r"ensemble: (\S+), val/jaccard ([0-9.]+) ", flat)
-    result.chosen = f"{choice[1]} {choice[2]}" if choice else ""
-    result.memory = max(masking, evaluating)
     clip, truth = Clip(path), FrameFolder(path.with_name(path.name + "-truth") / "masks")
+    result.chosen = chosen_variant(clip)
+    result.memory = max(masking, evaluating)
     result.scores = {masker: against_truth(clip, folder, truth) for masker, folder in folders(clip, options.masker)}
     return result
 
@@ -125,7 +133,7 @@ def measure(name: str, options: argparse.Namespace, masks: int, seed: int, place
 def table(results: Sequence[Result], masker: str) -> Table:
     """All results, and their means."""
     singles = list(dict.fromkeys(name for result in results for name in result.scores if name != masker))
-    drawn = Table("sequence", *singles, "best single", masker, "chosen (J out of fold)", "seconds", "GB")
+    drawn = Table("sequence", *singles, "best single", masker, "variant (held-out J)", "seconds", "GB")
 
     def cell(score: tuple[float, float] | None) -> str:
         return "" if score is None else f"{score[0]:.3f} {score[1]:.3f}"
@@ -159,18 +167,18 @@ def main() -> None:
     parser.add_argument("--masker", default="ensemble")
     parser.add_argument("--data", help="folder of sequences, each with frames/ and truth/")
     parser.add_argument("--make", default=str(SHARED / "make_clip.py"))
-    parser.add_argument("--keep", type=Path, help="folder that the clips are made and kept in")
+    parser.add_argument("--keep", type=Path, help="folder to keep the clips in")
     options = parser.parse_intermixed_args()
     options.overrides = [name for name in options.names if "=" in name]
     chosen = [name for name in options.names if "=" not in name] or SEQUENCES
     with tempfile.TemporaryDirectory() as temporary:
-        place = options.keep or Path(temporary)
-        place.mkdir(parents=True, exist_ok=True)
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         results = []
         for masks in options.masks:
             for seed in options.seeds:
                 for name in chosen:
-                    results.append(measure(name, options, masks, seed, place))
+                    results.append(measure(name, options, masks, seed, folder))
                     print(json.dumps(vars(results[-1])), flush=True)
     Console(width=200).print(table(results, options.masker))
 

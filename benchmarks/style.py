@@ -1,11 +1,11 @@
-"""Speed of style training and inference against a faithful re-statement of the original's loop, on the same cores.
+"""Speed of style training and inference compared with the original training loop.
 
-    OMP_NUM_THREADS=1 python benchmarks/style.py [--steps N] [--size H W] [--bfloat16]
+    python benchmarks/style.py [--steps N] [--size H W] [--threads 1]
 
-The baseline is few-shot patch-based training as its authors wrote it (Texler et al. 2020, REFERENCE.md section 5):
-their losses on pixels, VGG-19's features and the discriminator's verdict, two optimisers, the generator run once for
-each, its second strided convolution run twice in every pass. Ours does one pass with the same weights on the same
-patches; both losses must be equal before anything is timed. VGG's weights are random, which costs the same.
+The baseline re-implements few-shot patch-based training (Texler et al. 2020): pixel, VGG-19 and adversarial losses, two
+optimisers, a generator pass for each of them, and the second strided convolution computed twice per pass. Our step
+needs one pass. The script asserts that both give equal losses with the same weights and patches before it times them.
+VGG's weights are random, because they do not change the speed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ ADAM = partial(torch.optim.Adam, betas=(0.9, 0.999), weight_decay=1e-5)
 
 
 class OriginalGenerator(StyleGenerator):
-    """The generator with the original's fault: the second strided convolution runs once more, for the skip."""
+    """The original generator, which computes the second strided convolution twice: also for the skip connection."""
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, channels, H, W) in -1..1 to (B, 3, H, W) in -1..1."""
@@ -45,7 +45,7 @@ class OriginalGenerator(StyleGenerator):
 
 
 class Original:
-    """The original's training loop."""
+    """The original training loop."""
 
     def __init__(self, generator: nn.Module, discriminator: PatchDiscriminator, vgg: Vgg19Features, lr: float) -> None:
         self.generator, self.discriminator, self.vgg = generator, discriminator, vgg
@@ -53,7 +53,7 @@ class Original:
         self.discriminator_optimizer = ADAM(discriminator.parameters(), lr=lr)
 
     def step(self, frame: Tensor, styled: Tensor, other: Tensor) -> dict[str, float]:
-        """One step of each optimiser; the generator's loss is taken before either."""
+        """One step of each optimiser; both losses are computed before either step."""
         self.discriminator_optimizer.zero_grad()
         generated = self.generator(frame).detach()
         fake, genuine = self.discriminator(generated)[0], self.discriminator(other)[0]
@@ -78,14 +78,14 @@ class Original:
 
 
 class Ours:
-    """A step of ``StyleModule`` without its Trainer."""
+    """The training step of ``StyleModule`` without a Trainer."""
 
     def __init__(self, module: StyleModule, vgg: Vgg19Features) -> None:
         self.module, self.optimizer = module.train(), module.configure_optimizers()
         module._vgg = [vgg]
 
     def step(self, frame: Tensor, styled: Tensor, other: Tensor) -> dict[str, float]:
-        """One step on one pass of the generator."""
+        """One step with a single generator pass."""
         module = self.module
         generated = module(frame)
         terms = module._generator_terms(generated, styled)
@@ -100,7 +100,7 @@ class Ours:
 
 
 def cpu_seconds(run: Callable[[], object], times: int) -> float:
-    """CPU time of one call, on average, after a first one."""
+    """Mean CPU time of a call, after a warm-up call."""
     run()
     start = time.process_time()
     for _ in range(times):
@@ -116,12 +116,12 @@ def patches(count: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def random_vgg() -> Vgg19Features:
-    """VGG-19 up to its first layer of 128 channels, as the original cuts it off, untrained."""
+    """Untrained VGG-19 up to its first layer of 128 channels, as in the original."""
     torch.manual_seed(0)
     convolutions = {0: nn.Conv2d(3, 64, 3), 2: nn.Conv2d(64, 64, 3), 5: nn.Conv2d(64, 128, 3)}
     state = {
-        f"features.{place}.{name}": value
-        for place, convolution in convolutions.items()
+        f"features.{index}.{name}": value
+        for index, convolution in convolutions.items()
         for name, value in convolution.state_dict().items()
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +130,7 @@ def random_vgg() -> Vgg19Features:
 
 
 def modules() -> tuple[Original, Ours, Ours]:
-    """The original and ours of equal weights, and ours with the fast generator."""
+    """The original and our step with equal weights, and our step with the fast generator."""
     made = []
     vgg = random_vgg()
     for generator, weights, lr in (
@@ -150,7 +150,7 @@ def modules() -> tuple[Original, Ours, Ours]:
 
 
 def check_equal_losses(original: Original, ours: Ours, steps: int = 2) -> None:
-    """Assert that both learn the same from the same patches, in float32."""
+    """Assert that both give the same losses for the same patches, in float32."""
     for number in range(steps):
         random = torch.Generator().manual_seed(number)
         batch = [torch.rand(8, 3, 32, 32, generator=random) * 2 - 1 for _ in range(3)]
@@ -163,7 +163,7 @@ def check_equal_losses(original: Original, ours: Ours, steps: int = 2) -> None:
 def main() -> None:
     """Print seconds and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=3, help="steps timed of each")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps")
     parser.add_argument("--size", type=int, nargs=2, default=(480, 854), help="height and width of a frame")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()

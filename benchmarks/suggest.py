@@ -1,10 +1,10 @@
-"""Do further hand masks help more where `stages=[suggest]` wants them than spread evenly? By the real commands.
+"""Gain of additional hand masks at the frames of `stages=[suggest]`, compared with other choices of frames.
 
     python benchmarks/suggest.py [SEQUENCE ...] [--masks 5] [--more 2] [--masker pixels] [--threads 2] [--keep DIR]
 
-A clip with its first hand masks is masked, and frames are suggested. Copies of it get further true masks: at those
-frames, evenly over the clip, and in the middle of the widest gaps. Prints mean J and F of each, over the frames that
-none of them has a hand mask of.
+Frames are suggested for a clip with its first hand masks. Copies of the clip get additional ground-truth masks: at
+those frames, evenly over the clip, and in the middle of the widest gaps. Prints mean J and F of each copy over the
+frames without an additional mask.
 """
 
 import argparse
@@ -41,21 +41,21 @@ def dream(clip: Path, options: argparse.Namespace, stage: str, *more: str) -> No
 
 
 def suggested(clip: Path, count: int) -> list[str]:
-    """The frames that are suggested."""
+    """The suggested frames."""
     (rows,) = json.loads((clip / "suggestions.json").read_text()).values()
     return [row["frame"] for row in rows[:count]]
 
 
 def evenly(clip: Path, count: int) -> list[str]:
-    """Frames evenly over the clip, moved aside where there is a hand mask already."""
+    """Frames evenly over the clip, moved to the nearest frame without a hand mask."""
     stems, marked = FrameFolder(clip / "frames").stems, set(FrameFolder(clip / "hand_masks").stems)
-    free = [place for place, stem in enumerate(stems) if stem not in marked]
+    free = [index for index, stem in enumerate(stems) if stem not in marked]
     wanted = np.linspace(0, len(stems) - 1, count + 2)[1:-1]
-    return [stems[min(free, key=lambda place: abs(place - want))] for want in wanted]
+    return [stems[min(free, key=lambda index: abs(index - want))] for want in wanted]
 
 
 def in_the_widest_gaps(clip: Path, count: int) -> list[str]:
-    """The middle of the widest gap between hand masks, again and again; the earliest where several are as wide."""
+    """Repeatedly the middle of the widest gap between hand masks; the earliest of equally wide gaps."""
     stems = FrameFolder(clip / "frames").stems
     marked = [stems.index(stem) for stem in FrameFolder(clip / "hand_masks").stems]
     chosen: list[str] = []
@@ -75,10 +75,10 @@ WAYS: dict[str, Callable[[Path, int], list[str]]] = {
 
 
 def masked_with(first: Path, truth: Path, frames: Sequence[str], name: str, options: argparse.Namespace) -> Path:
-    """A copy of a clip with further hand masks, masked anew."""
+    """A copy of a clip with additional hand masks, and new masks of all frames."""
     clip = first.with_name(f"{first.name}-{name.replace(' ', '-')}")
     shutil.rmtree(clip, ignore_errors=True)
-    # Flow depends on the frames alone; what else was made does not fit any more.
+    # Optical flow depends on the frames only, so it is kept.
     shutil.copytree(first, clip, ignore=shutil.ignore_patterns("runs", "masks", "predictions", "split.json", "sugg*"))
     for stem in frames:
         shutil.copy(truth / "masks" / f"{stem}.png", clip / "hand_masks")
@@ -86,8 +86,8 @@ def masked_with(first: Path, truth: Path, frames: Sequence[str], name: str, opti
     return clip
 
 
-def measure(sequence: str, options: argparse.Namespace, place: Path) -> None:
-    first = place / sequence
+def measure(sequence: str, options: argparse.Namespace, folder: Path) -> None:
+    first = folder / sequence
     truth = first.with_name(first.name + "-truth")
     if not first.exists():
         command = [sys.executable, options.make, sequence, first, "--masks", str(options.masks)]
@@ -108,18 +108,18 @@ def measure(sequence: str, options: argparse.Namespace, place: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sequences", nargs="*", default=["dance-twirl", "breakdance"])
-    parser.add_argument("--masks", type=int, default=5, help="hand masks there are at first")
-    parser.add_argument("--more", type=int, default=2, help="further hand masks")
+    parser.add_argument("--masks", type=int, default=5, help="first hand masks")
+    parser.add_argument("--more", type=int, default=2, help="additional hand masks")
     parser.add_argument("--masker", default="pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--make", default=str(SHARED / "make_clip.py"))
-    parser.add_argument("--keep", type=Path, help="folder that the clips are made and kept in")
+    parser.add_argument("--keep", type=Path, help="folder to keep the clips in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        place = options.keep or Path(temporary)
-        place.mkdir(parents=True, exist_ok=True)
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         for sequence in options.sequences:
-            measure(sequence, options, place)
+            measure(sequence, options, folder)
 
 
 if __name__ == "__main__":

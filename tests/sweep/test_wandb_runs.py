@@ -53,7 +53,7 @@ def test_a_trial_is_a_run_with_its_values_and_its_state(study, sweep_config, tmp
     assert summary[PRUNED] == "true"
     (path,) = (tmp_path / "0").rglob("*.wandb")
     drawn = OfflineRun(path)
-    assert (drawn.parameters, drawn.course, drawn.score) == (trial.params, {10: 0.5}, 0.25)
+    assert (drawn.parameters, drawn.curve, drawn.score) == (trial.params, {10: 0.5}, 0.25)
 
 
 def test_without_wandb_nothing_is_written(study, sweep_config, tmp_path):
