@@ -1,1 +1,1 @@
-"""Operations on one image."""
+"""Operations on single images and masks."""

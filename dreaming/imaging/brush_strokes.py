@@ -1,4 +1,4 @@
-"""Whether a painter's strokes travel with what they are painted on, or are laid anew on each picture."""
+"""Measures of whether brush strokes follow the motion, or differ from keyframe to keyframe."""
 
 import cv2
 import numpy as np
@@ -7,59 +7,57 @@ from numpy.typing import NDArray
 from dreaming.io.types import Image, Mask
 
 MIN_DIFFERENCE = 4.0
-"""Mean difference to the frame, in levels, from which on a pixel's surroundings count as painted over."""
+"""Mean difference to the frame, in grey levels, above which a pixel counts as painted over."""
 
 MIN_PIXELS = 100
-"""Pixels below which a correlation of two pictures' detail says nothing."""
+"""Number of pixels below which the correlation of two images is not meaningful."""
 
-REACH = 2.5
-"""Sigmas from which on a blur takes next to nothing from a pixel."""
+BLUR_RADIUS = 2.5
+"""Radius beyond which a Gaussian blur has almost no weight, in standard deviations."""
 
 
 def detail(image: Image, sigma: float) -> NDArray[np.float32]:
-    """Grey (H, W) less its Gaussian blur: what is finer than about ``sigma`` pixels."""
+    """Grey values (H, W) minus their Gaussian blur: structures finer than about ``sigma`` pixels."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return grey - cv2.GaussianBlur(grey, (0, 0), sigma)
 
 
-def detail_correlation(painted: Image, by: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
-    """Correlation of a painting's detail with another picture's, over some pixels; None where there are too few.
-
-    A picture without any detail foretells none: that is 0.
+def detail_correlation(painted: Image, predictor: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
+    """Correlation of the detail of two images over some pixels; None for too few pixels, 0 without any detail.
 
     Args:
-        painted: (H, W, 3).
-        by: (H, W, 3), a frame or another painting carried to it.
-        where: (H, W), the pixels compared.
-        sigma: Of the blur that is not detail, in pixels.
+        painted: A keyframe, (H, W, 3).
+        predictor: Its frame, or another keyframe propagated to it, (H, W, 3).
+        where: Compared pixels, (H, W).
+        sigma: Standard deviation of the blur that separates detail, in pixels.
     """
     if np.count_nonzero(where) < MIN_PIXELS:
         return None
-    one, other = (detail(picture, sigma)[where] for picture in (painted, by))
+    one, other = (detail(image, sigma)[where] for image in (painted, predictor))
     if one.std() == 0 or other.std() == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
 
 
 def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:
-    """Where a keyframe (H, W, 3) was painted over at all, and not left as its frame is, (H, W).
+    """Where a keyframe differs from its frame, (H, W).
 
     Args:
-        painted: The keyframe.
+        painted: The keyframe, (H, W, 3).
         frame: The frame under it.
-        sigma: Of the Gaussian over which their difference is averaged, in pixels.
+        sigma: Standard deviation of the Gaussian that averages the difference, in pixels.
     """
-    apart = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
-    return cv2.GaussianBlur(apart, (0, 0), sigma) > MIN_DIFFERENCE
+    difference = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
+    return cv2.GaussianBlur(difference, (0, 0), sigma) > MIN_DIFFERENCE
 
 
 def without_margin(mask: Mask, sigma: float) -> Mask:
-    """A mask (H, W) without its margin, where ``detail`` shows the edge of what is painted, and not strokes.
+    """Erode a mask (H, W) by the margin in which ``detail`` shows the mask's edge instead of strokes.
 
     Args:
         mask: Where a keyframe is painted.
-        sigma: Of the blur that is not detail, in pixels.
+        sigma: Standard deviation of the blur that separates detail, in pixels.
     """
-    reach = int(np.ceil(REACH * sigma))
-    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    radius = int(np.ceil(BLUR_RADIUS * sigma))
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.erode(mask.astype(np.uint8), kernel).astype(np.bool_)

@@ -1,4 +1,4 @@
-"""Mean, covariance and principal components of a clip's colours, measured in one pass that holds one frame."""
+"""Mean, covariance and principal components of a clip's colours, computed in one pass."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from dreaming.errors import ClipError
 from dreaming.io.types import Image
 
-CHUNK = 1 << 18  # pixels at once: as float64 they still fit a processor's cache
+CHUNK = 1 << 18  # pixels per step, which fit into a processor's cache as float64
 
 
 @dataclass(frozen=True, eq=False)
 class ColourStatistics:
-    """How a clip's colours are spread, RGB in 0..1.
+    """Distribution of a clip's colours, RGB in 0..1.
 
     Attributes:
         mean: (3,).
-        covariance: (3, 3), of the whole population: divided by the number of pixels.
+        covariance: (3, 3), normalised by the number of pixels.
     """
 
     mean: NDArray[np.float64]
@@ -32,29 +32,29 @@ class ColourStatistics:
 
     @property
     def variances(self) -> NDArray[np.float64]:
-        """Variance along each principal component, (3,), largest first."""
+        """Variances along the principal components, (3,), largest first."""
         return self._principal[0]
 
     @property
     def components(self) -> NDArray[np.float64]:
-        """Principal components, one unit vector a row, (3, 3), that of the largest variance first."""
+        """Principal components as rows of unit length, (3, 3), by decreasing variance."""
         return self._principal[1]
 
     @property
     def deviation(self) -> NDArray[np.float64]:
-        """Standard deviation of each channel, (3,)."""
+        """Standard deviations of the channels, (3,)."""
         return np.sqrt(np.diag(self.covariance))
 
 
 NEUTRAL = ColourStatistics(np.zeros(3), np.eye(3))
-"""Statistics that change no colour: a stand-in where a checkpoint is about to bring the clip's own."""
+"""Zero mean and unit variance, which leave colours unchanged until a checkpoint loads the clip's statistics."""
 
 
 def measure(frames: Iterable[Image]) -> ColourStatistics:
-    """Statistics over all pixels of all frames.
+    """Compute the statistics over all pixels of all frames.
 
-    Each frame's moments are merged into those so far by "Algorithms for computing the sample variance" (Chan, Golub
-    and LeVeque 1983), equation 2.1, in its form for covariances: no cancellation, however long the clip.
+    Moments are merged by equation 2.1 of "Algorithms for computing the sample variance" (Chan, Golub and LeVeque
+    1983), in its form for covariances, which avoids cancellation in long clips.
 
     Raises:
         ClipError: If there is no frame.
@@ -71,5 +71,5 @@ def measure(frames: Iterable[Image]) -> ColourStatistics:
             mean += shift * (len(part) / total)
             count = total
     if count == 0:
-        raise ClipError("frames", found="no picture", expected="at least one", hint="extract or add the frames first")
+        raise ClipError("frames", found="no frames", expected="at least one", hint="extract or add frames first")
     return ColourStatistics(mean, scatter / count)

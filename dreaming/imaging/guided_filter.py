@@ -1,4 +1,4 @@
-"""The guided filter: smooths a map while its edges snap to those of a picture."""
+"""The guided filter: smoothing of a map that follows the edges of an image."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from dreaming.io.types import Image, Probability
 
 
 def guided_filter(values: Probability, guide: Image, radius: int, epsilon: float) -> Probability:
-    """Filter a map along the edges of a frame (He et al., "Guided Image Filtering", TPAMI 2013, with a grey guide).
+    """Smooth a map, preserving the edges of a frame (He et al., "Guided Image Filtering", TPAMI 2013; grey guide).
 
     Args:
         values: (H, W) in 0..1.
         guide: (H, W, 3) RGB.
-        radius: Of the square window, in pixels; 0 leaves the values as they are.
-        epsilon: Variance of grey in 0..1 from which on something counts as an edge.
+        radius: Radius of the square window, in pixels; 0 returns the values unchanged.
+        epsilon: Variance of grey values in 0..1 above which a structure is preserved as an edge.
 
     Returns:
         (H, W) in 0..1.

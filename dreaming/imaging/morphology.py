@@ -1,27 +1,27 @@
-"""Operations on the shape of masks."""
+"""Morphological operations on masks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveInt, Range, UnitFloat
+from dreaming.errors import ParameterError
 from dreaming.io.types import Mask, Probability, Size
 
 
 def feather(mask: Probability, sigma: float) -> Probability:
-    """Soften a mask's edge with a Gaussian.
+    """Soften a mask's edge with a Gaussian; values at the frame's border are replicated beyond it.
 
     Args:
         mask: (H, W) in 0..1.
-        sigma: Of the Gaussian, in pixels; 0 leaves the mask as it is.
+        sigma: Standard deviation of the Gaussian, in pixels; 0 returns the mask unchanged.
 
     Returns:
-        (H, W) in 0..1; beyond the frame's border the mask goes on as at the border.
+        (H, W) in 0..1.
     """
     if sigma == 0:
         return mask
@@ -32,95 +32,93 @@ def feather(mask: Probability, sigma: float) -> Probability:
 def remove_isolated(mask: Mask, neighbours: int = 3) -> Mask:
     """Keep a foreground pixel if more than ``neighbours`` of its 8 neighbours are foreground.
 
-    At the border, where n < 8 neighbours lie in the frame, more than ``neighbours`` n / 8 of them must be. From
-    "Evaluation of Background Subtraction Algorithms with Post-Processing" (Parks and Fels 2008), section 3.1.
+    At the border, with n < 8 neighbours, more than ``neighbours`` n / 8 must be foreground. Source: "Evaluation of
+    Background Subtraction Algorithms with Post-Processing" (Parks and Fels 2008), section 3.1.
 
     Args:
         mask: (H, W).
         neighbours: From 0 to 7.
     """
-    picture = np.ascontiguousarray(mask).view(np.uint8)
-    counts = cv2.boxFilter(picture, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    enough = cv2.compare(counts, _needed(mask.shape, neighbours), cv2.CMP_GE)
-    return cv2.bitwise_and(picture, enough).view(np.bool_)
+    binary = np.ascontiguousarray(mask).view(np.uint8)
+    counts = cv2.boxFilter(binary, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    enough = cv2.compare(counts, _min_counts(mask.shape, neighbours), cv2.CMP_GE)
+    return cv2.bitwise_and(binary, enough).view(np.bool_)
 
 
 @lru_cache(maxsize=8)
-def _needed(size: Size, neighbours: int) -> NDArray[np.uint8]:
-    """How many foreground pixels, itself among them, a kept pixel's 3x3 window holds, (H, W)."""
+def _min_counts(size: Size, neighbours: int) -> NDArray[np.uint8]:
+    """Minimum number of foreground pixels in the 3x3 window of a kept pixel, including itself, (H, W)."""
     rows, columns = (np.convolve(np.ones(side), np.ones(3))[1:-1] for side in size)
     around = np.outer(rows, columns) - 1
     return (neighbours * around // 8 + 2).astype(np.uint8)
 
 
 def close(mask: Mask, side: int = 19) -> Mask:
-    """Close gaps: dilation, then erosion, by a square; what lies beyond the frame is left out of both.
+    """Close gaps: dilate, then erode by a square; pixels outside the frame are ignored by both.
 
     Args:
         mask: (H, W).
-        side: Of the square in pixels, odd; 1 leaves the mask as it is.
+        side: Side of the square in pixels, odd; 1 leaves the mask unchanged.
     """
     square = np.ones((side, side), np.uint8)
     return cv2.morphologyEx(np.ascontiguousarray(mask).view(np.uint8), cv2.MORPH_CLOSE, square).view(np.bool_)
 
 
-def remove_small(mask: Mask, share: float = 0.01) -> Mask:
-    """Drop blobs (pixels that touch by sides or corners) of less than ``share`` of the frame's area."""
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(
+def remove_small(mask: Mask, fraction: float = 0.01) -> Mask:
+    """Remove 8-connected components of less than ``fraction`` of the frame's area."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S
     )
     if count == 1:
         return mask.copy()
-    kept = facts[:, cv2.CC_STAT_AREA] >= share * mask.size
+    kept = stats[:, cv2.CC_STAT_AREA] >= fraction * mask.size
     kept[0] = False
     return kept[labels]
 
 
-def fill_holes(mask: Mask, share: float = 1.0) -> Mask:
-    """Fill background that the foreground encloses, if it takes at most ``share`` of the frame's area.
+def fill_holes(mask: Mask, fraction: float = 1.0) -> Mask:
+    """Fill background that the foreground encloses, up to ``fraction`` of the frame's area.
 
-    Background touches by sides only, so that a ring of foreground closed by corners encloses; what reaches the frame's
+    Background is 4-connected, so a ring of foreground that is closed diagonally encloses it. Background at the frame's
     border is not enclosed.
     """
-    count, labels, facts, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     height, width = mask.shape
-    left, top = facts[:, cv2.CC_STAT_LEFT], facts[:, cv2.CC_STAT_TOP]
-    right, bottom = left + facts[:, cv2.CC_STAT_WIDTH], top + facts[:, cv2.CC_STAT_HEIGHT]
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
     enclosed = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    filled = enclosed & (facts[:, cv2.CC_STAT_AREA] <= share * mask.size)
+    filled = enclosed & (stats[:, cv2.CC_STAT_AREA] <= fraction * mask.size)
     filled[0] = False
     return mask | filled[labels] if count > 1 and filled.any() else mask.copy()
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Post-processing of a raw mask, step by step; each step can be switched off.
+    """Post-processing of a mask in four steps; None switches a step off.
 
     Attributes:
-        neighbours: A foreground pixel is kept with more than this many of its 8 neighbours; None for all pixels.
-        closing: Side in pixels of the square that closes gaps; None for no closing.
-        smallest: Smallest blob that is kept, as a share of the frame's area; None for all blobs.
-        holes: Largest hole that is filled, as a share of the frame's area; None for no filling.
+        neighbours: A foreground pixel is kept if more than this many of its 8 neighbours are foreground.
+        closing: Side of the square that closes gaps, in pixels, odd.
+        smallest: Area of the smallest component that is kept, as a fraction of the frame's area.
+        holes: Area of the largest hole that is filled, as a fraction of the frame's area.
 
     Raises:
-        ConfigError: If a value is out of its range.
+        ParameterError: If ``closing`` is even.
     """
 
     kind: ClassVar[str] = "cleaning"
 
-    neighbours: int | None = 3
-    closing: int | None = 19
-    smallest: float | None = 0.01
-    holes: float | None = None
+    neighbours: Annotated[int, Range(ge=0, le=7)] | None = 3
+    closing: PositiveInt | None = 19
+    smallest: UnitFloat | None = 0.01
+    holes: UnitFloat | None = None
 
     def __post_init__(self) -> None:
-        _expect("neighbours", self.neighbours, "0 to 7", lambda value: 0 <= value <= 7)
-        _expect("closing", self.closing, "an odd number of pixels", lambda value: value >= 1 and value % 2 == 1)
-        _expect("smallest", self.smallest, "a share from 0 to 1", lambda value: 0 <= value <= 1)
-        _expect("holes", self.holes, "a share from 0 to 1", lambda value: 0 <= value <= 1)
+        if self.closing is not None and self.closing % 2 == 0:
+            raise ParameterError("closing", found=self.closing, expected="an odd number of pixels, or null")
 
     def __call__(self, mask: Mask) -> Mask:
-        """The mask (H, W) after all steps."""
+        """Apply all steps to a mask (H, W)."""
         if self.neighbours is not None:
             mask = remove_isolated(mask, self.neighbours)
         if self.closing is not None:
@@ -130,9 +128,3 @@ class Cleaning:
         if self.holes is not None:
             mask = fill_holes(mask, self.holes)
         return mask
-
-
-def _expect(key: str, value: float | None, expected: str, fits: Callable[[float], bool]) -> None:
-    if value is not None and not fits(value):
-        hint = "correct it, or say null to leave the step out"
-        raise ConfigError(f"cleaning.{key}", found=str(value), expected=expected, hint=hint)

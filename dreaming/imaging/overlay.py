@@ -1,21 +1,21 @@
-"""A mask laid over its frame, to look at."""
+"""Visualisation of a mask over its frame."""
 
 import numpy as np
 
 from dreaming.io.types import Image, Mask
 
 
-def overlay(image: Image, found: Mask, truth: Mask | None = None) -> Image:
-    """A frame with the found mask laid over it in green, and where it departs from the truth in red.
+def overlay(image: Image, predicted: Mask, truth: Mask | None = None) -> Image:
+    """Tint a frame green where a mask is true, and red where it differs from the ground truth.
 
     Args:
         image: (H, W, 3).
-        found: (H, W) bool.
-        truth: (H, W) bool.
+        predicted: (H, W) bool.
+        truth: (H, W) bool; None for no comparison.
     """
-    picture = image.astype(np.float32)
-    picture[found] = picture[found] * 0.5 + np.array([0, 255, 0]) * 0.5
+    tinted = image.astype(np.float32)
+    tinted[predicted] = tinted[predicted] * 0.5 + np.array([0, 255, 0]) * 0.5
     if truth is not None:
-        wrong = found != truth
-        picture[wrong] = image[wrong] * 0.3 + np.array([255, 0, 0]) * 0.7
-    return picture.astype(np.uint8)
+        wrong = predicted != truth
+        tinted[wrong] = image[wrong] * 0.3 + np.array([255, 0, 0]) * 0.7
+    return tinted.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Image sizes and resizing."""
+"""Resizing of images."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from dreaming.io.types import Size
 
 
 def working_size(size: Size, short_side: int | None) -> Size:
-    """(height, width) that a frame is worked on at: its shorter side brought down to ``short_side``, never enlarged."""
+    """(height, width) after scaling the shorter side down to ``short_side``; unchanged if it is smaller or None."""
     if short_side is None or short_side >= min(size):
         return size
     height, width = (max(1, round(length * short_side / min(size))) for length in size)
@@ -17,7 +17,7 @@ def working_size(size: Size, short_side: int | None) -> Size:
 
 
 def resize_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
-    """A picture at another (height, width), averaged where it gets smaller."""
+    """Resize an image to (height, width), by area averaging if the number of pixels decreases, else bilinearly."""
     if image.shape[:2] == tuple(size):
         return image
     smaller = size[0] * size[1] < image.shape[0] * image.shape[1]

@@ -163,7 +163,7 @@ class CompositeStage(Stage):
         whole = Manifest("video", self.version, encoder, {**inputs, "sound": "as the source"})
         with clip.lock("dream.mp4", "dream.mp4: waiting for another process that writes it"):
             if path.exists() and Manifest.read(record) in (manifest, whole):
-                log.info("dream.mp4: up to date")
+                log.debug("dream.mp4: up to date")
                 return
             discard_unfinished(clip.path, [path.name])
             if lost:

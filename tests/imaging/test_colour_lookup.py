@@ -1,4 +1,4 @@
-"""The table against the function itself."""
+"""The colour table agrees with the function that it tabulates."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from dreaming.imaging.colour_lookup import ColourTable
 
 
 @pytest.mark.parametrize("nodes", [2, 18, 64, 256])
-def test_a_linear_function_is_met_at_every_colour(nodes):
+def test_a_linear_function_is_exact_at_every_colour(nodes):
     def log_odds(colours):
         return colours @ [6.0, -4.0, 2.5] - 1
 
@@ -18,7 +18,7 @@ def test_a_linear_function_is_met_at_every_colour(nodes):
     assert found.dtype == np.float32
 
 
-def test_corners_of_the_colours_are_told_apart():
+def test_channels_keep_their_order():
     table = ColourTable(lambda colours: 40 * (colours[:, 0] + 2 * colours[:, 1] - colours[:, 2]) - 60, 2, limit=100)
     image = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 255, 255]]], np.uint8)
     np.testing.assert_array_equal(table(image), [[0, 1, 0, 1, 0]])

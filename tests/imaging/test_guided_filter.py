@@ -1,4 +1,4 @@
-"""The guided filter against the definition, window by window."""
+"""The guided filter agrees with its definition, window by window."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from dreaming.imaging.guided_filter import guided_filter
 
 
 def plain(values, grey, radius, epsilon):
-    """He et al., eqs. 4 to 8, by loops, far from the border."""
+    """Equations 4 to 8 of He et al. as loops; valid away from the border."""
     height, width = grey.shape
     slope, offset = np.zeros(grey.shape), np.zeros(grey.shape)
     for y in range(radius, height - radius):
@@ -23,7 +23,7 @@ def plain(values, grey, radius, epsilon):
     return out.clip(0, 1)
 
 
-def test_it_equals_the_plain_definition():
+def test_agrees_with_the_definition():
     rng = np.random.default_rng(0)
     values = rng.random((20, 24)).astype(np.float32)
     grey = rng.integers(0, 255, (20, 24), np.uint8)
@@ -33,7 +33,7 @@ def test_it_equals_the_plain_definition():
     np.testing.assert_allclose(found[inner], plain(values, grey / 255.0, 2, 0.01)[inner], atol=2e-3)
 
 
-def test_an_outline_snaps_to_the_edge_and_radius_0_does_nothing():
+def test_outlines_move_to_edges_and_radius_0_is_the_identity():
     values, guide = np.zeros((16, 32), np.float32), np.zeros((16, 32, 3), np.uint8)
     values[:, 17:], guide[:, 16:] = 1, 200
     values = (values + np.roll(values, -2, 1).clip(0, 1)) / 2
