@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
 from dreaming.training.callbacks import CosineToBudget, FitTimer, MonitorHistory, StepBar, StepLimit
@@ -228,6 +228,9 @@ def build_trainer(
     )
     check_strategy(trainer)
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
+        # ModelCheckpoint would still write its last checkpoint, from which a full fit would resume.
+        trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, Checkpoint)]  # type: ignore[attr-defined]
     return trainer
 
 
@@ -253,7 +256,7 @@ def summarise(
         elsewhere: Whether other processes trained, so that the callbacks' state has to be read from a checkpoint.
     """
     timer, history, best = observers.timer, observers.history, observers.best
-    dry = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    dry = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     if elsewhere and not dry:
         recall([history, best, timer], folder / ROLLING)
     checkpoint = Path(best.best_model_path) if validate else folder / LAST

@@ -189,3 +189,12 @@ def test_a_form_that_is_none_is_refused():
     with pytest.raises(ParameterError) as caught:
         task({"left": None})
     assert caught.value.name == "maskers"
+
+
+def test_nothing_of_the_forward_call_stays_active_in_the_consumer(drawing):
+    context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1, precision="bf16-mixed"))
+    maskers = {"left": Half("truth"), "right": Half("truth", left=False)}
+    masker, _ = fitted(drawing.clip, EnsembleMasker(task(maskers, variant="mean"), context))
+    for _ in masker.predict(drawing.clip, drawing.stems[:2]):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")

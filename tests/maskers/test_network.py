@@ -8,6 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.clip.clip import Clip
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.features.extractor import PropagationFeatures
@@ -16,7 +17,7 @@ from dreaming.features.lucid_dreaming import LucidDreaming
 from dreaming.flow.dis import DisFlow
 from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.maskers.flow import FlowMasker
-from dreaming.maskers.network import NetworkMasker
+from dreaming.maskers.network import NetworkMasker, UntrainedMasker
 from dreaming.maskers.segmentation_task import SegmentationTask, TrainingMasks
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.unet import UNet
@@ -111,3 +112,23 @@ def test_no_masker_finds_anything_in_made_up_frames(masker):
     with pytest.raises(ParameterError) as caught:
         replace(masker.task, lucid_dreaming=LucidDreaming(count=2), extra_inputs=extra_inputs)
     assert caught.value.name == "lucid_dreaming"
+
+
+def test_nothing_of_the_forward_call_stays_active_in_the_consumer(masker, disc_clip):
+    clip = disc_clip(masks=(1, 8)).clip
+    context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1, precision="bf16-mixed"))
+    untrained = UntrainedMasker(masker.task, context).fit(clip, clip.references("subject", clip.stems))
+    for _ in untrained.predict(clip, clip.stems[:2]):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_the_split_is_read_once_for_a_training(masker, disc_clip, monkeypatch):
+    clip, calls = disc_clip(masks=(1, 8)).clip, []
+    split, fingerprint = Clip.split, SegmentationTask.fingerprint
+    monkeypatch.setattr(Clip, "split", lambda *args: calls.append("split") or split(*args))
+    monkeypatch.setattr(SegmentationTask, "fingerprint", lambda *args: calls.append("print") or fingerprint(*args))
+    references = clip.references("subject", clip.stems)
+    task = replace(masker.task, limits=FitLimits(1))
+    task.find_or_train(clip, TrainingMasks.of(clip, references), masker.context)
+    assert sorted(calls) == ["print", "split"]

@@ -11,6 +11,7 @@ from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
+from dreaming.guides.storage import GuideStack
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.models.style import StyleModule
@@ -94,3 +95,12 @@ def test_what_its_frames_depend_on_is_known_before_they_are_made(clip):
 def test_no_frames_at_once_is_refused():
     with pytest.raises(ConfigError, match=r"stage\.stylise\.batch"):
         replace(STAGE, batch=0)
+
+
+def test_nothing_of_the_forward_call_stays_active_in_the_consumer(clip):
+    context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1, precision="bf16-mixed"))
+    stage = replace(STAGE, context=context)
+    frames = stage._frames(clip, GuideStack(clip, clip.layers[0], {}), stage.task.build(), clip.stems[:2])
+    for _ in frames:
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")

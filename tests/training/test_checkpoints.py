@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import CheckpointError
-from dreaming.training.checkpoints import AtomicCheckpointIO, load
+from dreaming.training.checkpoints import AtomicCheckpointIO, load, recover
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.fit import fit
 from dreaming.training.task import TrainingTask
@@ -213,3 +213,17 @@ def test_a_fit_in_processes_of_its_own_ends_as_in_this_one(tmp_path, devices):
     for name, weight in end(tmp_path / "here").items():
         torch.testing.assert_close(end(tmp_path / "there")[name], weight)
     assert not (tmp_path / "there" / "checkpoints" / "rolling.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [((20, 26), "rolling.ckpt"), ((30, 26), "last.ckpt"), ((20, 20), "last.ckpt")]
+)
+def test_the_checkpoint_with_most_steps_is_resumed_whatever_the_file_times(tmp_path, steps, expected):
+    folder = tmp_path / "checkpoints"
+    for age, (name, step) in enumerate(zip(("rolling.ckpt", "last.ckpt"), reversed(steps), strict=True)):
+        AtomicCheckpointIO().save_checkpoint({"global_step": step}, folder / name)
+        os.utime(folder / name, (age, age))
+    assert recover(tmp_path).name == expected
+    for age, name in enumerate(("last.ckpt", "rolling.ckpt")):
+        os.utime(folder / name, (age, age))
+    assert recover(tmp_path).name == expected

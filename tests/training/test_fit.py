@@ -71,11 +71,11 @@ def task(max_steps: int = 40, max_time: float | None = None, **more) -> LineTask
     return LineTask("line", Line, Numbers, limits=FitLimits(max_steps, max_time), **values)
 
 
-def run(folder, made=None, *, validate=True, module=Line, fingerprint=None, delay=0.0, **more):
+def run(folder, made=None, *, validate=True, module=Line, fingerprint=None, delay=0.0, context=None, **more):
     made = made or task()
     return fit(
         made,
-        TrainingContext(TRAINER, {"csv": csv_logger}),
+        context or TrainingContext(TRAINER, {"csv": csv_logger}),
         folder,
         module=module,
         data=lambda: Numbers(made.epoch, delay),
@@ -214,3 +214,70 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
         torch.testing.assert_close(found[name], weight, rtol=1e-5, atol=1e-6)
     assert json.loads((tmp_path / "cut" / "fit.json").read_text())["steps"] == 40
     assert (tmp_path / "cut" / "metrics-2" / "metrics.csv").exists()
+
+
+class Broken(Line):
+    """Fails at its first step."""
+
+    def training_step(self, batch, index):
+        raise ArithmeticError
+
+
+def test_a_failed_fit_closes_its_loggers(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr("dreaming.training.fit.finish", lambda _, *, written_here, failed: closed.append(failed))
+    with pytest.raises(ArithmeticError):
+        run(tmp_path / "step", module=Broken)
+    run(tmp_path / "fine", task(max_steps=1))
+
+    def absent(save_dir):
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        run(tmp_path / "logger", context=TrainingContext(TRAINER, {"csv": csv_logger, "absent": absent}))
+    assert closed == [True, False, True]
+
+
+class Counter(pl.Callback):
+    """A callback of the user's that counts the fits and the steps it watches."""
+
+    fits, steps = 0, []
+
+    def on_train_start(self, *_):
+        type(self).fits += 1
+        self.count = getattr(self, "count", 0)
+
+    def on_train_batch_end(self, *_):
+        self.count += 1
+
+    def on_train_end(self, *_):
+        self.steps.append(self.count)
+
+
+def test_the_users_callbacks_watch_each_fit_as_copies(tmp_path):
+    context = TrainingContext(TRAINER, user_callbacks={"one": Counter(), "made": Counter, "off": None})
+    for name in ("first", "second"):
+        run(tmp_path / name, task(max_steps=3, validate_every=3), context=context)
+    assert (Counter.fits, Counter.steps) == (4, [3] * 4)
+
+
+def test_arguments_of_the_trainer_are_passed_on(tmp_path):
+    seen = {}
+
+    class Watched(Line):
+        def on_train_start(self):
+            seen["clip"], seen["every"] = self.trainer.gradient_clip_val, self.trainer.log_every_n_steps
+
+    context = TrainingContext(functools.partial(TRAINER, gradient_clip_val=1.0, log_every_n_steps=7))
+    run(tmp_path, task(max_steps=2), module=Watched, context=context)
+    assert seen == {"clip": 1.0, "every": 7}
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_a_dry_run_needs_no_checkpoint_and_records_no_result(tmp_path, validate):
+    context = TrainingContext(functools.partial(TRAINER, fast_dev_run=True), {"csv": csv_logger})
+    found = run(tmp_path, context=context, validate=validate, **({} if validate else {"max_steps": 9}))
+    assert (found.checkpoint, found.steps) == ("", 1)
+    assert not list(tmp_path.rglob("*.ckpt"))
+    assert not (tmp_path / "fit.json").exists()
+    assert run(tmp_path).steps == 40, "a real fit follows in the same folder"
