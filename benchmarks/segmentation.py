@@ -103,7 +103,7 @@ def folders(clip: Clip, masker: str) -> Iterator[tuple[str, FrameFolder]]:
 def against_truth(clip: Clip, folder: FrameFolder, truth: FrameFolder) -> tuple[float, float]:
     """Mean J and F of a folder of masks."""
     rows = [scores(folder.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)) for stem in truth.stems]
-    return fmean(row["J"] for row in rows), fmean(row["F"] for row in rows)
+    return fmean(row["IoU"] for row in rows), fmean(row["boundary F"] for row in rows)
 
 
 def measure(name: str, options: argparse.Namespace, masks: int, seed: int, folder: Path) -> Result:

@@ -101,7 +101,7 @@ def measure(sequence: str, options: argparse.Namespace, folder: Path) -> None:
         clip = Clip(path)
         found = clip.masks("subject", options.masker)
         rows = [scores(found.read_mask(stem, clip.size), true.read_mask(stem, clip.size)) for stem in common]
-        j, f = (fmean(row[key] for row in rows) for key in ("J", "F"))
+        j, f = (fmean(row[key] for row in rows) for key in ("IoU", "boundary F"))
         print(f"{sequence}, {name} {' '.join(chosen.get(name, []))}: J {j:.4f} F {f:.4f}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The ``mask`` stage: every selected masker, fitted and run over all frames of every part."""
+"""The ``mask`` stage: fits every selected masker and predicts all frames of every part."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -28,9 +28,9 @@ class MaskStage(Stage):
 
     Attributes:
         maskers: The selected maskers by name.
-        protocol: Whether some hand masks are held back from the maskers; the program hands it to the clip, so that
-            every stage goes by it.
-        smooth: How the masks are averaged over time; None: not.
+        validation: Whether some hand masks are held out from the maskers; the program passes it to the clip, so that
+            it holds for every stage.
+        smooth: Averages the masks over time; None: no smoothing.
     """
 
     kind: ClassVar[str] = "mask_stage"
@@ -44,53 +44,53 @@ class MaskStage(Stage):
 
     def __post_init__(self) -> None:
         if self.smooth is not None and self.smooth.sigma is None:
-            # MaskSmoothing that is off is as none: its other keys make no mask again.
+            # Without a sigma nothing is smoothed, and the other keys do not change the result.
             self.smooth = None
 
     def skips(self, clip: Clip) -> str | None:
-        """Without hand masks there is nothing to learn from."""
+        """Skip a clip without hand masks."""
         return None if clip.parts else "the clip has no hand masks"
 
     def run(self, clip: Clip) -> None:
-        """Fit each masker on each part's references, and write its masks."""
+        """Fit each masker on each part's references and write its masks."""
         for part in clip.parts:
             split = clip.split(part)
             references = clip.training_references(part)
             if len(references) < 2:
                 raise MaskError(
                     clip.path,
-                    found=f"{len(references)} hand mask for maskers to learn from",
+                    found=f"{len(references)} hand masks to train maskers on",
                     expected="at least 2",
                     hint="paint the mask of another frame",
                 )
-            log.info("%s: %d hand masks, protocol %s", part, len(references), split.validation)
+            log.info("%s: %d hand masks, validation: %s", part, len(references), split.validation)
             for name, masker in self.maskers.items():
                 self._mask(clip, references, name, masker)
 
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
         frames = clip.frames_fingerprint
-        marks = fingerprint(references.stems, references.images, references.masks)
-        # What another masker builds on is made once for both.
-        shared = [describe(built) for other in self.maskers.values() for built in other.base_maskers.values()]
+        masks = fingerprint(references.stems, references.images, references.masks)
+        # A masker that is also the base masker of another one is predicted once, for both.
+        shared = [describe(base) for other in self.maskers.values() for base in other.base_maskers.values()]
         maker = CachedMasker(masker, name) if describe(masker) in shared else masker
-        found: dict[str, Any] = {}
+        report: dict[str, Any] = {}
 
         def manifest() -> Manifest:
-            learnt = masker.fitted_fingerprint(clip, references)
+            fitted = masker.fitted_fingerprint(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
-            inputs = {"frames": frames, "references": marks, "learnt": learnt}
-            return Manifest(self.name, self.version, config, inputs, fit_report=found)
+            inputs = {"frames": frames, "references": masks, "fitted": fitted}
+            return Manifest(self.name, self.version, config, inputs, fit_report=report)
 
         def begin(stems: list[str]) -> Maker:
             fitted = maker.fit(clip, references).prepare(clip, stems)
-            found.update(fitted.fit_report)
-            return partial(_pictures, fitted, self.smooth, clip)
+            report.update(fitted.fit_report)
+            return partial(_predict, fitted, self.smooth, clip)
 
         folder = clip.masks(references.part, name)
         self.complete(clip, folder, clip.stems, manifest, begin, maker.share_out)
 
 
-def _pictures(
+def _predict(
     masker: Masker, smooth: MaskSmoothing | None, clip: Clip, stems: list[str]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     masks = masker.predict(clip, stems) if smooth is None else smooth.smooth(clip, partial(masker.predict, clip), stems)

@@ -1,4 +1,4 @@
-"""How good maskers are at hand masks that they have not learnt from, of which ``evaluate`` makes its table."""
+"""Scores of maskers on hand masks that they are not trained on, for the ``evaluate`` stage."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,31 +25,38 @@ from dreaming.metrics.boundary import boundary_f
 
 log = logging.getLogger(__name__)
 
-AppearanceFeatures: TypeAlias = tuple[Image, Mask, Mask]
-"""A frame, the mask that was found, and the true one."""
+Comparison: TypeAlias = tuple[Image, Mask, Mask]
+"""A frame (H, W, 3), its predicted mask (H, W), and its true mask (H, W)."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutPredictions:
-    """What every masker found in frames whose hand masks it has not seen.
+    """Masks that maskers predict in frames whose hand masks they are not trained on.
 
     Attributes:
-        how: ``test`` (test folders), ``held out`` (explicit, split) or ``out of fold``.
+        scored_on: ``test masks``, ``hold-out masks`` or ``cross-validation``.
         truth: The frames and their hand masks.
-        found: For each masker, its mask (H, W) of each frame.
+        masks: Mask (H, W) by masker and frame.
     """
 
-    how: str
+    scored_on: str
     truth: References
-    found: Mapping[str, Mapping[str, Mask]]
+    masks: Mapping[str, Mapping[str, Mask]]
 
-    def look(self, name: str, stem: str) -> AppearanceFeatures:
-        """The picture of a frame, the mask that a masker found, and the hand mask."""
-        place = self.truth.stems.index(stem)
-        return self.truth.images[place], self.found[name][stem], self.truth.masks[place]
+    def compare(self, masker: str, stem: str) -> Comparison:
+        """Return a frame, the mask that a masker predicts, and the hand mask."""
+        index = self.truth.stems.index(stem)
+        return self.truth.images[index], self.masks[masker][stem], self.truth.masks[index]
+
+    def rows(self, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """Yield a row of scores for each masker and frame; ``prefix`` is put before the masker's name."""
+        for name, masks in self.masks.items():
+            for stem, true in zip(self.truth.stems, self.truth.masks, strict=True):
+                row = {"kind": "masks", "name": prefix + name, "scored on": self.scored_on, "frame": stem}
+                yield {**row, **scores(masks[stem], true)}
 
 
-def unseen(
+def predict_held_out(
     clip: Clip,
     part: str,
     maskers: Mapping[str, Masker],
@@ -57,48 +64,48 @@ def unseen(
     smooth: MaskSmoothing | None = None,
     tests: bool = True,
 ) -> HeldOutPredictions:
-    """Have each masker predict at hand-masked frames of a part that it does not learn from.
+    """Predict hand-masked frames of a part with maskers that are not trained on them.
 
-    The masks in test folders, if there are any and they are asked for; else those held back from the maskers; else each
-    is left out in turn.
+    The frames are those of the test folders, if there are any and ``tests`` is true; else those held out from the
+    maskers; else all of them, by cross-validation.
 
     Args:
         clip: The clip.
         part: Its part.
         maskers: The maskers by name.
-        folds: In which masks are left out.
-        smooth: How masks are averaged over time before they are compared; None: not.
-        tests: Whether test masks may be looked at; not where something is chosen by what is found.
+        folds: Folds of the cross-validation.
+        smooth: Averages masks over time before they are scored; None: no smoothing.
+        tests: Whether to use test masks; false where the scores select something.
     """
     split, radius = clip.split(part), 0 if smooth is None else smooth.radius
     references = clip.training_references(part)
-    kept = clip.references(part, split.tests if tests else ())
-    if len(kept):
-        shown = kept.select(clip.stems)
-        if len(shown) < len(kept):
-            log.warning("%d test masks belong to no frame of the clip and are left out", len(kept) - len(shown))
-        around = dilate(clip.stems, shown.stems, radius)
+    tested = clip.references(part, split.tests if tests else ())
+    if len(tested):
+        truth = tested.select(clip.stems)
+        if len(truth) < len(tested):
+            log.warning("%d test masks belong to no frame of the clip and are ignored", len(tested) - len(truth))
+        needed = dilate(clip.stems, truth.stems, radius)
         folders = {
-            name: dict.fromkeys(shown.stems, PredictionCache(clip, name, masker, references).complete(around))
+            name: dict.fromkeys(truth.stems, PredictionCache(clip, name, masker, references).complete(needed))
             for name, masker in maskers.items()
         }
-        return HeldOutPredictions("test", shown, _masks(clip, folders, smooth))
-    given = plan_cross_validation(clip, references, folds)
-    folders = {name: out_of_fold(clip, name, masker, references, given, radius) for name, masker in maskers.items()}
-    how = "out of fold" if given.validation == "folds" else "held out"
-    return HeldOutPredictions(how, given.references, _masks(clip, folders, smooth))
+        return HeldOutPredictions("test masks", truth, _masks(clip, folders, smooth))
+    plan = plan_cross_validation(clip, references, folds)
+    folders = {name: out_of_fold(clip, name, masker, references, plan, radius) for name, masker in maskers.items()}
+    scored_on = "cross-validation" if plan.validation == "folds" else "hold-out masks"
+    return HeldOutPredictions(scored_on, plan.references, _masks(clip, folders, smooth))
 
 
 def _masks(
     clip: Clip, folders: Mapping[str, Mapping[str, FrameFolder]], smooth: MaskSmoothing | None
 ) -> dict[str, dict[str, Mask]]:
-    """Each masker's mask of each frame, from where its probability lies, as ``mask`` would write it."""
+    """Read each masker's mask of each frame from the folder of its probability, smoothed as ``mask`` does it."""
     return {
         name: {
             stem: folder.read_mask(stem, clip.size) if smooth is None else _smoothed(clip, folder, smooth, stem)
-            for stem, folder in places.items()
+            for stem, folder in by_stem.items()
         }
-        for name, places in folders.items()
+        for name, by_stem in folders.items()
     }
 
 
@@ -107,42 +114,34 @@ def _smoothed(clip: Clip, folder: FrameFolder, smooth: MaskSmoothing, stem: str)
         yield from ((name, folder.read_probability(name, clip.size)) for name in stems)
 
     ((_, probability),) = smooth.smooth(clip, read, [stem])
-    # Masks are kept in levels of 8 bits, and compared as such.
+    # The ``mask`` stage writes 8-bit probabilities, so that a mask is thresholded after rounding.
     return np.rint(probability * 255) > 255 / 2
 
 
 def with_base_maskers(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
-    """The maskers, after those that they build on."""
-    built_on = {name: built for masker in maskers.values() for name, built in masker.base_maskers.items()}
-    return {**{name: built for name, built in built_on.items() if name not in maskers}, **maskers}
+    """Add the maskers that the given ones take as input, in front of them."""
+    base = {name: masker for other in maskers.values() for name, masker in other.base_maskers.items()}
+    return {**{name: masker for name, masker in base.items() if name not in maskers}, **maskers}
 
 
-def rows_of(evidence: HeldOutPredictions, prefix: str = "") -> Iterator[dict[str, Any]]:
-    """One row of scores for each masker and frame."""
-    for name, found in evidence.found.items():
-        for stem, true in zip(evidence.truth.stems, evidence.truth.masks, strict=True):
-            yield {"kind": f"masks, {evidence.how}", "of": prefix + name, "frame": stem, **scores(found[stem], true)}
+def scores(predicted: Mask, true: Mask) -> dict[str, float]:
+    """Score one mask (H, W): IoU (Jaccard index, J) of the area and boundary F-measure of the outline, in 0..1."""
+    iou = binary_jaccard_index(torch.from_numpy(predicted), torch.from_numpy(true), zero_division=1.0)
+    return {"IoU": float(iou), "boundary F": boundary_f(predicted, true)}
 
 
-def scores(found: Mask, true: Mask) -> dict[str, float]:
-    """Jaccard index, boundary F and share of right pixels of one mask (H, W)."""
-    jaccard = binary_jaccard_index(torch.from_numpy(found), torch.from_numpy(true), zero_division=1.0)
-    return {"J": float(jaccard), "F": boundary_f(found, true), "accuracy": float((found == true).mean())}
-
-
-def worst_frames(rows: Sequence[Mapping[str, Any]], count: int, look: Callable[[str], AppearanceFeatures]) -> Image:
-    """The frames where a masker scores worst, one below the other, with what is wrong in red.
+def worst_frames(rows: Sequence[Mapping[str, Any]], count: int, compare: Callable[[str], Comparison]) -> Image:
+    """Draw the frames with the lowest IoU one below the other, errors in red.
 
     Args:
-        rows: Its scores.
-        count: How many frames are shown.
-        look: Gives the picture (H, W, 3) of a named frame, the mask (H, W) that was found, and the true one.
+        rows: Scores of one masker.
+        count: Number of frames.
+        compare: Returns a frame with its predicted and its true mask.
     """
-    ranked = sorted(rows, key=lambda row: row["J"])[:count]
     drawn: list[NDArray[np.uint8]] = []
-    for row in ranked:
-        picture = overlay(*look(row["frame"]))
-        label = f"{row['frame']}  J {row['J']:.3f}  F {row['F']:.3f}"
+    for row in sorted(rows, key=lambda row: row["IoU"])[:count]:
+        picture = overlay(*compare(row["frame"]))
+        label = f"{row['frame']}  IoU {row['IoU']:.3f}  boundary F {row['boundary F']:.3f}"
         cv2.putText(picture, label, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2, cv2.LINE_AA)
         drawn.append(picture)
     return np.vstack(drawn)

@@ -1,11 +1,10 @@
-"""The ``report`` stage: one self-contained page with a picture of every stage, times and scores."""
+"""The ``report`` stage: one self-contained page with pictures, times and scores."""
 
 import base64
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
@@ -13,7 +12,8 @@ import jinja2
 import numpy as np
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError, DreamingError
+from dreaming.constraints import NonNegativeFloat, PositiveInt
+from dreaming.errors import DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
@@ -21,43 +21,32 @@ from dreaming.io.image import decode
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
+from dreaming.stages.evaluate import LEGEND, OVER_TIME, SCORES
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 
 log = logging.getLogger(__name__)
 
 
-TRUTH = "Against the truth", "Frames with a hand mask, but for the test masks, and keyframes are left out."
-HAND_MASKS = {
-    "masks, test": (
-        "At the test masks",
-        "Only frames that have a test mask are scored, from which nothing learnt.",
-    ),
-    "masks, held out": (
-        "At held-out hand masks",
-        "Only frames whose hand masks were held back from the maskers are scored.",
-    ),
-    "masks, out of fold": (
-        "At left-out hand masks",
-        "Only hand-masked frames are scored, each by maskers that were fitted without its mask.",
-    ),
+WIDTH = 480
+"""Width of a picture on the page, in pixels; four of them fit on a common screen."""
+
+EXPLANATIONS = {
+    "ground truth": "Ground truth: frames with a hand mask (other than test masks) and keyframes are not scored.",
+    "test masks": "Test masks: only frames with a test mask are scored; no masker is trained on these masks.",
+    "hold-out masks": "Hold-out masks: only frames whose hand masks are held out from the maskers are scored.",
+    "cross-validation": "Cross-validation: each hand-masked frame is scored by maskers trained without its mask.",
 }
-"""Heading and explanation of the scores, by the kind that ``evaluate`` names; of every other kind: ``TRUTH``."""
-
-
-def judged(scores: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Heading and explanation of each way in which something was scored; one, but for parts that differ."""
-    return list(dict.fromkeys(HAND_MASKS.get(score["kind"], TRUTH) for score in scores))
+"""What is scored, by the ``scored on`` of ``evaluate``."""
 
 
 @dataclass
 class ReportStage(Stage):
-    """Write ``report.html``; it needs no other file.
+    """Write ``report.html``, which needs no other file.
 
     Attributes:
         rows: Frames shown, spread over the clip.
-        width: Of a picture on the page, in pixels.
-        embed: Largest video, in MB, that is put into the page; a larger one is linked.
+        embed: Largest video, in MB, that is embedded in the page; a larger one is linked.
     """
 
     kind: ClassVar[str] = "report_stage"
@@ -65,26 +54,19 @@ class ReportStage(Stage):
     name: ClassVar[str] = "report"
     reads: ClassVar[tuple[str, ...]] = ()
 
-    rows: int = 4
-    width: int = 480
-    embed: float = 20.0
-
-    def __post_init__(self) -> None:
-        for key in ("rows", "width"):
-            value = getattr(self, key)
-            if value < 1:
-                raise ConfigError(f"stage.report.{key}", found=str(value), expected="1 or more", hint="correct it")
+    rows: PositiveInt = 4
+    embed: NonNegativeFloat = 20.0
 
     def skips(self, clip: Clip) -> str | None:
-        """There is always something to report."""
+        """Skip nothing; every clip has a report."""
         return None
 
     def run(self, clip: Clip) -> None:
-        """Gather and write."""
+        """Write the page."""
         environment = jinja2.Environment(loader=jinja2.PackageLoader("dreaming", "stages"), autoescape=True)
         columns = dict(self._columns(clip))
         chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
-        stems = [clip.stems[place] for place in chosen]
+        stems = [clip.stems[index] for index in chosen]
         scores = self._scores(clip)
         page = environment.get_template("report.html.j2").render(
             title=clip.path.resolve().name,
@@ -95,16 +77,17 @@ class ReportStage(Stage):
             stages=list(self._times(clip)),
             trained=list(self._trained(clip)),
             scores=scores,
-            judged=judged(scores),
-            score_names=[
-                n for n in ("J", "F", "accuracy", "flicker", "SSIM", "PSNR") if any(n in score for score in scores)
+            explanations=[
+                text for key, text in EXPLANATIONS.items() if key in {score["scored on"] for score in scores}
             ],
+            legend=LEGEND,
+            score_names=[name for name in (*SCORES, *OVER_TIME) if any(name in score for score in scores)],
         )
         write_atomically(clip.path / "report.html", page.encode())
         log.info("report: %s", clip.path / "report.html")
 
     def _columns(self, clip: Clip) -> Iterator[tuple[str, Any]]:
-        """Heading and drawing function of each column."""
+        """Yield heading and drawing function of each column."""
         yield "frame", clip.frames.read
         for part in clip.parts:
             root = clip.masks(part, "x").path.parent
@@ -129,9 +112,9 @@ class ReportStage(Stage):
             return None
 
     def _embedded(self, image: Image) -> str:
-        if image.shape[1] > self.width:
-            height = max(1, round(image.shape[0] * self.width / image.shape[1]))
-            image = cv2.resize(image, (self.width, height), interpolation=cv2.INTER_AREA)
+        if image.shape[1] > WIDTH:
+            height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
+            image = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
         return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
@@ -147,46 +130,44 @@ class ReportStage(Stage):
         yield f"{len(clip.stems)} frames of {clip.size[1]}x{clip.size[0]}"
         for part in clip.parts:
             split = clip.split(part)
-            yield f"{part}: {len(split.nn)} hand masks for the maskers, protocol {split.validation}"
+            validation = "cross-validation" if split.validation == "folds" else "hold-out"
+            yield f"{part}: {len(split.nn)} hand masks for the maskers, {validation}"
         for layer in clip.layers:
             yield f"{layer.name}: {len(clip.keyframe_folder(layer))} keyframes"
 
     def _times(self, clip: Clip) -> Iterator[dict[str, Any]]:
-        """What was trained and made, with its frames and seconds."""
+        """Yield what was trained and made, with frames and seconds."""
         for best in self._trained(clip):
             yield {"name": f"training of {best['name']} on {best['subject']}", "seconds": best["seconds"]}
-        caches = sorted(clip.path.glob(f"guides/**/{MANIFEST}"))
         made = [
-            *sorted(clip.path.glob(f"masks/**/{MANIFEST}")),
-            *caches,
-            *sorted(clip.path.glob(f"styled/*/{MANIFEST}")),
+            path.parent
+            for pattern in ("masks/**", "guides/**", "styled/*")
+            for path in sorted(clip.path.glob(f"{pattern}/{MANIFEST}"))
         ]
-        first = [clip.frames.path, clip.path / "flow", clip.path / "filtered"]
-        folders = [*first, *(path.parent for path in made), clip.composite.path]
+        folders = [clip.frames.path, clip.path / "flow", clip.path / "filtered", *made, clip.composite.path]
         records = [(str(f.relative_to(clip.path)), Manifest.read(f / MANIFEST)) for f in folders]
         for name, manifest in [*records, ("dream.mp4", Manifest.read(clip.path / "dream.json"))]:
             if manifest is not None:
                 yield {"name": name, "frames": manifest.frames, "seconds": manifest.seconds}
 
     def _trained(self, clip: Clip) -> Iterator[dict[str, Any]]:
+        """Yield the best run of each model."""
         for pointer in sorted(clip.path.glob("runs/*/best*.json")):
             best = read_best(pointer)
             if best is not None:
-                picture = self._validation(best)
-                facts = {
-                    key: getattr(best, key) for key in ("subject", "steps", "seconds", "monitor", "score", "validation")
-                }
-                yield {"name": pointer.parent.name, **facts, "picture": picture}
+                keys = ("subject", "steps", "seconds", "monitor", "score", "validation")
+                facts = {key: getattr(best, key) for key in keys}
+                yield {"name": pointer.parent.name, **facts, "picture": self._validation_picture(best)}
 
-    def _validation(self, best: Best) -> str | None:
+    def _validation_picture(self, best: Best) -> str | None:
         folder = best.weights.parents[1]
-        path: Path | None = next(
-            iter([p for p in (folder / PICTURES, folder / "fold-1" / PICTURES) if p.exists()]), None
-        )
-        return None if path is None else self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
+        for path in (folder / PICTURES, folder / "fold-1" / PICTURES):
+            if path.exists():
+                return self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
+        return None
 
     def _scores(self, clip: Clip) -> list[dict[str, Any]]:
-        """Those against the truth, or else the latest of masks that were not learnt from."""
-        found = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
-        path = next((path for path in found if path.exists()), None)
+        """Read the scores on ground truth, or else the latest ones on hand masks."""
+        paths = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
+        path = next((path for path in paths if path.exists()), None)
         return [] if path is None else json.loads(path.read_text())["summary"]

@@ -1,4 +1,4 @@
-"""How steady masks and stylised frames are over time, of which ``evaluate`` tells a figure and a curve."""
+"""Flicker of masks and stylised frames over time, for the ``evaluate`` stage."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from dreaming.metrics.flicker import Flicker, MaskFlicker, visible_in_both
 
 
 def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float, dict[str, float]]:
-    """Mean flicker of a folder of masks along the flow, and each mask's area as a share of the frame."""
+    """Return the mean flicker of a folder of masks along the flow, and each mask's area as a share of the frame."""
     areas: dict[str, float] = {}
 
     def read(stem: str) -> Mask:
@@ -27,7 +27,7 @@ def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float
 
 
 def styled_flicker(clip: Clip, styled: FrameFolder, flow: DisFlow) -> tuple[float, float]:
-    """Mean flicker of stylised frames along the flow, 0..255, and that of the frames themselves beside it."""
+    """Return the mean flicker of stylised frames along the flow, 0..255, and that of the original frames."""
     ours = _mean_flicker(clip, styled, flow, lambda stem: styled.read(stem, clip.size), Flicker())
     return ours, _mean_flicker(clip, styled, flow, clip.frames.read, Flicker())
 

@@ -213,7 +213,7 @@ def test_a_subject_that_leaves_is_dreamt_scored_and_suggested_for(disc_clip, run
     for made in ("dream.mp4", "report.html", "suggestions.png"):
         assert (drawing.path / made).exists(), made
     (rows,) = (json.loads(path.read_text())["frames"] for path in drawing.path.glob("runs/*/*/evaluation.json"))
-    assert {row["frame"] for row in rows if row["of"] == "ensemble"} == {"0001", "0004", "0008"}
+    assert {row["frame"] for row in rows if row["name"] == "ensemble"} == {"0001", "0004", "0008"}
 
 
 def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_clip, film, run, tmp_path, tiny):

@@ -16,13 +16,12 @@ def band(*columns):
     return mask
 
 
-def test_a_mask_is_scored_by_area_outline_and_share_of_right_pixels():
+def test_a_mask_is_scored_by_area_and_outline():
     found, true = band(10, 40), band(20, 50)
-    assert scores(true, true) == {"J": 1, "F": 1, "accuracy": 1}
-    told = scores(found, true)
-    assert told["J"] == pytest.approx(20 / 40)
-    assert told["accuracy"] == pytest.approx(1 - 2 * 10 * 20 / (64 * 160))
-    assert 0 < told["F"] < 1
+    assert scores(true, true) == {"IoU": 1, "boundary F": 1}
+    scored = scores(found, true)
+    assert scored["IoU"] == pytest.approx(20 / 40)
+    assert 0 < scored["boundary F"] < 1
 
 
 def test_masks_are_scored_as_the_shared_program_does_where_one_or_both_are_empty(shared):
@@ -36,15 +35,15 @@ def test_masks_are_scored_as_the_shared_program_does_where_one_or_both_are_empty
         (band(9, 30), nothing),
         (band(9, 30), band(12, 40)),
     ):
-        told = scores(found, true)
-        assert told["J"] == pytest.approx(theirs.region(found, true))
-        assert told["F"] == pytest.approx(theirs.contour(found, true))
+        scored = scores(found, true)
+        assert scored["IoU"] == pytest.approx(theirs.region(found, true))
+        assert scored["boundary F"] == pytest.approx(theirs.contour(found, true))
 
 
 @pytest.mark.parametrize(("found", "true", "score"), [((0, 0), (0, 0), 1), ((9, 30), (0, 0), 0), ((0, 0), (9, 30), 0)])
 def test_nothing_is_right_where_there_is_nothing(found, true, score):
-    told = scores(band(*found), band(*true))
-    assert (told["J"], told["F"]) == (score, score)
+    scored = scores(band(*found), band(*true))
+    assert (scored["IoU"], scored["boundary F"]) == (score, score)
 
 
 def test_the_worst_frames_come_first_with_what_is_wrong_in_red():
