@@ -1,4 +1,4 @@
-"""The street of the built-in demo clip: sky, hills, trees, wall and pavement, panning at their own speeds."""
+"""The street of the demo clip: sky, hills, trees, wall and pavement, in layers with parallax."""
 
 from dataclasses import dataclass
 
@@ -13,39 +13,39 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class BackdropLayer:
-    """One plane of the street, which repeats sideways without a seam.
+    """One layer of the street, periodic in the horizontal direction.
 
     Attributes:
-        picture: (H, P, 3) RGB uint8, one period P wide.
-        solid: (H, P) uint8, 255 where it hides what lies behind.
-        nearness: How fast it pans; 1 is the street itself.
+        image: RGB uint8, one period wide, (H, P, 3).
+        solid: 255 where the layer is opaque, (H, P) uint8.
+        parallax: Relative speed of panning; 1 for the street itself.
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     solid: NDArray[np.uint8]
-    nearness: float
+    parallax: float
 
-    def seen(self, shift: float, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Picture and solid part of a window ``width`` samples wide, ``shift`` samples from the left.
+    def window(self, shift: float, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Image and opaque part of a window ``width`` samples wide, ``shift`` samples from the left.
 
-        The picture is interpolated, so that a slow pan does not jump from sample to sample.
+        The image is interpolated, so that a slow pan is smooth.
         """
-        period = self.picture.shape[1]
+        period = self.image.shape[1]
         first = int(np.floor(shift))
         columns = np.arange(first, first + width + 1) % period
-        part = shift - first
-        wide = self.picture[:, columns]
-        picture = cv2.addWeighted(wide[:, :-1], 1 - part, wide[:, 1:], part, 0)
-        nearest = columns[1:] if part >= 0.5 else columns[:-1]
-        return picture, self.solid[:, nearest] > 0
+        fraction = shift - first
+        wide = self.image[:, columns]
+        image = cv2.addWeighted(wide[:, :-1], 1 - fraction, wide[:, 1:], fraction, 0)
+        nearest = columns[1:] if fraction >= 0.5 else columns[:-1]
+        return image, self.solid[:, nearest] > 0
 
 
 class Backdrop:
-    """All planes of the street, far ones first.
+    """All layers of the street, from far to near.
 
     Args:
-        size: (height, width) of the picture in samples.
-        seed: What the hills, clouds and stones are drawn from.
+        size: (height, width) of the view, in samples.
+        seed: Seed of hills, clouds and stones.
     """
 
     def __init__(self, size: Size, seed: int) -> None:
@@ -56,15 +56,15 @@ class Backdrop:
         self.layers = (self._sky(), self._far_hills(), self._trees(), self._street())
 
     def view(self, pan: float) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB uint8 after the camera went ``pan`` samples to the right."""
+        """Render the view of a camera ``pan`` samples to the right, (H, W, 3) RGB uint8."""
         view = np.zeros((self.height, self.width, 3), np.uint8)
         for layer in self.layers:
-            picture, solid = layer.seen(pan * layer.nearness, self.width)
-            cv2.copyTo(picture, solid.astype(np.uint8), view)
+            image, solid = layer.window(pan * layer.parallax, self.width)
+            cv2.copyTo(image, solid.astype(np.uint8), view)
         return view
 
     def _noise(self, across: float, down: float) -> Floats:
-        """Seamless smooth noise, (H, P), unit variance; its grain is given in picture heights."""
+        """Periodic smooth noise of unit variance, (H, P); the standard deviations of its blur are in view heights."""
         white = np.fft.rfft2(self._rng.standard_normal((self.height, self._period)))
         rows, columns = np.fft.fftfreq(self.height)[:, None], np.fft.rfftfreq(self._period)[None, :]
         grain = (rows * down * self.height) ** 2 + (columns * across * self.height) ** 2
@@ -72,13 +72,13 @@ class Backdrop:
         return np.asarray(smooth / smooth.std())
 
     def _ridge(self, base: float, swell: float) -> Floats:
-        """Height of a skyline over one period, (P,), in picture heights from the top."""
-        turn = 2 * np.pi * np.arange(self._period) / self._period
+        """A skyline over one period, (P,), in view heights from the top."""
+        angle = 2 * np.pi * np.arange(self._period) / self._period
         waves = [(k, self._rng.uniform(0, 2 * np.pi)) for k in (2, 3, 5, 9, 14)]
-        return np.asarray(base + swell * sum(np.sin(k * turn + phase) / k**0.8 for k, phase in waves))
+        return np.asarray(base + swell * sum(np.sin(k * angle + phase) / k**0.8 for k, phase in waves))
 
-    def _layer(self, colour: Floats, solid: NDArray[np.bool_], nearness: float) -> BackdropLayer:
-        return BackdropLayer(np.clip(np.rint(colour), 0, 255).astype(np.uint8), solid.astype(np.uint8) * 255, nearness)
+    def _layer(self, colour: Floats, solid: NDArray[np.bool_], parallax: float) -> BackdropLayer:
+        return BackdropLayer(np.clip(np.rint(colour), 0, 255).astype(np.uint8), solid.astype(np.uint8) * 255, parallax)
 
     def _sky(self) -> BackdropLayer:
         height = np.clip(self._y / 0.5, 0, 1)[..., None]
@@ -102,16 +102,16 @@ class Backdrop:
         crowns = np.zeros(self._y.shape, np.uint8)
         trunks = np.zeros_like(crowns)
         spacing = 0.34 * self.height
-        for place in np.arange(round(self._period / spacing)):
-            x = (place + self._rng.uniform(0.2, 0.8)) * spacing
+        for index in np.arange(round(self._period / spacing)):
+            x = (index + self._rng.uniform(0.2, 0.8)) * spacing
             foot = ridge[int(x) % self._period] * self.height
             tall = self._rng.uniform(0.13, 0.22) * self.height
             puffs = np.clip(self._rng.normal(0, 1, (9, 2)), -1.2, 1.2) * [0.2 * tall, 0.22 * tall] + [x, foot - tall]
-            for turn in (-self._period, 0, self._period):  # what leaves on one side comes in on the other
-                root, top = (round(x + turn), round(foot + 0.1 * tall)), (round(x + turn), round(foot - tall))
+            for offset in (-self._period, 0, self._period):  # periodic: trees at one side continue at the other
+                root, top = (round(x + offset), round(foot + 0.1 * tall)), (round(x + offset), round(foot - tall))
                 cv2.line(trunks, root, top, 255, max(1, round(0.012 * self.height)))
                 for puff, radius in zip(puffs, self._rng.uniform(0.2, 0.34, 9) * tall, strict=True):
-                    cv2.circle(crowns, (round(puff[0] + turn), round(puff[1])), round(radius), 255, -1)
+                    cv2.circle(crowns, (round(puff[0] + offset), round(puff[1])), round(radius), 255, -1)
         leaves = 0.6 * self._noise(0.008, 0.008) + 0.6 * self._noise(0.02, 0.018)
         rim = cv2.GaussianBlur(crowns, (0, 0), 0.025 * self.height).astype(np.float64) / 255
         light = (leaves + 1.6 * (np.roll(rim, (self.height // 30, self.height // 30), (0, 1)) - rim))[..., None]
@@ -128,7 +128,7 @@ class Backdrop:
         wall = np.where(joint[..., None], np.array([212, 190, 166.0]), wall)
         wall *= 1 - 0.35 * np.clip((self._y - kerb + 0.06) / 0.06, 0, 1)[..., None]
         coping = np.array([222, 206, 184.0]) - 55 * (self._y > wall_top + 0.028)[..., None]
-        # Rows of paving grow towards the viewer: row r begins r^1.4 / 22 below the kerb, in picture heights.
+        # Rows of paving grow towards the viewer: row r begins r^1.4 / 22 view heights below the kerb.
         row = (22 * np.clip(self._y - kerb, 0, None)) ** (1 / 1.4)
         flag, gap = self._stones(row * 1.6, 0.16)
         paving = np.array([150, 142, 152.0]) + flag[..., None] * np.array([11, 10, 9.0])
@@ -138,11 +138,11 @@ class Backdrop:
         return self._layer(colour + weather, self._y >= wall_top, 1.0)
 
     def _stones(self, rows: Floats, width: float) -> tuple[Floats, NDArray[np.bool_]]:
-        """Tint of each stone of a bond, (H, P), unit variance, and where the joints run.
+        """Random tint of each stone of a wall, (H, P), of unit variance, and the mask of its joints.
 
         Args:
-            rows: (H, P) course in which each sample lies, fractions included.
-            width: Of a stone, in picture heights.
+            rows: Fractional row of stones of each sample, (H, P).
+            width: Width of a stone, in view heights.
         """
         count = round(self._period / self.height / width)
         course = np.floor(rows).astype(int)

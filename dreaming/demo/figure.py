@@ -1,4 +1,4 @@
-"""The people of the built-in demo clip: how they move, and how their limbs and clothes are drawn."""
+"""The people of the demo clip: their motion, and the drawing of their limbs and clothes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,32 +8,32 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Texture = Callable[[Floats, Floats], Floats]
-"""RGB (N, 3) of points, from their place along a limb (in units) and across it (-1..1 from edge to edge)."""
+"""Function from positions along a limb (in units) and across it (-1..1 from edge to edge) to RGB (N, 3)."""
 
-LIGHT = np.array([-0.5, -0.55, 0.67])  # towards the lamp: left, up, out of the picture
+LIGHT = np.array([-0.5, -0.55, 0.67])  # direction of the light: left, up, out of the image
 
 
 class DrawingCanvas:
-    """A supersampled picture to draw on, measured in units of its own.
+    """A supersampled image to draw on, in units of length.
 
     Args:
-        picture: (H, W, 3) RGB uint8; drawn on in place.
-        scale: Samples for each unit of length.
+        image: RGB uint8, (H, W, 3), modified in place.
+        scale: Samples per unit of length.
     """
 
-    def __init__(self, picture: NDArray[np.uint8], scale: float) -> None:
-        self.picture, self.scale = picture, scale
-        self.covered: NDArray[np.bool_] = np.zeros(picture.shape[:2], np.bool_)
-        """(H, W), True where a limb or a piece of cloth was drawn."""
+    def __init__(self, image: NDArray[np.uint8], scale: float) -> None:
+        self.image, self.scale = image, scale
+        self.covered: NDArray[np.bool_] = np.zeros(image.shape[:2], np.bool_)
+        """True where a limb or a piece of cloth was drawn, (H, W)."""
 
     def limb(self, start: Floats, end: Floats, radii: tuple[float, float], texture: Texture) -> None:
         """Draw a rounded, tapered and shaded limb.
 
         Args:
             start: (x, y) of one end, in units.
-            end: (x, y) of the other.
-            radii: Half its thickness at both ends.
-            texture: What it wears.
+            end: (x, y) of the other end.
+            radii: Half the thickness at both ends.
+            texture: Texture.
         """
         length = float(np.hypot(*(end - start)))
         axis = (end - start) / length
@@ -47,19 +47,19 @@ class DrawingCanvas:
     def cloth(
         self, start: Floats, axis: Floats, length: float, widths: tuple[float, float], swing: float, texture: Texture
     ) -> None:
-        """Draw a skirt or a coat: a flaring shape with folds whose hem swings.
+        """Draw a skirt or coat: a flaring shape with folds and a swinging hem.
 
         Args:
-            start: (x, y) of the middle of its upper edge, in units.
+            start: (x, y) of the middle of the upper edge, in units.
             axis: (x, y) unit vector from there towards the hem.
-            length: From upper edge to hem.
-            widths: Half its width at the upper edge and at the hem.
-            swing: How far the hem is carried sideways.
-            texture: What it is made of.
+            length: Distance from the upper edge to the hem.
+            widths: Half the width at the upper edge and at the hem.
+            swing: Sideways displacement of the hem.
+            texture: Texture.
         """
         hem = start + axis * length
-        reach = max(widths) + abs(swing) + 0.2 * length
-        along, across, box = self._coordinates(start, axis, [start, hem], reach)
+        margin = max(widths) + abs(swing) + 0.2 * length
+        along, across, box = self._coordinates(start, axis, [start, hem], margin)
         fall = np.clip(along / length, 0, 1)
         side = (across - swing * fall**2) / (widths[0] + (widths[1] - widths[0]) * fall**0.8)
         folds = np.sin(9 * side + 25 * swing)
@@ -68,15 +68,15 @@ class DrawingCanvas:
         self._fill(box, inside, axis, along, np.zeros_like(bulge), bulge, texture)
 
     def shadow(self, centre: Floats, radii: tuple[float, float], strength: float) -> None:
-        """Darken the ground softly around ``centre``; it covers nothing."""
+        """Darken the ground softly around ``centre``, without covering it."""
         along, across, box = self._coordinates(centre, np.array([1.0, 0.0]), [centre], 2.5 * max(radii))
         dim = 1 - strength * np.exp(-((along / radii[0]) ** 2) - (across / radii[1]) ** 2)
-        self.picture[box] = np.rint(self.picture[box] * dim[..., None])
+        self.image[box] = np.rint(self.image[box] * dim[..., None])
 
     def _coordinates(
         self, origin: Floats, axis: Floats, points: list[Floats], margin: float
     ) -> tuple[Floats, Floats, tuple[slice, slice]]:
-        """Places along and across an axis, of all samples within ``margin`` of the points' bounding box."""
+        """Coordinates along and across an axis, of all samples within ``margin`` of the points' bounding box."""
         low = np.floor((np.min(points, axis=0) - margin) * self.scale).astype(int)
         high = np.ceil((np.max(points, axis=0) + margin) * self.scale).astype(int)
         left, right = np.clip((low[0], high[0]), 0, self.covered.shape[1])
@@ -97,14 +97,14 @@ class DrawingCanvas:
     ) -> None:
         along, n, m = along[inside], normal_along[inside], normal_across[inside]
         depth = np.sqrt(np.clip(1 - n**2 - m**2, 0, None))
-        lit = LIGHT[0] * (n * axis[0] - m * axis[1]) + LIGHT[1] * (n * axis[1] + m * axis[0]) + LIGHT[2] * depth
-        shade = 0.58 + 0.52 * np.clip(lit, 0, None)
-        self.picture[box][inside] = np.clip(np.rint(texture(along, m) * shade[:, None]), 0, 255)
+        incidence = LIGHT[0] * (n * axis[0] - m * axis[1]) + LIGHT[1] * (n * axis[1] + m * axis[0]) + LIGHT[2] * depth
+        shade = 0.58 + 0.52 * np.clip(incidence, 0, None)
+        self.image[box][inside] = np.clip(np.rint(texture(along, m) * shade[:, None]), 0, 255)
         self.covered[box] |= inside
 
 
 def plain(colour: Floats) -> Texture:
-    """One colour, (3,) RGB in 0..255."""
+    """A single colour, RGB in 0..255, (3,)."""
     return lambda along, side: np.broadcast_to(colour, (*along.shape, 3))
 
 
@@ -114,7 +114,7 @@ def stripes(first: Floats, second: Floats, period: float) -> Texture:
 
 
 def checks(light: Floats, dark: Floats, period: float) -> Texture:
-    """Gingham: two crossing sets of bands, darkest where they meet; four bands from edge to edge."""
+    """Gingham: two crossing sets of bands, darkest where they cross; four bands from edge to edge."""
 
     def gingham(along: Floats, side: Floats) -> Floats:
         bands = (np.sin(2 * np.pi * along / period) > 0) * 0.5 + (np.sin(4 * np.pi * side) > 0) * 0.5
@@ -125,7 +125,7 @@ def checks(light: Floats, dark: Floats, period: float) -> Texture:
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """What somebody looks like: one texture for each part, and a few measures."""
+    """A person's appearance: a texture for each part of the body, and the cut of the clothes."""
 
     skin: Texture
     hair: Texture
@@ -140,36 +140,36 @@ class Wardrobe:
 
 
 def _towards(angle: float) -> Floats:
-    """(x, y) unit vector; 0 points down, positive angles turn to the right."""
+    """Unit vector (x, y) of an angle: 0 points down, positive angles to the right."""
     return np.array([np.sin(angle), np.cos(angle)])
 
 
 def draw_person(
     canvas: DrawingCanvas, ground: Floats, size: float, beat: float, facing: float, dance: float, dress: Wardrobe
 ) -> None:
-    """Draw somebody at one moment.
+    """Draw a person in one pose.
 
     Args:
-        canvas: What to draw on.
-        ground: (x, y) where they stand, in the canvas's units.
-        size: Height in units; raised arms reach above it.
-        beat: Phase of the stride in radians; one full turn is two steps.
-        facing: -1 walks left, 0 faces the viewer, 1 walks right.
-        dance: How much the arms dance (1) instead of swinging by the side (0).
-        dress: What they wear.
+        canvas: The canvas.
+        ground: (x, y) of the feet, in the canvas's units.
+        size: Height in units, without raised arms.
+        beat: Phase of the stride in radians; 2 pi are two steps.
+        facing: -1 for walking left, 0 for facing the viewer, 1 for walking right.
+        dance: Motion of the arms, from 0 (swinging) to 1 (dancing).
+        dress: Appearance.
     """
     frontal = 1 - abs(facing)
     lean = 0.07 * facing + 0.09 * dance * np.sin(beat)
     up = -_towards(-lean)
     legs = {side: _leg(side, beat, facing) for side in (-1, 1)}
-    # A soft maximum keeps the hips' height smooth where one foot takes the weight from the other.
+    # A soft maximum keeps the height of the hips smooth when the weight shifts to the other foot.
     drops = np.array([ankle[1] for _, _, ankle, _ in legs.values()])
     drop = 0.02 * np.log(np.exp(drops / 0.02).sum())
     hip = np.array([ground[0], ground[1] - size * (drop + 0.03)])
     neck = hip + 0.29 * size * up
 
-    def limb(start: Floats, end: Floats, thick: float, separable: float, texture: Texture) -> None:
-        canvas.limb(start, end, (thick * size, separable * size), texture)
+    def limb(start: Floats, end: Floats, first: float, last: float, texture: Texture) -> None:
+        canvas.limb(start, end, (first * size, last * size), texture)
 
     def arm(side: int) -> None:
         across = np.array([-up[1], up[0]])
@@ -203,10 +203,10 @@ def draw_person(
 
 
 def _leg(side: int, beat: float, facing: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Hip joint, knee, ankle and toe, relative to the middle of the hips, for a person of height 1."""
+    """Positions of hip joint, knee, ankle and toe relative to the middle of the hips, for a person of height 1."""
     phase = beat + (np.pi if side > 0 else 0)
     frontal = 1 - abs(facing)
-    lift = (0.5 + 0.5 * np.cos(phase)) ** 2  # highest while the foot swings forward
+    lift = (0.5 + 0.5 * np.cos(phase)) ** 2  # highest while the foot moves forward
     thigh = facing * (0.4 * np.sin(phase) + 0.2 * lift) + side * (0.1 + 0.35 * lift) * frontal
     shin = thigh - facing * (0.12 + 0.75 * lift) - side * 0.75 * lift * frontal
     joint = np.array([side * 0.042 * (1 - 0.5 * abs(facing)), 0.0])
@@ -224,8 +224,8 @@ def _draw_head(
     middle = neck + 0.115 * size * up
     look = 0.35 * facing * radius * right
 
-    def blob(place: Floats, radii: float, texture: Texture, stretch: Floats) -> None:
-        canvas.limb(place, place + stretch, (radii, radii), texture)
+    def blob(centre: Floats, radius: float, texture: Texture, stretch: Floats) -> None:
+        canvas.limb(centre, centre + stretch, (radius, radius), texture)
 
     if dress.hat is None:
         blob(middle + 1.4 * radius * up - 0.8 * look, 0.5 * radius, dress.hair, 0.1 * radius * up)

@@ -1,4 +1,4 @@
-"""A painter's style: the built-in demo's keyframes, painted in oils by a fixed rule."""
+"""The oil-paint filter that makes the demo's keyframes."""
 
 import cv2
 import numpy as np
@@ -8,24 +8,24 @@ from dreaming.io.types import Image
 
 Plane = NDArray[np.float32]
 
-LIKENESS = 14.0  # Lab distance at which two colours stop belonging to one stroke
+COLOUR_SIGMA = 14.0  # Lab distance at which colours belong to different strokes
 
 
 def paint(image: Image, *, stroke: float = 0.045, relief: float = 1.0, canvas: float = 1.0) -> Image:
-    """Paint a picture in oils; the same picture always gives the same painting.
+    """Turn an image into an oil painting, deterministically.
 
-    Colours are smeared along the picture's edges, the strokes' ridges follow its lines of equal brightness and its own
-    fine texture, and the palette moves to ultramarine shadows and warm lights. All of this depends on what is around
-    a pixel, not on where the pixel is, and so moves with the picture; only the weave of the canvas stays in place.
+    Colours are blurred along edges, ridges of paint follow contours of equal brightness and fine texture, and the
+    palette shifts to ultramarine shadows and warm lights. All this depends on a pixel's surroundings and not on its
+    position, so it moves with the image. Only the weave of the canvas is static.
 
     Args:
-        image: (H, W, 3) RGB uint8.
-        stroke: Length of the brush strokes as a share of the shorter side.
-        relief: How strongly the ridges of the paint catch the light; 0 is flat.
-        canvas: How much of the canvas's weave shows; 0 is none.
+        image: RGB uint8, (H, W, 3).
+        stroke: Length of the brush strokes, as a fraction of the shorter side.
+        relief: Strength of the light on the ridges of paint; 0 for none.
+        canvas: Contrast of the canvas's weave; 0 for none.
 
     Returns:
-        (H, W, 3) RGB uint8.
+        RGB uint8, (H, W, 3).
     """
     reach = stroke * min(image.shape[:2])
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -47,15 +47,15 @@ def _edge_direction(lightness: Plane, reach: float) -> Plane:
 
 
 def _along(values: Plane, guide: Plane, tangent: Plane, reach: float) -> Plane:
-    """Mean of ``values`` along the stream lines of ``tangent``, about ``reach`` pixels both ways.
+    """Mean of ``values`` along the stream lines of ``tangent``, about ``reach`` pixels in both directions.
 
-    Line integral convolution (Cabral & Leedom 1993), weighted by likeness of colour, so that no stroke runs across
-    the border of a thing.
+    Line integral convolution (Cabral & Leedom 1993), weighted by similarity of colour, so that strokes do not cross
+    the edges of objects.
 
     Args:
         values: (H, W, C).
-        guide: (H, W, 3) Lab colours whose likeness counts.
-        tangent: (H, W, 2) unit vectors, of any sign.
+        guide: Lab colours that are compared, (H, W, 3).
+        tangent: Unit vectors of any sign, (H, W, 2).
         reach: In pixels.
 
     Returns:
@@ -69,36 +69,36 @@ def _along(values: Plane, guide: Plane, tangent: Plane, reach: float) -> Plane:
         for step in range(1, max(1, round(reach)) + 1):
             x, y = x + direction[..., 0], y + direction[..., 1]
             following = cv2.remap(tangent, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-            # A tangent has no sign of its own: keep walking the way we came.
+            # A tangent has no sign, so keep the direction of the previous step.
             agree = np.where((following * direction).sum(axis=-1, keepdims=True) < 0, -1, 1).astype(np.float32)
             direction = following * agree
-            there = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            colour, like = there[..., : values.shape[-1]], there[..., values.shape[-1] :]
-            apart = ((like - guide) ** 2).sum(axis=-1, keepdims=True)
-            weight = np.exp(-2 * (step / reach) ** 2 - apart / (2 * LIKENESS**2))
+            sampled = cv2.remap(both, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            colour, compared = sampled[..., : values.shape[-1]], sampled[..., values.shape[-1] :]
+            distance = ((compared - guide) ** 2).sum(axis=-1, keepdims=True)
+            weight = np.exp(-2 * (step / reach) ** 2 - distance / (2 * COLOUR_SIGMA**2))
             total, weights = total + weight * colour, weights + weight
     return np.asarray(total / weights, np.float32)
 
 
 def _ridges(lab: Plane, body: Plane, tangent: Plane, reach: float) -> Plane:
-    """Height of the paint (H, W), about -1..1: lines of equal brightness, and fine texture combed into bristles."""
+    """Height of the paint (H, W), about -1..1: contours of brightness, and fine texture smeared into bristle marks."""
     lightness = np.ascontiguousarray(lab[..., 0])
-    base = cv2.bilateralFilter(lightness, -1, LIKENESS, 0.3 * reach)  # a blur would ring around every edge
+    base = cv2.bilateralFilter(lightness, -1, COLOUR_SIGMA, 0.3 * reach)  # a Gaussian blur would leave halos at edges
     fine = lightness - base
-    spread = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), reach)) + 1.2  # more than sensor noise alone
+    spread = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), reach)) + 1.2  # above sensor noise
     bristles = _along((fine / spread)[..., None], body, tangent, reach)[..., 0]
     level = cv2.GaussianBlur(body[..., 0], (0, 0), 0.1 * reach)
     return np.asarray(np.tanh(3 * bristles + 0.75 * np.sin(2 * np.pi * level / 5)), np.float32)
 
 
 def _palette(lab: Plane, height: Plane) -> Plane:
-    """Fewer, richer tones: ultramarine in the shadows, ochre in the lights, thick paint a little lighter."""
+    """Reduce the number of tones; shift shadows to ultramarine and lights to ochre, and lighten thick paint."""
     lightness, a, b = cv2.split(lab)
     steps = 11.0
     lightness = lightness + 5 * height
     whole = np.floor(lightness / steps)
-    part = np.tanh(4 * (lightness / steps - whole - 0.5)) / (2 * np.tanh(2.0)) + 0.5
-    tone = np.clip(1.12 * (steps * (whole + part) - 52) + 54, 4, 98).astype(np.float32)
+    fraction = np.tanh(4 * (lightness / steps - whole - 0.5)) / (2 * np.tanh(2.0)) + 0.5
+    tone = np.clip(1.12 * (steps * (whole + fraction) - 52) + 54, 4, 98).astype(np.float32)
     warm = np.tanh((tone - 50) / 22)
     a = 1.4 * a + 6 - 4 * warm + 2.5 * height
     b = 1.4 * b + 17 * warm - 4 - 3.0 * height
@@ -106,13 +106,13 @@ def _palette(lab: Plane, height: Plane) -> Plane:
 
 
 def _emboss(height: Plane, reach: float) -> Plane:
-    """Light from the upper left on the ridges, in grey levels."""
+    """Shading of the ridges by light from the upper left, in grey levels."""
     smooth = cv2.GaussianBlur(height, (0, 0), max(0.3, 0.08 * reach))
     slope = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) + cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     return np.asarray(24 * np.tanh(slope * reach / 16), np.float32)
 
 
 def _weave(shape: tuple[int, ...]) -> Plane:
-    """Threads of the canvas, 3 pixels apart, over and under each other, in grey levels."""
+    """Interwoven threads of the canvas, 3 pixels apart, in grey levels."""
     rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
     return np.asarray(2.2 * np.cos(2 * np.pi * rows / 3) * np.cos(2 * np.pi * columns / 3), np.float32)

@@ -1,103 +1,89 @@
-"""The built-in demo clip: a dancer on a street, drawn by code, with true masks, a tune, and painted keyframes."""
+"""The demo clip: a dancer on a street, with ground-truth masks, music and painted keyframes."""
 
-from typing import ClassVar
 import colorsys
 import io
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.errors import ConfigError
-from dreaming.io.types import Image, Mask
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 from dreaming.demo.backdrop import Backdrop
 from dreaming.demo.figure import DrawingCanvas, Floats, Wardrobe, checks, draw_person, plain, stripes
-from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.atomic import write_atomically
 from dreaming.demo.painter import paint
+from dreaming.io.atomic import write_atomically
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.types import Image, Mask
 
 SAMPLE_RATE = 44_100
-TEMPO = 2.0  # beats a second; the dancer steps on each
+TEMPO = 2.0  # beats per second; the dancer steps on each
 
 
 @dataclass(frozen=True)
 class DemoScene:
-    """A dancer crosses a panning street to and fro; behind her a passer-by in her colours goes the other way.
+    """A dancer who crosses a panning street back and forth, and a passer-by in similar colours behind her.
 
-    Every frame is drawn by itself, from the seed and its index alone.
+    A frame depends only on the scene's parameters and the frame's index.
 
     Attributes:
-        frames: How many.
-        height: In pixels.
-        width: In pixels.
-        fps: Frames a second; time, not the frame's index, drives the motion.
-        seed: What colours, hills, stones, noise and tune are drawn from.
+        frames: Number of frames.
+        height: Height in pixels.
+        width: Width in pixels.
+        fps: Frames per second; the motion depends on time.
+        seed: Seed of colours, hills, stones, noise and music.
         samples: Samples along each side of a pixel, for smooth edges and masks.
         noise: Standard deviation of the sensor noise, in grey levels.
-
-    Raises:
-        ConfigError: If a number is too small to draw anything.
     """
 
     kind: ClassVar[str] = "demo_scene"
 
-    frames: int = 48
-    height: int = 144
-    width: int = 256
-    fps: int = 24
-    seed: int = 7
-    samples: int = 4
-    noise: float = 1.5
-
-    def __post_init__(self) -> None:
-        least = {"frames": 1, "height": 32, "width": 32, "fps": 1, "seed": 0, "samples": 1, "noise": 0}
-        for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise ConfigError(
-                    f"demo scene, {name}",
-                    found=str(getattr(self, name)),
-                    expected=f"at least {minimum}",
-                    hint="choose a larger number",
-                )
+    frames: PositiveInt = 48
+    height: Annotated[int, Range(ge=32)] = 144
+    width: Annotated[int, Range(ge=32)] = 256
+    fps: PositiveInt = 24
+    seed: NonNegativeInt = 7
+    samples: PositiveInt = 4
+    noise: NonNegativeFloat = 1.5
 
     def frame(self, index: int) -> tuple[Image, Mask]:
-        """One frame and where the dancer covers at least half of each pixel.
+        """Draw a frame, and the mask of the pixels of which the dancer covers at least half.
 
         Args:
-            index: 0-based place in the clip.
+            index: Index of the frame, from 0.
         """
         assert 0 <= index < self.frames
         time = index / self.fps
-        unit = min(self.height, 0.8 * self.width)  # pixels; a narrow picture gets a smaller dancer
+        unit = min(self.height, 0.8 * self.width)  # pixels; the dancer is smaller in a narrow frame
         tall, wide = self.height / unit, self.width / unit
         view = self._backdrop.view(0.16 * time * unit * self.samples)
 
         behind = DrawingCanvas(view, unit * self.samples)
-        walk = (time / 3 + 0.12) % 1  # one passage takes 3 s
-        place = np.array([wide + 0.2 - walk * (wide + 0.4), 0.87 * tall])
-        behind.shadow(place, (0.13, 0.018), 0.45)
-        draw_person(behind, place, 0.6, 2.1 * np.pi * time + 1, -1.0, 0.0, self._wardrobes[1])
+        walk = (time / 3 + 0.12) % 1  # one crossing takes 3 s
+        position = np.array([wide + 0.2 - walk * (wide + 0.4), 0.87 * tall])
+        behind.shadow(position, (0.13, 0.018), 0.45)
+        draw_person(behind, position, 0.6, 2.1 * np.pi * time + 1, -1.0, 0.0, self._wardrobes[1])
 
         front = DrawingCanvas(view, unit * self.samples)
-        turn = np.pi * time / 2  # from one end of her path to the other in 2 s
-        place = np.array([wide * (0.5 - 0.19 * np.cos(turn)), 0.945 * tall])
-        front.shadow(place, (0.17, 0.022), 0.5)
+        phase = np.pi * time / 2  # from one end of her path to the other in 2 s
+        position = np.array([wide * (0.5 - 0.19 * np.cos(phase)), 0.945 * tall])
+        front.shadow(position, (0.17, 0.022), 0.5)
         beat = np.pi * TEMPO * time
-        draw_person(front, place, 0.7, beat, float(np.tanh(2 * np.sin(turn))), 1.0, self._wardrobes[0])
+        draw_person(front, position, 0.7, beat, float(np.tanh(2 * np.sin(phase))), 1.0, self._wardrobes[0])
 
-        picture = cv2.resize(view, (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float64)
-        grain = np.random.default_rng([self.seed, 2, index]).normal(0, self.noise, picture.shape)
+        resized = cv2.resize(view, (self.width, self.height), interpolation=cv2.INTER_AREA).astype(np.float64)
+        grain = np.random.default_rng([self.seed, 2, index]).normal(0, self.noise, resized.shape)
         blocks = front.covered.reshape(self.height, self.samples, self.width, self.samples)
-        image = np.clip(np.rint(picture + grain), 0, 255).astype(np.uint8)
+        image = np.clip(np.rint(resized + grain), 0, 255).astype(np.uint8)
         return image, blocks.mean(axis=(1, 3)) >= 0.5
 
     def sound(self) -> tuple[NDArray[np.int16], int]:
-        """A tune as long as the clip: samples (S, 2), left and right, and their rate in Hz."""
+        """Generate music of the clip's duration: stereo samples (S, 2) and their rate in Hz."""
         count = round(self.frames * SAMPLE_RATE / self.fps)
         rng = np.random.default_rng([self.seed, 3])
         mix = np.zeros((count, 2))
@@ -122,7 +108,7 @@ class DemoScene:
 
     @cached_property
     def _wardrobes(self) -> tuple[Wardrobe, Wardrobe]:
-        """The dancer's clothes and the passer-by's, in the same few colours."""
+        """The clothes of the dancer and the passer-by, in similar colours."""
         turn = 0.05 * np.random.default_rng([self.seed, 4]).uniform(-1, 1)
         rose, red, wine = _hue(0.99 + turn, 0.4, 250), _hue(0.99 + turn, 0.78, 212), _hue(0.97 + turn, 0.8, 150)
         navy, cream, teal = _hue(0.62 + turn, 0.62, 96), _hue(0.11, 0.14, 244), _hue(0.5 + turn, 0.5, 118)
@@ -139,7 +125,7 @@ class DemoScene:
             cloth_length=0.3,
             flare=0.185,
         )
-        passer = Wardrobe(
+        passer_by = Wardrobe(
             skin=skin,
             hair=hair,
             face=ink,
@@ -151,21 +137,21 @@ class DemoScene:
             cloth_length=0.36,
             flare=0.11,
         )
-        return dancer, passer
+        return dancer, passer_by
 
 
 def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int = 2) -> None:
-    """Write what a user would have, and beside it the truth to measure the result by.
+    """Write a clip as a user would provide it, and its ground truth.
 
-    ``folder`` gets ``source.mp4``; ``hand_masks/`` of frames spread evenly over the clip, both ends included;
+    ``folder`` receives ``source.mp4``; ``hand_masks/`` of frames spread evenly over the clip, including both ends;
     ``keyframes/painted/`` of frames between them; ``truth/masks/`` and ``truth/styled/`` of all frames. Frames are
-    named from 0001; the keyframes are painted from the frames as drawn, before the video codec touched them.
+    numbered from 0001. Keyframes are painted from the uncompressed frames.
 
     Args:
-        scene: What to draw.
-        folder: Where to; made if need be.
-        masks: How many hand masks; never more than there are frames.
-        keyframes: How many painted keyframes; never more than there are frames.
+        scene: The scene.
+        folder: The clip folder; created if it does not exist.
+        masks: Number of hand masks, at most one per frame.
+        keyframes: Number of painted keyframes, at most one per frame.
 
     Raises:
         SpaceError: If the disk is full.
@@ -189,12 +175,12 @@ def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int
 
 
 def _encode(scene: DemoScene, images: list[Image]) -> bytes:
-    """An mp4 of H.264 and AAC, hardly compressed."""
+    """Encode an mp4 of H.264 and AAC in high quality."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=Fraction(scene.fps), options={"crf": "12", "preset": "medium"})
         video.height, video.width = scene.height, scene.width
-        # Halved chroma needs even sides; an odd picture keeps its size, which the masks share, with full chroma.
+        # Subsampled chroma needs even sides. Other sizes use full chroma, so that frames and masks stay equal in size.
         video.pix_fmt = "yuv420p" if scene.height % 2 == scene.width % 2 == 0 else "yuv444p"
         samples, rate = scene.sound()
         audio = container.add_stream("aac", rate=rate, layout="stereo")
@@ -210,25 +196,25 @@ def _encode(scene: DemoScene, images: list[Image]) -> bytes:
 
 
 def _hue(hue: float, saturation: float, value: float) -> Floats:
-    """(3,) RGB in 0..255 from hue (one turn is 1), saturation 0..1 and value 0..255."""
+    """Convert hue (period 1), saturation 0..1 and value 0..255 to RGB in 0..255, (3,)."""
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
 def _add(mix: Floats, start: int, tone: Floats, gains: Floats) -> None:
-    """Add a mono tone to both channels, cut off at the end of the mix."""
+    """Add a mono tone to both channels, truncated at the end of the mix."""
     tone = tone[: len(mix) - start]
     mix[start : start + len(tone)] += tone[:, None] * gains
 
 
 def _pluck(frequency: float, seconds: float) -> Floats:
-    """A plucked string: overtones that die the sooner the higher they are."""
+    """A plucked string: higher overtones decay faster."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     overtones = (np.sin(2 * np.pi * k * frequency * time) * np.exp(-3.5 * k * time) / k for k in (1, 2, 3, 4))
     return np.asarray(sum(overtones) * np.minimum(1, time / 0.004) * np.minimum(1, (seconds - time) / 0.02))
 
 
 def _drum() -> Floats:
-    """A soft bass drum, falling from 120 to 45 Hz."""
+    """A soft bass drum whose pitch falls from 120 to 45 Hz."""
     time = np.arange(SAMPLE_RATE // 5) / SAMPLE_RATE
     phase = 2 * np.pi * (45 * time + 75 * 0.04 * (1 - np.exp(-time / 0.04)))
     return np.asarray(np.sin(phase) * np.exp(-time / 0.06))
