@@ -14,11 +14,11 @@ def test_trees_learn_a_rule_and_leave_the_rest_of_a_frame_out():
     channels = rng.random((3, 80, 90), np.float32)
     where = np.ones((80, 90), bool)
     where[:, :9] = False
-    found = trees.map(channels, where)
-    assert found.dtype == np.float32
-    assert np.mean((found > 0.5)[:, 9:] == (channels[1] > 0.5)[:, 9:]) > 0.98
-    assert found[:, :9].max() == 0
-    np.testing.assert_array_equal(found, again.map(channels, where))
+    predicted = trees.map(channels, where)
+    assert predicted.dtype == np.float32
+    assert np.mean((predicted > 0.5)[:, 9:] == (channels[1] > 0.5)[:, 9:]) > 0.98
+    assert predicted[:, :9].max() == 0
+    np.testing.assert_array_equal(predicted, again.map(channels, where))
     assert trees.map(channels, np.zeros_like(where)).max() == 0
 
 
@@ -28,27 +28,27 @@ def test_few_samples_still_make_leaves():
     assert trees(samples)[[0, -1]] == pytest.approx([0, 1], abs=0.2)
 
 
-def test_surroundings_are_seen_where_they_are():
+def test_context_holds_neighbours_blurs_and_offsets():
     own = np.zeros((30, 40), np.float32)
     own[12, 20] = 1
     moved = np.full((30, 40, 2), (3, 0), np.float32)
-    found = context_channels(own, [(own, moved)], sigmas=(2.0,), offsets=(5,))
-    assert len(found) == 1 + 2 + 2 + 1 + 8
-    assert found[0][12, 20] == 1
-    assert found[1][12, 17] == 1, "three pixels to the right it lies in the neighbour"
-    np.testing.assert_array_equal(found[2], own)
-    assert found[3].max() == 0, "nowhere do both neighbours agree"
-    assert found[4].sum() == 2
-    assert found[5][12, 20] == pytest.approx(1 / (2 * np.pi * 4), rel=0.05)
-    assert sorted(map(tuple, np.argwhere(found[6:].max(axis=0)))) == sorted(
+    context = context_channels(own, [(own, moved)], sigmas=(2.0,), offsets=(5,))
+    assert len(context) == 1 + 2 + 2 + 1 + 8
+    assert context[0][12, 20] == 1
+    assert context[1][12, 17] == 1, "three pixels to the right it lies in the neighbour"
+    np.testing.assert_array_equal(context[2], own)
+    assert context[3].max() == 0, "nowhere do both neighbours agree"
+    assert context[4].sum() == 2
+    assert context[5][12, 20] == pytest.approx(1 / (2 * np.pi * 4), rel=0.05)
+    assert sorted(map(tuple, np.argwhere(context[6:].max(axis=0)))) == sorted(
         (12 + dy, 20 + dx) for dy in (-5, 0, 5) for dx in (-5, 0, 5) if (dy, dx) != (0, 0)
     )
 
 
-def test_beyond_the_border_is_what_lies_at_it():
+def test_borders_are_replicated():
     own = np.zeros((10, 10), np.float32)
     own[:, 0] = 1
-    found = context_channels(own, [], sigmas=(), offsets=(4,))
-    left = found[5 + 3]  # (0, -4)
+    context = context_channels(own, [], sigmas=(), offsets=(4,))
+    left = context[5 + 3]  # (0, -4)
     assert left[:, :5].min() == 1
     assert left[:, 5:].max() == 0

@@ -44,8 +44,8 @@ def references(clip, truth, stems):
     return References(tuple(stems), np.stack([clip.frames.read(s) for s in stems]), np.stack([truth[s] for s in stems]))
 
 
-def overlap(found, truth):
-    return ((found > 0.5) & truth).sum() / ((found > 0.5) | truth).sum()
+def overlap(predicted, truth):
+    return ((predicted > 0.5) & truth).sum() / ((predicted > 0.5) | truth).sum()
 
 
 def masker(**changes):
@@ -67,9 +67,9 @@ def masker(**changes):
 def test_the_square_is_found(scene, pan, walk, changes, least):
     clip, truth = scene(pan, walk)
     marked = ("0000", "0012")
-    found = dict(masker(**changes).fit(clip, references(clip, truth, marked)).predict(clip, clip.stems))
-    assert list(found) == clip.stems
-    for stem, probability in found.items():
+    predicted = dict(masker(**changes).fit(clip, references(clip, truth, marked)).predict(clip, clip.stems))
+    assert list(predicted) == clip.stems
+    for stem, probability in predicted.items():
         assert probability.dtype == np.float32
         assert probability.shape == SIZE
         assert overlap(probability, truth[stem]) >= (1 if stem in marked else least), stem
@@ -77,13 +77,13 @@ def test_the_square_is_found(scene, pan, walk, changes, least):
 
 def test_before_the_first_mask_and_after_the_last_there_is_one_direction_only(scene):
     clip, truth = scene(walk=0)
-    found = dict(
+    predicted = dict(
         masker(stabilise="none").fit(clip, references(clip, truth, ["0004", "0008"])).predict(clip, clip.stems)
     )
-    assert list(found) == clip.stems
+    assert list(predicted) == clip.stems
     for stem in ("0000", "0003", "0009", "0012"):
-        assert set(np.unique(found[stem])) == {0, 1}
-        assert overlap(found[stem], truth[stem]) > 0.9
+        assert set(np.unique(predicted[stem])) == {0, 1}
+        assert overlap(predicted[stem], truth[stem]) > 0.9
 
 
 def test_a_panning_camera_fools_the_plain_method(scene):
@@ -100,8 +100,8 @@ def test_the_smallest_blob_is_a_share_of_the_frame_before_a_moving_camera_too(sc
     clip, truth = scene(pan=3, walk=1)
     wide = {stem: cv2.dilate(mask.view(np.uint8), np.ones((11, 13))).view(bool) for stem, mask in truth.items()}
     fitted = masker(stabilise="affine", cleaning=Cleaning(closing=5, smallest=smallest))
-    found = dict(fitted.fit(clip, references(clip, wide, ["0000", "0012"])).predict(clip, ["0003", "0006", "0009"]))
-    for stem, probability in found.items():
+    predicted = dict(fitted.fit(clip, references(clip, wide, ["0000", "0012"])).predict(clip, ["0003", "0006", "0009"]))
+    for stem, probability in predicted.items():
         assert probability.any() == kept, stem
         assert not kept or overlap(probability, truth[stem]) > 0.85, stem
 
@@ -130,11 +130,11 @@ def test_a_subject_that_is_not_there_at_the_other_end_is_followed_to_where_it_le
     with caplog.at_level(logging.INFO):
         small.fit(clip, references(clip, truth, ["0000", "0008", "0012"]))
     assert caplog.records[0].args == (0.2, pytest.approx(0.036, abs=5e-4)), "the empty mask does not count"
-    found = dict(small.predict(clip, clip.stems))
+    predicted = dict(small.predict(clip, clip.stems))
     for stem in ("0002", "0005"):
-        assert overlap(found[stem], truth[stem]) > 0.85, stem
+        assert overlap(predicted[stem], truth[stem]) > 0.85, stem
     for stem in ("0008", "0010", "0011"):
-        assert not found[stem].any(), stem
+        assert not predicted[stem].any(), stem
 
 
 def test_both_directions_are_blended_by_distance_in_time(scene):
@@ -143,9 +143,9 @@ def test_both_directions_are_blended_by_distance_in_time(scene):
     both = dict(
         masker(stabilise="none", plate=False).fit(clip, references(clip, truth, stems)).predict(clip, clip.stems)
     )
-    for place in range(1, 12):
-        values = set(np.unique(both[f"{place:04d}"]))
-        expected = {0, np.float32(place / 12), 1 - np.float32(place / 12), 1}
+    for index in range(1, 12):
+        values = set(np.unique(both[f"{index:04d}"]))
+        expected = {0, np.float32(index / 12), 1 - np.float32(index / 12), 1}
         assert all(min(abs(value - one) for one in expected) < 1e-6 for value in values)
     # Without a plate what the square hides at the start is unknown there, and known from the other side.
     assert both["0003"][30, 18] == np.float32(1 - 3 / 12)
@@ -172,10 +172,10 @@ def test_a_new_object_becomes_background_sooner_with_a_shorter_history(scene, hi
         cv2.imwrite(path, image)
     changes = {"stabilise": "none", "learning_rate": None, "erosion": 0, "history": history}
     fitted = masker(**changes).fit(clip, references(clip, truth, ["0000"]))
-    found = dict(fitted.predict(clip, ["0009", "0010", "0011"]))
-    assert not found["0009"][block].any()
-    assert found["0010"][block].mean() > 0.9
-    assert found["0011"][block].mean() == pytest.approx(0 if forgets else 1, abs=0.1)
+    predicted = dict(fitted.predict(clip, ["0009", "0010", "0011"]))
+    assert not predicted["0009"][block].any()
+    assert predicted["0010"][block].mean() > 0.9
+    assert predicted["0011"][block].mean() == pytest.approx(0 if forgets else 1, abs=0.1)
 
 
 def test_masks_in_backsub_are_used_unless_results_are_scored_on_them(scene):
@@ -195,10 +195,10 @@ def test_masks_in_backsub_are_used_unless_results_are_scored_on_them(scene):
             cv2.imwrite(str(clip.path / folder / f"{stem}.png"), mask.astype(np.uint8) * 255)
     given, split = clip.references("subject", ["0000", "0012"]), clip.split("subject")
     assert plain.training_stems(split) == {"0000", "0006", "0012"}
-    found = dict(plain.fit(clip, given).predict(clip, clip.stems))
-    np.testing.assert_array_equal(found["0006"], wrong)
+    predicted = dict(plain.fit(clip, given).predict(clip, clip.stems))
+    np.testing.assert_array_equal(predicted["0006"], wrong)
     for stem in ("0003", "0009"):
-        assert not found[stem][wrong].all(), stem
+        assert not predicted[stem][wrong].all(), stem
     left_out = dict(plain.fit_without(clip, given, given.select(["0012"])).predict(clip, ["0006", "0012"]))
     np.testing.assert_array_equal(left_out["0006"], wrong)
     assert (left_out["0012"] != truth["0012"]).any()

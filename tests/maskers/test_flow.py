@@ -18,8 +18,8 @@ DIS = DisFlow(scale=1.0)
 Plain = partial(FlowMasker, DIS, edge_radius=0)
 
 
-def jaccard(found, truth):
-    return (found & truth).sum() / (found | truth).sum()
+def jaccard(predicted, truth):
+    return (predicted & truth).sum() / (predicted | truth).sum()
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def drawing(disc_clip):
     """The disc moves by 3 pixels a frame, its texture with it: noise that flickers would leave nothing to follow."""
     made = disc_clip(count=10, size=(64, 96), masks=(2, 6, 9), keyframes=())
     blocks = [np.kron(np.random.default_rng(seed).integers(0, 200, (24, 24, 3)), np.ones((4, 4, 1))) for seed in (0, 1)]
-    backdrop, coat = (cv2.GaussianBlur(block, (0, 0), 1.5) for block in blocks)
+    background, coat = (cv2.GaussianBlur(block, (0, 0), 1.5) for block in blocks)
     for number, stem in enumerate(made.stems):
         rows, columns = np.mgrid[:64, :96]
         disc = (columns - 20 - 3 * number) ** 2 + (rows - 32) ** 2 <= 14**2
         moved = np.roll(coat[:64, :96] + np.array([55.0, 0, 0]), 3 * number, axis=1)
         made.truth[stem] = disc
-        made.save(f"frames/{stem}.png", np.where(disc[..., None], moved, backdrop[:64, :96]).astype(np.uint8))
+        made.save(f"frames/{stem}.png", np.where(disc[..., None], moved, background[:64, :96]).astype(np.uint8))
         if number + 1 in (2, 6, 9):
             made.save(f"hand_masks/{stem}.png", disc)
     return made
@@ -43,15 +43,15 @@ def test_the_disc_is_found_in_every_frame(drawing):
     clip = drawing.clip
     references = clip.references("subject", clip.stems)
     masker = Plain().fit(clip, references)
-    found = dict(masker.predict(clip, clip.stems))
-    assert list(found) == clip.stems
-    for stem, probability in found.items():
+    predicted = dict(masker.predict(clip, clip.stems))
+    assert list(predicted) == clip.stems
+    for stem, probability in predicted.items():
         assert probability.dtype == np.float32
         assert probability.shape == clip.size
         assert 0 <= probability.min() <= probability.max() <= 1
         assert jaccard(probability > 0.5, drawing.truth[stem]) > 0.85, stem
     for stem, mask in zip(references.stems, references.masks, strict=True):
-        np.testing.assert_array_equal(found[stem], mask)
+        np.testing.assert_array_equal(predicted[stem], mask)
 
 
 def test_order_choice_and_workers_change_nothing(drawing):
@@ -60,9 +60,9 @@ def test_order_choice_and_workers_change_nothing(drawing):
     whole = dict(FlowMasker(DIS, workers=1).fit(clip, references).predict(clip, clip.stems))
     masker = FlowMasker(DIS, workers=3).fit(clip, references)
     for asked in (clip.stems[::-1], clip.stems[1::3], ["0004", "0001", "0005", "0010", "0004"]):
-        found = list(masker.predict(clip, asked))
-        assert [stem for stem, _ in found] == asked
-        for stem, probability in found:
+        predicted = list(masker.predict(clip, asked))
+        assert [stem for stem, _ in predicted] == asked
+        for stem, probability in predicted:
             np.testing.assert_array_equal(probability, whole[stem])
 
 
@@ -80,8 +80,8 @@ def test_the_side_that_agrees_with_the_frame_wins(drawing):
     drawing.save("hand_masks/0006.png", np.indices((64, 96))[0] < 10)
     clip = Clip(drawing.path)
     masker = Plain().fit(clip, clip.references("subject", ["0002", "0006"]))
-    ((_, found),) = masker.predict(clip, ["0005"])
-    assert jaccard(found > 0.5, drawing.truth["0005"]) > 0.8
+    ((_, predicted),) = masker.predict(clip, ["0005"])
+    assert jaccard(predicted > 0.5, drawing.truth["0005"]) > 0.8
     trusting = Plain(error_scale=1e6, occlusion_weight=1.0).fit(clip, clip.references("subject", ["0002", "0006"]))
     ((_, blended),) = trusting.predict(clip, ["0005"])
     assert jaccard(blended > 0.5, drawing.truth["0005"]) < 0.6
@@ -89,20 +89,20 @@ def test_the_side_that_agrees_with_the_frame_wins(drawing):
 
 def test_from_a_side_without_the_subject_nothing_comes_and_the_other_fades_where_it_is_gone(drawing):
     """The disc leaves at frame 8; an empty mask behind it says so, and takes nothing of what is seen before."""
-    backdrop = np.where(
+    background = np.where(
         drawing.truth["0010"][..., None], drawing.clip.frames.read("0001"), drawing.clip.frames.read("0010")
     )
     for stem in ("0008", "0009", "0010"):
-        drawing.save(f"frames/{stem}.png", backdrop)
+        drawing.save(f"frames/{stem}.png", background)
         drawing.truth[stem] = np.zeros((64, 96), bool)
     drawing.save("hand_masks/0009.png", drawing.truth["0009"])
     (drawing.path / "hand_masks/0006.png").unlink()
     clip = drawing.clip
-    found = dict(Plain().fit(clip, clip.training_references("subject")).predict(clip, clip.stems))
+    predicted = dict(Plain().fit(clip, clip.training_references("subject")).predict(clip, clip.stems))
     for stem in ("0003", "0005", "0007"):
-        assert jaccard(found[stem] > 0.5, drawing.truth[stem]) > 0.8, stem
+        assert jaccard(predicted[stem] > 0.5, drawing.truth[stem]) > 0.8, stem
     for stem in ("0008", "0009", "0010"):
-        assert (found[stem] > 0.5).mean() < 0.02, stem
+        assert (predicted[stem] > 0.5).mean() < 0.02, stem
 
 
 def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monkeypatch):
@@ -119,10 +119,10 @@ def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monk
 
     monkeypatch.setattr(FlowPropagator, "propagate", propagate)
     masker = Plain(error_scale=10.0, occlusion_weight=0.2).fit(clip, clip.references("subject", ["0002", "0006"]))
-    ((_, found),) = masker.predict(clip, ["0003"])
+    ((_, predicted),) = masker.predict(clip, ["0003"])
     left = np.where(occluded, 0.2, 1.0) * np.exp(-5 / 10) / 1
     expected = (left * drawing.truth["0002"] + 1 / 3 * drawing.truth["0006"]) / (left + 1 / 3)
-    np.testing.assert_allclose(found, expected, atol=0.02)
+    np.testing.assert_allclose(predicted, expected, atol=0.02)
 
 
 def test_nothing_stays_but_the_flow(drawing):

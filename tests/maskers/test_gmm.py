@@ -51,8 +51,8 @@ def test_no_component_or_all_good_enough_leaves_the_best_one_and_a_warning(disc_
     masker = GmmMasker(mode="components", components=2, **changes).fit(clip, references)
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert record.args[:3] == (which, masker.recall, masker.precision)
-    found = masker.predict_frame(drawing.images["0002"])
-    assert np.mean((found > 0.5) == drawing.truth["0002"]) > 0.98
+    predicted = masker.predict_frame(drawing.images["0002"])
+    assert np.mean((predicted > 0.5) == drawing.truth["0002"]) > 0.98
 
 
 @pytest.fixture

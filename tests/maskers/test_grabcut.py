@@ -44,10 +44,10 @@ def test_a_wrong_outline_is_refined_and_the_seed_fitted_on_the_same_masks(disc_c
     references = clip.references("subject", ["0001", "0004"])
     masker = GrabCutMasker(TooLargeMasker(), inner=6, outer=6, scale=scale)
     assert masker.fitted_fingerprint(clip, references) == "weights"
-    found = dict(masker.fit(clip, references).predict(clip, clip.stems))
+    predicted = dict(masker.fit(clip, references).predict(clip, clip.stems))
     assert masker.seed.fitted_on == ("0001", "0004")
-    assert list(found) == clip.stems
-    for stem, probability in found.items():
+    assert list(predicted) == clip.stems
+    for stem, probability in predicted.items():
         truth = drawing.truth[stem]
         overlap = ((probability > 0.5) & truth).sum() / ((probability > 0.5) | truth).sum()
         assert overlap > (0.98 if scale == 1 else 0.93), stem
@@ -67,12 +67,12 @@ def test_nothing_moves_outside_the_band():
     image = rng.integers(0, 256, (60, 80, 3), np.uint8)
     mask = np.zeros((60, 80), bool)
     mask[15:45, 20:60] = True
-    found = GrabCutMasker(TooLargeMasker(), inner=4, outer=2, holes=None).refine(image, mask)
-    assert found[19:41, 24:56].all()
+    predicted = GrabCutMasker(TooLargeMasker(), inner=4, outer=2, holes=None).refine(image, mask)
+    assert predicted[19:41, 24:56].all()
     outside = np.ones_like(mask)
     outside[13:47, 18:62] = False
-    assert not found[outside].any()
-    assert (found != mask).any()
+    assert not predicted[outside].any()
+    assert (predicted != mask).any()
 
 
 @pytest.mark.parametrize(("holes", "filled"), [(None, False), (0.004, False), (0.02, True)])
@@ -83,9 +83,9 @@ def test_holes_are_filled_up_to_their_largest_size(holes, filled):
     mask[27:33, 37:43] = False
     noise = np.random.default_rng(0).integers(-9, 10, (60, 80, 3))
     image = (np.where(mask[..., None], (200, 40, 30), (30, 60, 160)) + noise).astype(np.uint8)
-    found = GrabCutMasker(TooLargeMasker(), holes=holes).refine(image, mask)
-    assert found[27:33, 37:43].all() == filled
-    assert found[27:33, 37:43].any() == filled
+    predicted = GrabCutMasker(TooLargeMasker(), holes=holes).refine(image, mask)
+    assert predicted[27:33, 37:43].all() == filled
+    assert predicted[27:33, 37:43].any() == filled
 
 
 @pytest.mark.parametrize("value", [True, False])

@@ -20,8 +20,8 @@ FEATURES = PropagationFeatures(FLOW, short_side=None, round_trips=2)
 SMALL = {"boosting": Boosting(max_iter=20, min_samples_leaf=50), "samples": 1000, "edge_radius": 0, "workers": 1}
 
 
-def jaccard(found, truth):
-    return (found & truth).sum() / (found | truth).sum()
+def jaccard(predicted, truth):
+    return (predicted & truth).sum() / (predicted | truth).sum()
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_the_dancer_is_found_better_than_by_propagation_alone(dancer):
     references = clip.references("subject", clip.stems)
     scores = []
     for masker in (PixelsMasker(FEATURES, **SMALL), FlowMasker(FLOW, workers=1)):
-        found = dict(masker.fit(clip, references).predict(clip, clip.stems))
-        scores.append(np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems]))
+        predicted = dict(masker.fit(clip, references).predict(clip, clip.stems))
+        scores.append(np.mean([jaccard(predicted[stem] > 0.5, truth[stem]) for stem in clip.stems]))
     assert scores[0] > scores[1] + 0.01, scores
 
 
@@ -64,7 +64,7 @@ def test_the_second_classifier_finds_the_dancer_better_than_the_first(dancer):
     masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references)
     stems = [stem for stem in clip.stems if stem not in references.stems]
     first, second = {stem: masker._view(stem).map for stem in stems}, dict(masker.predict(clip, stems))
-    scores = [np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in stems]) for found in (second, first)]
+    scores = [np.mean([jaccard(predicted[stem] > 0.5, truth[stem]) for stem in stems]) for predicted in (second, first)]
     assert scores[0] > scores[1] + 0.003, scores
 
 
@@ -80,9 +80,9 @@ def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
         np.testing.assert_array_equal(whole[stem], mask)
     again = PixelsMasker(FEATURES, **SMALL | {"workers": 3}).fit(clip, references)
     for asked in (clip.stems[::-1], ["0007", "0002"]):
-        found = list(again.predict(clip, asked))
-        assert [stem for stem, _ in found] == asked
-        for stem, probability in found:
+        predicted = list(again.predict(clip, asked))
+        assert [stem for stem, _ in predicted] == asked
+        for stem, probability in predicted:
             np.testing.assert_allclose(probability, whole[stem], atol=2 / 255)
 
 
@@ -98,9 +98,9 @@ def test_a_second_fit_uses_the_new_hand_masks_only(clip, references):
 
 def test_one_hand_mask_is_trained_on_by_round_trips(clip, references):
     masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references.select(["0005"]))
-    found = dict(masker.predict(clip, clip.stems))
-    assert len(found) == 9
-    assert jaccard(found["0006"] > 0.5, found["0006"] > 0.1) > 0.5
+    predicted = dict(masker.predict(clip, clip.stems))
+    assert len(predicted) == 9
+    assert jaccard(predicted["0006"] > 0.5, predicted["0006"] > 0.1) > 0.5
 
 
 def test_at_most_so_many_hand_masked_frames_are_trained_on(clip, references):

@@ -38,8 +38,8 @@ def evaluate(drawing, **config):
     stage = EvaluateStage(**{"maskers": dict.fromkeys(["exact", "left"]), **config})
     assert stage.skips(drawing.clip) is None
     stage.run(drawing.clip)
-    found = json.loads((drawing.path / "evaluation.json").read_text())
-    return {row["name"]: row for row in found["summary"]}, found["frames"]
+    evaluation = json.loads((drawing.path / "evaluation.json").read_text())
+    return {row["name"]: row for row in evaluation["summary"]}, evaluation["frames"]
 
 
 def test_without_truth_and_hand_masks_it_is_skipped(disc_clip):
@@ -81,8 +81,8 @@ def test_a_held_out_empty_mask_is_scored_and_the_worst_frames_are_drawn(disc_cli
     masker = Flat()
     EvaluateStage(maskers={"flat": masker}, run_folder=tmp_path / "run").run(drawing.clip)
     assert masker.fits == [("0004", "0008"), ("0003", "0008"), ("0003", "0004")]
-    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert {row["frame"]: row["IoU"] for row in found["frames"]}["0008"] == 0
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert {row["frame"]: row["IoU"] for row in evaluation["frames"]}["0008"] == 0
     assert (tmp_path / "run" / "worst-subject-flat.png").exists()
 
 
@@ -92,15 +92,15 @@ def test_without_truth_each_mask_is_scored_by_a_masker_trained_without_it(disc_c
     assert stage.inputs == ("extract",)
     score = stage.run(drawing.clip)
     assert masker.fits == [("0004", "0005"), ("0003", "0005"), ("0003", "0004")]
-    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     expected = {}
     for stem in ("0003", "0004", "0005"):
         others = np.mean([drawing.truth[other] for other in ("0003", "0004", "0005") if other != stem], axis=0)
         guess, true = np.rint(others * 255) > 127.5, drawing.truth[stem]
         expected[stem] = (guess & true).sum() / (guess | true).sum()
-    rows = {row["frame"]: row for row in found["frames"]}
+    rows = {row["frame"]: row for row in evaluation["frames"]}
     assert {stem: row["IoU"] for stem, row in rows.items()} == pytest.approx(expected)
-    assert found["summary"][0]["scored on"] == "cross-validation"
+    assert evaluation["summary"][0]["scored on"] == "cross-validation"
     assert score == pytest.approx(np.mean(list(expected.values())))
     assert (tmp_path / "run" / "worst-subject-flat.png").exists()
     assert not (drawing.path / "masks").exists()
@@ -124,11 +124,11 @@ class Late(Masker):
             yield stem, self.truth[stem].astype(np.float32) * 0.8 * (int(stem) % 2 == 1)
 
 
-@pytest.mark.parametrize("place", ["hand_masks", "test"])
-def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, place):
+@pytest.mark.parametrize("source", ["hand_masks", "test"])
+def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, source):
     """Without its frame's own mask each is the mean of those around it: as the stage that writes masks has it."""
-    drawing = disc_clip(masks=(2, 4, 6) if place == "hand_masks" else ())
-    for use, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004"}.items() if place == "test" else ():
+    drawing = disc_clip(masks=(2, 4, 6) if source == "hand_masks" else ())
+    for use, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004"}.items() if source == "test" else ():
         drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
         drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
     smooth, masker = MaskSmoothing(DisFlow(), sigma=5.0, radius=1, along_flow=False), Late(drawing.truth)
@@ -137,13 +137,13 @@ def test_masks_are_scored_as_they_are_smoothed(disc_clip, tmp_path, place):
     masker.asked.clear()
     EvaluateStage({"late": masker}, smooth=smooth, run_folder=tmp_path / "run").run(drawing.clip)
     rows = json.loads((tmp_path / "run" / "evaluation.json").read_text())["frames"]
-    told = {row["frame"]: row["IoU"] for row in rows}
+    scored = {row["frame"]: row["IoU"] for row in rows}
     expected = {}
-    for stem in ("0002", "0004", "0006") if place == "hand_masks" else ("0004",):
+    for stem in ("0002", "0004", "0006") if source == "hand_masks" else ("0004",):
         true = drawing.truth[stem]
         expected[stem] = (kept[stem] & true).sum() / (kept[stem] | true).sum()
-    assert told == pytest.approx(expected)
-    assert min(told.values()) > 0.1
+    assert scored == pytest.approx(expected)
+    assert min(scored.values()) > 0.1
     assert ["0003", "0004", "0005"] in masker.asked, "no frame farther away"
     off = MaskSmoothing(DisFlow(), sigma=None)
     EvaluateStage({"late": masker}, smooth=off, run_folder=tmp_path / "off").run(drawing.clip)
@@ -179,11 +179,11 @@ def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
     drawing, notes, folder = disc_clip(masks=(3, 4, 5)), {}, tmp_path / "run"
     loggers = {"csv": None, "wandb": partial(Recorder, notes)}
     EvaluateStage(maskers={"flat": Flat()}, run_folder=folder, loggers=loggers).run(drawing.clip)
-    (told,) = json.loads((folder / "evaluation.json").read_text())["summary"]
-    assert told["frames"] == 3
+    (scored,) = json.loads((folder / "evaluation.json").read_text())["summary"]
+    assert scored["frames"] == 3
     assert notes == {
         "save_dir": str(folder),
-        "evaluation": [told | dict.fromkeys(("SSIM", "PSNR", "flicker", "source flicker"))],
+        "evaluation": [scored | dict.fromkeys(("SSIM", "PSNR", "flicker", "source flicker"))],
         "worst frames": [str(folder / "worst-subject-flat.png")],
         "status": "success",
         "finished": True,
@@ -192,9 +192,9 @@ def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
 
 def test_test_masks_come_first_and_nothing_is_left_out_for_them(disc_clip, tmp_path):
     drawing, masker = disc_clip(masks=()), Flat()
-    for place, stem in {"nn/train": "0003", "nn/valid": "0004", "ensemble/test": "0005"}.items():
-        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
-        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    for use, stem in {"nn/train": "0003", "nn/valid": "0004", "ensemble/test": "0005"}.items():
+        drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
     EvaluateStage(maskers={"flat": masker}, run_folder=tmp_path / "run").run(drawing.clip)
     assert masker.fits == [("0003", "0004")]
     rows = json.loads((tmp_path / "run" / "evaluation.json").read_text())["frames"]
@@ -210,17 +210,17 @@ def test_flicker_is_measured_of_masks_that_are_up_to_date(disc_clip, tmp_path):
     for other, there in ((masker, True), (Flat(["otherwise"]), False)):
         stage = EvaluateStage(maskers={"flat": other}, flow=DisFlow(), run_folder=tmp_path / "run")
         stage.run(drawing.clip)
-        found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-        assert ("flicker" in found["summary"][0]) == there
-        assert (sorted(found["areas"].get("flat", {})) == drawing.stems) == there
+        evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+        assert ("flicker" in evaluation["summary"][0]) == there
+        assert (sorted(evaluation["areas"].get("flat", {})) == drawing.stems) == there
 
 
 def test_masks_are_scored_by_area_and_outline(drawing):
     summary, frames = evaluate(drawing, truth=drawing.true / "masks")
-    unseen = ["0002", "0003", "0005", "0006", "0007"]  # the others have a hand mask
+    expected = ["0002", "0003", "0005", "0006", "0007"]  # the others have a hand mask
     assert (summary["exact"]["frames"], summary["exact"]["IoU"], summary["exact"]["boundary F"]) == (5, 1, 1)
     left = {row["frame"]: row for row in frames if row["name"] == "left"}
-    assert list(left) == unseen
+    assert list(left) == expected
     for stem, row in left.items():
         truth, found = drawing.truth[stem], drawing.truth[stem] & (np.arange(48) < 24)
         assert row["IoU"] == pytest.approx(found.sum() / truth.sum())
@@ -291,9 +291,9 @@ def test_the_table_and_the_csv_are_complete_without_a_terminal(drawing, capsys):
 def test_masks_of_explicit_folders_are_not_scored_except_the_test_masks(drawing):
     for path in sorted((drawing.path / "hand_masks").iterdir()):
         path.unlink()
-    for place, stem in {"nn/train": "0001", "nn/valid": "0002", "nn/test": "0003", "ensemble/train": "0004"}.items():
-        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
-        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    for use, stem in {"nn/train": "0001", "nn/valid": "0002", "nn/test": "0003", "ensemble/train": "0004"}.items():
+        drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
     _, frames = evaluate(drawing, maskers={"exact": None}, truth=drawing.true / "masks")
     assert [row["frame"] for row in frames] == ["0003", "0005", "0006", "0007", "0008"]
 

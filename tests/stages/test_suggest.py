@@ -79,9 +79,9 @@ def test_lazy_ranking_equals_the_definition(appearance, marked):
     stems = [f"{number:03d}" for number in range(150)]
     uncertain = dict(zip(stems, rng.random(150) ** 3, strict=True))
     walk = np.clip(128 + np.cumsum(rng.integers(-9, 10, (150, 12)), axis=0), 0, 255).astype(np.uint8)
-    given = [stems[index] for index in marked], uncertain
-    expected = plain_rank(stems, *given, walk, appearance, 12, stems[60:64])
-    assert rank(stems, *given, frame_distances(walk, appearance), 12, stems[60:64]) == expected
+    inputs = [stems[index] for index in marked], uncertain
+    expected = plain_rank(stems, *inputs, walk, appearance, 12, stems[60:64])
+    assert rank(stems, *inputs, frame_distances(walk, appearance), 12, stems[60:64]) == expected
 
 
 def test_memory_does_not_grow_with_the_square_of_the_number_of_frames():
@@ -100,7 +100,7 @@ def test_memory_does_not_grow_with_the_square_of_the_number_of_frames():
 
 @dataclass
 class Sides(Masker):
-    """Right up to one frame, and lost behind it."""
+    """Certain up to one frame, uncertain after it."""
 
     last: str
 
@@ -121,8 +121,8 @@ def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
         SuggestStage(maskers, count=2).run(drawing.clip)
     found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
     assert [row["frame"] in drawing.stems[1:-1] for row in found] == [True, True]
-    told = [record.args for record in caplog.records if record.name == "dreaming.stages.suggest"]
-    assert told == [(", ".join(row["frame"] for row in found), "subject")]
+    logged = [record.args for record in caplog.records if record.name == "dreaming.stages.suggest"]
+    assert logged == [(", ".join(row["frame"] for row in found), "subject")]
     assert (drawing.path / "suggestions.png").exists()
 
 
@@ -135,14 +135,14 @@ def suggested(drawing, **config):
 
 def test_a_frame_with_a_test_mask_is_not_painted_again(disc_clip):
     drawing = disc_clip(masks=())
-    for place, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004", "ensemble/test": "0005"}.items():
-        drawing.save(f"{place}_input/{stem}.png", drawing.images[stem])
-        drawing.save(f"{place}_output/{stem}.png", drawing.truth[stem])
+    for use, stem in {"nn/train": "0001", "nn/valid": "0008", "nn/test": "0004", "ensemble/test": "0005"}.items():
+        drawing.save(f"{use}_input/{stem}.png", drawing.images[stem])
+        drawing.save(f"{use}_output/{stem}.png", drawing.truth[stem])
     assert sorted(suggested(drawing, count=8)) == ["0002", "0003", "0006", "0007"]
 
 
 def test_what_looks_like_no_hand_mask_comes_first_as_far_as_appearance_counts(disc_clip):
-    """Frames near a hand mask look like nothing else: by time alone they can wait."""
+    """The frames that look different lie near a hand mask: by time alone others come first."""
     drawing = disc_clip(count=11, masks=(1, 11))
     others = ("0002", "0003", "0004", "0005")
     for stem in drawing.stems:
@@ -153,7 +153,7 @@ def test_what_looks_like_no_hand_mask_comes_first_as_far_as_appearance_counts(di
 
 @dataclass
 class Faint(Masker):
-    """Nothing to speak of in the frames behind one; before it the truth, with some uncertainty."""
+    """The truth with some uncertainty up to one frame, and nearly nothing after it."""
 
     last: str
 
