@@ -174,10 +174,6 @@ class SegmentationDataModule(SteppedDataModule):
             return []
         return DataLoader(WholeFrames(self.valid_pixels, self.valid_features), batch_size=self.valid_batch)
 
-    def test_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
-        """The frames to validate on."""
-        return self.val_dataloader()
-
     def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
         """Make a sample of what was drawn, on the device it is on now; crops are augmented."""
         if "step" in batch:

@@ -1,4 +1,4 @@
-"""The ensemble's mixer as a LightningModule: a segmenter that sees a stack of masks beside the frame."""
+"""LightningModule of the ensemble's fusion, a segmentation network with a stack of masks as a further input."""
 
 from typing import ClassVar, cast
 
@@ -6,18 +6,15 @@ import torch
 from torch import Tensor
 
 from dreaming.data.base import MaskSample
-from dreaming.models.segmentation import SegmentationModule, Stage
+from dreaming.models.segmentation import SegmentationModule, Split
 
 
 class FusionModule(SegmentationModule):
-    """Learns how far to trust each masker where; takes batches with a ``stack`` (B, 2 M + 1, H, W) beside the image."""
+    """Learns to weight maskers pixel by pixel; batches have a ``stack`` (B, 2 M + 1, H, W) beside the image."""
 
     kind: ClassVar[str] = "fusion_module"
 
-    def _step(self, batch: MaskSample, stage: Stage) -> Tensor:
-        return super()._step(self._joined(batch), stage)
-
-    def _joined(self, batch: MaskSample) -> MaskSample:
-        """The batch with the stack's channels behind the frame's."""
+    def _step(self, batch: MaskSample, split: Split) -> Tensor:
         stack = cast(dict[str, Tensor], batch)["stack"]
-        return {**batch, "image": torch.cat([batch["image"], stack], dim=1)}
+        joined: MaskSample = {**batch, "image": torch.cat([batch["image"], stack], dim=1)}
+        return super()._step(joined, split)

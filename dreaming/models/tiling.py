@@ -1,4 +1,4 @@
-"""Frames of any size before a network that takes some sizes only: padding, cutting, tiles."""
+"""Padding, cropping and tiling of frames for networks that accept some sizes only."""
 
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -12,9 +12,13 @@ from dreaming.networks.position import mirrored
 
 
 class SizeConstraints(Protocol):
-    """What a network says about sizes: input less both margins is its output, which is a multiple plus the residue.
+    """Sizes that a network accepts: the output is the input less both margins, and ``multiple`` * n + ``residue``.
 
-    A side of ``least`` is the smallest input that its convolutions do not reach across.
+    Attributes:
+        margin: Pixels by which the output is smaller than the input on each side.
+        multiple: Period of the output sizes.
+        residue: Remainder of the output sizes.
+        min_size: Smallest side of an input.
     """
 
     margin: int
@@ -24,7 +28,7 @@ class SizeConstraints(Protocol):
 
 
 def fitting(length: int, network: nn.Module, cut: bool = False) -> int:
-    """The smallest input length whose output has at least ``length`` pixels, or the largest input within ``length``."""
+    """Smallest input length with at least ``length`` pixels of output; with ``cut``, largest one within ``length``."""
     sizing = cast(SizeConstraints, network)
     if cut:
         return length - (length - 2 * sizing.margin - sizing.residue) % sizing.multiple
@@ -32,13 +36,13 @@ def fitting(length: int, network: nn.Module, cut: bool = False) -> int:
 
 
 def padded(origin: tuple[int, int], size: Size, network: nn.Module) -> tuple[tuple[int, int], Size]:
-    """Origin and size of the region that a network must see to give the logits of a region (and some more)."""
+    """Origin and size of the input that a network needs for an output that covers a region."""
     margin = cast(SizeConstraints, network).margin
     return (origin[0] - margin, origin[1] - margin), (fitting(size[0], network), fitting(size[1], network))
 
 
 def region(image: Tensor, origin: tuple[int, int], size: Size) -> Tensor:
-    """A region (B, C, H, W) of frames (B, C, H', W'), which are mirrored at their edges as often as it takes."""
+    """Crop a region (B, C, H, W) from frames (B, C, H', W'), which continue beyond their edges by reflection."""
     if origin == (0, 0) and size == image.shape[-2:]:
         return image
     for axis, first, length in zip((-2, -1), origin, size, strict=True):
@@ -48,7 +52,7 @@ def region(image: Tensor, origin: tuple[int, int], size: Size) -> Tensor:
 
 
 def starts(length: int, tile: int, overlap: int, multiple: int) -> list[int]:
-    """Where tiles begin along an axis: at multiples, so that pooling falls on the same pixels as in the whole frame."""
+    """Starts of the tiles along an axis, at multiples, so that pooling combines the same pixels as in whole frames."""
     step = max(multiple, (tile - overlap) // multiple * multiple)
     last = max(0, -(-(length - tile) // multiple) * multiple)
     return [*range(0, last, step), last]
@@ -57,17 +61,17 @@ def starts(length: int, tile: int, overlap: int, multiple: int) -> list[int]:
 def tiled(
     logits_of: Callable[[tuple[int, int], Size], Tensor], frame: Size, tile: int, overlap: int, multiple: int
 ) -> Tensor:
-    """Logits (B, 1, H, W) of a frame, from those of tiles that fade into each other linearly.
+    """Compute logits (B, 1, H, W) of a frame from tiles that are blended linearly.
 
     Args:
-        logits_of: Logits of the region with this origin and size.
+        logits_of: Computes the logits of a region from its origin and size.
         frame: (height, width) in pixels.
         tile: Side of a tile in pixels.
-        overlap: Pixels that neighbours share.
-        multiple: What tiles begin at multiples of.
+        overlap: Pixels by which neighbouring tiles overlap.
+        multiple: Tiles start at multiples of this.
 
     Raises:
-        ConfigError: If the overlap leaves nothing of a tile.
+        ConfigError: If a tile is not larger than the overlap.
     """
     if tile < overlap + multiple:
         raise ConfigError(
@@ -93,6 +97,6 @@ def tiled(
 
 
 def _fade(length: int, overlap: int, like: Tensor) -> Tensor:
-    """Weights (length,) of a tile along one axis, rising from either end over the overlap."""
-    place = torch.arange(length, device=like.device) + 0.5
-    return torch.minimum(place, length - place).clamp(max=max(overlap, 1)) / max(overlap, 1)
+    """Weights (length,) of a tile along one axis, which rise linearly from both ends over the overlap."""
+    position = torch.arange(length, device=like.device) + 0.5
+    return torch.minimum(position, length - position).clamp(max=max(overlap, 1)) / max(overlap, 1)
