@@ -21,7 +21,7 @@ from dreaming.imaging.morphology import Cleaning
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import fingerprint
 from dreaming.io.types import Image, Mask, Size
-from dreaming.maskers.base import Frames, SequenceMasker
+from dreaming.maskers.base import Predictions, SequenceMasker, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +89,18 @@ class BackgroundMasker(SequenceMasker):
         super().fit(clip, references)
         own = clip.bootstrap(references.part).without(references.stems)
         self._masks.update(zip(own.stems, own.masks, strict=True))
-        self._cleaning = self._capped_cleaning()
+        self._cleaning = self._capped_cleaning(logging.INFO if is_whole(clip, references) else logging.DEBUG)
         return self
 
-    def _capped_cleaning(self) -> Cleaning:
+    def _capped_cleaning(self, level: int) -> Cleaning:
         """The cleaning, with ``smallest`` lowered to half the smallest hand mask so that no subject is a speck."""
         smallest = self.cleaning.smallest
         areas = [float(mask.mean()) for mask in self._masks.values() if mask.any()]
         cap = min(areas, default=1.0) / 2
         if smallest is None or smallest <= cap:
             return self.cleaning
-        log.info(
+        log.log(
+            level,
             "background: cleaning.smallest is lowered from %g to %.2g of the frame, half the smallest hand mask",
             smallest,
             cap,
@@ -115,7 +116,7 @@ class BackgroundMasker(SequenceMasker):
         """Stems of the references and of the hand masks in ``backsub/``."""
         return super().training_stems(split).union(split.bootstrap)
 
-    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
         mosaic = self._mosaic(clip, interval)
         if interval.right is None:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from dreaming.io.types import Image, Mask, Probability
 
 log = logging.getLogger(__name__)
 
-Frames = Iterator[tuple[str, Probability]]
+Predictions: TypeAlias = Iterator[tuple[str, Probability]]
+"""Stems with their probability, float32 (H, W) in 0..1."""
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Masker(ABC):
         """Fit on the given references, and on no other mask of the clip that any result is scored on."""
 
     @abstractmethod
-    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability, float32 (H, W) in 0..1, in order, with few frames in memory at a time."""
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
@@ -94,7 +95,7 @@ class FrameMasker(Masker):
     def predict_frame(self, image: Image) -> Probability:
         """Return the subject's probability (H, W) in 0..1 for one frame (H, W, 3)."""
 
-    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each named frame's probability, in order."""
         yield from prefetch_map(lambda stem: (stem, self.predict_frame(clip.frames.read(stem))), stems, self.workers)
 
@@ -112,7 +113,7 @@ class SequenceMasker(Masker):
     workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
-    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order; a frame does not depend on which others are wanted.
 
         All preparation belongs before the first ``yield``, because ``predict`` runs it ahead of time. Do not hold
@@ -138,11 +139,11 @@ class SequenceMasker(Masker):
         self._masks: dict[str, Mask] = {references.stems[index]: references.masks[index] for index in known}
         return self
 
-    def predict(self, clip: Clip, stems: Iterable[str]) -> Frames:
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability, in the order of ``stems``; frames of one interval in order cost least."""
         groups = self._group(clip, list(stems))
 
-        def begin(group: tuple[FrameInterval | None, list[str]]) -> Frames:
+        def begin(group: tuple[FrameInterval | None, list[str]]) -> Predictions:
             interval, wanted = group
             if interval is None:
                 return iter([(stem, self._masks[stem].astype(np.float32)) for stem in wanted])

@@ -19,7 +19,7 @@ from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Probability
-from dreaming.maskers.base import Frames, SequenceMasker
+from dreaming.maskers.base import Predictions, SequenceMasker
 
 TENTHS = 10
 """Steps per e-fold in which the log of a propagated mask's weight is stored in a byte."""
@@ -64,7 +64,7 @@ class FlowMasker(SequenceMasker):
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
 
-    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
         propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift, ERROR_SIGMA)
         directions = [

@@ -97,6 +97,8 @@ class GmmMasker(FrameMasker):
             self._pair(references) if self.mode == "pair" else self._selected(clip, references), NODES
         )
         if self._trials and is_whole(clip, references):
+            selected = ", ".join(f"{trials.best} for the {name}" for name, trials in self._trials.items())
+            log.info("gmm: components selected by %s: %s", self.criterion, selected)
             name = "gmm_components.png" if len(clip.parts) < 2 else f"gmm_components_{references.part}.png"
             write_atomically(clip.runs("gmm") / name, draw_trials(self._trials))
         return self
@@ -122,7 +124,7 @@ class GmmMasker(FrameMasker):
         if count is None:
             tried = try_counts(colours, self.counts, FITS, self.criterion, self.seed, self.reg_covar)
             self._trials[name], count = tried, tried.best
-            log.info("gmm: %d components for the %s, by %s", count, name, self.criterion)
+            log.debug("gmm: %d components for the %s, by %s", count, name, self.criterion)
         return GaussianMixture(count, random_state=self.seed, reg_covar=self.reg_covar).fit(colours)
 
     # -- one mixture of the subject, one of the background

@@ -1,6 +1,6 @@
 """Masks of another masker, with the outline refined by graph cut."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ from dreaming.imaging.morphology import fill_holes
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Mask, Probability
-from dreaming.maskers.base import Masker
+from dreaming.maskers.base import Masker, Predictions
 
 MARGIN = 3
 """Background around the unsure band that the colour models are fitted on, in widths of the band."""
@@ -79,7 +79,7 @@ class GrabCutMasker(Masker):
         self.seed.prepare(clip, stems)
         return self
 
-    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each named frame's mask as 0 and 1, in order."""
 
         def refine(prediction: tuple[str, Probability]) -> tuple[str, Probability]:

@@ -20,7 +20,7 @@ from dreaming.imaging.resize import resize_image
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Mask, Probability
 from dreaming.maskers.auto_context import Boosting, PixelSamples, Trees, context_channels
-from dreaming.maskers.base import Frames, SequenceMasker
+from dreaming.maskers.base import Predictions, SequenceMasker
 
 BLEND = CHANNELS.index("blend")
 
@@ -158,7 +158,7 @@ class PixelsMasker(SequenceMasker):
 
     # -- prediction
 
-    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Frames:
+    def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
         names = [*filter(None, [interval.left]), *interval.stems, *filter(None, [interval.right])]
         indices = [index for index, stem in enumerate(names) if stem in wanted]

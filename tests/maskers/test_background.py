@@ -110,14 +110,14 @@ def test_a_subject_smaller_than_the_smallest_blob_is_found(scene, caplog):
     clip, truth = scene()
     small = masker(stabilise="none", cleaning=Cleaning(closing=5, smallest=0.2))
     described = describe(small)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "dreaming.maskers"):
         fitted = small.fit(clip, references(clip, truth, ["0000", "0012"]))
     assert caplog.records[0].args == (0.2, pytest.approx(0.036, abs=5e-4))
     assert describe(fitted) == described
     for stem, probability in fitted.predict(clip, ["0003", "0006", "0009"]):
         assert overlap(probability, truth[stem]) > 0.9, stem
     caplog.clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "dreaming.maskers"):
         masker(cleaning=Cleaning(smallest=0.03)).fit(clip, references(clip, truth, ["0000"]))
         masker(cleaning=Cleaning(smallest=None)).fit(clip, references(clip, truth, ["0000"]))
     assert not caplog.text
@@ -127,7 +127,7 @@ def test_a_subject_smaller_than_the_smallest_blob_is_found(scene, caplog):
 def test_a_subject_that_is_not_there_at_the_other_end_is_followed_to_where_it_leaves(scene, caplog, pan, stabilise):
     clip, truth = scene(pan=pan, walk=4 - pan, gone=8)
     small = masker(stabilise=stabilise, cleaning=Cleaning(closing=5, smallest=0.2))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "dreaming.maskers"):
         small.fit(clip, references(clip, truth, ["0000", "0008", "0012"]))
     assert caplog.records[0].args == (0.2, pytest.approx(0.036, abs=5e-4)), "the empty mask does not count"
     predicted = dict(small.predict(clip, clip.stems))
