@@ -65,7 +65,7 @@ def decode_opacity(path: Path) -> Probability | None:
 
 
 def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
-    """Turn (H, W) upright as EXIF says: with IMREAD_UNCHANGED, OpenCV does so for TIFF only."""
+    """Rotate (H, W) upright by its EXIF orientation, which OpenCV with IMREAD_UNCHANGED does for TIFF only."""
     with PIL.Image.open(path) as file:
         if isinstance(file, TiffImageFile):
             return alpha

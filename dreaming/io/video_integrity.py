@@ -41,7 +41,7 @@ def _iso_is_truncated(file: BinaryIO, size: int) -> bool:
 
 
 def _matroska_is_truncated(file: BinaryIO, size: int) -> bool:
-    """Whether the segment of a Matroska file (RFC 8794), found by walking its top-level elements, is incomplete."""
+    """Whether the segment, a top-level element of a Matroska file (RFC 8794), is incomplete."""
     position = 0
     while position < size:
         file.seek(position)

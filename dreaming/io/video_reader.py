@@ -108,7 +108,7 @@ def read_frames(
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a video and find its first stream of moving pictures."""
+    """Open a video and select its first video stream."""
     if not path.is_file():
         raise VideoError(path, found="no such file", expected="a video")
     try:
@@ -213,7 +213,7 @@ class _Upright:
 
 
 def _apply_display_matrix(image: Image, frame: Any) -> Image:
-    """Rotate by quarter turns and mirror as the frame's matrix says; it maps (x, y) to (a x + c y, b x + d y)."""
+    """Rotate by quarter turns and mirror by the frame's matrix, which maps (x, y) to (a x + c y, b x + d y)."""
     matrix = next((bytes(data) for data in frame.side_data if data.type is SideData.DISPLAYMATRIX), None)
     if matrix is None:
         return np.ascontiguousarray(image)

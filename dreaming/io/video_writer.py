@@ -50,9 +50,10 @@ def check_encoder(codec: str, crf: float, preset: str | None) -> None:
     if not 0 <= crf <= (limit := _MAX_CRF.get(codec, 63)):
         raise ParameterError("crf", found=crf, expected=f"0 to {limit} for {codec}")
     settings = _Encoder(codec, crf, preset)
+    # Hardware encoders refuse sizes below about 190 pixels.
     with av.open(io.BytesIO(), "w", format="mp4") as output:
         try:
-            stream = settings.add_to(output, 64, 64, _Timeline(Path(), None, 25, Fraction(0)))
+            stream = settings.add_to(output, 360, 640, _Timeline(Path(), None, 25, Fraction(0)))
         except ValueError:
             raise ParameterError("codec", found=f"{codec}, which mp4 does not support", expected=expected) from None
         try:

@@ -36,8 +36,8 @@ class DrawStage(Stage):
 
     def skips(self, clip: Clip) -> str | None:
         """Skip a clip that is drawn already."""
-        found = Manifest.read(clip.path / RECORD)
-        if found == self._manifest() and found.frames:
+        record = Manifest.read(clip.path / RECORD)
+        if record == self._manifest() and record.frames:
             return "up to date"
         return None
 
@@ -50,8 +50,8 @@ class DrawStage(Stage):
         Raises:
             ClipError: If the folder holds a clip of the user, or one drawn with another config.
         """
-        begun = Manifest.read(clip.path / RECORD) == self._manifest()
-        if not begun and ((clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts):
+        is_started = Manifest.read(clip.path / RECORD) == self._manifest()
+        if not is_started and ((clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts):
             raise ClipError(
                 clip.path,
                 found="another clip",

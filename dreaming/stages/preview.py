@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NamedFrames(Shard):
-    """A share that consists of the named frames, in the clip's order."""
+    """A shard that consists of the named frames, in the clip's order."""
 
     names: tuple[str, ...] = ()
 
     def take(self, stems: Sequence[str]) -> list[str]:
-        """Names that belong to this share."""
+        """Names that belong to this shard."""
         wanted = set(self.names)
         return [stem for stem in stems if stem in wanted]
 

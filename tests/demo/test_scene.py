@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.demo.scene import DemoScene, write_demo
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.demo.painter import paint
@@ -124,3 +125,19 @@ def test_odd_sizes_are_kept(tmp_path: Path):
         shapes = [frame.to_ndarray(format="rgb24").shape for frame in container.decode(video=0)]
     assert shapes == [(71, 127, 3)] * 2
     assert FrameFolder(tmp_path / "odd" / "hand_masks").stems == ["0001", "0002"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("frames", 0),
+        ("height", 31),
+        ("width", 31),
+        ("fps", 0),
+        ("seed", -1),
+        ("samples", 0),
+        ("noise", -1),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(DemoScene).hints[name])

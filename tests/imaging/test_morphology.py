@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning, close, feather, fill_holes, remove_isolated, remove_small
 
@@ -120,6 +121,20 @@ def test_cleaning_applies_its_steps_in_order_and_each_is_optional():
     np.testing.assert_array_equal(Cleaning(3, 5, 0.05, 0.1)(mask), expected)
     np.testing.assert_array_equal(Cleaning(None, None, None, None)(mask), mask)
     np.testing.assert_array_equal(Cleaning(None, None, 0.05, None)(mask), plain_remove_small(mask, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("neighbours", 8),
+        ("neighbours", -1),
+        ("closing", 0),
+        ("smallest", -0.1),
+        ("holes", 2),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(Cleaning).hints[name])
 
 
 def test_an_even_side_is_refused():

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError, ParameterError
 from dreaming.io.manifest import Manifest
@@ -168,6 +169,21 @@ def test_only_outdated_results_are_remade(drawing):
     make(drawing, "masks/unet", {stem: ~truth for stem, truth in drawing.truth.items()}, other=True)
     stage().run(drawing.clip)
     assert times()[0] > frame
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", 1.5),
+        ("feather", -1),
+        ("fps", 0),
+        ("fps", 1e-06),
+        ("crf", -1),
+        ("workers", 0),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(CompositeStage).hints[name])
 
 
 def test_settings_that_the_encoder_rejects_are_refused_at_once():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
@@ -56,3 +57,14 @@ def test_interrupted_drawing_is_repeated(tmp_path, stage, monkeypatch):
     stage.run(Clip(clip.path))
     assert stage.skips(clip) is not None
     assert (clip.path / "hand_masks/0001.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("masks", -1),
+        ("keyframes", -1),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(DrawStage).hints[name])

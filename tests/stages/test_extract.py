@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError, MaskError, ParameterError, VideoError
 from dreaming.io.manifest import Manifest
@@ -207,6 +208,20 @@ def test_a_range_beyond_the_video_is_refused_and_costs_nothing(drawing):
     assert refused.value.where == str(drawing.video)
     assert contents(drawing, "*") == before
     assert drawing.clip.source.read_bytes() == record
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gamma", 0),
+        ("start", 0),
+        ("every", 0),
+        ("size", [0, 4]),
+        ("size", [4]),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(ExtractStage).hints[name])
 
 
 def test_an_end_before_the_start_is_refused():

@@ -12,6 +12,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, Probe
@@ -275,6 +276,20 @@ def test_a_range_without_frames_is_refused(disc_clip):
     with pytest.raises(ClipError) as refused:
         stage(start=9).check(clip)
     assert refused.value.where == str(clip.frames.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start", 0),
+        ("frames", 0),
+        ("width", 15),
+        ("fps", 0),
+        ("crf", -1),
+    ],
+)
+def test_values_out_of_range_do_not_fit(name, value):
+    assert find_problem(value, parameters_of(PreviewStage).hints[name])
 
 
 @pytest.mark.parametrize(("wrong", "name"), [({"start": 3, "end": 2}, "end"), ({"preset": "warp"}, "preset")])
