@@ -1,8 +1,8 @@
-"""Pairs of unpainted neighbouring frames, by which flicker is judged and a network learns not to flicker."""
+"""Pairs of neighbouring unpainted frames, to measure flicker and to train against it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NotRequired, TypeAlias, TypedDict
+from typing import Annotated, Any, ClassVar, NotRequired, TypeAlias, TypedDict
 
 import cv2
 import numpy as np
@@ -11,43 +11,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dreaming.clip.clip import Clip
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
 from dreaming.data.patches import StyleSample
-from dreaming.errors import ConfigError
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.types import Flow, Mask
 from dreaming.metrics.flicker import visible_in_both
 
-Guided: TypeAlias = NDArray[np.uint8]
-"""(H, W, 3 + c), a frame and the channels of its guides."""
-Reader: TypeAlias = Callable[[list[str]], Iterable[tuple[str, Guided]]]
-"""Gives named frames with their guides, in order."""
+GuidedFrame: TypeAlias = NDArray[np.uint8]
+"""A frame and the channels of its guides, (H, W, 3 + c)."""
+Reader: TypeAlias = Callable[[list[str]], Iterable[tuple[str, GuidedFrame]]]
+"""Reads named frames with their guides, in order."""
 EDGE = 8
-"""The part of a patch's side, at each end, where its border is too near to tell flicker from what padding does."""
+"""Flicker is not measured near a patch's border (1/EDGE of its side), where padding changes the output."""
 
 
 class PairSample(TypedDict):
-    """Patches of a frame and of the one before it, cut out where their content has moved to.
+    """Patches of a frame and its predecessor, cropped where their content has moved to.
 
     Attributes:
-        before: (B, 3 + c, S, S) in -1..1, the earlier frame and its guides; 0 beyond the frame's border.
-        after: (B, 3 + c, S, S) in -1..1, the later one.
-        motion: (B, 2, S, S), (x, y) in pixels from a pixel of ``after`` to where it lies in ``before``.
-        seen: (B, 1, S, S) bool, where the flow there and the flow back agree, away from the patches' borders.
+        before: The earlier frame and its guides, (B, 3 + c, S, S) in -1..1; 0 beyond the frame's border.
+        after: The later frame, (B, 3 + c, S, S) in -1..1.
+        motion: (B, 2, S, S), (x, y) in pixels from a pixel of ``after`` to its position in ``before``.
+        visible: (B, 1, S, S) bool, pixels where forward and backward flow agree, away from the patches' borders.
     """
 
     before: Tensor
     after: Tensor
     motion: Tensor
-    seen: Tensor
+    visible: Tensor
 
 
 class PairedSample(StyleSample):
-    """A training batch with patches of unpainted frames.
+    """A training batch, with patches of unpainted frames if the loss compares them.
 
     Attributes:
-        pair: Where a network is to learn steadiness; every device has all of it.
+        pair: Patches of unpainted frames; each device gets all of them.
     """
 
     pair: NotRequired[PairSample]
@@ -60,200 +60,176 @@ class FramePair:
     Attributes:
         before: The frame.
         after: Its successor.
-        backward: (H, W, 2) in pixels, where each pixel of ``after`` lies in ``before``.
-        seen: (H, W), where flow there and back agree.
+        backward: Flow from ``after`` to ``before`` in pixels, (H, W, 2).
+        visible: Pixels where forward and backward flow agree, (H, W).
     """
 
-    before: Guided
-    after: Guided
+    before: GuidedFrame
+    after: GuidedFrame
     backward: Flow
-    seen: Mask
+    visible: Mask
 
     def patch(self, top: int, left: int, side: int) -> PairSample:
-        """One square of ``after`` and its like in ``before``, moved by the median flow in whole pixels."""
+        """Crop a square of ``after`` and its counterpart in ``before``, moved by the median flow in whole pixels."""
         rows, columns = np.arange(top, top + side), np.arange(left, left + side)
-        seen = _cut(self.seen[..., None], rows, columns)[..., 0]
-        backward = _cut(self.backward.astype(np.float32), rows, columns)
-        x, y = (int(step) for step in np.rint(np.median(backward[seen], axis=0) if seen.any() else np.zeros(2)))
+        visible = _crop(self.visible[..., None], rows, columns)[..., 0]
+        backward = _crop(self.backward.astype(np.float32), rows, columns)
+        x, y = (int(step) for step in np.rint(np.median(backward[visible], axis=0) if visible.any() else np.zeros(2)))
         moved = backward - np.array([x, y], np.float32)
         across, down = np.meshgrid(np.arange(side), np.arange(side))
-        for place in (across, down, across + moved[..., 0], down + moved[..., 1]):
-            seen &= (place >= side // EDGE) & (place <= side - 1 - side // EDGE)
-        frames = (_cut(self.before, rows + y, columns + x, scaled=True), _cut(self.after, rows, columns, scaled=True))
+        for position in (across, down, across + moved[..., 0], down + moved[..., 1]):
+            visible &= (position >= side // EDGE) & (position <= side - 1 - side // EDGE)
+        frames = (_crop(self.before, rows + y, columns + x, scaled=True), _crop(self.after, rows, columns, scaled=True))
         before, after, motion = (torch.from_numpy(p).permute(2, 0, 1)[None].float() for p in (*frames, moved))
-        return {"before": before, "after": after, "motion": motion, "seen": torch.from_numpy(seen)[None, None]}
+        return {"before": before, "after": after, "motion": motion, "visible": torch.from_numpy(visible)[None, None]}
 
 
 class PairSource:
-    """Whole pairs of frames held in memory, and patches of them; 27 bytes a pixel for each with a six-channel guide.
+    """Random patches of pairs of frames in memory, which take 27 bytes per pixel with a six-channel guide.
 
     Args:
-        pairs: One or more.
+        pairs: One or more pairs.
         side: Height and width of a patch in pixels.
-        patches: Drawn a step.
-        seed: Of the draws.
+        patches: Patches per step.
+        seed: Seed of the patches.
     """
 
     def __init__(self, pairs: Sequence[FramePair], *, side: int, patches: int, seed: int) -> None:
         self.pairs, self.side, self.patches, self.seed = list(pairs), side, patches, seed
 
     def make_batch(self, step: int) -> PairSample:
-        """The patches of one step, which depend on seed and step alone."""
+        """Crop the patches of one step, which depend only on seed and step."""
         rng = np.random.default_rng((self.seed, 3, step))
-        return stacked(self._one(rng) for _ in range(self.patches))
+        return stack(self._random_patch(rng) for _ in range(self.patches))
 
-    def _one(self, rng: np.random.Generator) -> PairSample:
+    def _random_patch(self, rng: np.random.Generator) -> PairSample:
         pair = self.pairs[rng.integers(len(self.pairs))]
-        top, left = (int(rng.integers(max(0, length - self.side) + 1)) for length in pair.seen.shape)
+        top, left = (int(rng.integers(max(0, length - self.side) + 1)) for length in pair.visible.shape)
         return pair.patch(top, left, self.side)
 
 
-def stacked(samples: Iterable[PairSample]) -> PairSample:
-    """Several patches of one size as one batch."""
-    known = list(samples)
-    before, after, motion, seen = (
-        torch.cat(parts)
-        for parts in zip(*((s["before"], s["after"], s["motion"], s["seen"]) for s in known), strict=True)
-    )
-    return {"before": before, "after": after, "motion": motion, "seen": seen}
+def stack(samples: Iterable[PairSample]) -> PairSample:
+    """Concatenate patches of one size to a batch."""
+    parts = list(samples)
+    return {
+        "before": torch.cat([part["before"] for part in parts]),
+        "after": torch.cat([part["after"] for part in parts]),
+        "motion": torch.cat([part["motion"] for part in parts]),
+        "visible": torch.cat([part["visible"] for part in parts]),
+    }
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Crops of a few pairs of frames spread over the clip, by which flicker is judged during training.
+class FlickerProbe:
+    """Crops of a few pairs of frames spread over the clip, to measure flicker in validations.
 
     Attributes:
-        flow: How flow is computed.
-        pairs: How many; 0: none, and no ``val/flicker``.
+        flow: Optical flow.
+        pairs: Number of pairs; 0: flicker is not measured.
         side: Height and width of a crop in pixels.
     """
 
-    kind: ClassVar[str] = "probe"
+    kind: ClassVar[str] = "flicker_probe"
 
     flow: DisFlow
-    pairs: int = 3
-    side: int = 160
+    pairs: NonNegativeInt = 3
+    side: Annotated[int, Range(ge=16)] = 160
 
-    def __post_init__(self) -> None:
-        _check("model.style.probe", pairs=(self.pairs, 0), side=(self.side, 16))
-
-    def chosen(self, clip: Clip) -> list[str]:
-        """Names of the pairs, those of their earlier frames."""
+    def pair_stems(self, clip: Clip) -> list[str]:
+        """Names of the earlier frames of the pairs."""
         return spread(clip.stems[:-1], self.pairs)
 
-    def of(self, clip: Clip, read: Reader, where: Mask) -> PairSample | None:
-        """The crops, each where its frame shows most; None for a clip without pairs.
+    def crops(self, clip: Clip, read: Reader, region: Mask) -> list[PairSample]:
+        """Crop each pair where it has most detail; empty for a clip without pairs.
 
         Args:
             clip: The clip.
-            read: Gives named frames with their guides, in order.
-            where: (H, W), where the style is to be learnt in any keyframe.
+            read: Reads named frames with their guides, in order.
+            region: (H, W), pixels that are painted in any keyframe.
         """
-        chosen = self.chosen(clip)
-        if not chosen:
-            return None
-        side = min(self.side, *clip.size)
-        return stacked(
-            pair.patch(*_richest(pair, where, side), side) for pair in read_pairs(clip, self.flow, read, chosen)
-        )
+        side, stems = min(self.side, *clip.size), self.pair_stems(clip)
+        pairs = read_pairs(clip, self.flow, read, stems) if stems else ()
+        return [pair.patch(*_most_detailed(pair, region, side), side) for pair in pairs]
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """Pairs of unpainted frames from which a network learns not to flicker.
+    """Pairs of unpainted frames for a temporal loss.
 
     Attributes:
-        flow: How flow is computed.
-        weight: What the loss counts beside the others; 0: nothing, and no pairs are read.
-        pairs: How many pairs, spread over the clip, are held in memory.
-        patches: Pairs of patches a step.
+        flow: Optical flow.
+        weight: Weight of the temporal loss; 0: no pairs are read.
+        pairs: Number of pairs in memory, spread over the clip.
+        patches: Pairs of patches per step.
     """
 
     kind: ClassVar[str] = "consistency"
 
     flow: DisFlow
-    weight: float = 0.0
-    pairs: int = 8
-    patches: int = 1
+    weight: NonNegativeFloat = 0.0
+    pairs: PositiveInt = 8
+    patches: PositiveInt = 1
 
-    def __post_init__(self) -> None:
-        _check("model.style.consistency", weight=(self.weight, 0), pairs=(self.pairs, 1), patches=(self.patches, 1))
-
-    def chosen(self, clip: Clip, without: Sequence[str]) -> list[str]:
-        """Names of the pairs, those of their earlier frames, but for some; none where they count nothing."""
+    def pair_stems(self, clip: Clip, without: Sequence[str]) -> list[str]:
+        """Names of the earlier frames of the pairs, without those named; empty if the weight is 0."""
         return spread([stem for stem in clip.stems[:-1] if stem not in without], self.pairs) if self.weight else []
 
-    def of(
-        self,
-        clip: Clip,
-        read: Reader,
-        *,
-        without: Sequence[str],
-        side: int,
-        seed: int,
-    ) -> PairSource | None:
-        """The pairs; None where they count nothing or the clip has none.
+    def source(self, clip: Clip, read: Reader, *, without: Sequence[str], side: int, seed: int) -> PairSource | None:
+        """Read the pairs; None if the weight is 0 or the clip has no pairs.
 
         Args:
             clip: The clip.
-            read: Gives named frames with their guides, in order.
-            without: Names of pairs by which flicker is judged.
+            read: Reads named frames with their guides, in order.
+            without: Names of the pairs on which flicker is measured.
             side: Height and width of a patch in pixels.
-            seed: Of the draws.
+            seed: Seed of the patches.
         """
-        chosen = self.chosen(clip, without)
-        if not chosen:
+        stems = self.pair_stems(clip, without)
+        if not stems:
             return None
-        pairs = list(read_pairs(clip, self.flow, read, chosen))
-        return PairSource(pairs, side=side, patches=self.patches, seed=seed)
+        return PairSource(list(read_pairs(clip, self.flow, read, stems)), side=side, patches=self.patches, seed=seed)
 
 
 def spread(stems: Sequence[str], count: int) -> list[str]:
-    """``count`` names or fewer, evenly spread, the ends left out where there is a choice."""
+    """Choose ``count`` evenly spread names or fewer, without the ends if possible."""
     count = min(count, len(stems))
-    return [stems[int((place + 0.5) * len(stems) / count)] for place in range(count)]
+    return [stems[int((index + 0.5) * len(stems) / count)] for index in range(count)]
 
 
-def frames_of(clip: Clip, pairs: Iterable[str]) -> list[str]:
-    """Names of the frames of pairs that are named like their earlier frame, in order, each once."""
-    first, names = set(pairs), clip.stems
-    return [stem for before, stem in zip([None, *names], names, strict=False) if before in first or stem in first]
+def pair_frames(clip: Clip, pairs: Iterable[str]) -> list[str]:
+    """Names of all frames of pairs, in order, each once; ``pairs`` are the names of the earlier frames."""
+    earlier, stems = set(pairs), clip.stems
+    return [s for before, s in zip([None, *stems], stems, strict=False) if before in earlier or s in earlier]
 
 
 def read_pairs(clip: Clip, flow: DisFlow, read: Reader, pairs: Sequence[str]) -> Iterator[FramePair]:
-    """Yield pairs named like their earlier frame, in order, holding one at a time; flow is made where it is missing."""
+    """Yield the pairs with these earlier frames in order, one in memory at a time; compute missing flow."""
     flows = FlowCache(clip, flow)
     flows.complete(pairs, workers=1)
     next_of = dict(zip(clip.stems, clip.stems[1:], strict=False))
-    before: tuple[str, Guided] | None = None
-    for stem, frame in read(frames_of(clip, pairs)):
+    before: tuple[str, GuidedFrame] | None = None
+    for stem, frame in read(pair_frames(clip, pairs)):
         if before is not None and before[0] in pairs and next_of[before[0]] == stem:
             backward, forward = (resize_flow(each, clip.size) for each in flows.both_ways(stem, before[0]))
             yield FramePair(before[1], frame, backward, visible_in_both(backward, forward))
         before = stem, frame
 
 
-def _richest(pair: FramePair, where: Mask, side: int) -> tuple[int, int]:
-    """Upper left corner of the square with most seen detail among what is to be painted."""
+def _most_detailed(pair: FramePair, region: Mask, side: int) -> tuple[int, int]:
+    """Upper left corner of the square with most visible detail in the region."""
     grey = cv2.cvtColor(np.ascontiguousarray(pair.after[..., :3]), cv2.COLOR_RGB2GRAY)
-    detail = np.abs(cv2.Laplacian(grey, cv2.CV_32F)) * (pair.seen & where)
+    detail = np.abs(cv2.Laplacian(grey, cv2.CV_32F)) * (pair.visible & region)
     total = cv2.boxFilter(detail, -1, (side, side), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
     room = total[: total.shape[0] - side + 1, : total.shape[1] - side + 1]
     top, left = np.unravel_index(int(room.argmax()), room.shape)
     return int(top), int(left)
 
 
-def _check(where: str, **values: tuple[float, float]) -> None:
-    for key, (value, least) in values.items():
-        if not least <= value < np.inf:
-            raise ConfigError(f"{where}.{key}", found=str(value), expected=f"{least} or more", hint="correct it")
-
-
-def _cut(
-    picture: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp], *, scaled: bool = False
+def _crop(
+    image: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp], *, scaled: bool = False
 ) -> NDArray[Any]:
-    """Rows and columns of (H, W, C), 0 beyond the border; ``scaled`` from bytes to -1..1."""
-    height, width = picture.shape[:2]
+    """Take rows and columns of (H, W, C), 0 beyond the border; ``scaled`` from bytes to -1..1."""
+    height, width = image.shape[:2]
     inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
-    found = picture[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
-    return (found.astype(np.float32) / 127.5 - 1 if scaled else found) * inside[..., None]
+    crop = image[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
+    return (crop.astype(np.float32) / 127.5 - 1 if scaled else crop) * inside[..., None]

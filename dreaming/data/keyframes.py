@@ -1,64 +1,62 @@
-"""Patches of stylised keyframes: drawn in batches for training, fixed windows for judging progress."""
+"""Training patches and validation windows of painted keyframes."""
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from dreaming.clip.annotations import Keyframes
+from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Range, UnitFloat
 from dreaming.data.base import SteppedDataModule
 from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
-from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource, StyleSample
-from dreaming.data.scales import ScaledDraws, shrink_keyframes, shrink_marks
-from dreaming.errors import ConfigError, KeyframeError, MaskError
+from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource
+from dreaming.data.scales import ScaleSampler, downsample_keyframes, downsample_masks
+from dreaming.errors import KeyframeError, MaskError, ParameterError
 
 log = logging.getLogger(__name__)
 
-SMALLEST_BLOCK = 8  # pixels; a held-out block smaller than SSIM's window would measure its neighbours
-LARGEST_BLOCK = 32  # pixels, where whole frames are learnt from
+MIN_BLOCK = 8  # pixels; SSIM in a block much smaller than its window measures the neighbours
+MAX_BLOCK = 32  # pixels, if the network trains on whole frames
 
 
 class KeyframesDataModule(SteppedDataModule):
-    """Training patches around every masked pixel of the keyframes, and held-out windows.
+    """Training patches around the masked pixels of the keyframes, and validation windows on held-out pixels.
 
-    Held-out pixels lie inside training patches too, but their stylised colours are masked out of the loss, and so are
-    those outside the mask; nothing is lost around them, and none of them is ever a target.
+    Held-out pixels are visible in training patches, but the loss ignores their painted colours, and those outside the
+    mask.
 
     Args:
-        keyframes: One or more, each with the mask of where the style is to be learnt. A name may come several times,
-            each time with other guides; all its versions hold out the same pixels.
-        patch: Height and width of a training patch in pixels; None for whole keyframes, each once before any comes
-            again, and validation on whole keyframes.
-        batch_size: Patches, or whole keyframes, a step.
-        scales: Of the patches, taken in turn, a step each, so that one that is named twice has twice the steps. At a
-            scale of s a patch spans patch / s pixels of the keyframe: see ``averaged``.
-        averaged: How that is done. False: at full resolution, with s^2 as many patches a step, so that steps cost the
-            same. What is larger than a patch, as strokes are at 1080p, is seen and learnt as a whole. True: brought
-            down to ``patch`` pixels by area averaging, as many as ever. This shows the generator shapes and strokes
-            smaller than it paints: that prepares it for things that are farther away in other frames, but teaches no
-            larger strokes, for it is applied at full resolution.
-        edge_share: Share of the patches that are centred near the edge of a keyframe's mask, beside those that fall
-            there anyway.
-        edge_width: Distance from the mask's outside, in pixels, up to which a pixel is near its edge.
-        erosion: Side in pixels of the square by which masks are eroded before centres are drawn; 0 for none.
+        keyframes: One or more keyframes with masks of the pixels to train on. A name may occur several times with
+            different guides; all its versions hold out the same pixels.
+        patch: Height and width of a training patch in pixels; None: whole keyframes, in training and validation.
+        batch_size: Patches or whole keyframes per step.
+        scales: Scales of the patches, one per step in turn; a scale that occurs twice has twice the steps. At a scale
+            of s a patch spans patch / s pixels of the keyframe; see ``downsample``.
+        downsample: If false, patches of patch / s pixels at full resolution, s^2 times as many per step, so that steps
+            take equally long. The network then sees structures larger than ``patch``, such as strokes at 1080p. If
+            true, ``patch`` pixels of keyframes that are scaled down. The network then sees objects as if they were
+            farther away, but does not learn larger strokes, because it is applied at full resolution.
+        edge_share: Share of additional patches that are centred near the edge of a keyframe's mask.
+        edge_width: Maximum distance in pixels from the outside of the mask to its edge pixels.
+        erosion: Side in pixels of the square that erodes masks before patch centres are chosen; 0: no erosion.
         holdout: Share of the masked pixels that is held out for validation, in square blocks over all keyframes.
-        held_keyframes: Names of keyframes held out as a whole, instead of blocks.
-        steps_per_epoch: Batches until the loader starts anew; the draws go on where they were.
-        seed: Of the order of patches and the choice of blocks.
+        holdout_keyframes: Names of keyframes that are held out as a whole, instead of blocks.
+        steps_per_epoch: Batches per epoch; the order of patches continues over epochs.
+        seed: Seed of the order of patches and the choice of blocks.
 
     Attributes:
-        pairs: Unpainted frames of which patches are handed out, too; None: none are.
-        probe: Unpainted frames by which flicker is judged; None: none.
+        pairs: Source of patches of unpainted frames in each training batch; None: none.
+        probe: Crops of unpainted frames to measure flicker.
 
     Raises:
-        ConfigError: If a value is out of its range, or a scale leaves no room for a patch's centre.
-        KeyframeError: If a held-out keyframe does not exist, or none is left to learn from.
+        ParameterError: If whole keyframes at several scales are not downsampled, or a scale has no room for a patch.
+        KeyframeError: If a held-out keyframe does not exist, or none is left to train on.
         MaskError: If the eroded mask of a keyframe is empty.
     """
 
@@ -68,94 +66,76 @@ class KeyframesDataModule(SteppedDataModule):
         self,
         keyframes: Keyframes,
         *,
-        patch: int | None = 32,
-        batch_size: int = 40,
-        scales: Sequence[float] = (1.0,),
-        averaged: bool = False,
-        edge_share: float = 0.0,
-        edge_width: float = 24.0,
-        erosion: int = 7,
-        holdout: float = 0.1,
-        held_keyframes: Sequence[str] = (),
-        steps_per_epoch: int = 100,
+        patch: PositiveInt | None = 32,
+        batch_size: PositiveInt = 40,
+        scales: Sequence[Annotated[float, Range(gt=0, le=1)]] = (1.0,),
+        downsample: bool = False,
+        edge_share: UnitFloat = 0.0,
+        edge_width: PositiveFloat = 24.0,
+        erosion: NonNegativeInt = 7,
+        holdout: Annotated[float, Range(ge=0, le=0.5)] = 0.1,
+        holdout_keyframes: Sequence[str] = (),
+        steps_per_epoch: PositiveInt = 100,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
         self.pairs: PairSource | None = None
-        self.probe: PairSample | None = None
+        self.probe: Sequence[PairSample] = ()
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
-        self.holdout, self.held_keyframes = holdout, tuple(held_keyframes)
-        self.scales, self.averaged = tuple(scales), averaged
+        self.holdout, self.holdout_keyframes = holdout, tuple(holdout_keyframes)
+        self.scales, self.downsample = tuple(scales), downsample
         self.edge_share, self.edge_width = edge_share, edge_width
-        for name, value, fits, expected in (
-            ("patch", patch, patch is None or patch >= 1, "1 pixel or more, or null for whole keyframes"),
-            ("batch_size", batch_size, batch_size >= 1, "1 or more"),
-            ("scales", list(scales), scales and all(0 < scale <= 1 for scale in scales), "shares above 0, up to 1"),
-            ("averaged", averaged, averaged or patch or set(scales) == {1}, "true for whole keyframes at other scales"),
-            ("edge_share", edge_share, 0 <= edge_share <= 1, "a share of 0 to 1"),
-            ("edge_width", edge_width, edge_width > 0, "a distance above 0 pixels"),
-            ("erosion", erosion, erosion >= 0, "0 pixels or more"),
-            ("holdout", holdout, 0 <= holdout <= 0.5, "a share of 0 to 0.5"),
-        ):
-            if not fits:
-                raise ConfigError(f"data.keyframes.{name}", found=str(value), expected=expected, hint="change it")
+        if not scales:
+            raise ParameterError("scales", found="an empty list", expected="at least one scale")
+        if patch is None and not downsample and set(scales) != {1}:
+            raise ParameterError("downsample", found=downsample, expected="true for whole keyframes at other scales")
         centres = self._centres()
-        held, side = self._held_out()
-        learnable = centres & ~held
-        for place, stem in enumerate(keyframes.stems):
-            if stem in self.held_keyframes:
-                learnable[place] = False
-        self.withheld = bool(held.any() and learnable.any())
-        if not self.withheld:
-            log.warning("No pixels are held out: val/likeness is measured on what is learnt from.")
-            held, side, learnable = keyframes.masks, 2 * (patch or LARGEST_BLOCK), centres
-        self.held = held
-        learnt = keyframes.masks & ~held if self.withheld else keyframes.masks
-        self.source = PatchSource(keyframes, learnt, held)
+        held_out, side = self._choose_held_out()
+        allowed = centres & ~held_out & ~self._held_out_as_a_whole()
+        self.has_holdout = bool(held_out.any() and allowed.any())
+        if not self.has_holdout:
+            log.warning("No pixels are held out, so val/likeness is measured on training pixels.")
+            held_out, side, allowed = keyframes.masks, 2 * (patch or MAX_BLOCK), centres
+        self.held_out = held_out
+        training = keyframes.masks & ~held_out if self.has_holdout else keyframes.masks
+        self.source = PatchSource(keyframes, training, held_out)
         self.windows: HeldOutWindows | HeldOutFrames = (
-            HeldOutFrames(self.source, held)
+            HeldOutFrames(self.source, held_out)
             if patch is None
-            else HeldOutWindows(self.source, held, side, context=patch // 2, budget=batch_size * patch**2)
+            else HeldOutWindows(self.source, held_out, side, context=patch // 2, max_pixels=batch_size * patch**2)
         )
-        edge = self._near_edge() & learnable
+        edge = self._near_edge() & allowed
         if edge_share and not edge.any():
-            log.warning("data.keyframes.edge_share has no effect: no keyframe's mask has an edge.")
-        self.draws = {scale: self._draws(scale, learnt, learnable, edge) for scale in dict.fromkeys(self.scales)}
+            log.warning("edge_share has no effect, because no keyframe's mask has an edge.")
+        self.samplers = {scale: self._sampler(scale, training, allowed, edge) for scale in dict.fromkeys(self.scales)}
 
-    def _draws(
-        self, scale: float, learnt: NDArray[np.bool_], centres: NDArray[np.bool_], edge: NDArray[np.bool_]
-    ) -> ScaledDraws:
+    def _sampler(
+        self, scale: float, training: NDArray[np.bool_], centres: NDArray[np.bool_], edge: NDArray[np.bool_]
+    ) -> ScaleSampler:
         source, patch, count = self.source, self.patch, self.batch_size
-        if scale != 1 and self.averaged:
-            source = PatchSource(shrink_keyframes(self.keyframes, scale), shrink_marks(learnt, scale))
-            centres, edge = shrink_marks(centres, scale), shrink_marks(edge, scale)
+        if scale != 1 and self.downsample:
+            source = PatchSource(downsample_keyframes(self.keyframes, scale), downsample_masks(training, scale))
+            centres, edge = downsample_masks(centres, scale), downsample_masks(edge, scale)
         elif patch is not None:
             patch, count = round(patch / scale), max(1, round(count * scale**2))
         longer = max(source.height, source.width)
         if patch is not None and patch > longer:
-            log.warning(
-                "patches of %d pixels are larger than the %d of what they are cut from, the rest is black;"
-                " data.keyframes.patch=null learns from whole keyframes",
-                patch, longer,
-            )  # fmt: skip
+            log.warning("patches of %d pixels are larger than keyframes of %d pixels", patch, longer)
         if not centres.any():
-            raise ConfigError(
-                "data.keyframes.scales",
-                found=f"{scale}, at which no pixel lies wholly inside a keyframe's mask",
-                expected="scales at which there is room for one patch centre",
-                hint="leave it out, or paint a larger region",
+            raise ParameterError(
+                "scales", found=scale, expected="scales at which a pixel is completely inside a keyframe's mask"
             )
-        # At full scale the draws are those of a single scale.
+        # Batches at full scale do not depend on whether there are other scales.
         seed = (self.seed,) if scale == 1 else (self.seed, round(1e6 * scale))
-        return ScaledDraws(source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed)
+        return ScaleSampler(source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed)
 
     @property
     def smallest_batch(self) -> int:
-        """Of all scales."""
-        return min(draws.batch_size for draws in self.draws.values())
+        """Samples of the smallest batch of all scales."""
+        return min(sampler.batch_size for sampler in self.samplers.values())
 
     def _centres(self) -> NDArray[np.bool_]:
-        """(K, H, W): where the centre of a training patch may lie."""
+        """Allowed centres of training patches, (K, H, W)."""
         masks = self.keyframes.masks.astype(np.uint8)
         if self.erosion > 1:
             kernel = np.ones((self.erosion, self.erosion), np.uint8)
@@ -164,77 +144,80 @@ class KeyframesDataModule(SteppedDataModule):
             if not eroded.any():
                 raise MaskError(
                     f"mask of keyframe {stem}",
-                    found=f"{int(mask.sum())} pixels, none of them left after erosion by {self.erosion} pixels",
-                    expected="a region with room for one patch centre",
-                    hint="paint a larger region or lower data.keyframes.erosion",
+                    found=f"{int(mask.sum())} pixels, and none after erosion by {self.erosion} pixels",
+                    expected="a larger region",
+                    hint="paint a larger region or reduce data.keyframes.erosion",
                 )
         return masks.astype(np.bool_)
 
     def _near_edge(self) -> NDArray[np.bool_]:
-        """(K, H, W): masked pixels near their mask's outside; the frame's border is no edge."""
+        """Pixels near the edge of their mask, (K, H, W); the frame's border is not an edge."""
         masks = self.keyframes.masks.astype(np.uint8)
-        far = [cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for mask in masks]
-        return self.keyframes.masks & (np.stack(far) <= self.edge_width)
+        distance = [cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for mask in masks]
+        return self.keyframes.masks & (np.stack(distance) <= self.edge_width)
 
-    def _held_out(self) -> tuple[NDArray[np.bool_], int]:
-        """(K, H, W) pixels that are held out, and the side of the cells they are measured in."""
+    def _held_out_as_a_whole(self) -> NDArray[np.bool_]:
+        """Whether each keyframe is held out, (K, 1, 1)."""
+        return np.isin(self.keyframes.stems, self.holdout_keyframes)[:, None, None]
+
+    def _choose_held_out(self) -> tuple[NDArray[np.bool_], int]:
+        """Held-out pixels (K, H, W), and the side of the cells in which they are measured."""
         masks = self.keyframes.masks
-        if self.held_keyframes:
-            unknown = set(self.held_keyframes) - set(self.keyframes.stems)
-            if unknown or set(self.held_keyframes) == set(self.keyframes.stems):
+        if self.holdout_keyframes:
+            unknown = set(self.holdout_keyframes) - set(self.keyframes.stems)
+            if unknown or set(self.holdout_keyframes) == set(self.keyframes.stems):
                 raise KeyframeError(
-                    "data.keyframes.held_keyframes",
-                    found=", ".join(self.held_keyframes),
+                    "data.keyframes.holdout_keyframes",
+                    found=", ".join(self.holdout_keyframes),
                     expected=f"some, but not all, of {', '.join(dict.fromkeys(self.keyframes.stems))}",
-                    hint="correct the names, or leave it empty to hold out a share of each keyframe",
                 )
-            chosen = np.isin(self.keyframes.stems, self.held_keyframes)
-            return masks & chosen[:, None, None], 2 * (self.patch or LARGEST_BLOCK)
+            return masks & self._held_out_as_a_whole(), 2 * (self.patch or MAX_BLOCK)
         names = list(dict.fromkeys(self.keyframes.stems))
         version = [names.index(stem) for stem in self.keyframes.stems]
-        masks = masks[[version.index(place) for place in range(len(names))]]
-        budget = self.holdout * masks.sum()
-        # Several small blocks tell more than one large one; larger than a patch they would be hard to fill in.
-        largest = max(SMALLEST_BLOCK, self.patch or LARGEST_BLOCK)
-        side = int(np.clip(np.sqrt(budget / 4), SMALLEST_BLOCK, largest))
-        return _blocks(masks, side, int(budget // side**2), self.seed)[version], side
+        masks = masks[[version.index(index) for index in range(len(names))]]
+        pixels = self.holdout * masks.sum()
+        # Several small blocks are more representative than a large one, and in blocks larger than a patch the network
+        # sees no painted surroundings.
+        side = int(np.clip(np.sqrt(pixels / 4), MIN_BLOCK, max(MIN_BLOCK, self.patch or MAX_BLOCK)))
+        return _blocks(masks, side, int(pixels // side**2), self.seed)[version], side
 
-    def whole(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield each keyframe once: frame and styled, (3, H, W) in -1..1, and what may be learnt, (1, H, W) bool."""
-        seen = set[str]()
-        for place, stem in enumerate(self.keyframes.stems):
-            if stem in seen or (self.withheld and stem in self.held_keyframes):
+    def iter_keyframes(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield each keyframe once: frame and painting (3, H, W) in -1..1, and pixels to train on (1, H, W) bool."""
+        known = set[str]()
+        for index, stem in enumerate(self.keyframes.stems):
+            if stem in known or (self.has_holdout and stem in self.holdout_keyframes):
                 continue
-            seen.add(stem)
-            frame, styled = self.keyframes.sources[place, ..., :3], self.keyframes.styled[place]
-            mask = self.keyframes.masks[place]
-            if self.withheld:
-                mask = mask & ~self.held[place]
-            pictures = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in (frame, styled)]
-            yield pictures[0], pictures[1], torch.from_numpy(mask)[None]
+            known.add(stem)
+            images = self.keyframes.sources[index, ..., :3], self.keyframes.styled[index]
+            mask = self.keyframes.masks[index]
+            if self.has_holdout:
+                mask = mask & ~self.held_out[index]
+            frame, styled = (torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in images)
+            yield frame, styled, torch.from_numpy(mask)[None]
 
     def make_batch(self, step: int) -> PairedSample:
-        """The batch of one step, at the scale whose turn it is."""
-        rounds, place = divmod(step, len(self.scales))
-        scale = self.scales[place]
-        drawn = self.draws[scale].make_batch(rounds * self.scales.count(scale) + self.scales[:place].count(scale))
-        batch = cast(PairedSample, drawn)
+        """Make the batch of one step, at the scale whose turn it is."""
+        rounds, index = divmod(step, len(self.scales))
+        scale = self.scales[index]
+        turn = rounds * self.scales.count(scale) + self.scales[:index].count(scale)
+        batch = cast(PairedSample, self.samplers[scale].make_batch(turn))
         if self.pairs is not None:
             batch["pair"] = self.pairs.make_batch(step)
         return batch
 
-    def val_dataloader(self) -> DataLoader[StyleSample]:
-        """All held-out windows, in the same order every time."""
-        return DataLoader(self.windows, batch_size=None)
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        """Held-out windows, and the crops of unpainted frames if there are any, in constant order."""
+        datasets = (self.windows, self.probe) if self.probe else (self.windows,)
+        return [DataLoader(cast(Dataset[Any], dataset), batch_size=None) for dataset in datasets]
 
 
 def _blocks(masks: NDArray[np.bool_], side: int, count: int, seed: int) -> NDArray[np.bool_]:
-    """Mark ``count`` random cells of a grid (K, H // side, W // side) that are at least half masked."""
+    """Choose ``count`` random cells of a grid (K, H // side, W // side) that are at least half masked."""
     frames, height, width = (masks.shape[0], masks.shape[1] // side, masks.shape[2] // side)
     cropped = masks[:, : height * side, : width * side].reshape(frames, height, side, width, side)
     candidates = np.argwhere(cropped.mean(axis=(2, 4)) >= 0.5)
     chosen = np.random.default_rng((seed, 2)).permutation(candidates)[:count]
-    held = np.zeros_like(masks)
+    held_out = np.zeros_like(masks)
     for frame, row, column in chosen:
-        held[frame, row * side : (row + 1) * side, column * side : (column + 1) * side] = True
-    return held & masks
+        held_out[frame, row * side : (row + 1) * side, column * side : (column + 1) * side] = True
+    return held_out & masks

@@ -1,4 +1,4 @@
-"""Pieces of keyframes: all their pixels held once, cut out in one operation, drawn without replacement."""
+"""Patches of keyframes: cropped in one operation and shuffled without replacement."""
 
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
@@ -16,10 +16,10 @@ class StyleSample(TypedDict):
     """A batch of patches, or of whole keyframes.
 
     Attributes:
-        frame: (B, 3 + c, H, W) in -1..1, the frame and its guides; 0 beyond the frame's border.
-        styled: (B, 3, H, W) in -1..1, the same place in the stylised keyframe.
-        other: (B, 3, H, W) in -1..1, other places in the stylised keyframes, for the discriminator; only in training.
-        mask: (B, 1, H, W) bool, in training the pixels to learn from, in validation those to measure.
+        frame: The frame and its guides, (B, 3 + c, H, W) in -1..1; 0 beyond the frame's border.
+        styled: The same patches of the painted keyframes, (B, 3, H, W) in -1..1.
+        other: Other patches of the painted keyframes for the discriminator, (B, 3, H, W) in -1..1; only in training.
+        mask: (B, 1, H, W) bool, the pixels to train on, or in validation those to measure.
     """
 
     frame: Tensor
@@ -29,152 +29,156 @@ class StyleSample(TypedDict):
 
 
 class PatchSample(TypedDict):
-    """What is cut out of the keyframes, as ``PatchSource`` gives it.
+    """Patches as ``PatchSource`` crops them.
 
     Attributes:
-        frame: (B, 3 + c, H, W) in -1..1, frame and guides; 0 beyond the border, where zero padding puts it in whole
-            frames too.
-        styled: (B, 3, H, W), alike.
-        learnt: (B, 1, H, W) bool, pixels to learn from; False beyond the border.
-        measured: (B, 1, H, W) bool, pixels to measure, alike.
+        frame: The frame and its guides, (B, 3 + c, H, W) in -1..1; 0 beyond the border, like the zero padding of whole
+            frames.
+        styled: The painted keyframe, (B, 3, H, W) in -1..1; 0 beyond the border.
+        training: (B, 1, H, W) bool, pixels to train on; False beyond the border.
+        validation: (B, 1, H, W) bool, held-out pixels; False beyond the border.
     """
 
     frame: Tensor
     styled: Tensor
-    learnt: Tensor
-    measured: Tensor
+    training: Tensor
+    validation: Tensor
 
 
 class Shuffle:
-    """Endless draws from ``range(count)`` without replacement: each pass over it is a new permutation.
+    """An endless stream of permutations of ``range(count)``.
 
-    Any stretch of the stream can be asked for; it depends on seed and place alone. One permutation is kept, so that a
-    draw costs O(1).
+    Any part of the stream is available and depends only on the seed. The last permutation is kept, so a value costs
+    O(1).
 
     Args:
-        count: How many there are to draw from.
-        seed: Numbers that tell this stream from others.
+        count: Length of a permutation.
+        seed: Seed of this stream.
     """
 
     def __init__(self, count: int, seed: Sequence[int]) -> None:
         self.count, self.seed = count, tuple(seed)
-        self._number, self._pass = -1, np.empty(0, dtype=np.intp)
+        self._pass, self._permutation = -1, np.empty(0, dtype=np.intp)
 
     def take(self, start: int, length: int) -> NDArray[np.intp]:
-        """Draws ``start`` to ``start + length`` of the stream."""
-        places = np.arange(start, start + length)
-        drawn = np.empty(length, dtype=np.intp)
+        """Return values ``start`` to ``start + length`` of the stream."""
+        index = np.arange(start, start + length)
+        values = np.empty(length, dtype=np.intp)
         if not length:
-            return drawn
+            return values
         for number in range(start // self.count, (start + length - 1) // self.count + 1):
-            if number != self._number:
-                self._pass = np.random.default_rng((*self.seed, number)).permutation(self.count)
-                self._number = number
-            now = places // self.count == number
-            drawn[now] = self._pass[places[now] % self.count]
-        return drawn
+            if number != self._pass:
+                self._permutation = np.random.default_rng((*self.seed, number)).permutation(self.count)
+                self._pass = number
+            current = index // self.count == number
+            values[current] = self._permutation[index[current] % self.count]
+        return values
 
 
 class PatchSource:
-    """All pixels of the keyframes, held once as uint8, and pieces of them.
+    """All pixels of the keyframes as uint8, to crop patches from.
 
     Args:
-        keyframes: K frames with guides, and their stylised versions.
-        learnt: (K, H, W) bool, pixels to learn from.
-        measured: (K, H, W) bool, pixels to measure; None for none.
+        keyframes: K frames with guides, and their painted versions.
+        training: (K, H, W) bool, pixels to train on.
+        validation: (K, H, W) bool, held-out pixels; None: none.
     """
 
     def __init__(
-        self, keyframes: Keyframes, learnt: NDArray[np.bool_], measured: NDArray[np.bool_] | None = None
+        self, keyframes: Keyframes, training: NDArray[np.bool_], validation: NDArray[np.bool_] | None = None
     ) -> None:
         self.count, self.height, self.width, self.channels = keyframes.sources.shape
-        marks = np.stack((learnt, np.zeros_like(learnt) if measured is None else measured), axis=-1).view(np.uint8)
-        stacked = np.concatenate((keyframes.sources, keyframes.styled, marks), axis=-1)
+        validation = np.zeros_like(training) if validation is None else validation
+        masks = np.stack((training, validation), axis=-1).view(np.uint8)
+        stacked = np.concatenate((keyframes.sources, keyframes.styled, masks), axis=-1)
         self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 5))
 
     def gather(self, centres: Tensor, size: int) -> PatchSample:
-        """Cut out all square patches of a batch in one indexing operation.
+        """Crop the square patches of a batch in one indexing operation.
 
         Args:
-            centres: (B, 3) int64: keyframe, y, x. A patch of even size reaches one pixel less far down and right.
+            centres: (B, 3) int64: keyframe, y, x. A patch of even size extends one pixel less down and right.
             size: Height and width in pixels.
         """
         offsets = torch.arange(size) - size // 2
         y, x = (centres[:, axis, None] + offsets for axis in (1, 2))  # (B, size) each
         inside = ((y >= 0) & (y < self.height))[:, :, None] & ((x >= 0) & (x < self.width))[:, None, :]
         y, x = y.clamp(0, self.height - 1), x.clamp(0, self.width - 1)
-        places = (centres[:, :1] * self.height + y)[:, :, None] * self.width + x[:, None, :]  # (B, size, size)
-        pieces = self._pieces(self._pixels[places])
-        return PatchSample(**{name: values * inside[:, None] for name, values in pieces.items()})  # type: ignore[typeddict-item]
+        index = (centres[:, :1] * self.height + y)[:, :, None] * self.width + x[:, None, :]  # (B, size, size)
+        sample = self._sample(self._pixels[index])
+        return PatchSample(**{name: values * inside[:, None] for name, values in sample.items()})  # type: ignore[typeddict-item]
 
-    def whole(self, places: Tensor) -> PatchSample:
-        """Whole keyframes, by their places (B,) among all."""
-        return self._pieces(self._pixels.view(self.count, self.height, self.width, -1)[places])
+    def whole(self, index: Tensor) -> PatchSample:
+        """Return whole keyframes by their index (B,)."""
+        return self._sample(self._pixels.view(self.count, self.height, self.width, -1)[index])
 
-    def _pieces(self, pixels: Tensor) -> PatchSample:
-        """(B, H, W, C) uint8 as what it means."""
+    def _sample(self, pixels: Tensor) -> PatchSample:
+        """Split and scale the channels of (B, H, W, C) uint8."""
         pixels = pixels.permute(0, 3, 1, 2)
         values = pixels[:, :-2].float() / 127.5 - 1
         return {
             "frame": values[:, : self.channels],
             "styled": values[:, self.channels :],
-            "learnt": pixels[:, -2:-1].bool(),
-            "measured": pixels[:, -1:].bool(),
+            "training": pixels[:, -2:-1].bool(),
+            "validation": pixels[:, -1:].bool(),
         }
 
 
 class HeldOutWindows(Dataset[StyleSample]):
-    """Batches of windows around held-out pixels, each with context that is not measured.
+    """Batches of windows around held-out pixels, with surroundings that are not measured.
 
     Args:
-        source: The pixels, marked where they are to be measured.
-        held: (K, H, W) bool, what is held out.
-        side: Height and width in pixels of the cells that ``held`` is measured in.
-        context: Pixels on each side of a cell.
-        budget: Pixels a batch may have.
+        source: Pixels of the keyframes.
+        held_out: (K, H, W) bool, held-out pixels.
+        side: Height and width in pixels of the cells that are measured.
+        context: Pixels around a cell on each side.
+        max_pixels: Maximum number of pixels in a batch.
     """
 
-    def __init__(self, source: PatchSource, held: NDArray[np.bool_], side: int, context: int, budget: int) -> None:
+    def __init__(
+        self, source: PatchSource, held_out: NDArray[np.bool_], side: int, context: int, max_pixels: int
+    ) -> None:
         self.source, self.side, self.context = source, side, context
-        self.centres = torch.from_numpy(_cells(held, side))
-        self.at_once = max(1, budget // (side + 2 * context) ** 2)
+        self.centres = torch.from_numpy(_cells(held_out, side))
+        self.batch_size = max(1, max_pixels // (side + 2 * context) ** 2)
 
     def __len__(self) -> int:
-        return -(-len(self.centres) // self.at_once)
+        return -(-len(self.centres) // self.batch_size)
 
-    def __getitem__(self, number: int) -> StyleSample:
+    def __getitem__(self, index: int) -> StyleSample:
         size = self.side + 2 * self.context
-        chosen = self.centres[number * self.at_once : (number + 1) * self.at_once]
-        found = self.source.gather(chosen, size)
+        centres = self.centres[index * self.batch_size : (index + 1) * self.batch_size]
+        patches = self.source.gather(centres, size)
         cell = torch.zeros(size, dtype=torch.bool)
         cell[self.context : self.context + self.side] = True
-        return {"frame": found["frame"], "styled": found["styled"], "mask": found["measured"] & cell & cell[:, None]}
+        mask = patches["validation"] & cell & cell[:, None]
+        return {"frame": patches["frame"], "styled": patches["styled"], "mask": mask}
 
 
 class HeldOutFrames(Dataset[StyleSample]):
-    """Whole keyframes with held-out pixels, one at a time; only those pixels are measured.
+    """Whole keyframes with held-out pixels, one per batch; only those pixels are measured.
 
     Args:
-        source: The pixels, marked where they are to be measured.
-        held: (K, H, W) bool, what is held out.
+        source: Pixels of the keyframes.
+        held_out: (K, H, W) bool, held-out pixels.
     """
 
-    def __init__(self, source: PatchSource, held: NDArray[np.bool_]) -> None:
+    def __init__(self, source: PatchSource, held_out: NDArray[np.bool_]) -> None:
         self.source = source
-        self.places = torch.from_numpy(np.flatnonzero(held.any(axis=(1, 2))))
+        self.keyframes = torch.from_numpy(np.flatnonzero(held_out.any(axis=(1, 2))))
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.keyframes)
 
-    def __getitem__(self, number: int) -> StyleSample:
-        found = self.source.whole(self.places[number : number + 1])
-        return {"frame": found["frame"], "styled": found["styled"], "mask": found["measured"]}
+    def __getitem__(self, index: int) -> StyleSample:
+        frames = self.source.whole(self.keyframes[index : index + 1])
+        return {"frame": frames["frame"], "styled": frames["styled"], "mask": frames["validation"]}
 
 
-def _cells(held: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
-    """Centres (N, 3) of all cells of a grid that contain held-out pixels: keyframe, y, x."""
-    frames, height, width = held.shape
+def _cells(held_out: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
+    """Centres (N, 3) of the grid cells that contain held-out pixels: keyframe, y, x."""
+    frames, height, width = held_out.shape
     rows, columns = -(-height // side), -(-width // side)
-    padded = np.pad(held, ((0, 0), (0, rows * side - height), (0, columns * side - width)))
+    padded = np.pad(held_out, ((0, 0), (0, rows * side - height), (0, columns * side - width)))
     occupied = padded.reshape(frames, rows, side, columns, side).any(axis=(2, 4))
     return np.argwhere(occupied) * (1, side, side) + (0, side // 2, side // 2)

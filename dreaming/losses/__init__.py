@@ -1,1 +1,1 @@
-"""Tensor in, training loss out: named, unweighted terms."""
+"""Loss functions of the networks."""

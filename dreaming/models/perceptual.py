@@ -1,4 +1,4 @@
-"""VGG's features to measure a style network with, where they cost nothing to have."""
+"""VGG features as a metric, if their weights are available without a download."""
 
 import logging
 from collections.abc import Callable
@@ -13,27 +13,27 @@ from dreaming.networks.vgg import NotDownloadedError
 log = logging.getLogger(__name__)
 
 
-def features_at_hand(make: Callable[..., nn.Module] | None, trainer: pl.Trainer) -> nn.Module | None:
-    """VGG, to measure with alone, if each of a trainer's processes finds its weights on disk; None if one does not.
+def load_cached_vgg(make: Callable[..., nn.Module] | None, trainer: pl.Trainer) -> nn.Module | None:
+    """Load VGG if each process of a trainer finds its weights on disk, else return None.
 
     Args:
-        make: Makes it: ``make(download=False)``; None: there is none.
-        trainer: Of the training.
+        make: Factory ``make(download=False)``; None: there is no VGG.
+        trainer: The trainer.
     """
-    found = None
+    vgg = None
     if make is not None:
         try:
-            # Layers begin at random: training draws what it would have drawn without them.
+            # Its layers start with random weights, which must not change the random numbers of the training.
             with torch.random.fork_rng(devices=[]):
-                found = make(download=False)
+                vgg = make(download=False)
         except NotDownloadedError:
             pass
         except WeightsError as error:
-            log.warning("val/perceptual is not tracked: %s: found %s", error.where, error.found)
-    # A measurement is shared by all processes: those that have the weights would wait for one that has not.
-    everywhere = trainer.strategy.reduce_boolean_decision(found is not None)
-    if found is None or not everywhere:
+            log.warning("val/perceptual is not logged: %s: found %s", error.where, error.found)
+    # All processes take part in the metric: those with weights would wait for one without.
+    everywhere = trainer.strategy.reduce_boolean_decision(vgg is not None)
+    if vgg is None or not everywhere:
         return None
     if trainer.is_global_zero:
-        log.info("the weights of VGG-19 lie on disk: val/perceptual is tracked, and nothing is learnt from it")
-    return found
+        log.debug("VGG-19 weights found: val/perceptual is logged, but not trained on")
+    return vgg

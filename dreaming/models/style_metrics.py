@@ -1,112 +1,119 @@
-"""How good a style network is on what it has not learnt, as the figures by which its best checkpoint is chosen."""
+"""Metrics of style networks on held-out pixels and on unpainted frames."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, Literal, TypeAlias
 
 import torch
-from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from dreaming.constraints import NonNegativeFloat
 from dreaming.data.frame_pairs import PairSample
-from dreaming.errors import ConfigError
-from dreaming.losses.style import feature_distance, gradient, unsteadiness
+from dreaming.losses.style import FeatureMaps, feature_distance, gradient, temporal_loss
+
+Powers: TypeAlias = Mapping[Literal["sharpness", "flicker", "perceptual"], NonNegativeFloat]
+"""Powers of the terms in ``composite_score``; a missing one is 0."""
 
 
-@dataclass(frozen=True)
-class CompositeScore:
-    """``val/quality`` = likeness * sharpness^a / ((1 + flicker)^b (1 + perceptual)^c): a, b, c are a matter of taste.
+def composite_score(values: Mapping[str, Tensor], powers: Powers) -> Tensor:
+    """Compute ``likeness * sharpness^a / ((1 + flicker)^b (1 + perceptual)^c)`` with powers a, b and c.
 
-    Likeness alone prefers pictures that are blurred wherever strokes cannot be foretold.
+    Likeness alone prefers blur where strokes are unpredictable. At a = 0.1 a tenth of the sharpness counts as much as a
+    hundredth of the likeness; at b = 0.1 a tenth of the source's own flicker counts as much as 0.006 of the likeness.
 
-    Attributes:
-        sharpness: The power a; at 0.1 a tenth of the sharpness weighs as much as a hundredth of the likeness.
-        flicker: The power b; at 0.1 a tenth of the source's own flicker weighs as much as 0.006 of the likeness.
-        perceptual: The power c of the distance between VGG's features; above 0 its weights are needed.
+    Args:
+        values: Results of ``StyleMetrics``, and ``flicker`` if it was measured.
+        powers: The powers a, b and c.
+    """
+    penalties = [(1 + values[name]) ** powers.get(name, 0.0) for name in ("flicker", "perceptual") if name in values]
+    return values["likeness"].clamp(min=0) * values["sharpness"] ** powers.get("sharpness", 0.0) / math.prod(penalties)
+
+
+class StyleMetrics(Metric):
+    """Compare stylised windows with painted ones, over all held-out pixels of a validation.
+
+    ``likeness`` is SSIM (11x11 Gaussian), ``loss`` the mean absolute difference, ``sharpness`` the ratio of the mean
+    gradients (the smaller by the larger), ``perceptual`` the distance of VGG features, if there are any. With the
+    ``propagated`` guide all are better than on frames without a keyframe: a window sees its own strokes, propagated to
+    a neighbour and back. They rank checkpoints and do not predict the quality of the clip.
     """
 
-    kind: ClassVar[str] = "composite_score"
+    full_state_update = False
+    means = ("likeness", "loss", "gradient", "styled_gradient", "perceptual")
+    totals: Tensor
+    weights: Tensor
 
-    sharpness: float = 0.1
-    flicker: float = 0.0
-    perceptual: float = 0.0
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for state in ("totals", "weights"):
+            self.add_state(state, torch.zeros(len(self.means)), dist_reduce_fx="sum")
 
-    def __post_init__(self) -> None:
-        for key, value in asdict(self).items():
-            if not value >= 0:
-                where = f"model.style.module.quality.{key}"
-                raise ConfigError(where, found=str(value), expected="a power, 0 or more", hint="correct it")
-
-    def of(self, found: Mapping[str, Tensor]) -> Tensor:
-        """The value, of figures as ``StyleMetrics`` measures them; without ``flicker`` there was nothing to flicker."""
-        faults = [(1 + found[name]) ** getattr(self, name) for name in ("flicker", "perceptual") if name in found]
-        return found["likeness"].clamp(min=0) * found["sharpness"] ** self.sharpness / math.prod(faults)
-
-
-class StyleMetrics(nn.Module):
-    """Measures held-out windows over a validation, all of them as one.
-
-    ``likeness`` is SSIM (11x11 Gaussian), ``loss`` the mean absolute difference, ``sharpness`` the ratio of mean
-    gradients, the smaller by the larger, ``perceptual`` the distance between VGG's features, where it is there to
-    give them. With the ``carried`` guide they are better than in frames without a keyframe:
-    a window sees its own strokes, carried away and back again, which no unpainted frame does. They tell checkpoints
-    apart, not how good the clip will look.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.likeness, self.distance = MeanMetric(), MeanMetric()
-        self.strokes, self.painted_strokes = MeanMetric(), MeanMetric()
-        self.features = MeanMetric()
-
-    def update(self, generated: Tensor, styled: Tensor, mask: Tensor, vgg: nn.Module | None = None) -> None:
-        """Measure windows.
+    def update(
+        self, generated: Tensor, styled: Tensor, mask: Tensor, vgg: Callable[[Tensor], FeatureMaps] | None = None
+    ) -> None:
+        """Add a batch of windows.
 
         Args:
             generated: (B, 3, H, W) in -1..1.
-            styled: The painter's, alike.
-            mask: (B, 1, H, W) bool, the pixels that count.
-            vgg: Gives feature maps; None: there are none to compare.
+            styled: The painted windows, (B, 3, H, W) in -1..1.
+            mask: (B, 1, H, W) bool, the held-out pixels.
+            vgg: Computes feature maps; None: ``perceptual`` is not measured.
         """
         weight = mask.float()
         if vgg is not None:
             distance = feature_distance(vgg(torch.where(mask, generated, styled)), vgg(styled))
-            self.features.update(distance, weight=weight.sum())
-        # SSIM's constants are meant for colours that begin at zero.
+            self._add("perceptual", distance, weight.sum())
+        # SSIM's constants assume colours in 0..1.
         generated, styled = (generated + 1) / 2, (styled + 1) / 2
-        # Its variances are small differences of squares, of which half precision leaves nothing.
+        # Its variances are small differences of squares, which half precision cannot represent.
         with torch.autocast(generated.device.type, enabled=False):
-            measured = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
-        self.likeness.update(measured[1], weight=weight.expand_as(styled))
-        self.distance.update((generated - styled).abs(), weight=weight.expand_as(styled))
-        self.strokes.update(gradient(generated), weight=weight)
-        self.painted_strokes.update(gradient(styled), weight=weight)
+            similarity = structural_similarity_index_measure(generated, styled, data_range=1.0, return_full_image=True)
+        self._add("likeness", similarity[1], weight.expand_as(styled))
+        self._add("loss", (generated - styled).abs(), weight.expand_as(styled))
+        self._add("gradient", gradient(generated), weight)
+        self._add("styled_gradient", gradient(styled), weight)
+
+    def _add(self, name: str, values: Tensor, weight: Tensor) -> None:
+        index = self.means.index(name)
+        self.totals[index] += (values * weight).sum()
+        self.weights[index] += weight.sum()
 
     def compute(self) -> dict[str, Tensor]:
-        """All figures, and begin anew."""
-        strokes, painted = self.strokes.compute(), self.painted_strokes.compute()
-        sharpness = torch.minimum(strokes, painted) / torch.maximum(strokes, painted).clamp(min=1e-6)
-        found = {"likeness": self.likeness.compute(), "sharpness": sharpness, "loss": self.distance.compute()}
-        if self.features.update_called:
-            found["perceptual"] = self.features.compute()
-        for metric in (self.likeness, self.distance, self.strokes, self.painted_strokes, self.features):
-            metric.reset()
-        return found
+        """Return the metrics by name."""
+        means = dict(zip(self.means, self.totals / self.weights, strict=True))
+        strokes = torch.stack((means.pop("gradient"), means.pop("styled_gradient")))
+        if not self.weights[self.means.index("perceptual")]:
+            del means["perceptual"]
+        return means | {"sharpness": strokes.min() / strokes.max().clamp(min=1e-6)}
 
 
-def flicker_of(run: Callable[[Tensor], Tensor], pair: PairSample) -> Tensor:
-    """How much stylised pairs flicker along the flow, as a ratio to what the frames themselves do.
+class FlickerRatio(Metric):
+    """Flicker of stylised frames along the optical flow, as a ratio to the flicker of the source frames."""
 
-    Args:
-        run: Stylises frames (B, 3 + c, S, S) in -1..1.
-        pair: Pairs of crops; one at a time is run, for they are a little larger than a training batch.
-    """
-    ours, theirs = [], []
-    for place in range(len(pair["seen"])):
-        one = slice(place, place + 1)
-        before, after, motion, seen = (pair[name][one] for name in ("before", "after", "motion", "seen"))
-        ours.append(unsteadiness(run(before), run(after), motion, seen))
-        theirs.append(unsteadiness(before[:, :3], after[:, :3], motion, seen))
-    return torch.stack(ours).sum() / torch.stack(theirs).sum().clamp(min=1e-3)
+    full_state_update = False
+    higher_is_better = False
+    stylised: Tensor
+    source: Tensor
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for state in ("stylised", "source"):
+            self.add_state(state, torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, before: Tensor, after: Tensor, pair: PairSample) -> None:
+        """Add stylised crops.
+
+        Args:
+            before: The stylised ``pair["before"]``, (B, 3, S, S) in -1..1.
+            after: The stylised ``pair["after"]``.
+            pair: Crops of the source frames.
+        """
+        motion, visible = pair["motion"], pair["visible"]
+        self.stylised += temporal_loss(before, after, motion, visible)
+        self.source += temporal_loss(pair["before"][:, :3], pair["after"][:, :3], motion, visible)
+
+    def compute(self) -> Tensor:
+        """Return the ratio."""
+        return self.stylised / self.source.clamp(min=1e-3)

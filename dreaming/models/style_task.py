@@ -18,7 +18,7 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_region import LayerRegion
-from dreaming.data.frame_pairs import Consistency, Probe, frames_of
+from dreaming.data.frame_pairs import Consistency, FlickerProbe, pair_frames
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ConfigError
 from dreaming.guides.base import Guide
@@ -64,7 +64,7 @@ class StyleTask(TrainingTask[Layer]):
     guides: Mapping[str, Guide] = field(default_factory=dict)
     filtered: bool = False
     roi: LayerRegion | None = field(default=None, metadata=NO_EFFECT)
-    probe: Probe | None = None
+    probe: FlickerProbe | None = None
     consistency: Consistency | None = None
 
     def __post_init__(self) -> None:
@@ -118,11 +118,11 @@ class StyleTask(TrainingTask[Layer]):
     def unpainted(self, clip: Clip) -> list[str]:
         """Names of the frames without a keyframe that are read in training, in order."""
         probed = self._probed(clip)
-        learnt = [] if self.consistency is None else self.consistency.chosen(clip, probed)
-        return frames_of(clip, [*probed, *learnt])
+        learnt = [] if self.consistency is None else self.consistency.pair_stems(clip, probed)
+        return pair_frames(clip, [*probed, *learnt])
 
     def _probed(self, clip: Clip) -> list[str]:
-        return [] if self.probe is None else self.probe.chosen(clip)
+        return [] if self.probe is None else self.probe.pair_stems(clip)
 
     def subjects(self, clip: Clip) -> list[str]:
         """Names of the clip's layers."""
@@ -204,10 +204,10 @@ class StyleTask(TrainingTask[Layer]):
             return guided_frames(clip, layer, self.guides, stems, frames=frames, drawn=drawn)
 
         if self.probe is not None:
-            data.probe = self.probe.of(clip, read, np.logical_or.reduce(data.keyframes.masks))
+            data.probe = self.probe.crops(clip, read, np.logical_or.reduce(data.keyframes.masks))
         if self.consistency is not None:
             side = data.patch or min(data.keyframes.sources.shape[1:3])
-            data.pairs = self.consistency.of(clip, read, without=self._probed(clip), side=side, seed=data.seed)
+            data.pairs = self.consistency.source(clip, read, without=self._probed(clip), side=side, seed=data.seed)
 
 
 def _argument(partial: Callable[..., Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Fitting a part of a generator before its training begins, within the time that its training has."""
+"""Fit parts of a generator before its training, within a share of the training time."""
 
 import logging
 import time
@@ -13,37 +13,35 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 SHARE = 0.5
-"""Of the time that a fit has left, what a warm start may take; on most machines it is done long before."""
+"""Maximum share of the remaining training time; on most machines the warm start takes much less."""
 
 
 @runtime_checkable
 class WarmStart(Protocol):
-    """A generator of which a part is fitted before training begins.
+    """A generator that can be fitted partly before training.
 
     Attributes:
-        warm: Whether that is done; kept with the weights, so that what goes on after a kill does not do it again.
+        warm: Whether this has been done; part of the checkpoint, so that resumed training skips it.
     """
 
     warm: Tensor
 
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
-        """Fit to keyframes: each (3, H, W) and painted (3, H, W) in -1..1, what to learn from (1, H, W) bool.
+        """Fit to keyframes: image (3, H, W) and painting (3, H, W) in -1..1, pixels to train on (1, H, W) bool.
 
-        Where ``time.monotonic`` may not pass ``until``, more roughly.
+        Stop when ``time.monotonic`` reaches ``until``.
         """
 
 
-def warm_start(generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], trainer: pl.Trainer) -> bool:
-    """Fit what of a generator needs no training, in each of a trainer's processes; return whether there was any."""
+def warm_start(generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], trainer: pl.Trainer) -> None:
+    """Warm-start a generator that supports it in each of a trainer's processes, unless this has been done."""
     if not isinstance(generator, WarmStart) or generator.warm:
-        return False
-    clocks = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-    left = [seconds for clock in clocks if (seconds := clock.time_remaining()) is not None]
-    log.info("the generator's colours are fitted to the keyframes before its training begins")
-    begun = time.monotonic()
-    generator.warm_start(pictures, until=begun + SHARE * min(left) if left else None)
-    log.info("colours fitted in %.0f s", time.monotonic() - begun)
-    if trainer.world_size > 1:  # DDP made them alike before; each process has fitted its own since
+        return
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    remaining = [seconds for timer in timers if (seconds := timer.time_remaining()) is not None]
+    start = time.monotonic()
+    generator.warm_start(pictures, until=start + SHARE * min(remaining) if remaining else None)
+    log.info("fitted the generator's colours to the keyframes in %.0f s", time.monotonic() - start)
+    if trainer.world_size > 1:  # DDP synchronises weights before this, and each process fits its own
         for value in generator.state_dict().values():
             torch.distributed.broadcast(value, src=0)
-    return True

@@ -140,7 +140,7 @@ class StyliseStage(Stage):
             best = self.task.find_or_train(clip, layer, self.context, stack)
             module = load(self.task.build(), best.weights)
             assert isinstance(module, StyleModule)
-            fold_normalisation(module.eval_generator)
+            fold_normalisation(module.generator)
             stylise = partial(self._frames, clip, stack, module)
             return stylise if self.blend is None else partial(self.blend.blend, clip, self.task.frames(clip), stylise)
 
@@ -157,7 +157,7 @@ class StyliseStage(Stage):
             shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
             with runner.forward_context():
                 example = torch.zeros(shape, device=runner.device)
-                compile_and_warm_up(module.eval_generator, module.stylise, example)
+                compile_and_warm_up(module.generator, module.stylise, example)
         guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
         frames = self.task.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
         pictures = (

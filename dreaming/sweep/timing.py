@@ -36,7 +36,7 @@ def seconds_per_frame(task: TrainingTask[Any], clip: Clip, context: TrainingCont
     assert isinstance(task, StyleTask)
     module = task.build()
     assert isinstance(module, StyleModule)
-    fold_normalisation(module.eval_generator)
+    fold_normalisation(module.generator)
     frame = torch.rand(1, channel_count(task.guides), *clip.size)
     runner = prepare_inference(module, context)
     with runner.forward_context():

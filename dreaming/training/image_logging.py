@@ -1,5 +1,6 @@
 """Pictures of what a model does with data it has not learnt from, in the run folder and in W&B."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,11 +32,11 @@ class Drawing(Protocol):
 
 
 @runtime_checkable
-class Probing(Protocol):
-    """A module that can show what it does with frames that nobody painted."""
+class PairDrawing(Protocol):
+    """A module that draws frames without a target, which are in a second validation dataloader."""
 
-    def draw_probe(self) -> list[Image]:
-        """The same frames every time, two panels (H, 2 W, 3) each: the frame, and what is made of it; maybe none."""
+    def draw_pair(self, batch: Any) -> list[Image]:
+        """Draw the frames of a batch, two panels (H, 2 W, 3) each: the frame and the prediction."""
 
 
 class Pictures(Callback):
@@ -53,12 +54,12 @@ class Pictures(Callback):
     @torch.no_grad()
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw."""
-        loaders = trainer.val_dataloaders
+        loaders = validation_loaders(trainer)
         if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
             return
         pl_module.eval()
         drawn: list[Image] = []
-        for batch in loaders:
+        for batch in loaders[0]:
             drawn += pl_module.draw(trainer.strategy.batch_to_device(batch))
             if len(drawn) >= self.count:
                 break
@@ -95,17 +96,19 @@ class ContactSheet(Callback):
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw, at every validation at first and at fewer once the sheet is full."""
-        loaders = trainer.val_dataloaders
+        loaders = validation_loaders(trainer)
         if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
             return
         self._seen += 1
         if (self._seen - 1) % self._every:
             return
-        pictures = pl_module.draw(trainer.strategy.batch_to_device(next(iter(loaders))))[: self.count]
+        pictures = pl_module.draw(trainer.strategy.batch_to_device(next(iter(loaders[0]))))[: self.count]
         panels = [np.hsplit(sheet, 3) for sheet in pictures]
-        if isinstance(pl_module, Probing):
-            probes = [np.hsplit(sheet, 2) for sheet in pl_module.draw_probe()[: self.count]]
-            panels += [[frame, made, np.zeros_like(made)] for frame, made in probes]
+        if isinstance(pl_module, PairDrawing) and len(loaders) > 1:
+            for pair in itertools.islice(loaders[1], self.count):
+                for sheet in pl_module.draw_pair(trainer.strategy.batch_to_device(pair)):
+                    frame, made = np.hsplit(sheet, 2)
+                    panels.append([frame, made, np.zeros_like(made)])
         frame, made, aim = (self._column([row[place] for row in panels]) for place in range(3))
         self._drawn.append(made)
         if len(self._drawn) > self.columns:
@@ -136,6 +139,12 @@ class ContactSheet(Callback):
         return np.vstack(
             [cv2.resize(w, size, interpolation=cv2.INTER_AREA) for w, size in zip(windows, sizes, strict=True)]
         )
+
+
+def validation_loaders(trainer: pl.Trainer) -> list[Any]:
+    """Return the validation dataloaders as a list, which is empty without validation."""
+    loaders = trainer.val_dataloaders
+    return loaders if isinstance(loaders, list) else [loaders] if loaders else []
 
 
 def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:

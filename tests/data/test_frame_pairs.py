@@ -1,21 +1,20 @@
-"""Pairs of unpainted frames: patches cut out where their content has moved to, and what they flicker."""
+"""Pairs of unpainted frames: patches that follow their content, and which frames are read."""
 
 import numpy as np
 import pytest
 import torch
 
 from dreaming.clip.annotations import Keyframes
-from dreaming.data.frame_pairs import Consistency, FramePair, PairSource, Probe, read_pairs, spread
+from dreaming.data.frame_pairs import Consistency, FlickerProbe, FramePair, PairSource, read_pairs, spread
 from dreaming.data.keyframes import KeyframesDataModule
-from dreaming.errors import ConfigError
 from dreaming.flow.dis import DisFlow
-from dreaming.losses.style import unsteadiness
+from dreaming.losses.style import temporal_loss
 
 SIZE = (40, 60)
 
 
 def moved(step):
-    """A random scene, and the same scene (x, y) pixels further right and down; flow and visibility as they are."""
+    """A random scene, and the same scene (x, y) pixels further right and down; with flow and visibility."""
     rng = np.random.default_rng(1)
     x, y = step
     scene = rng.integers(0, 256, (SIZE[0] + 20, SIZE[1] + 20, 4)).astype(np.uint8)
@@ -27,36 +26,36 @@ def moved(step):
 
 @pytest.mark.parametrize("step", [(0, 0), (3, -2), (-7, 5)])
 @pytest.mark.parametrize("corner", [(0, 0), (12, 20), (24, 44)])
-def test_content_is_cut_out_where_it_has_moved_to(step, corner):
+def test_patches_follow_their_content(step, corner):
     sample = moved(step).patch(*corner, 16)
     assert sample["before"].shape == sample["after"].shape == (1, 4, 16, 16)
-    assert not sample["motion"].any(), "whole pixels are taken out by where the patch is cut"
-    assert not sample["seen"][0, 0, :2].any()
-    assert not sample["seen"][0, 0, :, -2:].any()
-    assert sample["seen"][0, 0, 2:-2, 2:-2].all()
-    inside = (sample["before"] != 0) & sample["seen"]
+    assert not sample["motion"].any(), "the position of the patch accounts for whole pixels"
+    assert not sample["visible"][0, 0, :2].any()
+    assert not sample["visible"][0, 0, :, -2:].any()
+    assert sample["visible"][0, 0, 2:-2, 2:-2].all()
+    inside = (sample["before"] != 0) & sample["visible"]
     torch.testing.assert_close(sample["before"][inside], sample["after"][inside])
     if corner == (12, 20):
         assert inside[0, 0, 2:-2, 2:-2].float().mean() > 0.98
-        assert float(unsteadiness(sample["before"], sample["after"], sample["motion"], sample["seen"])) < 1e-6
+        assert float(temporal_loss(sample["before"], sample["after"], sample["motion"], sample["visible"])) < 1e-6
 
 
 def test_a_patch_larger_than_the_frame_is_zero_beyond_it():
     sample = moved((0, 0)).patch(0, 0, 64)
     assert not sample["after"][..., SIZE[0] :, :].any()
-    assert not sample["seen"][..., SIZE[0] :, :].any()
+    assert not sample["visible"][..., SIZE[0] :, :].any()
     assert sample["after"][..., :, : SIZE[1]].any()
 
 
-def test_pixels_whose_like_lies_outside_the_patch_are_not_seen():
+def test_pixels_with_a_counterpart_outside_the_patch_are_not_visible():
     pair = moved((0, 0))
     pair.backward[:, 40:, 0] = 30.0
-    seen = pair.patch(12, 20, 32)["seen"][0, 0]
-    assert seen[8:-8, 6:18].all()
-    assert not seen[:, 20:].any()
+    visible = pair.patch(12, 20, 32)["visible"][0, 0]
+    assert visible[8:-8, 6:18].all()
+    assert not visible[:, 20:].any()
 
 
-def test_draws_depend_on_seed_and_step_alone():
+def test_patches_depend_on_seed_and_step_only():
     pairs = [moved((1, 1)), moved((2, 0))]
     draws = [
         PairSource(pairs, side=16, patches=2, seed=seed).make_batch(step) for seed, step in ((0, 5), (0, 5), (0, 6))
@@ -90,7 +89,7 @@ def test_only_the_frames_of_the_pairs_are_read(disc_clip):
         np.testing.assert_array_equal(pair.after, clip.frames.read(f"{int(stem) + 1:04d}"))
 
 
-def test_the_probe_looks_where_the_picture_has_detail_and_is_painted(disc_clip):
+def test_the_probe_crops_where_frames_have_detail_and_are_painted(disc_clip):
     drawing = disc_clip(count=4, size=(48, 64), masks=(), keyframes=())
     rng = np.random.default_rng(0)
     for stem in drawing.stems:
@@ -100,28 +99,28 @@ def test_the_probe_looks_where_the_picture_has_detail_and_is_painted(disc_clip):
         drawing.save(f"frames/{stem}.png", picture)
     clip, where = drawing.clip, np.zeros((48, 64), bool)
     where[:, 32:] = True
-    probe = Probe(DisFlow(), pairs=2, side=16).of(clip, reader(clip, []), where)
-    assert probe["after"].shape == (2, 3, 16, 16)
-    assert float(probe["after"].std()) > 0.03
-    assert Probe(DisFlow(), pairs=0).of(clip, reader(clip, []), where) is None
+    crops = FlickerProbe(DisFlow(), pairs=2, side=16).crops(clip, reader(clip, []), where)
+    assert [crop["after"].shape for crop in crops] == [(1, 3, 16, 16)] * 2
+    assert all(float(crop["after"].std()) > 0.03 for crop in crops)
+    assert FlickerProbe(DisFlow(), pairs=0).crops(clip, reader(clip, []), where) == []
     single = disc_clip("single", count=1, masks=(), keyframes=()).clip
-    assert Probe(DisFlow()).of(single, reader(single, []), np.ones(single.size, bool)) is None
+    assert FlickerProbe(DisFlow()).crops(single, reader(single, []), np.ones(single.size, bool)) == []
 
 
-def test_steadiness_is_learnt_from_other_pairs_than_it_is_judged_by(disc_clip):
+def test_the_temporal_loss_uses_other_pairs_than_the_probe(disc_clip):
     clip, asked = disc_clip(masks=(), keyframes=()).clip, []
-    probe = Probe(DisFlow(), pairs=2)
+    probe = FlickerProbe(DisFlow(), pairs=2)
     with_weight = Consistency(DisFlow(), weight=1.0, pairs=2)
-    source = with_weight.of(clip, reader(clip, asked), without=probe.chosen(clip), side=16, seed=0)
-    assert probe.chosen(clip) == ["0002", "0006"]
+    source = with_weight.source(clip, reader(clip, asked), without=probe.pair_stems(clip), side=16, seed=0)
+    assert probe.pair_stems(clip) == ["0002", "0006"]
     assert len(source.pairs) == 2
     assert asked == [["0003", "0004", "0005", "0006"]]
-    off = Consistency(DisFlow()).of(clip, reader(clip, asked), without=(), side=16, seed=0)
+    off = Consistency(DisFlow()).source(clip, reader(clip, asked), without=(), side=16, seed=0)
     assert off is None
-    assert len(asked) == 1, "nothing is read where it counts nothing"
+    assert len(asked) == 1, "nothing is read at weight 0"
 
 
-def test_a_batch_has_its_pair_under_a_key_of_its_own():
+def test_a_training_batch_contains_pairs_and_validation_the_probe():
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (1, *SIZE, 4), dtype=np.uint8)
     data = KeyframesDataModule(
@@ -133,11 +132,6 @@ def test_a_batch_has_its_pair_under_a_key_of_its_own():
     assert batch["pair"]["before"].shape == (3, 4, 16, 16)
     torch.testing.assert_close(batch["pair"], data.pairs.make_batch(4))
     assert batch["frame"].shape == (2, 4, 16, 16)
-
-
-@pytest.mark.parametrize(
-    "wrong", [lambda: Probe(DisFlow(), pairs=-1), lambda: Probe(DisFlow(), side=4), lambda: Consistency(DisFlow(), -1)]
-)
-def test_what_cannot_be_is_refused(wrong):
-    with pytest.raises(ConfigError, match=r"model\.style"):
-        wrong()
+    assert len(data.val_dataloader()) == 1
+    data.probe = [moved((1, 0)).patch(0, 0, 16)] * 2
+    assert len(list(data.val_dataloader()[1])) == 2

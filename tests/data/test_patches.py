@@ -11,9 +11,9 @@ def keyframes(count=2, height=60, width=80, channels=3, seed=0):
     rng = np.random.default_rng(seed)
     masks = np.zeros((count, height, width), dtype=bool)
     masks[:, 4:56, 6:76] = True
-    draw = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
+    random = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
     stems = tuple(f"{10 * k:04}" for k in range(count))
-    return Keyframes(stems, draw(count, height, width, channels), draw(count, height, width, 3), masks)
+    return Keyframes(stems, random(count, height, width, channels), random(count, height, width, 3), masks)
 
 
 def slow_patch(image, y, x, size):
@@ -28,7 +28,7 @@ def slow_patch(image, y, x, size):
 
 
 @given(count=st.integers(1, 30), start=st.integers(0, 100), length=st.integers(1, 70), seed=st.integers(0, 9))
-def test_draws_are_without_replacement_and_depend_on_their_place_only(count, start, length, seed):
+def test_a_shuffle_is_without_replacement_and_depends_on_the_position_only(count, start, length, seed):
     whole = Shuffle(count, (seed,)).take(0, start + length)
     for first in range(0, len(whole) - count + 1, count):
         assert sorted(whole[first : first + count]) == list(range(count))
@@ -46,24 +46,24 @@ def test_passes_and_seeds_differ():
 def test_a_gather_equals_a_slow_loop(size, seed, channels):
     given_ = keyframes(count=3, height=11, width=8, channels=channels, seed=seed)
     rng = np.random.default_rng(seed)
-    learnt, measured = rng.random((2, 3, 11, 8)) < 0.5
+    training, validation = rng.random((2, 3, 11, 8)) < 0.5
     centres = np.stack([rng.integers(0, length, 6) for length in (3, 11, 8)], axis=1)
-    pieces = PatchSource(given_, learnt, measured).gather(torch.from_numpy(centres), size)
-    for place, (k, y, x) in enumerate(centres):
-        np.testing.assert_allclose(pieces["frame"][place], slow_patch(given_.sources[k], y, x, size), atol=1e-6)
-        np.testing.assert_allclose(pieces["styled"][place], slow_patch(given_.styled[k], y, x, size), atol=1e-6)
-        # 255 becomes 1 and what lies outside 0, so the slow patch tells masks too.
-        for name, marks in (("learnt", learnt), ("measured", measured)):
-            expected = slow_patch(marks[k, ..., None] * 255, y, x, size) > 0
-            np.testing.assert_array_equal(pieces[name][place], expected, err_msg=name)
+    patches = PatchSource(given_, training, validation).gather(torch.from_numpy(centres), size)
+    for index, (k, y, x) in enumerate(centres):
+        np.testing.assert_allclose(patches["frame"][index], slow_patch(given_.sources[k], y, x, size), atol=1e-6)
+        np.testing.assert_allclose(patches["styled"][index], slow_patch(given_.styled[k], y, x, size), atol=1e-6)
+        # 255 becomes 1 and the outside 0, so this works for masks too.
+        for name, masks in (("training", training), ("validation", validation)):
+            expected = slow_patch(masks[k, ..., None] * 255, y, x, size) > 0
+            np.testing.assert_array_equal(patches[name][index], expected, err_msg=name)
 
 
-def test_whole_keyframes_are_what_they_were():
+def test_whole_keyframes_are_unchanged():
     given_ = keyframes(count=3, height=11, width=8, channels=5)
-    learnt = np.random.default_rng(1).random((3, 11, 8)) < 0.5
-    pieces = PatchSource(given_, learnt).whole(torch.tensor([2, 0]))
-    for place, k in enumerate((2, 0)):
-        np.testing.assert_allclose(pieces["frame"][place], given_.sources[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
-        np.testing.assert_allclose(pieces["styled"][place], given_.styled[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
-        np.testing.assert_array_equal(pieces["learnt"][place, 0], learnt[k])
-    assert not pieces["measured"].any()
+    training = np.random.default_rng(1).random((3, 11, 8)) < 0.5
+    patches = PatchSource(given_, training).whole(torch.tensor([2, 0]))
+    for index, k in enumerate((2, 0)):
+        np.testing.assert_allclose(patches["frame"][index], given_.sources[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_allclose(patches["styled"][index], given_.styled[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(patches["training"][index, 0], training[k])
+    assert not patches["validation"].any()

@@ -28,14 +28,14 @@ def test_dice_by_hand():
     assert dice(LOGITS, MASK, smooth=1).item() == pytest.approx(1 - (2 * 1.4 + 1) / (2.0 + 2 + 1), rel=1e-5)
 
 
-def test_right_masks_cost_nothing_wrong_ones_all():
-    sure = (MASK * 2 - 1) * 50
-    assert all(term.item() == pytest.approx(0, abs=1e-6) for term in mask_terms(sure, MASK).values())
-    assert dice(-sure, MASK, smooth=0).item() == pytest.approx(1)
+def test_right_masks_have_a_loss_of_0_and_wrong_ones_of_1():
+    confident = (MASK * 2 - 1) * 50
+    assert all(term.item() == pytest.approx(0, abs=1e-6) for term in mask_terms(confident, MASK).values())
+    assert dice(-confident, MASK, smooth=0).item() == pytest.approx(1)
     assert dice(torch.full((1, 1, 2, 2), -50.0), torch.zeros(1, 1, 2, 2)).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_terms_learn_and_are_float32_under_half_precision():
+def test_terms_have_gradients_and_are_float32_under_half_precision():
     logits = LOGITS.bfloat16().requires_grad_()
     terms = mask_terms(logits, MASK)
     assert set(terms) == {"bce", "dice"}

@@ -15,7 +15,7 @@ import torch
 from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.frame_pairs import Consistency, FlickerProbe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ClipError, ParameterError
 from dreaming.flow.blending import TemporalBlending
@@ -163,7 +163,7 @@ def test_a_whole_run_after_a_preview_equals_one_without(disc_clip, caplog):
         "style", module, data, "val/likeness", "max", 1, FitLimits(2),
         guides=guide.selected,
         filtered=True,
-        probe=Probe(flow, pairs=1, side=16),
+        probe=FlickerProbe(flow, pairs=1, side=16),
         consistency=Consistency(flow, weight=1.0, pairs=1),
     )  # fmt: skip
     context = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
