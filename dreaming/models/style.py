@@ -1,15 +1,14 @@
 """Style transfer trained on patches of a few keyframes and applied to frames of any size."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, cast
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import torch
 from pytorch_lightning import LightningModule
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
@@ -28,7 +27,6 @@ from dreaming.models.perceptual import load_cached_vgg
 from dreaming.models.style_inference import ReceptiveField, in_fitting_tiles, in_suited_precision
 from dreaming.models.style_metrics import FlickerRatio, Powers, StyleMetrics, composite_score
 from dreaming.models.warm_start import warm_start
-from dreaming.models.weight_averaging import EmaCallback
 
 LossTerm: TypeAlias = Literal["pixel", "structure", "adversarial", "matching", "perceptual"]
 
@@ -53,7 +51,6 @@ class StyleModule(LightningModule):
         quality: Powers in ``val/quality``, see ``composite_score``.
         channels: Channels of the frames: 3 and those of the guides.
         painted: First of each three channels that show a painting.
-        ema_decay: Decay of the exponential moving average of the weights, which is validated and used; None: none.
         noise: Standard deviation of the noise added to training frames, in grey levels. With it the network does not
             amplify the camera's noise into flicker.
         tile: Side in pixels of the tiles for inference; None: whole frames, or the largest tiles that fit in memory.
@@ -80,7 +77,6 @@ class StyleModule(LightningModule):
         quality: Powers | None = None,
         channels: PositiveInt = 3,
         painted: Sequence[int] = (),
-        ema_decay: Annotated[float, Range(ge=0, lt=1)] | None = None,
         noise: NonNegativeFloat = 0.0,
         tile: PositiveInt | None = None,
         overlap: NonNegativeInt | None = None,
@@ -91,7 +87,7 @@ class StyleModule(LightningModule):
         self.optimizer, self.lr, self.tile, self.overlap = to_factory(optimizer), lr, tile, overlap
         self.loss_weights: dict[str, float] = dict(loss_weights.items()) | {"consistency": consistency}
         self.quality: Powers = {"sharpness": 0.1} if quality is None else quality
-        self.noise, self.ema_decay = noise, ema_decay
+        self.noise = noise
         self.generator = to_factory(generator)(channels=channels, painted=painted)
         self.discriminator = None
         if self._counts("adversarial") or self._counts("matching"):
@@ -118,10 +114,6 @@ class StyleModule(LightningModule):
             groups.append({"name": "discriminator", "params": list(self.discriminator.parameters())})
         optimizer: Optimizer = self.optimizer(groups, lr=self.lr)
         return optimizer
-
-    def configure_callbacks(self) -> list[Callback]:
-        """Average the weights if ``ema_decay`` is set."""
-        return [] if self.ema_decay is None else [EmaCallback(self.ema_decay)]
 
     def on_fit_start(self) -> None:
         """Load VGG if it is needed or available, and warm-start the generator.

@@ -112,7 +112,8 @@ def fit(
         open_loggers(loggers, context, folder, fingerprint, standalone=standalone)
         with quiet_lightning():
             callbacks = [*observers.callbacks, *(build(*turn, observers.steps) for build in context.callbacks)]
-            callbacks += [*task.callbacks(folder), *context.build_callbacks()]
+            # Pictures last: at the end of a fit, the callbacks of a task may replace the weights by their average.
+            callbacks += [*task.callbacks(folder), Pictures(folder / PICTURES), *context.build_callbacks()]
             trainer = build_trainer(task, context, folder, callbacks, loggers, observers.steps, validate=validate)
             log_folds(trainer.loggers, task.monitor, fold_curve or {}, fold_pictures)
             elsewhere = launches_processes(trainer)
@@ -182,7 +183,6 @@ class Observers:
             best,
             RngStateCallback(),
             PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
-            Pictures(folder / PICTURES),
         ]
         if max_steps is not None:
             callbacks.append(StepLimit(max_steps))

@@ -18,6 +18,7 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import WeightsError
 from dreaming.models.style import StyleModule
+from dreaming.models.weight_averaging import EmaCallback
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
@@ -324,7 +325,7 @@ def fast(**options):
 
 
 def test_a_warm_start_fits_colours_before_the_first_step(tmp_path):
-    cold, warm = fast(), fast(ema_decay=0.9)
+    cold, warm = fast(), fast()
     trainer(tmp_path, 0).fit(warm, data())
     losses = [trainer(tmp_path, 1).validate(model, data(), verbose=False)[0]["val/loss"] for model in (cold, warm)]
     assert losses[1] < 0.1 * losses[0]
@@ -341,7 +342,7 @@ def test_a_warm_start_logs_its_duration_once(tmp_path, caplog):
 
 
 def test_a_warm_start_leaves_time_for_training(tmp_path):
-    model, clock = fast(ema_decay=0.9), FitTimer(timedelta(seconds=2))
+    model, clock = fast(), FitTimer(timedelta(seconds=2))
     model.generator.pixel_steps = 10**9
     begun = time.monotonic()
     trainer(tmp_path, 10**9, clock, max_epochs=10**9).fit(model, data())
@@ -370,10 +371,10 @@ class Ended(Callback):
 
 @pytest.mark.slow
 def test_all_processes_have_the_same_generator_and_average(tmp_path):
-    model = fast(ema_decay=0.9)
+    model = fast()
     model.generator.__class__ = Differing
     options = {"strategy": "ddp_spawn", "devices": 2, "use_distributed_sampler": False}
-    trainer(tmp_path, 4, Ended(tmp_path), **options).fit(model, data())
+    trainer(tmp_path, 4, EmaCallback(0.9), Ended(tmp_path), **options).fit(model, data())
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, msg=name)
@@ -460,7 +461,7 @@ def test_the_memory_format_changes_nothing():
 
 @pytest.mark.parametrize("weights", [WEIGHTS, {"pixel": 4.0}])
 def test_load_from_checkpoint_restores_networks_and_hyperparameters(tmp_path, weights):
-    model = module(loss_weights=weights, noise=2.0, quality={"flicker": 0.5}, ema_decay=0.5, channels_last=False)
+    model = module(loss_weights=weights, noise=2.0, quality={"flicker": 0.5}, channels_last=False)
     fitting = trainer(tmp_path, 2, limit_val_batches=0)
     fitting.fit(model, data())
     fitting.save_checkpoint(tmp_path / "model.ckpt")
@@ -469,7 +470,7 @@ def test_load_from_checkpoint_restores_networks_and_hyperparameters(tmp_path, we
     frame = data().make_batch(0)["frame"]
     torch.testing.assert_close(loaded.stylise(frame), model.stylise(frame))
     assert (loaded.lr, loaded.noise, loaded.loss_weights) == (model.lr, model.noise, model.loss_weights)
-    assert (loaded.quality, loaded.ema_decay, loaded.layout) == (model.quality, 0.5, torch.contiguous_format)
+    assert (loaded.quality, loaded.layout) == (model.quality, torch.contiguous_format)
     assert loaded.configure_optimizers().defaults["weight_decay"] == 1e-5
     trainer(tmp_path, 1, limit_val_batches=0).fit(loaded, data())
 

@@ -12,9 +12,9 @@ import torch
 
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.clip.layer_region import LayerRegion
-from dreaming.data.frame_pairs import Consistency, Probe
+from dreaming.data.frame_pairs import Consistency, FlickerProbe
 from dreaming.data.keyframes import KeyframesDataModule
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
 from dreaming.guides.custom import CustomGuide
@@ -29,9 +29,10 @@ from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
 from dreaming.training.context import FitLimits, TrainingContext
+from dreaming.training.image_logging import PICTURES
 from dreaming.training.loggers import csv_logger
 
-WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
+CONTEXT = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1), {"csv": csv_logger})
 
 
 def task(max_steps: int = 4, lr: float = 4e-3) -> StyleTask:
@@ -50,7 +51,7 @@ def task(max_steps: int = 4, lr: float = 4e-3) -> StyleTask:
 def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     clip = disc_clip().clip
     (layer,) = clip.layers
-    best = task().find_or_train(clip, layer, WORKBENCH)
+    best = task().find_or_train(clip, layer, CONTEXT)
     assert best.validation == "holdout"
     assert (clip.runs("style") / f"best-{layer.name}.json").exists()
     assert (best.folder / "validation.png").exists()
@@ -60,17 +61,17 @@ def test_a_layer_is_trained_once_and_recorded_under_its_name(disc_clip):
     columns = np.hsplit(strip, 4)
     assert np.abs(columns[3].astype(int) - columns[0]).mean() > 5
     assert not np.array_equal(columns[1], columns[2])
-    assert task().find_or_train(clip, layer, WORKBENCH).folder == best.folder
-    assert task(lr=1e-3).find_or_train(clip, layer, WORKBENCH).folder != best.folder
+    assert task().find_or_train(clip, layer, CONTEXT).folder == best.folder
+    assert task(lr=1e-3).find_or_train(clip, layer, CONTEXT).folder != best.folder
 
 
-def test_a_style_is_used_again_however_frames_are_tiled(disc_clip):
+def test_the_fingerprint_does_not_depend_on_tiles(disc_clip):
     clip, made = disc_clip().clip, task()
     (layer,) = clip.layers
 
     def fingerprint(**module):
         changed = replace(made, module=partial(made.module, **module))
-        return changed.fingerprint(clip, layer, WORKBENCH)
+        return changed.fingerprint(clip, layer, CONTEXT)
 
     usual = {"tile": None, "overlap": None, "channels_last": True}
     assert fingerprint(tile=960, overlap=32, channels_last=False) == fingerprint(**usual)
@@ -78,14 +79,14 @@ def test_a_style_is_used_again_however_frames_are_tiled(disc_clip):
     assert fingerprint(**usual, noise=1.0) != fingerprint(**usual)
 
 
-def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
+def test_unpainted_frames_are_measured_drawn_and_trained_on(disc_clip):
     clip = disc_clip().clip
     (layer,) = clip.layers
-    looked = replace(task(), probe=Probe(DisFlow(), pairs=2, side=16))
+    looked = replace(task(), probe=FlickerProbe(DisFlow(), pairs=2, side=16))
     steadied = replace(looked, consistency=Consistency(DisFlow(), weight=1.0, pairs=2))
     strips, logged = [], []
     for each in (task(), looked, steadied):
-        best = each.find_or_train(clip, layer, WORKBENCH)
+        best = each.find_or_train(clip, layer, CONTEXT)
         strips.append(cv2.imread(str(best.folder / "training.png")))
         logged.append((best.folder / "metrics/metrics.csv").read_text().splitlines()[0].split(","))
     assert ["val/flicker" in columns for columns in logged] == [False, True, True]
@@ -99,12 +100,12 @@ def test_unpainted_frames_are_looked_at_and_learnt_from(disc_clip):
     assert not np.array_equal(probes[:, width : 2 * width], probes[:, 2 * width : 3 * width])
 
 
-def test_the_style_is_learnt(disc_clip):
+def test_stylised_frames_approach_the_painting(disc_clip):
     """The keyframe is a recoloured frame, so that stylised frames have to come nearer to it than the source is."""
     drawing = disc_clip()
     clip = drawing.clip
     (layer,) = clip.layers
-    StyliseStage(task(150), WORKBENCH).run(clip)
+    StyliseStage(task(150), CONTEXT).run(clip)
     assert clip.styled(layer).stems == clip.stems
     (stem,) = clip.keyframe_folder(layer).stems
     painted = clip.keyframe_folder(layer).read(stem).astype(float)
@@ -113,35 +114,35 @@ def test_the_style_is_learnt(disc_clip):
     assert made < 0.5 * plain
 
 
-def test_every_subject_is_a_layer(disc_clip):
+def test_subjects_are_layers(disc_clip):
     clip = disc_clip().clip
     assert task().subjects(clip) == [layer.name for layer in clip.layers]
     with pytest.raises(StopIteration):
-        task().train(clip, "no such layer", WORKBENCH, clip.runs("style") / "x")
+        task().train(clip, "no such layer", CONTEXT, clip.runs("style") / "x")
 
 
-def test_guides_are_trained_with_and_painted_with(disc_clip):
+def test_guides_are_inputs_of_training_and_inference(disc_clip):
     clip = disc_clip(keyframes=(2, 6)).clip
     (layer,) = clip.layers
     guides = {"carried": PropagatedGuide(DisFlow(), journeys=1, workers=1)}
     guided = replace(task(), guides=guides)
-    assert StyliseStage(guided, WORKBENCH).inputs == ("extract", "guide")
+    assert StyliseStage(guided, CONTEXT).inputs == ("extract", "guide")
     GuideStage(guides, ["carried"]).run(clip)
-    StyliseStage(guided, WORKBENCH).run(clip)
+    StyliseStage(guided, CONTEXT).run(clip)
     assert clip.styled(layer).stems == clip.stems
-    best = guided.find_or_train(clip, layer, WORKBENCH)
+    best = guided.find_or_train(clip, layer, CONTEXT)
     state = torch.load(best.weights, weights_only=True)["state_dict"]
     assert state["generator.encode_full.0.weight"].shape[1] == 3 + 6
-    assert task().find_or_train(clip, layer, WORKBENCH).folder != best.folder
+    assert task().find_or_train(clip, layer, CONTEXT).folder != best.folder
 
 
-def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp_path):
+def test_the_fingerprint_depends_on_a_guide_s_images(disc_clip, tmp_path):
     drawing = disc_clip(keyframes=(2,))
     clip = drawing.clip
     (layer,) = clip.layers
 
     def fingerprint(folder):
-        return replace(task(), guides={"depth": CustomGuide(folder)}).fingerprint(clip, layer, WORKBENCH)
+        return replace(task(), guides={"depth": CustomGuide(folder)}).fingerprint(clip, layer, CONTEXT)
 
     for stem in clip.stems:
         FrameFolder(tmp_path / "depth").write(stem, np.full((*clip.size, 3), int(stem), np.uint8))
@@ -152,19 +153,19 @@ def test_pictures_of_a_guide_drawn_otherwise_are_another_training(disc_clip, tmp
     assert fingerprint(tmp_path / "depth") != before
 
 
-def test_filtered_frames_are_learnt_from_and_painted_on(disc_clip):
+def test_smoothed_frames_are_trained_on_and_stylised(disc_clip):
     clip = disc_clip(keyframes=(2,)).clip
     (layer,) = clip.layers
     filtered = replace(task(), filtered=True)
-    assert StyliseStage(filtered, WORKBENCH).inputs == ("extract", "filter")
+    assert StyliseStage(filtered, CONTEXT).inputs == ("extract", "filter")
     FilterStage(DisFlow(), BilateralFilter(radius=2)).run(clip)
-    StyliseStage(filtered, WORKBENCH).run(clip)
-    StyliseStage(task(), WORKBENCH).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
-    assert filtered.fingerprint(clip, layer, WORKBENCH) != task().fingerprint(clip, layer, WORKBENCH)
+    StyliseStage(filtered, CONTEXT).run(clip)
+    StyliseStage(task(), CONTEXT).run(replaced := disc_clip("plain", keyframes=(2,)).clip)
+    assert filtered.fingerprint(clip, layer, CONTEXT) != task().fingerprint(clip, layer, CONTEXT)
     assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
 
 
-def test_a_layer_may_be_learnt_inside_its_mask_alone(disc_clip):
+def test_training_can_be_restricted_to_a_layer_s_mask(disc_clip):
     drawing = disc_clip(masks=(1, 4, 8))
     clip = drawing.clip
     (layer,) = clip.layers
@@ -177,35 +178,36 @@ def test_a_layer_may_be_learnt_inside_its_mask_alone(disc_clip):
     roi = replace(task(60), roi=LayerRegion(LayerMasks(["unet"]), feather=1.0, margin=0.0))
     assert roi.requires_masks
     assert not task().requires_masks
-    assert "mask" in StyliseStage(roi, WORKBENCH).inputs
-    assert "mask" not in StyliseStage(task(), WORKBENCH).inputs
-    assert roi.fingerprint(clip, layer, WORKBENCH) != task(60).fingerprint(clip, layer, WORKBENCH)
-    StyliseStage(roi, WORKBENCH).run(clip)
+    assert "mask" in StyliseStage(roi, CONTEXT).inputs
+    assert "mask" not in StyliseStage(task(), CONTEXT).inputs
+    assert roi.fingerprint(clip, layer, CONTEXT) != task(60).fingerprint(clip, layer, CONTEXT)
+    StyliseStage(roi, CONTEXT).run(clip)
     learnt = clip.styled(layer).read("0004")
-    StyliseStage(task(60), WORKBENCH).run(clip)
+    StyliseStage(task(60), CONTEXT).run(clip)
     whole = clip.styled(layer).read("0004")
     assert whole[~around].mean() > learnt[~around].mean() + 30
     # A mask painted otherwise is another training; a region without a margin is none at all.
-    before = roi.fingerprint(clip, layer, WORKBENCH)
+    before = roi.fingerprint(clip, layer, CONTEXT)
     drawing.save("hand_masks/0004.png", drawing.truth["0003"])
-    assert roi.fingerprint(drawing.clip, layer, WORKBENCH) != before
+    assert roi.fingerprint(drawing.clip, layer, CONTEXT) != before
     off = replace(task(), roi=LayerRegion(LayerMasks(["unet"])))
-    assert off.fingerprint(clip, layer, WORKBENCH) == task().fingerprint(clip, layer, WORKBENCH)
+    assert off.fingerprint(clip, layer, CONTEXT) == task().fingerprint(clip, layer, CONTEXT)
 
 
 def test_whole_keyframes_are_trained_on(disc_clip):
     clip = disc_clip(size=(29, 42)).clip
     (layer,) = clip.layers
     whole = replace(task(), data=partial(KeyframesDataModule, patch=None, batch_size=1, erosion=3))
-    best = whole.find_or_train(clip, layer, WORKBENCH)
+    best = whole.find_or_train(clip, layer, CONTEXT)
     assert best.steps in (2, 4)
     assert cv2.imread(str(best.folder / "training.png")).shape[1] % 4 == 0
 
 
 @pytest.mark.parametrize(("monitor", "mode"), [("val/flicker", "max"), ("val/quality", "min")])
-def test_the_worst_is_not_taken_for_the_best(monitor, mode):
-    with pytest.raises(ConfigError, match=rf"model.style.mode: found {mode} of {monitor}, expected m"):
+def test_a_mode_that_selects_the_worst_checkpoint_raises(monitor, mode):
+    with pytest.raises(ParameterError) as error:
         replace(task(), monitor=monitor, mode=mode)
+    assert (error.value.name, error.value.found) == ("mode", f"{mode} of {monitor}")
     assert replace(task(), monitor=monitor, mode="min" if mode == "max" else "max")
     assert replace(task(), monitor="train/loss", mode="min")
 
@@ -213,30 +215,44 @@ def test_the_worst_is_not_taken_for_the_best(monitor, mode):
 @pytest.mark.parametrize(
     ("patch", "weight", "fits"), [(10, 1.0, False), (11, 1.0, True), (10, 0.0, True), (None, 1.0, True)]
 )
-def test_patches_smaller_than_structure_s_window_are_refused(patch, weight, fits):
+def test_patches_smaller_than_the_ssim_window_raise(patch, weight, fits):
     module = partial(task().module, loss_weights={"pixel": 1.0, "structure": weight})
     data = partial(task().data, patch=patch)
     if fits:
         assert replace(task(), module=module, data=data)
         return
-    with pytest.raises(
-        ConfigError, match=r"data.keyframes.patch: found 10 with .*structure above 0, expected 11 pixels"
-    ):
+    with pytest.raises(ParameterError) as error:
         replace(task(), module=module, data=data)
+    assert error.value.name == "data.patch"
 
 
 @pytest.mark.parametrize(("layers", "least"), [(None, 12), (3, 24), (4, 48)])
-def test_patches_of_which_the_discriminator_leaves_nothing_are_refused(layers, least):
+def test_patches_too_small_for_the_discriminator_raise(layers, least):
     made, weights = task(), {"adversarial": 0.5}
     discriminator = PatchDiscriminator if layers is None else partial(PatchDiscriminator, layers=layers)
     module = partial(made.module, discriminator=discriminator, loss_weights=weights)
     replace(made, module=module, data=partial(made.data, patch=least))
     too_small = partial(made.data, patch=least - 1)
-    with pytest.raises(ConfigError, match=rf"patch: found {least - 1} with .*adversarial.* expected {least} pixels"):
+    with pytest.raises(ParameterError) as error:
         replace(made, module=module, data=too_small)
+    assert error.value.name == "data.patch"
+    assert error.value.expected.startswith(str(least))
     replace(made, module=partial(module, loss_weights={"pixel": 1.0}), data=too_small)
 
 
 def test_the_smallest_patch_is_large_enough_for_structure():
     smallest = torch.rand(1, 3, STRUCTURE_SIDE, STRUCTURE_SIDE)
     assert structure_loss(smallest, smallest) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_average_of_the_weights_is_kept_and_drawn(disc_clip):
+    clip = disc_clip().clip
+    (layer,) = clip.layers
+    plain, averaged = (each.find_or_train(clip, layer, CONTEXT) for each in (task(), replace(task(), ema_decay=0.9)))
+    sheets = [cv2.imread(str(best.folder / name)) for best in (plain, averaged) for name in ("training.png", PICTURES)]
+    assert not np.array_equal(sheets[0], sheets[2])
+    assert not np.array_equal(sheets[1], sheets[3])
+    state = torch.load(averaged.folder / "checkpoints/end.ckpt", weights_only=True)["state_dict"]
+    best = torch.load(plain.folder / "checkpoints/end.ckpt", weights_only=True)["state_dict"]
+    assert state.keys() == best.keys()
+    assert not torch.equal(state["generator.merge.0.weight"], best["generator.merge.0.weight"])
