@@ -33,8 +33,8 @@ from dreaming.metrics.similarity import ssim
 CORRECTIONS = {
     "none": None,
     "large gains only": DriftCorrection(),
-    "any gain": DriftCorrection(gain=0.0),
-    "any gain, smoothed": DriftCorrection(gain=0.0, smoothing_iterations=5),
+    "any gain": DriftCorrection(min_improvement=0.0),
+    "any gain, smoothed": DriftCorrection(min_improvement=0.0, smoothing_iterations=5),
 }
 """The second is that of the maskers, the last that of the propagated guide."""
 

@@ -1,17 +1,18 @@
-"""Variations of a batch of crops, made on the device the batch is on.
+"""Augmentation of a batch of crops on its device.
 
-All geometry of a batch is one grid and one resampling, for picture and mask alike; each parameter at 0 switches its
-variation off. The same job by kornia's RandomAffine and RandomElasticTransform samples twice, and its colour
-operations work picture by picture.
+All geometry of a batch is one grid and one resampling, for image and mask; a parameter of 0 disables its augmentation.
+kornia's RandomAffine and RandomElasticTransform resample twice, and its colour operations process image by image.
 """
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from dreaming.constraints import NonNegativeFloat, PositiveInt, Range, UnitFloat
 
 
 def _signed(shape: tuple[int, ...], strength: float, like: Tensor, generator: torch.Generator) -> Tensor:
@@ -20,75 +21,79 @@ def _signed(shape: tuple[int, ...], strength: float, like: Tensor, generator: to
 
 
 def _chosen(count: int, share: float, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Booleans (count,), each true with probability ``share``."""
+    """Booleans (count,), each True with probability ``share``."""
     return torch.rand(count, generator=generator, device=like.device) < share
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeometricAugmentation:
-    """Where a crop's pixels are taken from: mirrored, turned, moved by an affine map and bent.
+    """Random flips, quarter turns, affine maps and elastic deformations.
 
     Attributes:
         flip_horizontal: Share of crops mirrored left to right.
         flip_vertical: Share of crops mirrored top to bottom.
-        quarter_turns: Share of crops turned by 90, 180 or 270 degrees.
-        affine: Share of crops that get the three below.
-        rotation: Largest angle in degrees, either way.
-        zoom: Largest change of size: from 1 / (1 + zoom) to 1 + zoom times.
-        shear: Largest slant along x in degrees, either way.
-        elastic: Share of crops that are bent.
-        bend: Standard deviation of the displacement in pixels.
-        spacing: Distance in pixels between the nodes that are displaced; in between, cubic interpolation (the
-            elastic deformation of Ronneberger et al. 2015, section 3.1).
+        quarter_turns: Share of crops rotated by 90, 180 or 270 degrees.
+        affine: Share of crops with rotation, zoom and shear.
+        rotation: Largest angle in degrees, in either direction.
+        zoom: Largest change of scale: from 1 / (1 + zoom) to 1 + zoom times.
+        shear: Largest shear along x in degrees, in either direction.
+        elastic: Share of crops with an elastic deformation.
+        elastic_std: Standard deviation of the displacement in pixels.
+        spacing: Distance in pixels between the displaced nodes; in between, cubic interpolation (the elastic
+            deformation of Ronneberger et al. 2015, section 3.1).
     """
 
     kind: ClassVar[str] = "geometric_augmentation"
 
-    flip_horizontal: float = 0.0
-    flip_vertical: float = 0.0
-    quarter_turns: float = 0.0
-    affine: float = 0.0
-    rotation: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
-    elastic: float = 0.0
-    elastic_std: float = 0.0
-    spacing: int = 32
+    flip_horizontal: UnitFloat = 0.0
+    flip_vertical: UnitFloat = 0.0
+    quarter_turns: UnitFloat = 0.0
+    affine: UnitFloat = 0.0
+    rotation: NonNegativeFloat = 0.0
+    zoom: NonNegativeFloat = 0.0
+    shear: Annotated[float, Range(ge=0, lt=90)] = 0.0
+    elastic: UnitFloat = 0.0
+    elastic_std: NonNegativeFloat = 0.0
+    spacing: PositiveInt = 24
 
     def headroom(self, crop: int) -> int:
-        """Pixels that a crop needs around itself, so that (almost) none of its corners leaves what was gathered."""
-        reach = 1.0
+        """Margin in pixels that a crop needs so that its corners (almost) never leave the gathered pixels."""
+        extent = 1.0
         if self.affine:
             angle = math.radians(min(self.rotation, 45.0))
-            slant = 1 + math.tan(math.radians(self.shear))
-            reach = (math.cos(angle) + math.sin(angle) * slant) * slant * (1 + self.zoom)
-        return math.ceil(crop / 2 * (reach - 1) + (2 * self.elastic_std if self.elastic else 0))
+            shear = 1 + math.tan(math.radians(self.shear))
+            extent = (math.cos(angle) + math.sin(angle) * shear) * shear * (1 + self.zoom)
+        return math.ceil(crop / 2 * (extent - 1) + (2 * self.elastic_std if self.elastic else 0))
 
-    def places(self, count: int, crop: int, like: Tensor, generator: torch.Generator) -> Tensor:
-        """Where each pixel of a crop is taken from, (count, crop, crop, 2): (x, y) in pixels from the crop's centre.
+    def positions(self, count: int, crop: int, like: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw sampling positions, (count, crop, crop, 2): (x, y) in pixels from the crop's centre.
 
         Args:
-            count: Crops in the batch.
-            crop: Their side in pixels.
+            count: Number of crops in the batch.
+            crop: Side of a crop in pixels.
             like: A tensor on the device to use.
-            generator: On the same device.
+            generator: A generator on the same device.
         """
         line = torch.arange(crop, device=like.device) - (crop - 1) / 2
         grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (crop, crop, 2)
-        places = torch.einsum("bij,yxj->byxi", self._matrices(count, like, generator), grid)
+        positions = torch.einsum("bij,yxj->byxi", self._matrices(count, like, generator), grid)
         if self.elastic and self.elastic_std:
             nodes = crop // self.spacing + 2
-            pushed = torch.randn((count, 2, nodes, nodes), generator=generator, device=like.device) * self.elastic_std
-            pushed *= _chosen(count, self.elastic, like, generator)[:, None, None, None]
-            places = places + F.interpolate(pushed, (crop, crop), mode="bicubic", align_corners=True).movedim(1, -1)
-        return places
+            displaced = (
+                torch.randn((count, 2, nodes, nodes), generator=generator, device=like.device) * self.elastic_std
+            )
+            displaced *= _chosen(count, self.elastic, like, generator)[:, None, None, None]
+            positions = positions + F.interpolate(displaced, (crop, crop), mode="bicubic", align_corners=True).movedim(
+                1, -1
+            )
+        return positions
 
     def _matrices(self, count: int, like: Tensor, generator: torch.Generator) -> Tensor:
-        """Flip, quarter turn and affine map of each crop as one matrix (count, 2, 2)."""
+        """Draw flip, quarter turn and affine map of each crop as one matrix (count, 2, 2)."""
         moved = _chosen(count, self.affine, like, generator)
         angle = _signed((count,), math.radians(self.rotation), like, generator) * moved
         size = (1 + self.zoom) ** (_signed((count,), 1.0, like, generator) * moved)
-        slant = _signed((count,), math.radians(self.shear), like, generator).tan() * moved
+        shear = _signed((count,), math.radians(self.shear), like, generator).tan() * moved
         turned = _chosen(count, self.quarter_turns, like, generator)
         turns = torch.randint(1, 4, (count,), generator=generator, device=like.device) * turned
         mirror_x = 1 - 2 * _chosen(count, self.flip_horizontal, like, generator).float()
@@ -101,50 +106,52 @@ class GeometricAugmentation:
         def rotation(cosine: Tensor, sine: Tensor) -> Tensor:
             return matrix(cosine, -sine, sine, cosine)
 
-        # Whole numbers, so that a quarter turn moves pixels onto pixels.
+        # Integers, so that a quarter turn maps pixels to pixels.
         quarter = rotation(one.new_tensor([1, 0, -1, 0])[turns], one.new_tensor([0, 1, 0, -1])[turns])
         return (
             rotation(angle.cos() * size, angle.sin() * size)
-            @ matrix(one, slant, zero, one)
+            @ matrix(one, shear, zero, one)
             @ quarter
             @ matrix(mirror_x, zero, zero, mirror_y)
         )
 
 
-def resample(pixels: Tensor, places: Tensor) -> Tensor:
-    """Bilinear samples (B, C, H, W) of pictures (B, C, H', W') at places (B, H, W, 2), (x, y) from their centre."""
+def resample(pixels: Tensor, positions: Tensor) -> Tensor:
+    """Sample images (B, C, H', W') bilinearly at positions (B, H, W, 2), (x, y) from their centre: (B, C, H, W)."""
     size = torch.tensor([pixels.shape[-1], pixels.shape[-2]], device=pixels.device)
-    return F.grid_sample(pixels, places * (2 / size), mode="bilinear", padding_mode="reflection", align_corners=False)
+    return F.grid_sample(
+        pixels, positions * (2 / size), mode="bilinear", padding_mode="reflection", align_corners=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorJitter:
-    """Other light on a batch of pictures: colour, brightness, contrast, gamma; each crop its own.
+    """Random changes of colour, brightness, contrast and gamma, different for each image of a batch.
 
     Attributes:
         colour: Standard deviation of a shift along each principal component of the clip's colours, in units of their
             standard deviation along it. Source: AlexNet (Krizhevsky et al. 2012), section 4.1, which multiplies by the
             variance instead, and so depends on the range of the values.
-        brightness: Largest shift, either way, in 0..1.
-        contrast: Largest relative change of the distance to the picture's mean, either way.
-        gamma: Largest change of exponent: from 1 / (1 + gamma) to 1 + gamma.
+        brightness: Largest shift in either direction, of a range of 0..1.
+        contrast: Largest relative change of the distance from the image's mean, in either direction.
+        gamma: Largest change of the exponent: from 1 / (1 + gamma) to 1 + gamma.
     """
 
     kind: ClassVar[str] = "color_jitter"
 
-    colour: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    gamma: float = 0.0
+    colour: NonNegativeFloat = 0.0
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    gamma: NonNegativeFloat = 0.0
 
     def __call__(self, image: Tensor, components: Tensor, variances: Tensor, generator: torch.Generator) -> Tensor:
-        """The pictures (B, 3, H, W) in 0..1 in other light.
+        """Augment images (B, 3, H, W) in 0..1.
 
         Args:
             image: (B, 3, H, W) in 0..1.
-            components: Principal components of the clip's colours, (3, 3), one a row.
+            components: Principal components of the clip's colours, (3, 3), one per row.
             variances: Their variances, (3,).
-            generator: On the picture's device.
+            generator: A generator on the images' device.
         """
         count = len(image)
         if self.gamma:

@@ -1,4 +1,4 @@
-"""What every datamodule shares: the vocabulary of batches, and training batches drawn anew for each step."""
+"""The types of batches, and the base of datamodules whose training batches are a function of seed and step."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, NotRequired, TypedDict
@@ -9,17 +9,17 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dreaming.errors import ConfigError
+from dreaming.errors import ParameterError
 
 
 class MaskSample(TypedDict):
-    """Crops or whole frames with their masks, ready for a segmenter.
+    """Crops or whole frames with their masks, as a segmenter receives them.
 
     Attributes:
         image: (B, 3, H, W) RGB in 0..1.
         mask: (B, 1, H, W) of 0 and 1.
-        coordinates: (B, 2, H, W), where each pixel lies in the whole frame, see ``networks.position.coordinates``.
-        features: (B, E, H, W), where the datamodule was given any; of whole frames at a size of its own.
+        coordinates: (B, 2, H, W), position of each pixel in the whole frame, see ``networks.position.coordinates``.
+        features: (B, E, H, W), if the datamodule has any; whole frames may have another size than these.
     """
 
     image: Tensor
@@ -29,13 +29,13 @@ class MaskSample(TypedDict):
 
 
 class RawCrops(TypedDict):
-    """Crops as they are drawn, before they are moved to the device and augmented there.
+    """Random crops before they are moved to the device and augmented there.
 
     Attributes:
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
         origin: (B, 2), (y, x) of each crop's first pixel in its frame; it may lie outside.
-        step: The number of the training step they are for.
-        features: (B, H, W, E), where the datamodule was given any.
+        step: Number of the training step.
+        features: (B, H, W, E), if the datamodule has any.
     """
 
     pixels: Tensor
@@ -49,7 +49,7 @@ class RawFrames(TypedDict):
 
     Attributes:
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
-        features: (B, h, w, E), where the datamodule was given any.
+        features: (B, h, w, E), if the datamodule has any.
     """
 
     pixels: Tensor
@@ -57,11 +57,11 @@ class RawFrames(TypedDict):
 
 
 class StepSampler(Sampler[int]):
-    """The numbers of an epoch's training steps, counted on from the steps already taken.
+    """Numbers of an epoch's training steps, continued from the steps already taken.
 
     Args:
-        datamodule: Knows the steps taken.
-        count: Steps an epoch.
+        datamodule: Provides the number of steps taken.
+        count: Steps per epoch.
     """
 
     def __init__(self, datamodule: "SteppedDataModule", count: int) -> None:
@@ -76,10 +76,10 @@ class StepSampler(Sampler[int]):
 
 
 class StepDataset(Dataset[Any]):
-    """The batch of each step, drawn when it is asked for.
+    """The training batch of each step, made on access.
 
     Args:
-        datamodule: Draws them.
+        datamodule: Makes the batches.
     """
 
     def __init__(self, datamodule: "SteppedDataModule") -> None:
@@ -90,16 +90,15 @@ class StepDataset(Dataset[Any]):
 
 
 class SteppedDataModule(LightningDataModule):
-    """Training batches that are a function of seed and step alone.
+    """Training batches that depend on seed and step only.
 
-    So they depend neither on the number of workers nor on where a run was cut off: a resumed run goes on with the
-    batch it would have had. With DDP every device takes its share of each batch, so that together
-    they do what one would.
+    They depend neither on the number of workers nor on interruptions: a resumed run continues with the batch that it
+    would have had. With DDP each device takes its share of each batch, so that all devices together train like one.
 
     Args:
-        batch_size: Crops a batch.
-        steps_per_epoch: Where Lightning ends an epoch; it has no other meaning, as crops are drawn without end.
-        seed: Of every random stream here.
+        batch_size: Crops per batch.
+        steps_per_epoch: Steps per Lightning epoch; crops are drawn without end, so it has no other effect.
+        seed: Seed of all random draws.
     """
 
     def __init__(self, *, batch_size: int, steps_per_epoch: int, seed: int) -> None:
@@ -107,35 +106,35 @@ class SteppedDataModule(LightningDataModule):
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
 
     def make_batch(self, step: int) -> Any:
-        """The batch of one step, before transfer to the device."""
+        """Make the training batch of one step, before transfer to the device."""
         raise NotImplementedError
 
     @property
     def smallest_batch(self) -> int:
-        """Samples of the smallest batch there will be."""
+        """Number of samples in the smallest batch."""
         return self.batch_size
 
     @property
     def steps_taken(self) -> int:
-        """Batches drawn so far; 0 without a Trainer."""
+        """Training steps taken so far; 0 without a Trainer."""
         return self.trainer.global_step if self.trainer is not None else 0
 
     def share(self, batch: Any) -> Any:
-        """This device's samples of a training batch: every n-th of n devices."""
+        """Select this device's samples of a training batch: every n-th on n devices."""
         if self.trainer is None or self.trainer.world_size == 1:
             return batch
         rank, count = self.trainer.global_rank, self.trainer.world_size
         return {name: value[rank::count] if isinstance(value, Tensor) else value for name, value in batch.items()}
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """What was drawn, or this device's share of it."""
+        """Return the batch, or this device's share of a training batch."""
         training = self.trainer is not None and self.trainer.training
         return self.share(batch) if training else batch
 
     def generator(
         self, step: int, stream: Literal["draw", "augment"], device: torch.device | str = "cpu"
     ) -> torch.Generator:
-        """A fresh random stream that belongs to this step alone."""
+        """Create the random generator of one step and purpose."""
         words = np.random.SeedSequence([self.seed, step, ("draw", "augment").index(stream)]).generate_state(
             1, np.uint64
         )
@@ -143,16 +142,15 @@ class SteppedDataModule(LightningDataModule):
         return torch.Generator(device).manual_seed(int(words[0] >> np.uint64(1)))
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """One whole batch an item; drawing one costs less than handing it over from a worker.
+        """Load whole batches in the main process: making one costs less than a transfer from a worker.
 
         Raises:
-            ConfigError: If there are more devices than samples in a batch.
+            ParameterError: If there are more devices than samples in a batch.
         """
         if self.trainer is not None and self.trainer.world_size > self.smallest_batch:
-            raise ConfigError(
+            raise ParameterError(
                 "batch_size",
                 found=f"{self.smallest_batch} on {self.trainer.world_size} devices",
-                expected="at least one sample for each device",
-                hint="raise data.<name>.batch_size, or set trainer.devices=1",
+                expected="at least one sample per device",
             )
         return DataLoader(StepDataset(self), batch_size=None, sampler=StepSampler(self, self.steps_per_epoch))

@@ -1,4 +1,4 @@
-"""Batches for segmenters, out of a few hand-masked frames."""
+"""Batches for segmentation networks from a few hand-masked frames."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dreaming.clip.annotations import References
+from dreaming.constraints import NonNegativeInt, PositiveInt, UnitFloat
 from dreaming.data.augment import ColorJitter, GeometricAugmentation, resample
 from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
 from dreaming.errors import MaskError
@@ -22,53 +23,52 @@ from dreaming.networks.position import coordinates, mirrored
 
 
 class WholeFrames(Dataset[RawFrames]):
-    """Hand-masked frames, one an item.
+    """Whole hand-masked frames, one per item.
 
     Args:
         pixels: (K, H, W, 4) uint8.
-        features: (K, h, w, E), where there is any.
+        features: (K, h, w, E); None: none.
     """
 
     def __init__(self, pixels: Tensor, features: Tensor | None = None) -> None:
         self.pixels, self.features = pixels, features
 
-    def __getitem__(self, place: int) -> RawFrames:
+    def __getitem__(self, index: int) -> RawFrames:
         if self.features is None:
-            return RawFrames(pixels=self.pixels[place])
-        return RawFrames(pixels=self.pixels[place], features=self.features[place])
+            return RawFrames(pixels=self.pixels[index])
+        return RawFrames(pixels=self.pixels[index], features=self.features[index])
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
 class SegmentationDataModule(SteppedDataModule):
-    """Random crops to train on, whole frames to validate on; frames are held once, as uint8.
+    """Random crops for training and whole frames for validation; frames are kept in memory once, as uint8.
 
     Args:
-        train: Hand-masked frames to learn from.
-        valid: Those to judge by, at full resolution; None for a final fit, which has no one to judge it.
-        statistics: The clip's colours, for the colour jitter.
-        made_up: Further frames to learn from, of any size.
-        synthetic_share: Share of crops that are taken from them.
-        features: What is known of each frame of ``train``, then of ``made_up``, from others, in one or more versions,
-            of which every crop draws one: (V, h, w, E) for each frame, at any size. None: nothing.
+        train: Hand-masked frames to train on.
+        valid: Frames to validate on, at full resolution; None: no validation, as in a final fit.
+        statistics: Colour statistics of the clip, for the colour jitter.
+        synthetic: Synthetic frames to train on in addition, of any size.
+        synthetic_share: Share of crops taken from them.
+        features: Features of each frame of ``train``, then of ``synthetic``, in one or more versions of which each crop
+            draws one: (V, h, w, E) per frame, at any size. None: none.
         valid_features: The same for ``valid``, one version each.
-        crop: Side of a crop in pixels, at the working resolution.
-        short_side: The working resolution: frames to train on are brought down to this shorter side in pixels; None:
-            as they are. Give the model the same.
-        batch_size: Crops a training batch.
-        valid_batch: Frames a validation batch.
-        foreground_share: Share of crops centred on the subject or on the ``surroundings`` of its outline; the others
-            lie anywhere.
-        foreground_margin: How far from the subject such a centre may lie, in working pixels.
-        overhang: Share of a crop's side that may stick out of the frame, mirrored there.
-        geometry: How crops are bent; None: not at all.
-        lighting: How crops are lit; None: as they are.
-        steps_per_epoch: Where Lightning ends an epoch.
-        seed: Of all random draws.
+        crop: Side of a crop in pixels, at the working size.
+        short_side: Working size: shorter side in pixels to which training frames are reduced; None: full size. The
+            model must use the same.
+        batch_size: Crops per training batch.
+        valid_batch: Frames per validation batch.
+        foreground_share: Share of crops centred on the subject or its margin; the others lie anywhere.
+        foreground_margin: Width of that margin around the subject, in working pixels.
+        overhang: Share of a crop's side that may extend beyond the frame, where the frame is mirrored.
+        geometry: Geometric augmentation; None: none.
+        color_jitter: Colour augmentation; None: none.
+        steps_per_epoch: Steps per Lightning epoch.
+        seed: Seed of all random draws.
 
     Raises:
-        MaskError: If there is nothing to learn from, or nothing but foreground or background.
+        MaskError: If the hand masks hold only foreground or only background.
     """
 
     kind: ClassVar[str] = "segmentation_data_module"
@@ -80,16 +80,16 @@ class SegmentationDataModule(SteppedDataModule):
         statistics: ColourStatistics,
         *,
         synthetic: References | None = None,
-        synthetic_share: float = 0.3,
+        synthetic_share: UnitFloat = 0.3,
         features: Sequence[NDArray[Any]] | None = None,
         valid_features: Sequence[NDArray[Any]] | None = None,
-        crop: int = 256,
-        short_side: int | None = None,
-        batch_size: int = 8,
-        valid_batch: int = 1,
-        foreground_share: float = 0.5,
-        foreground_margin: int = 16,
-        overhang: float = 0.1,
+        crop: PositiveInt = 256,
+        short_side: PositiveInt | None = None,
+        batch_size: PositiveInt = 8,
+        valid_batch: PositiveInt = 1,
+        foreground_share: UnitFloat = 0.5,
+        foreground_margin: NonNegativeInt = 16,
+        overhang: UnitFloat = 0.1,
         geometry: GeometricAugmentation | None = None,
         color_jitter: ColorJitter | None = None,
         steps_per_epoch: int = 100,
@@ -99,8 +99,8 @@ class SegmentationDataModule(SteppedDataModule):
         if not train.masks.any() or train.masks.all():
             raise MaskError(
                 ", ".join(train.stems) or "hand masks",
-                found="nothing but foreground" if train.masks.any() else "no foreground pixel",
-                expected="subject and background to learn from",
+                found="only foreground" if train.masks.any() else "no foreground pixel",
+                expected="subject and background",
                 hint="paint the subject in at least one of the frames",
             )
         self.crop, self.foreground_share, self.overhang = crop, foreground_share, overhang
@@ -108,22 +108,22 @@ class SegmentationDataModule(SteppedDataModule):
         self.components = torch.from_numpy(statistics.components.copy()).float()
         self.variances = torch.from_numpy(statistics.variances.copy()).float()
         size = working_size(train.size, short_side)
-        self.pixels = stack(train, size)
-        self.painted, self.synthetic_share = len(train), synthetic_share if synthetic is not None else 0.0
+        self.pixels = stack_frames(train, size)
+        self.train_count, self.synthetic_share = len(train), synthetic_share if synthetic is not None else 0.0
         if synthetic is not None:
-            self.pixels = torch.cat([self.pixels, stack(synthetic, size)])
-        self.valid_pixels = stack(valid, valid.size) if valid is not None else None
-        self.subject = [near(mask, foreground_margin) for mask in self.pixels[..., 3].numpy() > 0]
+            self.pixels = torch.cat([self.pixels, stack_frames(synthetic, size)])
+        self.valid_pixels = stack_frames(valid, valid.size) if valid is not None else None
+        self.foreground = [foreground_pixels(mask, foreground_margin) for mask in self.pixels[..., 3].numpy() > 0]
         self.features = None
         if features is not None:
             self.features = torch.cat(
-                [resized(versions, (self.pixels.shape[1], self.pixels.shape[2])) for versions in features]
+                [resize_features(versions, (self.pixels.shape[1], self.pixels.shape[2])) for versions in features]
             )
             self.versions = torch.tensor([len(versions) for versions in features])
         self.valid_features = None if valid_features is None else torch.from_numpy(np.stack(valid_features))
 
     def make_batch(self, step: int) -> RawCrops:
-        """Crops with headroom for the geometry, by one gather for the whole batch."""
+        """Draw crops with headroom for the geometric augmentation, by one gather for the whole batch."""
         generator = self.generator(step, "draw")
         _, height, width, _ = self.pixels.shape
         headroom = self.geometry.headroom(self.crop) if self.geometry is not None else 0
@@ -137,7 +137,7 @@ class SegmentationDataModule(SteppedDataModule):
         rows, columns = (
             mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
         )
-        pixels = self.gathered(frame, rows, columns)
+        pixels = self.gather(frame, rows, columns)
         crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
         if self.features is not None:
             version = (torch.rand(self.batch_size, generator=generator) * self.versions[frame]).long()
@@ -145,67 +145,67 @@ class SegmentationDataModule(SteppedDataModule):
             crops["features"] = self.features[version[:, None, None], rows[:, :, None], columns[:, None, :]]
         return crops
 
-    def gathered(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Pixels (B, S, S, 4) of the named frames (B,), rows and columns (B, S)."""
-        # A pixel's four bytes are moved as one number.
+    def gather(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Gather pixels (B, S, S, 4) by frame index (B,), rows and columns (B, S)."""
+        # The four bytes of a pixel are moved as one integer.
         words = self.pixels.view(torch.int32)[..., 0]
         return words[frame[:, None, None], rows[:, :, None], columns[:, None, :]][..., None].view(torch.uint8)
 
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Frame number, and (y, x) of the crop's centre pixel: (B,) each."""
+        """Frame index, and (y, x) of the crop's centre pixel: (B,) each."""
         count, height, width, _ = self.pixels.shape
-        frame = torch.randint(self.painted, (self.batch_size,), generator=generator)
+        frame = torch.randint(self.train_count, (self.batch_size,), generator=generator)
         if self.synthetic_share:
-            other = torch.randint(self.painted, count, (self.batch_size,), generator=generator)
+            other = torch.randint(self.train_count, count, (self.batch_size,), generator=generator)
             synthetic = torch.rand(self.batch_size, generator=generator) < self.synthetic_share
             frame = torch.where(synthetic, other, frame)
         anywhere = torch.randint(height * width, (self.batch_size,), generator=generator)
         pick = torch.rand(self.batch_size, generator=generator)
         focused = torch.rand(self.batch_size, generator=generator) < self.foreground_share
-        for place in focused.nonzero()[:, 0].tolist():
-            subject = self.subject[int(frame[place])]
-            if len(subject):
-                anywhere[place] = subject[int(pick[place] * len(subject))]
+        for index in focused.nonzero()[:, 0].tolist():
+            foreground = self.foreground[int(frame[index])]
+            if len(foreground):
+                anywhere[index] = foreground[int(pick[index] * len(foreground))]
         return frame, (anywhere // width, anywhere % width)
 
     def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
-        """Whole frames; no loader without frames to validate on."""
+        """Load whole frames; an empty list without frames to validate on."""
         if self.valid_pixels is None:
             return []
         return DataLoader(WholeFrames(self.valid_pixels, self.valid_features), batch_size=self.valid_batch)
 
     def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
-        """Make a sample of what was drawn, on the device it is on now; crops are augmented."""
+        """Convert a batch to a sample on the device; augment crops."""
         if "step" in batch:
             return cast(MaskSample, self.share(self.augmented(cast(RawCrops, batch))))
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
-        places = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
-        sample = self.sample(pixels.movedim(3, 1).float() / 255, places)
+        positions = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
+        sample = self.sample(pixels.movedim(3, 1).float() / 255, positions)
         if "features" in batch:
             sample["features"] = batch["features"].movedim(3, 1).float()
         return sample
 
-    def sample(self, pixels: Tensor, places: Tensor) -> MaskSample:
-        """What a batch of pixels (B, 4, H, W) in 0..1 holds, or (B, 4 + E, H, W) with evidence."""
-        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), coordinates=places)
+    def sample(self, pixels: Tensor, positions: Tensor) -> MaskSample:
+        """Split pixels (B, 4, H, W) in 0..1, or (B, 4 + E, H, W) with features, into a sample."""
+        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), coordinates=positions)
         if pixels.shape[1] > 4:
             sample["features"] = pixels[:, 4:]
         return sample
 
     def augmented(self, crops: RawCrops) -> MaskSample:
-        """Crops bent and lit anew; each pixel keeps the place in the frame that it was taken from."""
+        """Augment geometry and colour of crops; each pixel keeps the coordinates from which it was sampled."""
         pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4 + E, S, S)
         if "features" in crops:
             pixels = torch.cat([pixels, crops["features"].movedim(3, 1)], dim=1)
         generator = self.generator(crops["step"], "augment", pixels.device)
         count, side = len(pixels), pixels.shape[-1]
         geometry = self.geometry or GeometricAugmentation()
-        offsets = geometry.places(count, self.crop, pixels, generator)
+        offsets = geometry.positions(count, self.crop, pixels, generator)
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
         frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
-        # Offsets count from the crop's centre; half a pixel makes an index the place of its pixel's centre.
+        # Offsets are relative to the crop's centre; half a pixel converts an index to the centre of its pixel.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
         sample = self.sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
         if self.color_jitter is not None:
@@ -216,8 +216,8 @@ class SegmentationDataModule(SteppedDataModule):
         return sample
 
 
-def resized(versions: NDArray[Any], size: Size) -> Tensor:
-    """Maps (V, h, w, E) brought to another size, as they were stored."""
+def resize_features(versions: NDArray[Any], size: Size) -> Tensor:
+    """Resize features (V, h, w, E), keeping their type."""
     maps = torch.from_numpy(versions)
     if versions.shape[1:3] == tuple(size):
         return maps
@@ -225,22 +225,22 @@ def resized(versions: NDArray[Any], size: Size) -> Tensor:
     return full.movedim(1, 3).to(maps.dtype).contiguous()
 
 
-def stack(references: References, size: Size) -> Tensor:
-    """Frames and masks as one tensor (K, H, W, 4) uint8, the mask as 0 or 255, averaged down to a size."""
+def stack_frames(references: References, size: Size) -> Tensor:
+    """Stack frames and masks (0 or 255) in one tensor (K, H, W, 4) uint8, reduced to a size by averaging."""
     height, width = size
     pixels = np.empty((len(references), height, width, 4), np.uint8)
-    for place, (image, mask) in enumerate(zip(references.images, references.masks, strict=True)):
+    for index, (image, mask) in enumerate(zip(references.images, references.masks, strict=True)):
         full = np.dstack([image, mask * np.uint8(255)])
-        pixels[place] = (
+        pixels[index] = (
             full if size == references.size else cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA)
         )
     pixels[..., 3] = np.where(pixels[..., 3] > 127, 255, 0)
     return torch.from_numpy(pixels)
 
 
-def near(mask: NDArray[np.bool_], distance: int) -> Tensor:
-    """Flat indices of the pixels of a mask (H, W) and of those at most ``distance`` pixels from it."""
+def foreground_pixels(mask: NDArray[np.bool_], margin: int) -> Tensor:
+    """Flat indices of the pixels of a mask (H, W) and of those at most ``margin`` pixels from it."""
     if not mask.any():
         return torch.empty(0, dtype=torch.int64)
-    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    return torch.from_numpy(np.flatnonzero(away <= distance))
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return torch.from_numpy(np.flatnonzero(distance <= margin))

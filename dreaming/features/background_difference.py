@@ -1,9 +1,9 @@
-"""How a frame differs from what other frames show in the same place, once the camera's motion is taken out.
+"""Difference of a frame from what other frames show at the same place, after removal of the camera's motion.
 
-A subject that moves hides its surroundings for a while only: before and after, other frames show them. As in ViBe
-(Barnich and Van Droogenbroeck, "ViBe: A Universal Background Subtraction Algorithm for Video Sequences", IEEE
-Transactions on Image Processing 2011) a frame is compared with samples, not with their mean, and no mask has a part in
-it: how far to trust the differences is for a classifier to learn.
+A moving subject hides its background only for a while: earlier and later frames show it. As in ViBe (Barnich and Van
+Droogenbroeck, "ViBe: A Universal Background Subtraction Algorithm for Video Sequences", IEEE Transactions on Image
+Processing 2011), a frame is compared with samples instead of their mean. No mask is involved; a classifier decides how
+far to trust the differences.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt
+from dreaming.errors import ParameterError
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.camera_motion import camera_homography
@@ -26,74 +27,71 @@ from dreaming.io.types import Image
 
 QUANTILES = {"least": 0.0, "quarter": 0.25, "half": 0.5, "three_quarters": 0.75}
 BLURRED = ("quarter", "half")
-BLUR = 4.0  # working pixels, sigma
+BLUR_SIGMA = 4.0  # working pixels
 
-DIFFERENCES: tuple[str, ...] = (
+BACKGROUND_CHANNELS: tuple[str, ...] = (
     *(f"background_{name}" for name in QUANTILES),
     *(f"background_{name}_blurred" for name in BLURRED),
     "background_samples",
 )
-"""Names of the channels: quantiles of the differences to all samples (Lab, summed, / 50), some of them blurred, and how
-many samples show the place (n / 50)."""
+"""Names of the channels: quantiles of the differences from all samples (summed over Lab, / 50), some of them blurred,
+and the number of samples that show the pixel (n / 50)."""
 
-Differences = NDArray[np.float32]
-"""(len(DIFFERENCES), h, w)."""
+BackgroundMaps = NDArray[np.float32]
+"""(len(BACKGROUND_CHANNELS), h, w)."""
 
 
 @dataclass(frozen=True)
 class BackgroundSampling:
-    """Which frames one is compared with, and how.
+    """Which frames a frame is compared with, and how.
 
     Attributes:
-        offsets: How many frames away they are, on either side.
-        slack: Working pixels by which the registration may miss.
-        sigma: Blur of each difference, in working pixels.
+        offsets: Distances of the samples in frames, on both sides.
+        slack: Tolerated registration error in working pixels.
+        sigma: Gaussian blur of each difference, in working pixels; 0: none.
     """
 
     kind: ClassVar[str] = "background_sampling"
 
     offsets: Sequence[int] = (3, 6, 10, 15, 21, 28)
-    slack: int = 1
-    sigma: float = 1.0
+    slack: NonNegativeInt = 1
+    sigma: NonNegativeFloat = 1.0
 
     def __post_init__(self) -> None:
         if not self.offsets or min(self.offsets) < 1:
-            found = str(list(self.offsets))
-            raise ConfigError(
-                "evidence background offsets", found=found, expected="whole numbers from 1", hint="correct it"
-            )
+            raise ParameterError("offsets", found=list(self.offsets), expected="one or more integers, each 1 or more")
 
-    def differences(self, lab: Image, others: Iterable[tuple[Image, Transform]]) -> Differences:
-        """The channels of a frame.
+    def differences(self, lab: Image, samples: Iterable[tuple[Image, Transform]]) -> BackgroundMaps:
+        """Compute the background channels of a frame.
 
         Args:
-            lab: The frame, (h, w, 3) 8-bit.
-            others: Pictures of the same kind and size, each with where the frame's pixels lie in it.
+            lab: The frame, (h, w, 3) 8-bit Lab.
+            samples: Frames of the same kind and size, each with the transform from the frame to it.
         """
         size = lab.shape[:2]
-        found = [self._difference(lab, *other) for other in others]
-        if not found:
-            return np.zeros((len(DIFFERENCES), *size), np.float32)
-        # What lies outside of a sample sorts behind all others.
-        ordered = np.sort(np.stack(found), axis=0)
-        known = np.isfinite(ordered).sum(axis=0)
+        differences = [self._difference(lab, *sample) for sample in samples]
+        if not differences:
+            return np.zeros((len(BACKGROUND_CHANNELS), *size), np.float32)
+        # Pixels outside a sample are infinite and sort last.
+        ordered = np.sort(np.stack(differences), axis=0)
+        count = np.isfinite(ordered).sum(axis=0)
         planes = {}
-        for name, share in QUANTILES.items():
-            place = (share * np.maximum(known - 1, 0)).astype(np.intp)
-            planes[name] = np.where(known > 0, np.take_along_axis(ordered, place[None], axis=0)[0], np.float32(0))
-        blurred = [cv2.GaussianBlur(planes[name], (0, 0), BLUR) for name in BLURRED]
-        stacked: Differences = np.stack([*planes.values(), *blurred, known]).astype(np.float32) / np.float32(50)
+        for name, quantile in QUANTILES.items():
+            index = (quantile * np.maximum(count - 1, 0)).astype(np.intp)
+            planes[name] = np.where(count > 0, np.take_along_axis(ordered, index[None], axis=0)[0], np.float32(0))
+        blurred = [cv2.GaussianBlur(planes[name], (0, 0), BLUR_SIGMA) for name in BLURRED]
+        stacked: BackgroundMaps = np.stack([*planes.values(), *blurred, count]).astype(np.float32) / np.float32(50)
         return stacked
 
-    def _difference(self, lab: Image, other: Image, transform: Transform) -> NDArray[np.float32]:
-        """Sum over Lab of how far (h, w) colours are from any within the slack of their place; infinite outside."""
+    def _difference(self, lab: Image, sample: Image, transform: Transform) -> NDArray[np.float32]:
+        """Distance (h, w), summed over Lab, to the range of colours within ``slack`` pixels; infinite outside."""
         height, width = lab.shape[:2]
-        around = np.ones((2 * self.slack + 1,) * 2, np.uint8)
+        window = np.ones((2 * self.slack + 1,) * 2, np.uint8)
         lowest, highest, inside = (
             cv2.warpPerspective(picture, transform, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-            for picture in (cv2.erode(other, around), cv2.dilate(other, around), np.ones((height, width), np.uint8))
+            for picture in (cv2.erode(sample, window), cv2.dilate(sample, window), np.ones((height, width), np.uint8))
         )
-        # Saturating, so that what lies within the two counts nothing.
+        # Saturating subtraction: a colour within the range has distance 0.
         beyond = cv2.add(cv2.subtract(lowest, lab), cv2.subtract(lab, highest))
         difference = cv2.transform(beyond, np.ones((1, 3), np.float32)).astype(np.float32)
         if self.sigma > 0:
@@ -103,36 +101,36 @@ class BackgroundSampling:
 
 
 class BackgroundDifference:
-    """The channels of any frame of a clip; the frames around the last one and all camera motions are kept.
+    """Background channels of any frame of a clip; caches recently read frames and all camera motions.
 
     Args:
         clip: The clip.
-        flows: Its flow, from which the camera's motion is found.
-        palette: Reads frames in Lab at the working size.
-        samples: Which frames one is compared with.
+        flows: Its optical flow, from which the camera's motion is estimated.
+        colours: Reads frames in Lab at the working size.
+        sampling: Which frames a frame is compared with.
     """
 
-    def __init__(self, clip: Clip, flows: FlowCache, palette: ColourLikelihood, samples: BackgroundSampling) -> None:
-        self._clip, self._flows, self._size, self._samples = clip, flows, palette.size, samples
-        self._places = {stem: place for place, stem in enumerate(clip.stems)}
-        self._lab = lru_cache(maxsize=2 * max(samples.offsets) + 3)(palette.lab)
-        self._onward = lru_cache(maxsize=None)(self._step)
+    def __init__(self, clip: Clip, flows: FlowCache, colours: ColourLikelihood, sampling: BackgroundSampling) -> None:
+        self._clip, self._flows, self._size, self._sampling = clip, flows, colours.size, sampling
+        self._indices = {stem: index for index, stem in enumerate(clip.stems)}
+        self._lab = lru_cache(maxsize=2 * max(sampling.offsets) + 3)(colours.lab)
+        self._to_next = lru_cache(maxsize=None)(self._camera_step)
 
-    def at(self, stem: str) -> Differences:
-        """A frame's channels, (len(DIFFERENCES), h, w)."""
-        place, names = self._places[stem], self._clip.stems
-        near = [place + sign * offset for offset in self._samples.offsets for sign in (-1, 1)]
-        others = ((self._lab(names[k]), self._between(place, k)) for k in near if 0 <= k < len(names))
-        return self._samples.differences(self._lab(stem), others)
+    def compute(self, stem: str) -> BackgroundMaps:
+        """A frame's channels, (len(BACKGROUND_CHANNELS), h, w)."""
+        index, stems = self._indices[stem], self._clip.stems
+        near = [index + sign * offset for offset in self._sampling.offsets for sign in (-1, 1)]
+        samples = ((self._lab(stems[k]), self._between(index, k)) for k in near if 0 <= k < len(stems))
+        return self._sampling.differences(self._lab(stem), samples)
 
     def _between(self, start: int, end: int) -> Transform:
-        """Where the background's pixels of one frame lie in another: the motions between neighbours, multiplied up."""
+        """Transform of the background from one frame to another, the product of the motions between neighbours."""
         first, last = min(start, end), max(start, end)
         total: Transform = np.eye(3)
-        for place in range(first, last):
-            total = self._onward(place) @ total
+        for index in range(first, last):
+            total = self._to_next(index) @ total
         return total if end >= start else np.asarray(np.linalg.inv(total))
 
-    def _step(self, place: int) -> Transform:
-        stem, following = self._clip.stems[place : place + 2]
+    def _camera_step(self, index: int) -> Transform:
+        stem, following = self._clip.stems[index : index + 2]
         return camera_homography(resize_flow(self._flows.both_ways(stem, following)[0], self._size))

@@ -1,37 +1,41 @@
-"""The channels of the evidence: what is known of each pixel of a frame, each scaled to about -1..1."""
+"""The feature channels of a frame, from its pixels and the masks propagated to it, each scaled to about -1..1."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.features.background_difference import DIFFERENCES, Differences
+from dreaming.constraints import PositiveFloat, Range
+from dreaming.features.background_difference import BACKGROUND_CHANNELS, BackgroundMaps
 from dreaming.features.propagated_masks import PropagatedMask
-from dreaming.flow.camera_motion import leftover_motion
+from dreaming.flow.camera_motion import residual_motion
+from dreaming.flow.propagation import propagation_cost, propagation_weight
 from dreaming.io.types import Flow, Image, Mask, Probability
 
 FeatureMaps = NDArray[np.float32]
-"""Evidence of one frame, (E, h, w)."""
+"""Features of one frame, (E, h, w)."""
 
 BLEND_SIGMAS = (2, 5, 10, 20)
 LAB_SIGMAS = (2, 4, 8)
 RATIO_SIGMAS = (2, 5)
 DEVIATION_SIGMAS = (2, 5)
+MIN_GAP = 0.1
+"""Smallest gap in a weight, in frames: a frame's own mask outweighs the others without a division by 0."""
 
-SIDES = ("mask", "error", "visible", "gap")
+MASK_CHANNELS = ("mask", "error", "visible", "gap")
 CHANNELS: tuple[str, ...] = (
-    *(f"near_{name}" for name in SIDES),
-    *(f"far_{name}" for name in SIDES),
+    *(f"near_{name}" for name in MASK_CHANNELS),
+    *(f"far_{name}" for name in MASK_CHANNELS),
     "even_blend",
     "blend",
     *(f"blend_blurred_{sigma}" for sigma in BLEND_SIGMAS),
     "distance",
     "log_ratio",
     *(f"log_ratio_blurred_{sigma}" for sigma in RATIO_SIGMAS),
-    "palette_ratio",
-    *(f"palette_ratio_blurred_{sigma}" for sigma in RATIO_SIGMAS),
+    "log_ratio_all",
+    *(f"log_ratio_all_blurred_{sigma}" for sigma in RATIO_SIGMAS),
     "motion_x",
     "motion_y",
     "motion",
@@ -45,39 +49,44 @@ CHANNELS: tuple[str, ...] = (
     *(f"{name}_blurred_{sigma}" for sigma in LAB_SIGMAS for name in ("lightness", "a", "b")),
     "gradient",
     *(f"deviation_{sigma}" for sigma in DEVIATION_SIGMAS),
-    *DIFFERENCES,
+    *BACKGROUND_CHANNELS,
 )
 """Names of the channels, in order; lengths are in working pixels.
 
-Of the nearer and the farther mask: the mask carried here (0..1), photometric error (/ 50), visibility (0..1), frames in
-between (g / (g + 10)). Both blended by time alone, and by time and error; the latter blurred; signed distance to its
-outline (inside positive, clipped and divided by ``reach``). How much likelier the colour is the subject's (natural log
-/ 5), going by the two masks, and by all; blurred. Motion left over without the camera's (pixels / 5), blurred. Place
-relative to the blend's centre (in square roots of its area, / 3), and in the frame (0..1). Lab (8-bit / 255), blurred.
-Gradient of lightness (/ 100), its local standard deviation (/ 50). Differences to other frames, the camera's motion
-taken out (``data.background_difference``).
+- ``near_*``, ``far_*``, of the nearer and the farther propagated mask: the mask (0..1), its photometric error (/ 50),
+  its visibility (0..1), and the frames in between (g / (g + 10)).
+- ``even_blend``, ``blend``: both masks blended by the gap alone, and by gap, error and visibility; the latter blurred;
+  ``distance``: signed distance to its outline (inside positive, clipped and divided by ``reach``).
+- ``log_ratio``, ``log_ratio_all``: log likelihood ratio of the colour, subject against background (natural logarithm
+  / 5), from the two masks and from all masks; blurred.
+- ``motion*``: residual motion after removal of the camera's (pixels / 5), blurred.
+- ``relative_*``: position relative to the blend's centre (in square roots of its area, / 3); ``x``, ``y``: position in
+  the frame (0..1).
+- ``lightness``, ``a``, ``b``: Lab (8-bit / 255), blurred; ``gradient`` of lightness (/ 100); its local standard
+  ``deviation`` (/ 50).
+- ``background_*``: differences from other frames, see ``features.background_difference``.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class AppearanceFeatures:
-    """What a frame shows by itself, whatever is carried to it.
+    """Features of a frame that do not depend on any mask.
 
     Attributes:
         lab: (h, w, 3) 8-bit.
-        appearance: The channels from ``lightness`` to those of the background, (A, h, w).
-        background: Those of the background, (len(DIFFERENCES), h, w).
-        motion: (h, w, 2), flow to a neighbour in working pixels.
+        colour: The channels from ``lightness`` to ``deviation``, (A, h, w).
+        background: The background channels, (len(BACKGROUND_CHANNELS), h, w).
+        motion: (h, w, 2), flow to a neighbouring frame in working pixels.
     """
 
     lab: Image
-    appearance: FeatureMaps
-    background: Differences
+    colour: FeatureMaps
+    background: BackgroundMaps
     motion: Flow
 
     @classmethod
-    def at(cls, lab: Image, motion: Flow, background: Differences) -> "AppearanceFeatures":
-        """The look of a frame from its Lab colours, its flow, and its differences to other frames."""
+    def from_lab(cls, lab: Image, motion: Flow, background: BackgroundMaps) -> "AppearanceFeatures":
+        """Compute the colour channels of a frame (h, w, 3), 8-bit Lab."""
         values = lab.astype(np.float32)
         light = values[..., 0]
         planes = [*np.moveaxis(values, 2, 0)]
@@ -92,23 +101,23 @@ class AppearanceFeatures:
 
 
 @dataclass(frozen=True)
-class Blend:
-    """How the masks of both sides are blended: by w = seen exp(-error / scale) / gap.
+class MaskBlending:
+    """Blending of two propagated masks by w = visibility exp(-error / error_scale) / gap.
 
     Attributes:
-        error_scale: Photometric error that lowers a side's weight to 1/e.
-        hidden: Share of its weight that a side keeps where it was hidden on the way.
+        error_scale: Photometric error that lowers the weight to 1/e.
+        occlusion_weight: Visibility of an occluded pixel.
     """
 
-    kind: ClassVar[str] = "blend"
+    kind: ClassVar[str] = "mask_blending"
 
-    error_scale: float = 10.0
-    occlusion_weight: float = 0.3
+    error_scale: PositiveFloat = 10.0
+    occlusion_weight: Annotated[float, Range(gt=0, le=1)] = 0.3
 
-    def weight(self, side: PropagatedMask) -> NDArray[np.float32]:
-        """The weight (h, w) of a side."""
-        seen = self.occlusion_weight + (1 - self.occlusion_weight) * side.visible
-        return seen * np.exp(side.error * np.float32(-1 / self.error_scale)) / np.float32(max(side.gap, 0.1))
+    def weight(self, mask: PropagatedMask) -> NDArray[np.float32]:
+        """The weight (h, w) of a propagated mask."""
+        cost = propagation_cost(mask.error, mask.visible, self.error_scale, self.occlusion_weight)
+        return propagation_weight(cost, max(mask.gap, MIN_GAP))
 
     def __call__(self, near: PropagatedMask, far: PropagatedMask) -> Probability:
         """The blended mask (h, w) in 0..1."""
@@ -116,44 +125,44 @@ class Blend:
         return (one * near.mask + other * far.mask) / np.maximum(one + other, 1e-12)
 
 
-def stack(
-    look: AppearanceFeatures,
-    sides: tuple[PropagatedMask, PropagatedMask],
+def assemble_features(
+    appearance: AppearanceFeatures,
+    masks: tuple[PropagatedMask, PropagatedMask],
     ratios: tuple[NDArray[np.float32], ...],
-    blend: Blend,
+    blend: MaskBlending,
     reach: float,
 ) -> FeatureMaps:
-    """All channels of a frame, (E, h, w) in the order of ``CHANNELS``.
+    """Stack all channels of a frame, (E, h, w) in the order of ``CHANNELS``.
 
     Args:
-        look: The frame.
-        sides: What is carried to it; the same one twice where there is only one.
-        ratios: How much likelier its colours are the subject's (h, w), by the two masks and by all.
-        blend: How the sides are blended.
-        reach: Where distances from the outline are clipped, in working pixels.
+        appearance: Features of the frame itself.
+        masks: The masks propagated to it; the same one twice if there is only one.
+        ratios: Log likelihood ratios of its colours (h, w), from the two masks and from all.
+        blend: Blends the two masks.
+        reach: Distance from the outline, in working pixels, at which distances are clipped.
     """
-    near, far = sorted(sides, key=lambda side: side.gap)
+    near, far = sorted(masks, key=lambda mask: mask.gap)
     blended = blend(near, far)
-    share = np.float32(max(far.gap, 0.1) / (max(near.gap, 0.1) + max(far.gap, 0.1)))
+    share = np.float32(max(far.gap, MIN_GAP) / (max(near.gap, MIN_GAP) + max(far.gap, MIN_GAP)))
     planes = [
-        *_of_side(near),
-        *_of_side(far),
+        *_mask_planes(near),
+        *_mask_planes(far),
         share * near.mask + (1 - share) * far.mask,
         blended,
         *(blurred(blended, sigma) for sigma in BLEND_SIGMAS),
         signed_distance(blended > 0.5, reach),
-        *(plane for ratio in ratios for plane in _of_ratio(ratio / np.float32(5))),
-        *_motion(look.motion, blended < 0.3),
-        *_places(blended),
-        *look.appearance,
-        *look.background,
+        *(plane for ratio in ratios for plane in _ratio_planes(ratio / np.float32(5))),
+        *_motion_planes(appearance.motion, blended < 0.3),
+        *_position_planes(blended),
+        *appearance.colour,
+        *appearance.background,
     ]
     assert len(planes) == len(CHANNELS)
     return np.stack(planes).astype(np.float32, copy=False)
 
 
 def blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """A map (h, w) or (h, w, C), Gaussian-blurred; wide blurs at a fraction of the size, which shows nowhere."""
+    """Blur a map (h, w) or (h, w, C) by a Gaussian; wide blurs run at reduced size, without visible difference."""
     factor = int(sigma // 4)
     if factor < 2 or min(values.shape[:2]) < 8 * factor:
         return cv2.GaussianBlur(values, (0, 0), sigma)
@@ -163,7 +172,7 @@ def blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
 
 
 def signed_distance(mask: Mask, reach: float) -> NDArray[np.float32]:
-    """Distance to a mask's outline (h, w) in units of ``reach``, inside positive, clipped to -1..1."""
+    """Signed distance to a mask's outline (h, w) in units of ``reach``, inside positive, clipped to -1..1."""
     inside = mask.astype(np.uint8)
     if not mask.any() or mask.all():
         return np.full(mask.shape, 1.0 if mask.any() else -1.0, np.float32)
@@ -171,24 +180,24 @@ def signed_distance(mask: Mask, reach: float) -> NDArray[np.float32]:
     return np.clip(distance / reach, -1, 1).astype(np.float32)
 
 
-def _of_side(side: PropagatedMask) -> list[NDArray[np.float32]]:
-    gap = np.full(side.mask.shape, side.gap / (side.gap + 10), np.float32)
-    return [side.mask, side.error / np.float32(50), side.visible, gap]
+def _mask_planes(mask: PropagatedMask) -> list[NDArray[np.float32]]:
+    gap = np.full(mask.mask.shape, mask.gap / (mask.gap + 10), np.float32)
+    return [mask.mask, mask.error / np.float32(50), mask.visible, gap]
 
 
-def _of_ratio(ratio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _ratio_planes(ratio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [ratio, *(blurred(ratio, sigma) for sigma in RATIO_SIGMAS)]
 
 
-def _motion(flow: Flow, backdrop: Mask) -> list[NDArray[np.float32]]:
-    left = blurred(leftover_motion(flow, backdrop), 2) / np.float32(5)
-    return [left[..., 0], left[..., 1], cv2.magnitude(left[..., 0], left[..., 1])]
+def _motion_planes(flow: Flow, backdrop: Mask) -> list[NDArray[np.float32]]:
+    residual = blurred(residual_motion(flow, backdrop), 2) / np.float32(5)
+    return [residual[..., 0], residual[..., 1], cv2.magnitude(residual[..., 0], residual[..., 1])]
 
 
-def _places(blended: Probability) -> list[NDArray[np.float32]]:
+def _position_planes(blended: Probability) -> list[NDArray[np.float32]]:
     height, width = blended.shape
     y, x = (axis.astype(np.float32) for axis in np.mgrid[:height, :width])
     area = max(float(blended.sum()), 1.0)
-    centre_x, centre_y = (float((blended * place).sum()) / area for place in (x, y))
+    centre_x, centre_y = (float((blended * axis).sum()) / area for axis in (x, y))
     unit = 3 * area**0.5
     return [(x - centre_x) / unit, (y - centre_y) / unit, x / width, y / height]

@@ -1,4 +1,4 @@
-"""Which of a clip's colours are the subject's, by the masks of some frames."""
+"""Likelihood of a clip's colours under subject and background, from histograms of some masked frames."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,23 +12,23 @@ from dreaming.imaging.colour_histogram import ColourBins, Counts, rgb_to_lab
 from dreaming.imaging.resize import resize_image
 from dreaming.io.types import Image, Size
 
-RANGE_FRAMES = 8  # from as many frames, spread over the clip, the range of its colours is taken
+RANGE_FRAMES = 8  # frames, spread over the clip, that determine the range of its colours
 
 
 @dataclass(eq=False)
 class ColourLikelihood:
-    """Colour histograms of one clip; what was counted is kept.
+    """Colour histograms of one clip; counts are cached.
 
     Attributes:
         clip: The clip.
-        size: (height, width) that frames are looked at.
-        cells: Along each axis of Lab.
+        size: (height, width) at which frames are read.
+        cells: Cells along each axis of Lab.
     """
 
     clip: Clip
     size: Size
     cells: int = 24
-    _counted: dict[str, Counts] = field(default_factory=dict, init=False)
+    _counts: dict[str, Counts] = field(default_factory=dict, init=False)
     _ratios: dict[tuple[str, ...], NDArray[np.float32]] = field(default_factory=dict, init=False)
 
     def lab(self, stem: str) -> Image:
@@ -36,27 +36,27 @@ class ColourLikelihood:
         return rgb_to_lab(resize_image(self.clip.frames.read(stem), self.size))
 
     def log_ratio(self, lab: Image, sources: tuple[PropagationSource, ...]) -> NDArray[np.float32]:
-        """How much likelier each colour is the subject's than the backdrop's, (h, w), natural log.
+        """Log likelihood ratio (h, w) of each colour, subject against background; natural logarithm.
 
         Args:
-            lab: (h, w, 3), as ``lab`` gives it.
-            sources: Masks to go by, each counted once.
+            lab: (h, w, 3), as ``lab`` returns it.
+            sources: Masks whose frames are counted, each once.
         """
-        different = {source.name: source for source in sources}
-        key = tuple(sorted(different))
+        unique = {source.name: source for source in sources}
+        key = tuple(sorted(unique))
         if key not in self._ratios:
-            counts = np.sum([self._counts(different[name]) for name in key], axis=0)
+            counts = np.sum([self._count(unique[name]) for name in key], axis=0)
             self._ratios[key] = self._bins.log_ratio(counts)
         return self._ratios[key][self._bins.cells(lab)]
 
-    def _counts(self, source: PropagationSource) -> Counts:
-        if source.name not in self._counted:
+    def _count(self, source: PropagationSource) -> Counts:
+        if source.name not in self._counts:
             mask = source.mask * np.float32(1 / 255)
-            self._counted[source.name] = self._bins.counts(self.lab(source.stem), mask)
-        return self._counted[source.name]
+            self._counts[source.name] = self._bins.counts(self.lab(source.stem), mask)
+        return self._counts[source.name]
 
     @cached_property
     def _bins(self) -> ColourBins:
-        names = self.clip.stems
-        spread = sorted({round(place) for place in np.linspace(0, len(names) - 1, RANGE_FRAMES)})
-        return ColourBins.from_images([self.lab(names[place]) for place in spread], self.cells)
+        stems = self.clip.stems
+        spread = sorted({round(index) for index in np.linspace(0, len(stems) - 1, RANGE_FRAMES)})
+        return ColourBins.from_images([self.lab(stems[index]) for index in spread], self.cells)

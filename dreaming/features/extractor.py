@@ -1,23 +1,30 @@
-"""Evidence: what the hand masks, carried along the flow, and the frame itself tell of each pixel.
+"""Feature extraction for segmenters: propagated hand masks, colour likelihood and appearance of each pixel.
 
-For frames without a hand mask it comes from the nearest hand masks. For those with one it is *simulated*, so that a
-classifier or network learns from it how far such evidence can be trusted: from the other hand masks (leave one out),
-and from its own, carried to a frame some way off and back (there and back).
+The features of a frame without a hand mask come from the nearest hand masks. For a frame with a hand mask they are
+*simulated*, so that a classifier or network learns how far to trust them: once from the other hand masks (leave one
+out), and several times from its own mask after a round trip along the optical flow.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError, MaskError
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from dreaming.errors import MaskError
 from dreaming.features.background_difference import BackgroundDifference, BackgroundSampling
-from dreaming.features.channels import CHANNELS, AppearanceFeatures, Blend, FeatureMaps, stack
+from dreaming.features.channels import (
+    CHANNELS,
+    AppearanceFeatures,
+    FeatureMaps,
+    MaskBlending,
+    assemble_features,
+)
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.features.propagated_masks import MaskPropagator, PropagationSource
 from dreaming.flow.cache import FlowCache
@@ -31,47 +38,41 @@ _latest: dict[str, tuple[MaskPropagator, ColourLikelihood, BackgroundDifference]
 
 
 def clear_cache() -> None:
-    """Drop what was carried for the last clip, so that it is carried anew: for who measures how long that takes."""
+    """Forget the masks propagated for the last clip, so that the next extraction can be timed from the start."""
     _latest.clear()
 
 
 @dataclass(frozen=True)
 class PropagationFeatures:
-    """How evidence is gathered.
+    """Settings of the per-pixel features.
 
     Attributes:
-        flow: How flow is computed.
-        drift: How carrying over many frames is corrected; None: not.
-        short_side: The working size: shorter side in pixels that frames are brought down to; None: as they are.
-        error_sigma: Blur of the photometric error, in the flow's working pixels.
-        blend: How the masks of both sides are blended.
-        reach: Where distances from the outline are clipped, in working pixels.
+        flow: Optical flow method.
+        drift: Correction of drift during propagation; None: no correction.
+        short_side: Working size: shorter side in pixels to which frames are reduced; None: full size.
+        error_sigma: Gaussian blur of the photometric error, in the flow's working pixels.
+        blend: Blends the masks propagated from both sides.
+        reach: Distance from the outline, in working pixels, at which distances are clipped.
         bins: Cells along each axis of the colour histograms.
-        background: Which frames each is compared with for what stands in the same place.
-        round_trips: Simulations of each hand-masked frame by its own mask.
-        farthest: Frames that a mask is carried away for that, at most.
-        seed: Of the distances drawn.
+        background: Frames with which each frame is compared.
+        round_trips: Simulations of each hand-masked frame from its own mask.
+        max_gap: Largest distance of such a round trip, in frames.
+        seed: Seed of those distances.
     """
 
     kind: ClassVar[str] = "propagation_features"
 
     flow: DisFlow
     drift: DriftCorrection | None = field(default_factory=DriftCorrection)
-    short_side: int | None = 240
-    error_sigma: float = 2.0
-    blend: Blend = field(default_factory=Blend)
-    reach: float = 60.0
-    bins: int = 24
+    short_side: PositiveInt | None = 240
+    error_sigma: NonNegativeFloat = 2.0
+    blend: MaskBlending = field(default_factory=MaskBlending)
+    reach: PositiveFloat = 60.0
+    bins: Annotated[int, Range(ge=2)] = 24
     background: BackgroundSampling = field(default_factory=BackgroundSampling)
-    round_trips: int = 4
-    farthest: int = 60
+    round_trips: NonNegativeInt = 4
+    max_gap: PositiveInt = 60
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        for key, lowest in (("bins", 2), ("round_trips", 0), ("farthest", 1)):
-            if getattr(self, key) < lowest:
-                found = str(getattr(self, key))
-                raise ConfigError(f"data.features.{key}", found=found, expected=f"at least {lowest}", hint="correct it")
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -79,91 +80,90 @@ class PropagationFeatures:
         return CHANNELS
 
     def extractor(self, clip: Clip, references: References, *, workers: int = 2) -> "FeatureExtractor":
-        """The evidence for a clip from these hand masks; computes the clip's flow if it is not there.
+        """Create the feature extractor of a clip from hand masks; compute the clip's flow where it is missing.
 
-        What was carried for the last clip is kept, for its other maskers and for other hand masks of it.
+        The masks propagated for the last clip stay cached, for other maskers and other subsets of its hand masks.
 
         Args:
             clip: The clip.
-            references: Hand-masked frames; those of other clips' frames are not used.
-            workers: Pairs of frames whose flow is computed at once.
+            references: Hand-masked frames; those that are not frames of the clip are ignored.
+            workers: Pairs of frames whose flow is computed in parallel.
 
         Raises:
-            MaskError: If none of them belongs to a frame of the clip.
+            MaskError: If none of them is a frame of the clip.
         """
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
-        place = str(clip.path.absolute()), clip.frames_fingerprint
-        key = fingerprint(*place, self.flow, self.drift, self.error_sigma, self.bins, self.background, list(size))
+        identifiers = str(clip.path.absolute()), clip.frames_fingerprint
+        key = fingerprint(*identifiers, self.flow, self.drift, self.error_sigma, self.bins, self.background, list(size))
         if key not in _latest:
-            carrier = FlowPropagator(clip, flows, self.drift, self.error_sigma)
+            propagator = FlowPropagator(clip, flows, self.drift, self.error_sigma)
             _latest.clear()
-            palette = ColourLikelihood(clip, size, self.bins)
-            background = BackgroundDifference(clip, flows, palette, self.background)
-            _latest[key] = MaskPropagator(clip, carrier, size), palette, background
+            colours = ColourLikelihood(clip, size, self.bins)
+            background = BackgroundDifference(clip, flows, colours, self.background)
+            _latest[key] = MaskPropagator(clip, propagator, size), colours, background
         return FeatureExtractor(self, *_latest[key], references)
 
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Evidence made up for a hand-masked frame, and for its neighbours in the same manner.
+    """Sources of simulated features for a hand-masked frame and its neighbours.
 
     Attributes:
         stem: The hand-masked frame.
-        sources: The two masks that are carried to it; the same one twice where there is only one.
-        palette: All masks that colours are learnt from.
+        sources: The two masks propagated to it; the same one twice if there is only one.
+        colour_sources: All masks whose frames the colour histograms count.
         stems: The frame and its neighbours in the clip, in order.
     """
 
     stem: str
     sources: tuple[PropagationSource, PropagationSource]
-    palette: tuple[PropagationSource, ...]
+    colour_sources: tuple[PropagationSource, ...]
     stems: tuple[str, ...]
 
 
 class FeatureExtractor:
-    """Evidence for the frames of one clip from some hand masks.
+    """Extracts the features of one clip's frames from some hand masks.
 
     Args:
-        settings: How it is gathered.
-        carried: Carries masks, and keeps what it carried.
-        palette: Counts colours, and keeps what it counted.
+        settings: Settings of the features.
+        propagator: Propagates masks.
+        colours: Counts colours.
         background: Compares frames with others.
         references: The hand masks.
 
     Raises:
-        MaskError: If none of them belongs to a frame of the clip.
+        MaskError: If none of them is a frame of the clip.
     """
 
     def __init__(
         self,
         settings: PropagationFeatures,
-        carried: MaskPropagator,
-        palette: ColourLikelihood,
+        propagator: MaskPropagator,
+        colours: ColourLikelihood,
         background: BackgroundDifference,
         references: References,
     ) -> None:
-        self.settings, self._carried, self._palette, self._background = settings, carried, palette, background
-        self.clip, self.size = carried.clip, carried.size
-        self._places = {stem: place for place, stem in enumerate(self.clip.stems)}
+        self.settings, self._propagator, self._colours, self._background = settings, propagator, colours, background
+        self.clip, self.size = propagator.clip, propagator.size
+        self._indices = {stem: index for index, stem in enumerate(self.clip.stems)}
         self.sources = {
-            stem: PropagationSource.painted(stem, mask, self.size)
+            stem: PropagationSource.from_hand_mask(stem, mask, self.size)
             for stem, mask in zip(references.stems, references.masks, strict=True)
-            if stem in self._places
+            if stem in self._indices
         }
         if not self.sources:
             raise MaskError(
                 self.clip.path,
                 found="no hand mask of any of the clip's frames",
-                expected="at least one to begin from",
-                hint="name the masks like their frames",
+                expected="at least one hand mask named like its frame",
             )
-        self._looks: dict[str, AppearanceFeatures] = {}
+        self._appearances: dict[str, AppearanceFeatures] = {}
 
     def with_references(self, references: References) -> "FeatureExtractor":
-        """As this one from other hand masks of the same clip; what was carried before is not carried again."""
-        return FeatureExtractor(self.settings, self._carried, self._palette, self._background, references)
+        """Create an extractor from other hand masks of the same clip that shares this one's caches."""
+        return FeatureExtractor(self.settings, self._propagator, self._colours, self._background, references)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -171,124 +171,120 @@ class FeatureExtractor:
         return self.settings.channels
 
     def extract(self, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
-        """Yield each named frame's evidence (E, h, w), in the order asked; holds one at a time.
+        """Yield each named frame's features (E, h, w), in the order given, one at a time.
 
-        A hand-masked frame has its own mask on both sides, at no distance.
+        The features of a hand-masked frame come from its own mask, on both sides and with gap 0.
         """
         for stem in stems:
-            yield stem, self.stack(stem, self.nearest_sources(stem), tuple(self.sources.values()))
+            yield stem, self.features(stem, self.nearest_sources(stem), tuple(self.sources.values()))
 
     def nearest_sources(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
-        """The nearest hand masks before and behind a frame; one of them twice where the other side has none."""
+        """The nearest hand masks before and after a frame; one of them twice if the other side has none."""
         return (own, own) if (own := self.sources.get(stem)) else self._nearest(stem)
 
-    def stack(
-        self, stem: str, origins: tuple[PropagationSource, PropagationSource], palette: tuple[PropagationSource, ...]
+    def features(
+        self,
+        stem: str,
+        sources: tuple[PropagationSource, PropagationSource],
+        colour_sources: tuple[PropagationSource, ...],
     ) -> FeatureMaps:
-        """A frame's evidence (E, h, w) from the two masks carried to it and those that colours are learnt from."""
-        sides = self._carried.side(origins[0], stem), self._carried.side(origins[1], stem)
-        look = self.look(stem)
-        ratios = self._palette.log_ratio(look.lab, origins), self._palette.log_ratio(look.lab, palette)
-        return stack(look, sides, ratios, self.settings.blend, self.settings.reach)
-
-    def carry(self, origin: PropagationSource, end: str) -> None:
-        """See to it that a mask has been carried to a frame and to all on the way."""
-        self._carried.carry(origin, end)
+        """A frame's features (E, h, w), from two masks propagated to it and the masks whose colours are counted."""
+        masks = self._propagator.mask(sources[0], stem), self._propagator.mask(sources[1], stem)
+        appearance = self.appearance(stem)
+        ratios = tuple(self._colours.log_ratio(appearance.lab, each) for each in (sources, colour_sources))
+        return assemble_features(appearance, masks, ratios, self.settings.blend, self.settings.reach)
 
     def simulations(self, stem: str) -> list[Simulation]:
-        """Evidence made up for a hand-masked frame: from the other hand masks, then there and back.
+        """Simulated features for a hand-masked frame: from the other hand masks, then from its own by round trips.
 
-        Its own mask has no part in the first; those of other frames have none in the others.
+        The frame's own mask is not used in the first, the masks of other frames not in the round trips.
         """
-        found = []
-        self._carry_to_the_next(stem)
+        pairs = []
+        self._propagate_to_neighbours(stem)
         if len(self.sources) > 1:
-            found.append(self._nearest(stem))
-        if len(self._places) > 1:
-            found += [self._round_trips(stem, number) for number in range(self.settings.round_trips)]
-        place, names = self._places[stem], self.clip.stems
-        stems = tuple(names[max(place - 1, 0) : place + 2])
+            pairs.append(self._nearest(stem))
+        if len(self._indices) > 1:
+            pairs += [self._round_trip(stem, number) for number in range(self.settings.round_trips)]
+        index, names = self._indices[stem], self.clip.stems
+        stems = tuple(names[max(index - 1, 0) : index + 2])
         others = tuple(source for name, source in self.sources.items() if name != stem)
-        return [Simulation(stem, origins, (*origins, *others), stems) for origins in found]
+        return [Simulation(stem, pair, (*pair, *others), stems) for pair in pairs]
 
     def simulated(self, simulation: Simulation, stem: str | None = None) -> FeatureMaps:
-        """The evidence (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
-        return self.stack(simulation.stem if stem is None else stem, simulation.sources, simulation.palette)
+        """The features (E, h, w) of a simulation, for its own frame or for one of its neighbours."""
+        stem = simulation.stem if stem is None else stem
+        return self.features(stem, simulation.sources, simulation.colour_sources)
 
     def log_ratios(self, lab: NDArray[np.uint8], stem: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """How much likelier colours (h, w, 3) are the subject's, going by one hand-masked frame, and going by all."""
-        near, every = (self.sources[stem],), tuple(self.sources.values())
-        return self._palette.log_ratio(lab, near), self._palette.log_ratio(lab, every)
+        """Log likelihood ratios of colours (h, w, 3), from one hand-masked frame and from all of them."""
+        one, every = (self.sources[stem],), tuple(self.sources.values())
+        return self._colours.log_ratio(lab, one), self._colours.log_ratio(lab, every)
 
     def neighbour_flow(self, stem: str, other: str) -> NDArray[np.float32]:
-        """Where each pixel of a frame lies in its neighbour, (h, w, 2) in working pixels."""
-        return resize_flow(self._carried.carrier.flows.both_ways(stem, other)[0], self.size)
+        """Flow from a frame to its neighbour, (h, w, 2) in working pixels."""
+        return resize_flow(self._propagator.propagator.flows.both_ways(stem, other)[0], self.size)
 
     def mask(self, stem: str) -> NDArray[np.bool_]:
         """A hand mask at the working size, (h, w)."""
         return self.sources[stem].mask > 127
 
-    # -- where masks come from
+    def appearance(self, stem: str) -> AppearanceFeatures:
+        """Features of the frame itself; those of the last few frames are cached."""
+        if (cached := self._appearances.get(stem)) is not None:
+            return cached
+        index, names = self._indices[stem], self.clip.stems
+        if len(names) == 1:
+            motion = np.zeros((*self.size, 2), np.float32)
+        elif index + 1 < len(names):
+            motion = self.neighbour_flow(stem, names[index + 1])
+        else:
+            motion = -self.neighbour_flow(stem, names[index - 1])
+        appearance = AppearanceFeatures.from_lab(self._colours.lab(stem), motion, self._background.compute(stem))
+        self._appearances = {**dict(list(self._appearances.items())[-3:]), stem: appearance}
+        return appearance
 
     def _nearest(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
-        place = self._places[stem]
-        before = [name for name in self.sources if self._places[name] < place]
-        behind = [name for name in self.sources if self._places[name] > place]
-        names = [max(before, key=self._places.__getitem__)] if before else []
-        names += [min(behind, key=self._places.__getitem__)] if behind else []
+        index = self._indices[stem]
+        before = [name for name in self.sources if self._indices[name] < index]
+        after = [name for name in self.sources if self._indices[name] > index]
+        names = [max(before, key=self._indices.__getitem__)] if before else []
+        names += [min(after, key=self._indices.__getitem__)] if after else []
         return self.sources[names[0]], self.sources[names[-1]]
 
-    def _carry_to_the_next(self, stem: str) -> None:
-        """Carry a hand mask as far as its runs and its neighbours' simulations need it: once, not in parts."""
-        place, names = self._places[stem], self.clip.stems
-        others = [self._places[name] for name in self.sources]
-        before = max((other - 1 for other in others if other < place), default=place)
-        behind = min((other + 1 for other in others if other > place), default=place)
-        for end in (max(before, 0), min(behind, len(names) - 1)):
-            self._carried.carry(self.sources[stem], names[end])
+    def _propagate_to_neighbours(self, stem: str) -> None:
+        """Propagate a hand mask beyond the next hand masks, as far as all simulations need it, in one go."""
+        index, names = self._indices[stem], self.clip.stems
+        others = [self._indices[name] for name in self.sources]
+        before = max((other - 1 for other in others if other < index), default=index)
+        after = min((other + 1 for other in others if other > index), default=index)
+        for end in (max(before, 0), min(after, len(names) - 1)):
+            self._propagator.propagate(self.sources[stem], names[end])
 
     @property
-    def _spacing(self) -> float:
-        """Frames between two hand masks, on average."""
-        return max(2.0, (len(self._places) - 1) / max(1, len(self.sources) - 1))
+    def _mean_spacing(self) -> float:
+        """Mean number of frames from one hand mask to the next."""
+        return max(2.0, (len(self._indices) - 1) / max(1, len(self.sources) - 1))
 
-    def _round_trips(self, stem: str, number: int) -> tuple[PropagationSource, PropagationSource]:
-        """Two frames as far away, together, as hand masks are from one another; its own mask as it arrives there."""
+    def _round_trip(self, stem: str, number: int) -> tuple[PropagationSource, PropagationSource]:
+        """The frame's own mask as it arrives at two other frames, as far apart as hand masks are on average."""
         settings = self.settings
         digest = hashlib.blake2b(f"{settings.seed} {stem} {number}".encode(), digest_size=8).digest()
         share = (number + np.random.default_rng(int.from_bytes(digest)).random()) / settings.round_trips
-        spacing = min(self._spacing, 2 * settings.farthest)
-        left, right = (min(_rung(part * spacing), settings.farthest) for part in (share, 1 - share))
-        place, last, names = self._places[stem], len(self._places) - 1, self.clip.stems
-        before, behind = max(place - left, 0), min(place + right, last)
-        if before == place:
-            before = min(place + left, last)
-        if behind == place:
-            behind = max(place - right, 0)
+        spacing = min(self._mean_spacing, 2 * settings.max_gap)
+        left, right = (min(_round_gap(part * spacing), settings.max_gap) for part in (share, 1 - share))
+        index, last, names = self._indices[stem], len(self._indices) - 1, self.clip.stems
+        before, after = max(index - left, 0), min(index + right, last)
+        if before == index:
+            before = min(index + left, last)
+        if after == index:
+            after = max(index - right, 0)
         own = self.sources[stem]
-        return self._carried.again(own, names[before]), self._carried.again(own, names[behind])
-
-    # -- what frames look like
-
-    def look(self, stem: str) -> AppearanceFeatures:
-        """What a frame shows by itself; the last few are kept."""
-        if (known := self._looks.get(stem)) is not None:
-            return known
-        place, names = self._places[stem], self.clip.stems
-        if len(names) == 1:
-            motion = np.zeros((*self.size, 2), np.float32)
-        elif place + 1 < len(names):
-            motion = self.neighbour_flow(stem, names[place + 1])
-        else:
-            motion = -self.neighbour_flow(stem, names[place - 1])
-        look = AppearanceFeatures.at(self._palette.lab(stem), motion, self._background.at(stem))
-        self._looks = {**dict(list(self._looks.items())[-3:]), stem: look}
-        return look
+        return self._propagator.source_at(own, names[before]), self._propagator.source_at(own, names[after])
 
 
-def _rung(distance: float) -> int:
-    """The nearest of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few distances, so that hand masks left out change few."""
-    rungs = [1, 2, 3]
-    while rungs[-1] < distance:
-        rungs.append(rungs[-2] * 2)
-    return min(rungs, key=lambda rung: (abs(rung - distance), rung))
+def _round_gap(gap: float) -> int:
+    """Round to 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: with few values, a held-out hand mask changes few round trips."""
+    gaps = [1, 2, 3]
+    while gaps[-1] < gap:
+        gaps.append(gaps[-2] * 2)
+    return min(gaps, key=lambda each: (abs(each - gap), each))

@@ -1,4 +1,4 @@
-"""Evidence as further input of a network: simulated for the hand-masked frames it learns from, and made-up ones."""
+"""Features as input channels of a segmentation network, extracted, simulated or computed from synthetic frames."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
-from dreaming.features.channels import CHANNELS, AppearanceFeatures, FeatureMaps, stack
+from dreaming.errors import ParameterError
+from dreaming.features.channels import CHANNELS, AppearanceFeatures, FeatureMaps, assemble_features
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures
-from dreaming.features.lucid_dreaming import LucidDreaming, SyntheticScene, gathered
+from dreaming.features.lucid_dreaming import LucidDreaming, SyntheticScene, composite_scenes
 from dreaming.features.propagated_masks import PropagatedMask, PropagationSource
 from dreaming.flow.camera_motion import camera_homography
 from dreaming.flow.warp import consistent, resize_flow, warp
 from dreaming.imaging.colour_histogram import rgb_to_lab
 
-MASKS = ("near_mask", "far_mask", "even_blend", "blend")
+MASK_FEATURES = ("near_mask", "far_mask", "even_blend", "blend")
 """Channels that are masks in 0..1."""
 
-Versions = NDArray[np.float16]
-"""(V, h, w, E), what may be known of one frame, in V versions."""
+FeatureVersions = NDArray[np.float16]
+"""(V, h, w, E), features of one frame in V versions."""
 
 
 @dataclass(frozen=True)
 class FeatureInputs:
-    """Which evidence a network is given, and how it is gathered.
+    """The features that a network receives.
 
     Attributes:
-        features: How it is gathered.
-        channels: Names of the channels; colours are left out, since the network sees the frame.
-        prior: The mask, among them or those that other maskers give, which the network corrects instead of finding one
-            from nothing; None: none.
+        features: Settings of the features.
+        channels: Names of the channels; no colours, since the network sees the frame.
+        prior: The mask that the network corrects instead of starting from nothing: one of the channels or of the
+            extra inputs; None: no prior.
     """
 
     kind: ClassVar[str] = "feature_inputs"
@@ -43,96 +43,90 @@ class FeatureInputs:
     channels: Sequence[str]
     prior: str | None = None
 
-    def check(self, key: str) -> None:
-        """Refuse channels that do not exist.
-
-        Args:
-            key: Where in the config it stands.
-
-        Raises:
-            ConfigError: If one is wrong.
-        """
+    def __post_init__(self) -> None:
         for name in self.channels:
             if name not in CHANNELS:
-                known = f"names among {', '.join(CHANNELS)}"
-                raise ConfigError(f"{key}.channels", found=name, expected=known, hint="correct it")
+                raise ParameterError("channels", found=name, expected=f"names among {', '.join(CHANNELS)}")
 
     @property
     def masks(self) -> list[str]:
-        """Names of those of the channels that are masks."""
-        return [name for name in self.channels if name in MASKS]
+        """Names of the channels that are masks."""
+        return [name for name in self.channels if name in MASK_FEATURES]
 
     @property
-    def _places(self) -> list[int]:
+    def _indices(self) -> list[int]:
         return [CHANNELS.index(name) for name in self.channels]
 
     def extractor(self, clip: Clip, references: References) -> FeatureExtractor:
-        """The evidence for a clip from these hand masks."""
+        """Create the feature extractor of a clip from hand masks."""
         return self.features.extractor(clip, references)
 
-    def extract(self, known: FeatureExtractor, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
+    def extract(self, extractor: FeatureExtractor, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
         """Yield each named frame's input (E, h, w), in order."""
-        for stem, found in known.extract(stems):
-            yield stem, found[self._places]
+        for stem, features in extractor.extract(stems):
+            yield stem, features[self._indices]
 
-    def simulated(self, known: FeatureExtractor, stems: Iterable[str]) -> list[Versions]:
-        """What would be known of each of these hand-masked frames if it were none, in several versions each."""
+    def extract_unmasked(self, extractor: FeatureExtractor, stems: Sequence[str]) -> list[FeatureVersions]:
+        """Features of frames without a hand mask, one version each."""
+        return [self._versions([features]) for _, features in extractor.extract(stems)]
+
+    def simulate(self, extractor: FeatureExtractor, stems: Iterable[str]) -> list[FeatureVersions]:
+        """Features that these hand-masked frames would have without their masks, in several versions each."""
         return [
-            self._versions([known.simulated(simulation) for simulation in known.simulations(stem)]) for stem in stems
+            self._versions([extractor.simulated(simulation) for simulation in extractor.simulations(stem)])
+            for stem in stems
         ]
 
-    def whole(self, known: FeatureExtractor, stems: Sequence[str]) -> list[Versions]:
-        """What is known of frames that are not among the hand-masked ones, one version each."""
-        return [self._versions([found]) for _, found in known.extract(stems)]
+    def synthesise(
+        self, extractor: FeatureExtractor, references: References, lucid_dreaming: LucidDreaming
+    ) -> tuple[References, list[FeatureVersions]]:
+        """Make synthetic frames at the features' working size, each with features from two synthetic neighbours.
 
-    def _versions(self, stacks: Sequence[FeatureMaps]) -> Versions:
-        return np.stack([np.moveaxis(found[self._places], 0, 2) for found in stacks]).astype(np.float16)
-
-    def lucid_dreaming(
-        self, known: FeatureExtractor, references: References, lucid_dreaming: LucidDreaming
-    ) -> tuple[References, list[Versions]]:
-        """Made-up frames at the evidence's working size, each with evidence from two made-up neighbours.
-
-        The neighbours' masks are carried along the real flow between the made-up frames, so that they arrive with the
-        errors that flow makes.
+        The neighbours' masks are propagated along the optical flow computed between the synthetic frames, so that they
+        have the errors of real flow.
         """
         scenes, versions = [], []
-        for stem, scene, random in lucid_dreaming.scenes(references, known.size):
-            neighbours = [scene.changed(lucid_dreaming.motion, lucid_dreaming.drift, random) for _ in range(2)]
+        for stem, scene, random in lucid_dreaming.scenes(references, extractor.size):
+            motion = lucid_dreaming.subject_motion, lucid_dreaming.background_motion
+            neighbours = [scene.changed(*motion, random) for _ in range(2)]
             scenes.append((stem, scene))
-            versions.append(self._versions([self._made_up(known, stem, scene, neighbours, lucid_dreaming, random)]))
-        return gathered(scenes, lucid_dreaming.soften), versions
+            features = self._synthetic_features(extractor, stem, scene, neighbours, lucid_dreaming.max_gap, random)
+            versions.append(self._versions([features]))
+        return composite_scenes(scenes), versions
 
-    def _made_up(
+    def _versions(self, features: Sequence[FeatureMaps]) -> FeatureVersions:
+        return np.stack([np.moveaxis(each[self._indices], 0, 2) for each in features]).astype(np.float16)
+
+    def _synthetic_features(
         self,
-        known: FeatureExtractor,
+        extractor: FeatureExtractor,
         stem: str,
         scene: SyntheticScene,
         neighbours: Sequence[SyntheticScene],
-        lucid_dreaming: LucidDreaming,
+        max_gap: int,
         random: np.random.Generator,
     ) -> FeatureMaps:
         settings = self.features
-        picture = scene.composed(lucid_dreaming.soften)
-        lab = rgb_to_lab(picture)
-        sides, motions, others = [], [], []
+        image = scene.composite()
+        lab = rgb_to_lab(image)
+        masks, motions, samples = [], [], []
         for neighbour in neighbours:
-            other = neighbour.composed(lucid_dreaming.soften)
-            here, there = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (picture, other))
+            other = neighbour.composite()
+            here, there = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (image, other))
             back, forth = settings.flow.between(here, there), settings.flow.between(there, here)
-            arrived = resize_flow(back, known.size)
-            error = cv2.absdiff(warp(rgb_to_lab(other), arrived), lab).astype(np.float32).sum(axis=2)
-            sides.append(
+            flow = resize_flow(back, extractor.size)
+            error = cv2.absdiff(warp(rgb_to_lab(other), flow), lab).astype(np.float32).sum(axis=2)
+            masks.append(
                 PropagatedMask(
                     source=PropagationSource(stem, neighbour.mask.astype(np.uint8) * 255, stem),
-                    gap=int(random.integers(1, lucid_dreaming.farthest + 1)),
-                    mask=warp(neighbour.mask.astype(np.float32), arrived),
+                    gap=int(random.integers(1, max_gap + 1)),
+                    mask=warp(neighbour.mask.astype(np.float32), flow),
                     error=cv2.GaussianBlur(error, (0, 0), settings.error_sigma),
                     visible=consistent(back, forth).astype(np.float32),
                 )
             )
-            motions.append(arrived)
-            others.append((rgb_to_lab(other), camera_homography(arrived)))
-        look = AppearanceFeatures.at(lab, motions[0], settings.background.differences(lab, others))
-        ratios = known.log_ratios(lab, stem)
-        return stack(look, (sides[0], sides[1]), ratios, settings.blend, settings.reach)
+            motions.append(flow)
+            samples.append((rgb_to_lab(other), camera_homography(flow)))
+        appearance = AppearanceFeatures.from_lab(lab, motions[0], settings.background.differences(lab, samples))
+        ratios = extractor.log_ratios(lab, stem)
+        return assemble_features(appearance, (masks[0], masks[1]), ratios, settings.blend, settings.reach)

@@ -1,13 +1,14 @@
-"""Lucid dreaming: made-up frames, the subject cut out of a hand-masked one and put back moved, bent and lit anew.
+"""Synthetic training frames: the subject of a hand-masked frame over its background, both changed at random.
 
 Source: "Lucid Data Dreaming for Video Object Segmentation" (Khoreva, Benenson, Ilg, Brox and Schiele, IJCV 2019),
-section 4: subject and background are parted, the hole is inpainted, and both are put together again after changes of
-their own.
+section 4: subject and background are separated, the hole is inpainted, and both are composited again after separate
+changes.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import cv2
@@ -16,42 +17,49 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dreaming.clip.annotations import References
+from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.imaging.morphology import feather
 from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.types import Flow, Image, Mask, Size
 
+SEAM_SIGMA = 0.7
+"""Gaussian blur of the subject's outline in pixels, so that no hard edge gives the subject away."""
+INPAINT_RADIUS = 3.0
+"""Radius in pixels from which the hole behind the subject is filled."""
+HOLE_MARGIN = 3
+"""Pixels around the subject that are inpainted too, because its colours bleed into them."""
+ELASTIC_NODES = 4
+"""Displaced nodes along the longer side of an elastic deformation; in between, cubic interpolation."""
+PLACEMENT_ATTEMPTS = 10
+"""Random changes tried until at least a quarter of the subject stays inside the frame."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SceneChange:
-    """By how much one of the two, subject or background, changes from one made-up frame to another.
+    """Random change of one layer of a scene, subject or background.
 
     Attributes:
-        shift: Standard deviation of the way it moves, as a share of its size.
-        rotation: Standard deviation in degrees.
-        zoom: Standard deviation of the logarithm of its size.
-        bend: Standard deviation of the displacement of nodes, as a share of its size.
-        nodes: Displaced nodes along the longer side; in between, cubic interpolation.
-        light: Standard deviation of the logarithm of its gain and gamma, and of its shift in 0..1.
+        shift: Standard deviation of the shift, relative to the layer's size (square root of its area).
+        rotation: Standard deviation of the angle, in degrees.
+        zoom: Standard deviation of the logarithm of the scale.
+        elastic_std: Standard deviation of the elastic displacement, relative to the layer's size.
+        color_jitter: Standard deviation of the logarithms of gain and gamma, and twice that of the offset in 0..1.
     """
 
     kind: ClassVar[str] = "scene_change"
 
-    shift: float
-    rotation: float
-    zoom: float
-    elastic_std: float
-    nodes: int = 4
-    light: float = 0.0
+    shift: NonNegativeFloat
+    rotation: NonNegativeFloat
+    zoom: NonNegativeFloat
+    elastic_std: NonNegativeFloat
+    color_jitter: NonNegativeFloat = 0.0
 
-    def __post_init__(self) -> None:
-        assert self.nodes >= 2
-
-    def places(self, mask: Mask, random: np.random.Generator) -> Flow:
-        """Where each pixel is taken from, (H, W, 2): (x, y).
+    def coordinates(self, mask: Mask, random: np.random.Generator) -> Flow:
+        """Draw a geometric change: (x, y) from which each pixel is sampled, (H, W, 2).
 
         Args:
-            mask: (H, W), where it lies: it turns about the middle of that and is as large as that is.
-            random: What is drawn from.
+            mask: (H, W), the layer's area, which defines its centre and size.
+            random: Random generator.
         """
         height, width = mask.shape
         rows, columns = np.nonzero(mask)
@@ -60,72 +68,74 @@ class SceneChange:
         angle, scale = math.radians(random.normal() * self.rotation), math.exp(random.normal() * self.zoom)
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], np.float32) * scale
         moved = random.normal(size=2).astype(np.float32) * self.shift * size
-        grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-        places = (grid - centre - moved) @ turn.T + centre
-        step = self.nodes - 1
+        rigid = (_pixel_grid((height, width)) - centre - moved) @ turn.T + centre
+        step = ELASTIC_NODES - 1
         counts = [max(2, round(step * length / max(height, width)) + 1) for length in (height, width)]
-        pushed = (random.normal(size=(*counts, 2)) * self.elastic_std * size).astype(np.float32)
-        return places + cv2.resize(pushed, (width, height), interpolation=cv2.INTER_CUBIC)
+        nodes = (random.normal(size=(*counts, 2)) * self.elastic_std * size).astype(np.float32)
+        return rigid + cv2.resize(nodes, (width, height), interpolation=cv2.INTER_CUBIC)
 
     def with_jitter(self, image: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-        """A picture (H, W, 3) in 0..1 in other light."""
-        gain, gamma = np.exp(random.normal(size=2) * self.light)
-        shift = random.normal() * self.light / 2
+        """Change the brightness and contrast of an image (H, W, 3) in 0..1."""
+        gain, gamma = np.exp(random.normal(size=2) * self.color_jitter)
+        shift = random.normal() * self.color_jitter / 2
         return np.clip(np.clip(image, 0, 1) ** np.float32(gamma) * np.float32(gain) + np.float32(shift), 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LucidDreaming:
-    """How frames are made up.
+    """Lucid Data Dreaming (Khoreva et al., IJCV 2019): settings of the synthetic frames.
 
     Attributes:
-        count: Made-up frames for each hand-masked one.
-        pose: How the subject differs from its hand-masked frame.
-        scene: How the background does.
-        motion: How the subject moves between neighbours of a made-up frame, from which its evidence is carried.
-        drift: How the background does meanwhile.
-        soften: Sigma in pixels of the seam, smoothed so that no edge gives the subject away.
-        inpaint: Radius in pixels that the hole behind the subject is filled from.
-        grow: Pixels around the subject that are filled too, for its colours bleed into them.
-        farthest: Frames that a made-up neighbour may be said to be away, at most.
-        short_side: Shorter side in pixels that frames are made up at; None: as they are.
-        seed: Of all that is drawn.
+        count: Synthetic frames per hand-masked frame.
+        subject: Change of the subject from its hand-masked frame.
+        background: Change of the background.
+        subject_motion: Change of the subject between a synthetic frame and its neighbours, from which masks are
+            propagated.
+        background_motion: Change of the background between them.
+        max_gap: Largest gap, in frames, that a synthetic neighbour is given in the features.
+        short_side: Shorter side of the synthetic frames in pixels; None: full size.
+        seed: Seed of all random draws.
     """
 
     kind: ClassVar[str] = "lucid_dreaming"
 
-    count: int = 4
-    pose: SceneChange = SceneChange(shift=0.3, rotation=15, zoom=0.15, elastic_std=0.03, light=0.1)
-    scene: SceneChange = SceneChange(shift=0.02, rotation=2, zoom=0.03, elastic_std=0.003, light=0.05)
-    motion: SceneChange = SceneChange(shift=0.15, rotation=10, zoom=0.08, elastic_std=0.04, light=0.03)
-    drift: SceneChange = SceneChange(shift=0.02, rotation=1, zoom=0.02, elastic_std=0.002, light=0.03)
-    soften: float = 0.7
-    inpaint: float = 3.0
-    grow: int = 3
-    farthest: int = 20
-    short_side: int | None = 240
+    count: PositiveInt = 4
+    subject: SceneChange = field(
+        default_factory=partial(SceneChange, shift=0.3, rotation=15, zoom=0.15, elastic_std=0.03, color_jitter=0.1)
+    )
+    background: SceneChange = field(
+        default_factory=partial(SceneChange, shift=0.02, rotation=2, zoom=0.03, elastic_std=0.003, color_jitter=0.05)
+    )
+    subject_motion: SceneChange = field(
+        default_factory=partial(SceneChange, shift=0.15, rotation=10, zoom=0.08, elastic_std=0.04, color_jitter=0.03)
+    )
+    background_motion: SceneChange = field(
+        default_factory=partial(SceneChange, shift=0.02, rotation=1, zoom=0.02, elastic_std=0.002, color_jitter=0.03)
+    )
+    max_gap: PositiveInt = 20
+    short_side: PositiveInt | None = 240
     seed: int = 0
 
     def scenes(self, references: References, size: Size) -> Iterator[tuple[str, "SyntheticScene", np.random.Generator]]:
-        """Yield ``count`` made-up scenes of each hand-masked frame, with its name and a random stream of its own.
+        """Yield ``count`` synthetic scenes per hand-masked frame, with the frame's name and its random generator.
 
         Args:
-            references: Hand-masked frames; one without a subject gives nothing.
+            references: Hand-masked frames; a frame with an empty mask is skipped.
             size: (height, width) of the scenes.
         """
-        for stem, painted, mask in zip(references.stems, references.images, references.masks, strict=True):
-            cut = resize_image(mask.astype(np.float32), size) > 0.5
-            if not cut.any():
+        for stem, image, mask in zip(references.stems, references.images, references.masks, strict=True):
+            small_mask = resize_image(mask.astype(np.float32), size) > 0.5
+            if not small_mask.any():
                 continue
             random = np.random.default_rng([self.seed, *stem.encode()])
-            scene = SyntheticScene.of(resize_image(painted, size), cut, self)
+            scene = SyntheticScene.from_frame(resize_image(image, size), small_mask)
             for _ in range(self.count):
-                yield stem, scene.changed(self.pose, self.scene, random), random
+                yield stem, scene.changed(self.subject, self.background, random), random
 
-    def frames(self, references: References) -> References:
-        """Made-up frames to learn from."""
+    def synthesise(self, references: References) -> References:
+        """Make synthetic frames with masks to train on."""
         size = working_size(references.size, self.short_side)
-        return gathered([(stem, scene) for stem, scene, _ in self.scenes(references, size)], self.soften)
+        return composite_scenes([(stem, scene) for stem, scene, _ in self.scenes(references, size)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +143,9 @@ class SyntheticScene:
     """A frame in two layers.
 
     Attributes:
-        subject: (H, W, 3) in 0..1; what counts of it lies inside the mask.
-        mask: (H, W).
-        background: (H, W, 3) in 0..1, without the subject.
+        subject: (H, W, 3) in 0..1, the subject's colours, extended beyond the mask.
+        mask: (H, W), the subject's mask.
+        background: (H, W, 3) in 0..1, inpainted behind the subject.
     """
 
     subject: NDArray[np.float32]
@@ -143,50 +153,51 @@ class SyntheticScene:
     background: NDArray[np.float32]
 
     @classmethod
-    def of(cls, image: Image, mask: Mask, lucid: LucidDreaming) -> "SyntheticScene":
-        """Part a hand-masked frame (H, W, 3), (H, W): subject, and background with the hole filled."""
-        hole = cv2.dilate(mask.astype(np.uint8), np.ones((2 * lucid.grow + 1,) * 2, np.uint8))
-        filled = cv2.inpaint(np.ascontiguousarray(image), hole, lucid.inpaint, cv2.INPAINT_TELEA)
-        # Beyond the outline the subject's own colours go on, so that bending never drags background in.
+    def from_frame(cls, image: Image, mask: Mask) -> "SyntheticScene":
+        """Separate a hand-masked frame (H, W, 3), (H, W) into subject and inpainted background."""
+        hole = cv2.dilate(mask.astype(np.uint8), np.ones((2 * HOLE_MARGIN + 1,) * 2, np.uint8))
+        inpainted = cv2.inpaint(np.ascontiguousarray(image), hole, INPAINT_RADIUS, cv2.INPAINT_TELEA)
+        # Beyond the outline the subject's own colours continue, so that a deformation never includes background.
         core = mask & ndimage.binary_erosion(mask)
         nearest = ndimage.distance_transform_edt(
             ~(core if core.any() else mask), return_distances=False, return_indices=True
         )
-        own = image[tuple(nearest)]
-        return cls(own.astype(np.float32) / 255, mask, filled.astype(np.float32) / 255)
+        extended = image[tuple(nearest)]
+        return cls(extended.astype(np.float32) / 255, mask, inpainted.astype(np.float32) / 255)
 
     def changed(self, subject: SceneChange, background: SceneChange, random: np.random.Generator) -> "SyntheticScene":
-        """Both layers, each changed by itself; the subject stays as it was if it would leave the picture."""
-        for _ in range(10):
-            places = subject.places(self.mask, random)
-            mask = _warped(self.mask.astype(np.float32), places, cv2.BORDER_CONSTANT) > 0.5
+        """Change both layers separately; the subject keeps its shape and place if it would leave the frame."""
+        for _ in range(PLACEMENT_ATTEMPTS):
+            coordinates = subject.coordinates(self.mask, random)
+            mask = _sample(self.mask.astype(np.float32), coordinates, cv2.BORDER_CONSTANT) > 0.5
             if 4 * mask.sum() >= self.mask.sum():
                 break
         else:
-            places, mask = _identity(self.mask.shape), self.mask
-        own = subject.with_jitter(_warped(self.subject, places, cv2.BORDER_REFLECT), random)
-        around = background.places(np.ones_like(self.mask), random)
+            coordinates, mask = _pixel_grid(self.mask.shape), self.mask
+        own = subject.with_jitter(_sample(self.subject, coordinates, cv2.BORDER_REFLECT), random)
+        around = background.coordinates(np.ones_like(self.mask), random)
         return SyntheticScene(
-            own, mask, background.with_jitter(_warped(self.background, around, cv2.BORDER_REFLECT), random)
+            own, mask, background.with_jitter(_sample(self.background, around, cv2.BORDER_REFLECT), random)
         )
 
-    def composed(self, soften: float) -> Image:
-        """The two put together, (H, W, 3) uint8."""
-        alpha = feather(self.mask.astype(np.float32), soften)[..., None]
+    def composite(self) -> Image:
+        """Composite the subject over the background, (H, W, 3) uint8."""
+        alpha = feather(self.mask.astype(np.float32), SEAM_SIGMA)[..., None]
         return np.rint((self.subject * alpha + self.background * (1 - alpha)) * 255).astype(np.uint8)
 
 
-def _warped(picture: NDArray[np.float32], places: Flow, border: int) -> NDArray[np.float32]:
-    return cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=border)
+def _sample(picture: NDArray[np.float32], coordinates: Flow, border: int) -> NDArray[np.float32]:
+    return cv2.remap(picture, coordinates[..., 0], coordinates[..., 1], cv2.INTER_LINEAR, borderMode=border)
 
 
-def _identity(size: tuple[int, ...]) -> Flow:
+def _pixel_grid(size: tuple[int, ...]) -> Flow:
+    """(x, y) of each pixel, (H, W, 2)."""
     return np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
 
 
-def gathered(scenes: Sequence[tuple[str, SyntheticScene]], soften: float) -> References:
-    """Scenes, each with the name of the frame it was made of, as frames with masks."""
+def composite_scenes(scenes: Sequence[tuple[str, SyntheticScene]]) -> References:
+    """Composite scenes, each with the name of its hand-masked frame, into frames with masks."""
     assert scenes
-    stems = tuple(f"{stem} made up {number}" for number, (stem, _) in enumerate(scenes))
-    images = np.stack([scene.composed(soften) for _, scene in scenes])
+    stems = tuple(f"{stem} synthetic {number}" for number, (stem, _) in enumerate(scenes))
+    images = np.stack([scene.composite() for _, scene in scenes])
     return References(stems, images, np.stack([scene.mask for _, scene in scenes]))

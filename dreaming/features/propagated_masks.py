@@ -1,4 +1,4 @@
-"""Masks carried from their frame to others and kept, so that none is carried along the same way twice."""
+"""Masks propagated from their frame to others, cached so that none takes the same path twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import fingerprint
 from dreaming.io.types import Probability, Size
 
-ERROR_STEPS = 2
-"""Steps of the photometric error in which it is kept in a byte; 127.5 is the largest."""
+ERROR_LEVELS = 2
+"""Levels per unit of the photometric error when it is stored in a byte; 127.5 is the largest."""
 
 
 @dataclass(frozen=True, eq=False)
 class PropagationSource:
-    """A mask that others are carried from.
+    """A mask that is propagated to other frames.
 
     Attributes:
         stem: Its frame.
-        mask: (h, w) in 0..255, at the evidence's working size.
-        name: Tells it from any other mask.
+        mask: (h, w) in 0..255, at the features' working size.
+        name: Unique among all masks.
     """
 
     stem: str
@@ -34,21 +34,21 @@ class PropagationSource:
     name: str
 
     @classmethod
-    def painted(cls, stem: str, mask: NDArray[np.bool_], size: Size) -> Self:
-        """A hand mask (H, W), brought to the working size."""
+    def from_hand_mask(cls, stem: str, mask: NDArray[np.bool_], size: Size) -> Self:
+        """Resize a hand mask (H, W) to the working size."""
         return cls(stem, resize_image(mask.astype(np.uint8) * 255, size), f"{stem} {fingerprint(mask, list(size))}")
 
 
 @dataclass(frozen=True, eq=False)
 class PropagatedMask:
-    """What one source says of a frame.
+    """A mask as seen from another frame.
 
     Attributes:
-        source: The mask that was carried there.
-        gap: Frames between it and this one; 0 for its own.
+        source: The mask before propagation.
+        gap: Frames between the source and this frame; 0 at the source.
         mask: (h, w) in 0..1.
-        error: (h, w), photometric, as ``frames.carry.Carried`` has it, up to 127.5.
-        visible: (h, w) in 0..1, 0 where a pixel was hidden on the way.
+        error: (h, w), photometric error, see ``flow.propagation.PropagatedFrame``; at most 127.5.
+        visible: (h, w) in 0..1, 0 where a pixel was occluded on the way.
     """
 
     source: PropagationSource
@@ -60,61 +60,61 @@ class PropagatedMask:
 
 @dataclass(eq=False)
 class MaskPropagator:
-    """Sides of any frame, made along the way to it and kept in a temporary file; safe from several threads.
+    """Propagates masks to any frame and keeps them, and those on the way, in a temporary file; thread-safe.
 
     Attributes:
         clip: The clip.
-        carrier: Carries along its flow.
-        size: (height, width) that masks are kept at.
+        propagator: Propagates along the clip's flow.
+        size: (height, width) of the masks.
     """
 
     clip: Clip
-    carrier: FlowPropagator
+    propagator: FlowPropagator
     size: Size
     _locks: dict[tuple[str, bool], Lock] = field(default_factory=dict, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._spool = DiskBuffer(self.clip.path)
-        self._places = {stem: place for place, stem in enumerate(self.clip.stems)}
+        self._buffer = DiskBuffer(self.clip.path)
+        self._indices = {stem: index for index, stem in enumerate(self.clip.stems)}
 
-    def side(self, source: PropagationSource, stem: str) -> PropagatedMask:
-        """What a source says of a frame; it is carried there if it was not before."""
-        gap = abs(self._places[stem] - self._places[source.stem])
+    def mask(self, source: PropagationSource, stem: str) -> PropagatedMask:
+        """The source as seen from a frame; propagated if it is not cached."""
+        gap = abs(self._indices[stem] - self._indices[source.stem])
         if gap == 0:
-            still = np.zeros(self.size, np.float32)
-            return PropagatedMask(source, 0, source.mask * np.float32(1 / 255), still, still + 1)
-        self.carry(source, stem)
-        mask, error, visible = self._spool.read((source.name, stem))
-        parts = mask * np.float32(1 / 255), error * np.float32(1 / ERROR_STEPS), visible * np.float32(1 / 255)
+            zero = np.zeros(self.size, np.float32)
+            return PropagatedMask(source, 0, source.mask * np.float32(1 / 255), zero, zero + 1)
+        self.propagate(source, stem)
+        mask, error, visible = self._buffer.read((source.name, stem))
+        parts = mask * np.float32(1 / 255), error * np.float32(1 / ERROR_LEVELS), visible * np.float32(1 / 255)
         return PropagatedMask(source, gap, *parts)
 
-    def again(self, source: PropagationSource, stem: str) -> PropagationSource:
-        """A source as it arrived at another frame, to be carried on from there as if it had been painted there."""
-        self.carry(source, stem)
-        mask = self._spool.read((source.name, stem))[0]
+    def source_at(self, source: PropagationSource, stem: str) -> PropagationSource:
+        """The source as it arrives at another frame, as a new source there, as if it were a hand mask of that frame."""
+        self.propagate(source, stem)
+        mask = self._buffer.read((source.name, stem))[0]
         return PropagationSource(stem, mask, f"{source.name} {stem}")
 
-    def carry(self, source: PropagationSource, end: str) -> None:
-        """See to it that a source has been carried to a frame, and so to all on the way."""
-        start, stop = self._places[source.stem], self._places[end]
-        onward = stop > start
+    def propagate(self, source: PropagationSource, end: str) -> None:
+        """Propagate a source to a frame, and thereby to all frames on the way, unless that is cached."""
+        first, last = self._indices[source.stem], self._indices[end]
+        forward = last > first
         with self._lock:
-            lock = self._locks.setdefault((source.name, onward), Lock())
+            lock = self._locks.setdefault((source.name, forward), Lock())
         with lock:
-            if start == stop or (source.name, end) in self._spool:
+            if first == last or (source.name, end) in self._buffer:
                 return
             stems = self.clip.stems
-            self._carry(source, stems[start : stop + 1] if onward else stems[stop : start + 1][::-1])
+            self._propagate(source, stems[first : last + 1] if forward else stems[last : first + 1][::-1])
 
-    def _carry(self, source: PropagationSource, path: Sequence[str]) -> None:
-        for carried in self.carrier.propagate(path):
-            if (source.name, carried.stem) in self._spool:
+    def _propagate(self, source: PropagationSource, path: Sequence[str]) -> None:
+        for frame in self.propagator.propagate(path):
+            if (source.name, frame.stem) in self._buffer:
                 continue
-            error, visible = (resize_image(part, self.size) for part in (carried.error, carried.visible))
-            parts = [carried.sample(source.mask), _byte(error * ERROR_STEPS), _byte(visible * 255)]
-            self._spool.write((source.name, carried.stem), parts)
+            error, visible = (resize_image(part, self.size) for part in (frame.error, frame.visible))
+            parts = [frame.sample(source.mask), _to_byte(error * ERROR_LEVELS), _to_byte(visible * 255)]
+            self._buffer.write((source.name, frame.stem), parts)
 
 
-def _byte(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _to_byte(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(np.clip(values, 0, 255)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Stylised frames blended with their neighbours along the flow, against flicker."""
+"""Temporal blending of stylised frames along the optical flow, against flicker."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
+from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import bilateral_mean
-from dreaming.flow.temporal_window import Read, TemporalWindow, check_window, dilated_pairs, iter_windows
+from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, dilated_pairs, iter_windows
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -20,45 +21,41 @@ from dreaming.io.types import Image
 
 @dataclass(frozen=True)
 class TemporalBlending:
-    """A mean of stylised frames over time, weighted by how well the frames under them agree.
+    """A mean of stylised frames over time, weighted by the similarity of their source frames.
 
-    A pixel becomes the mean of the stylised colours at the places where it lies in the frames around it, each weighted
-    by exp(-dt^2 / 2 sigma^2 - dc^2 / 2 colour_sigma^2), where dc is the distance between the *source* colours there and
-    here: the joint bilateral filter (Petschnigg et al., "Digital Photography with Flash and No-Flash Image Pairs",
-    SIGGRAPH 2004, equation 2) along the flow. Where the flow is wrong or something was hidden the sources differ, and
-    the frame keeps its own strokes. Always the unblended neighbours are taken, so that a frame depends on
-    ``2 radius + 1`` frames alone.
+    A pixel becomes the mean of the stylised colours at its positions in the frames around it, each weighted by
+    exp(-dt^2 / 2 sigma^2 - dc^2 / 2 colour_sigma^2), where dc is the distance between the *source* colours: the joint
+    bilateral filter (Petschnigg et al., "Digital Photography with Flash and No-Flash Image Pairs", SIGGRAPH 2004,
+    equation 2) along the flow. Where the flow is wrong or a pixel was occluded, the sources differ and the frame keeps
+    its own strokes. Only unblended neighbours are averaged, so a frame depends on ``2 radius + 1`` frames.
 
     Attributes:
-        flow: How flow is computed.
-        sigma: Of the Gaussian over frames, in frames; None: no blending.
-        radius: Frames before and behind that are looked at.
-        colour_sigma: Of the Gaussian over the distance between source colours in RGB, in grey levels.
-        workers: Frames blended at once.
+        flow: Optical flow method.
+        sigma: Standard deviation of the Gaussian over time, in frames; None: no blending.
+        radius: Frames on each side.
+        colour_sigma: Standard deviation of the Gaussian over the RGB distance of source colours, in grey levels.
+        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "temporal_blending"
 
     flow: DisFlow
-    sigma: float | None = None
-    radius: int = 1
-    colour_sigma: float = 10.0
-    workers: int = field(default=2, metadata=NO_EFFECT)
-
-    def __post_init__(self) -> None:
-        if self.sigma is not None:
-            sigmas = {"sigma": self.sigma, "colour_sigma": self.colour_sigma}
-            check_window("stage.stylise.blend", self.radius, **sigmas)
+    sigma: PositiveFloat | None = None
+    radius: PositiveInt = 1
+    colour_sigma: PositiveFloat = 10.0
+    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def blend(
-        self, clip: Clip, sources: FrameFolder, stylise: Read[Image], stems: Sequence[str]
+        self, clip: Clip, sources: FrameFolder, stylise: ReadPictures[Image], stems: Sequence[str]
     ) -> Iterator[tuple[str, Image]]:
-        """Yield each named frame blended, in order, the same whatever else is asked for; holds one window of frames.
+        """Yield each named frame blended, in order; hold one window of frames in memory.
+
+        A frame's result does not depend on which other frames are requested.
 
         Args:
             clip: The clip.
-            sources: The frames that are stylised.
-            stylise: Gives the stylised frames of these names; those around the ones asked for are asked of it.
+            sources: The frames before stylisation.
+            stylise: Yields stylised frames, of the named ones and their neighbours.
             stems: Names of frames, in order.
         """
         if self.sigma is None or len(clip.stems) == 1:
@@ -73,9 +70,9 @@ class TemporalBlending:
         flows = FlowCache(clip, self.flow)
         flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
         windows = iter_windows(clip.stems, stems, self.radius, read, flows)
-        yield from prefetch_map(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+        yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
 
-    def mean(self, around: TemporalWindow[NDArray[np.uint8]]) -> Image:
-        """One stylised frame blended, (H, W, 3) RGB, of pictures (H, W, 6): source and stylised."""
+    def mean(self, window: TemporalWindow[NDArray[np.uint8]]) -> Image:
+        """Blend one stylised frame, (H, W, 3) RGB, given source and stylised frames as images (H, W, 6)."""
         assert self.sigma is not None, "there is nothing to blend"
-        return bilateral_mean(around, self.sigma, self.colour_sigma)
+        return bilateral_mean(window, self.sigma, self.colour_sigma)

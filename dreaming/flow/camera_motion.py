@@ -1,4 +1,4 @@
-"""The camera's motion in a flow, and what moves by itself: the flow that is left when the camera's is taken out."""
+"""Camera motion in an optical flow: its homography, and the flow that remains once it is removed."""
 
 import cv2
 import numpy as np
@@ -7,28 +7,25 @@ from numpy.typing import NDArray
 from dreaming.flow.registration import Transform
 from dreaming.io.types import Flow, Mask
 
-FEWEST = 8  # points; an affine motion takes three, a homography four, and RANSAC some to choose from
-POINTS = 1500  # about as many are compared, on a grid
-SLACK = 1.0  # pixels by which a point may miss the common motion and still count
-ZOOM = 2.0  # largest change of area between neighbouring frames that is believed
-
-Points = NDArray[np.float32]
-"""(P, 2), (x, y) in pixels."""
+MIN_POINTS = 8  # an affine motion needs three, a homography four, and RANSAC some to choose from
+GRID_POINTS = 1500  # approximate number of points compared
+TOLERANCE = 1.0  # pixels by which an inlier may miss the common motion
+MAX_ZOOM = 2.0  # largest plausible change of area between neighbouring frames
 
 
-def leftover_motion(flow: Flow, backdrop: Mask) -> Flow:
-    """The flow (H, W, 2) minus the affine motion that most of the backdrop shares, found by RANSAC.
+def residual_motion(flow: Flow, backdrop: Mask) -> Flow:
+    """Subtract from a flow (H, W, 2) the affine motion that most of the backdrop shares, found by RANSAC.
 
     Args:
         flow: (H, W, 2) in pixels.
-        backdrop: (H, W), where the camera's motion shows. With too little of it nothing is taken out.
+        backdrop: (H, W), where the camera's motion shows. If too little of it is visible, the flow is returned as is.
     """
-    points, targets = _followed(flow, backdrop)
-    if len(points) < FEWEST:
+    points, targets = _grid_matches(flow, backdrop)
+    if len(points) < MIN_POINTS:
         return flow
-    # OpenCV's RANSAC draws from a generator of its own with a fixed seed: the same flow gives the same motion.
-    matrix, agreeing = cv2.estimateAffine2D(points, targets, method=cv2.RANSAC, ransacReprojThreshold=SLACK)
-    if matrix is None or agreeing.sum() < FEWEST:
+    # OpenCV's RANSAC uses its own generator with a fixed seed: the same flow gives the same motion.
+    matrix, inliers = cv2.estimateAffine2D(points, targets, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE)
+    if matrix is None or inliers.sum() < MIN_POINTS:
         return flow
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -37,26 +34,26 @@ def leftover_motion(flow: Flow, backdrop: Mask) -> Flow:
 
 
 def camera_homography(flow: Flow) -> Transform:
-    """Where the pixels of a frame's background lie in its neighbour: the homography most of the flow agrees with.
+    """Estimate the homography from a frame to its neighbour that most of the flow agrees with, by RANSAC.
 
-    Found by RANSAC over the whole frame. Where nothing plausible is found the camera is taken to stand still.
+    Without a plausible one, the camera is assumed not to move.
 
     Args:
         flow: (H, W, 2) in pixels.
     """
-    points, targets = _followed(flow, np.ones(flow.shape[:2], np.bool_))
-    if len(points) < FEWEST:
+    points, targets = _grid_matches(flow, np.ones(flow.shape[:2], np.bool_))
+    if len(points) < MIN_POINTS:
         return np.eye(3)
-    matrix, agreeing = cv2.findHomography(points, targets, cv2.RANSAC, SLACK)
-    if matrix is None or agreeing.sum() < FEWEST or not 1 / ZOOM < np.linalg.det(matrix[:2, :2]) < ZOOM:
+    matrix, inliers = cv2.findHomography(points, targets, cv2.RANSAC, TOLERANCE)
+    if matrix is None or inliers.sum() < MIN_POINTS or not 1 / MAX_ZOOM < np.linalg.det(matrix[:2, :2]) < MAX_ZOOM:
         return np.eye(3)
     return matrix
 
 
-def _followed(flow: Flow, backdrop: Mask) -> tuple[Points, Points]:
-    """Points of the backdrop on a grid, and where the flow takes them."""
+def _grid_matches(flow: Flow, backdrop: Mask) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points (P, 2) of the backdrop on a grid, (x, y) in pixels, and where the flow takes them."""
     height, width = flow.shape[:2]
-    step = max(1, round((height * width / POINTS) ** 0.5))
+    step = max(1, round((height * width / GRID_POINTS) ** 0.5))
     rows, columns = np.mgrid[step // 2 : height : step, step // 2 : width : step]
     usable = backdrop[rows, columns]
     points = np.stack([columns, rows], axis=-1)[usable].astype(np.float32)

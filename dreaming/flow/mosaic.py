@@ -1,4 +1,4 @@
-"""One large picture of a stretch of video without its subject, into which the frames of a moving camera are laid."""
+"""A background mosaic: the frames of a moving camera registered into one large image, without the subject."""
 
 from collections.abc import Mapping
 
@@ -8,66 +8,66 @@ import numpy as np
 from dreaming.flow.registration import Transform
 from dreaming.io.types import Image, Mask, Size
 
-MARGIN = 5  # pixels around a subject that are not trusted to be backdrop
+MARGIN = 5  # pixels around the subject that are not taken for background
 
 
 class Mosaic:
-    """What is known of the backdrop.
+    """The background as far as the frames show it.
 
     Args:
-        transforms: From each frame to the picture, by name.
+        transforms: From each frame to the mosaic, by frame name.
         frame_size: (height, width) of the frames.
-        size: (height, width) of the picture.
+        size: (height, width) of the mosaic.
 
     Attributes:
-        picture: (H, W, 3) as far as known, else black.
-        known: (H, W).
+        image: (H, W, 3), black where unknown.
+        known: (H, W), where the background is known.
     """
 
     def __init__(self, transforms: Mapping[str, Transform], frame_size: Size, size: Size) -> None:
         self._transforms, self._frame_size, self._size = transforms, frame_size, size
-        self.picture: Image = np.zeros((*size, 3), np.uint8)
+        self.image: Image = np.zeros((*size, 3), np.uint8)
         self.known: Mask = np.zeros(size, bool)
 
-    def learn(self, stem: str, image: Image, subject: Mask) -> None:
-        """Take from a frame (H, W, 3) what is not known yet, away from its subject (H, W)."""
+    def add(self, stem: str, image: Image, subject: Mask) -> None:
+        """Fill unknown background from a frame (H, W, 3), away from its subject (H, W)."""
         around = cv2.dilate(subject.view(np.uint8), np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
-        new = self.lay(stem, around == 0) & ~self.known
-        self.picture[new] = self.show(stem, image)[new]
+        new = self.warp_mask(stem, around == 0) & ~self.known
+        self.image[new] = self.overlay(stem, image)[new]
         self.known |= new
 
-    def show(self, stem: str, image: Image) -> Image:
-        """The picture with a frame (H, W, 3) laid over it."""
-        if self._fits(stem):
+    def overlay(self, stem: str, image: Image) -> Image:
+        """Return the mosaic with a frame (H, W, 3) laid over it."""
+        if self._is_frame(stem):
             return image.copy()
-        size, below = self._size[::-1], self.picture.copy()
+        size, below = self._size[::-1], self.image.copy()
         return cv2.warpPerspective(
             image, self._transforms[stem], size, below, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
         )
 
-    def lay(self, stem: str, mask: Mask) -> Mask:
-        """A frame's mask (H, W) in the picture; False beyond the frame."""
-        if self._fits(stem):
+    def warp_mask(self, stem: str, mask: Mask) -> Mask:
+        """Warp a frame's mask (H, W) to the mosaic; False outside the frame."""
+        if self._is_frame(stem):
             return mask.copy()
         size = self._size[::-1]
-        laid = cv2.warpPerspective(mask.view(np.uint8), self._transforms[stem], size, flags=cv2.INTER_NEAREST)
-        return laid.view(np.bool_)
+        warped = cv2.warpPerspective(mask.view(np.uint8), self._transforms[stem], size, flags=cv2.INTER_NEAREST)
+        return warped.view(np.bool_)
 
-    def insert(self, stem: str, mask: Mask, beyond: Mask) -> Mask:
-        """A frame's mask (H, W) in the picture; beyond the frame, that of the picture (H, W)."""
-        if self._fits(stem):
+    def insert_mask(self, stem: str, mask: Mask, outside: Mask) -> Mask:
+        """Warp a frame's mask (H, W) to the mosaic; outside the frame, take the mosaic's mask ``outside`` (H, W)."""
+        if self._is_frame(stem):
             return mask.copy()
-        inside = self.lay(stem, np.ones(self._frame_size, bool))
-        return np.where(inside, self.lay(stem, mask), beyond)
+        inside = self.warp_mask(stem, np.ones(self._frame_size, bool))
+        return np.where(inside, self.warp_mask(stem, mask), outside)
 
-    def lift(self, stem: str, mask: Mask) -> Mask:
-        """A mask of the picture (H, W) as the frame sees it; False beyond the picture."""
-        if self._fits(stem):
+    def extract_mask(self, stem: str, mask: Mask) -> Mask:
+        """Warp a mask of the mosaic (H, W) to a frame; False outside the mosaic."""
+        if self._is_frame(stem):
             return mask
         back = np.linalg.inv(self._transforms[stem])
         return cv2.warpPerspective(mask.view(np.uint8), back, self._frame_size[::-1], flags=cv2.INTER_NEAREST).view(
             np.bool_
         )
 
-    def _fits(self, stem: str) -> bool:
+    def _is_frame(self, stem: str) -> bool:
         return self._size == self._frame_size and np.array_equal(self._transforms[stem], np.eye(3))

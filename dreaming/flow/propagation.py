@@ -1,6 +1,6 @@
-"""Carrying pictures from a reference frame to others along the chained flow, with a measure of how far to trust them.
+"""Propagation of images from a reference frame along chained optical flow, with the weight of each propagated pixel.
 
-Flows are chained and pixels sampled once, so that a picture carried over a hundred frames is as sharp as over one.
+Flows are chained and pixels are sampled once, so an image is as sharp after a hundred frames as after one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,28 +13,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from dreaming.flow.cache import FlowCache
-from dreaming.flow.dis import DisFlow, check_search
+from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import chain, consistent, coordinates, resize_flow, warp
 from dreaming.imaging.resize import resize_image
 from dreaming.io.types import Flow, Image, Size
 
+COST_LEVELS = 10
+"""Levels per e-fold when a cost is stored in a byte; level 255 means a cost of 25.5 or more, a weight of 1e-11."""
+
+DRIFT_COARSEST_SCALE = 1
+"""First level of the search for drift, half the working size: the chained flow is nearly right already."""
+DRIFT_PATCH_STRIDE = 4
+"""Pixels between the patches of that search; denser ones cost time and gain nothing."""
+DRIFT_DESCENT_ITERATIONS = 12
+"""Steps of gradient descent per patch, as between neighbouring frames."""
+
+
+def propagation_cost(
+    error: NDArray[np.float32], visible: NDArray[np.float32], error_scale: float, occlusion_weight: float
+) -> NDArray[np.float32]:
+    """Negative logarithm of a propagated pixel's weight, for one step: error / error_scale - log(visibility).
+
+    Args:
+        error: Photometric error (h, w), see ``PropagatedFrame``.
+        visible: Visibility (h, w) in 0..1, see ``PropagatedFrame``.
+        error_scale: Error that lowers the weight to 1/e.
+        occlusion_weight: Visibility of an occluded pixel, in (0, 1].
+    """
+    visibility = occlusion_weight + (1 - occlusion_weight) * visible
+    cost: NDArray[np.float32] = error / np.float32(error_scale) - np.log(visibility)
+    return cost
+
+
+def propagation_weight(cost: NDArray[np.float32], steps: float) -> NDArray[np.float32]:
+    """Weight of a pixel that was propagated over some steps: w = visibility exp(-error / error_scale) / steps."""
+    return (np.exp(-cost) / np.float32(steps)).astype(np.float32, copy=False)
+
+
+def quantise_cost(cost: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Round a cost to ``COST_LEVELS`` levels per e-fold, clipped to 0..255."""
+    return np.rint(np.clip(cost * COST_LEVELS, 0, 255)).astype(np.uint8)
+
+
+def dequantise_cost(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Restore a cost from its levels."""
+    return levels * np.float32(1 / COST_LEVELS)
+
 
 @dataclass(frozen=True, eq=False)
 class PropagatedFrame:
-    """How a reference frame looks from another one.
+    """A reference frame as seen from another frame.
 
-    Maps are at the flow's working size (h, w); ``sample`` works at the size of what it samples.
+    Maps have the flow's working size (h, w). ``sample`` works at the size of its argument.
 
     Attributes:
-        stem: The frame that was carried to.
-        image: (H, W, 3) RGB, that frame.
-        steps: Neighbours passed on the way from the reference.
-        flow: (h, w, 2), where each pixel of this frame lies in the reference, in working pixels.
-        error: (h, w), photometric: sum over Lab (in 0..255 each) of absolute differences between the carried reference
-            frame and this one, blurred.
-        visible: (h, w) in 0..1, 0 where a pixel was hidden or left the picture anywhere on the way.
+        stem: Name of the target frame.
+        image: (H, W, 3) RGB, the target frame.
+        steps: Number of steps between neighbouring frames from the reference to the target.
+        flow: (h, w, 2), from each pixel of the target to the reference, in working pixels.
+        error: (h, w), photometric: blurred sum of absolute Lab differences (each 0..255) between the propagated
+            reference and the target.
+        visible: (h, w) in 0..1; 0 where a pixel was occluded or outside the frame at any step.
     """
 
     stem: str
@@ -45,15 +86,15 @@ class PropagatedFrame:
     visible: NDArray[np.float32]
 
     def coordinates(self, size: Size) -> Flow:
-        """(x, y) of each pixel in the reference, for pictures of ``size``, (H, W, 2)."""
+        """(x, y) of each pixel in the reference, (H, W, 2), for images of ``size``."""
         return coordinates(self._flow_at(size))
 
-    def sample(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """A picture of the reference frame (H, W) or (H, W, C) as it lies in this one, uint8 or float32."""
-        return warp(picture, self._flow_at(picture.shape[:2]))
+    def sample(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Warp an image of the reference frame, (H, W) or (H, W, C), uint8 or float32, to the target frame."""
+        return warp(image, self._flow_at(image.shape[:2]))
 
     def _flow_at(self, size: Size) -> Flow:
-        # A mask, a keyframe and a frame are sampled at one size: it is worked out once.
+        # A mask, a keyframe and a frame share one size, so the flow is resized once.
         if size not in self._flows:
             self._flows[size] = resize_flow(self.flow, size)
         return self._flows[size]
@@ -65,68 +106,44 @@ class PropagatedFrame:
 
 @dataclass(frozen=True)
 class DriftCorrection:
-    """How the chained flow's drift is corrected: it is refined against the reference frame itself, where that helps.
+    """Correction of the drift of chained flow, by searching again between the target and the reference frame.
 
-    Errors of single flows add up along the way, a little each; comparing with the reference directly takes them out.
+    Errors of single flows add up along the way. A direct comparison with the reference removes them where it lowers
+    the photometric error.
 
     Attributes:
-        coarsest_scale: First level of the search around the chained flow, each level half as large as the one before.
-        reach: Largest correction at one frame, in working pixels.
-        gain: By how much the photometric error has to fall for a correction to be believed.
-        patch_stride: Of this search, as in ``frames.flow.DisFlow``; coarser than between neighbours, and as good.
-        descent_iterations: Of this search.
-        smoothing_iterations: Of this search.
-
-    Raises:
-        ConfigError: If a value is out of its range.
+        max_correction: Largest correction per frame, in working pixels.
+        min_improvement: Decrease of the photometric error that a correction must exceed.
+        smoothing_iterations: Rounds of variational refinement per level of the search.
     """
 
     kind: ClassVar[str] = "drift_correction"
 
-    coarsest_scale: int = 1
-    reach: float = 6.0
-    gain: float = 2.0
-    patch_stride: int | None = 4
-    descent_iterations: int | None = 12
-    smoothing_iterations: int | None = 1
-
-    def __post_init__(self) -> None:
-        for name, fits, expected in (
-            ("coarsest_scale", self.coarsest_scale >= 0, "0 or more"),
-            ("reach", self.reach > 0, "above 0 pixels"),
-            ("gain", self.gain >= 0, "0 or more"),
-        ):
-            if not fits:
-                found = str(getattr(self, name))
-                raise ConfigError(f"drift.{name}", found=found, expected=expected, hint="correct it")
-        check_search(
-            "drift",
-            patch_stride=self.patch_stride,
-            descent_iterations=self.descent_iterations,
-            smoothing_iterations=self.smoothing_iterations,
-        )
+    max_correction: PositiveFloat = 6.0
+    min_improvement: NonNegativeFloat = 2.0
+    smoothing_iterations: NonNegativeInt = 1
 
     def search(self, flow: DisFlow) -> DisFlow:
-        """The search for corrections of this flow."""
+        """Return the flow method that searches for corrections."""
         return replace(
             flow,
-            patch_stride=self.patch_stride,
-            descent_iterations=self.descent_iterations,
+            patch_stride=DRIFT_PATCH_STRIDE,
+            descent_iterations=DRIFT_DESCENT_ITERATIONS,
             smoothing_iterations=self.smoothing_iterations,
         )
 
 
 @dataclass(frozen=True)
 class FlowPropagator:
-    """Carries along the flow of one clip.
+    """Propagate frames along the optical flow of one clip.
 
     Attributes:
         clip: The clip.
-        flows: Its flow.
-        drift: How drift is corrected; None: not.
-        error_sigma: Of the Gaussian that blurs the photometric error, in working pixels.
-        relative: Of the forward-backward check, as in ``frames.flow.consistent``.
-        absolute: Of the forward-backward check, in square working pixels.
+        flows: Its optical flow.
+        drift: Correction of drift; None: no correction.
+        error_sigma: Gaussian blur of the photometric error, in working pixels.
+        relative: Tolerance of the forward-backward check, see ``flow.warp.consistent``.
+        absolute: Tolerance of the forward-backward check, in square working pixels.
     """
 
     clip: Clip
@@ -137,10 +154,10 @@ class FlowPropagator:
     absolute: float = 0.5
 
     def propagate(self, path: Sequence[str]) -> Iterator[PropagatedFrame]:
-        """Yield each frame of a path but the first, which is the reference; holds few frames at a time.
+        """Propagate the first frame of a path, the reference, to each following frame; hold few frames in memory.
 
         Args:
-            path: Names of frames, each a neighbour of the one before: forward, backward, or there and back.
+            path: Names of frames, each a neighbour of the previous one: forward, backward or a round trip.
         """
         if len(path) < 2:
             return
@@ -154,40 +171,45 @@ class FlowPropagator:
             inside = warp(visible, back, border=cv2.BORDER_CONSTANT)
             visible = np.where(seen, inside, np.float32(0))
             flow = back if flow is None else chain(back, flow)
-            here = self._prepared(image)
-            error = self._error(reference, here, flow)
+            target = self._prepared(image)
+            error = self._error(reference, target, flow)
             if self.drift is not None and steps > 1:
-                flow, error = self._corrected(self.drift, reference, here, flow, error)
+                flow, error = self._corrected(self.drift, reference, target, flow, error)
             yield PropagatedFrame(stem, image, steps, flow, error, visible)
 
-    def astray(self, carried: PropagatedFrame, off: Flow) -> PropagatedFrame:
-        """A frame that was carried away and back to itself, as if it had missed its place by a flow (h, w, 2)."""
-        itself = self._prepared(carried.image)
-        flow = carried.flow + off
-        return replace(carried, flow=flow, error=self._error(itself, itself, flow))
+    def displace(self, returned: PropagatedFrame, offset: Flow) -> PropagatedFrame:
+        """Add a flow error (h, w, 2) to a frame after a round trip, and recompute its photometric error."""
+        itself = self._prepared(returned.image)
+        flow = returned.flow + offset
+        return replace(returned, flow=flow, error=self._error(itself, itself, flow))
 
-    def _prepared(self, image: Image) -> "_Prepared":
+    def _prepared(self, image: Image) -> "_WorkingFrame":
         lab = cv2.cvtColor(resize_image(image, self.flows.working_size), cv2.COLOR_RGB2LAB)
-        return _Prepared(self.flows.flow.prepare(image), lab)
+        return _WorkingFrame(self.flows.flow.prepare(image), lab)
 
-    def _error(self, reference: "_Prepared", here: "_Prepared", flow: Flow) -> NDArray[np.float32]:
-        difference = cv2.absdiff(warp(reference.lab, flow), here.lab)
+    def _error(self, reference: "_WorkingFrame", target: "_WorkingFrame", flow: Flow) -> NDArray[np.float32]:
+        difference = cv2.absdiff(warp(reference.lab, flow), target.lab)
         error = cv2.transform(difference, np.ones((1, 3), np.float32)).astype(np.float32)
         return cv2.GaussianBlur(error, (0, 0), self.error_sigma) if self.error_sigma > 0 else error
 
     def _corrected(
-        self, drift: DriftCorrection, reference: "_Prepared", here: "_Prepared", flow: Flow, error: NDArray[np.float32]
+        self,
+        drift: DriftCorrection,
+        reference: "_WorkingFrame",
+        target: "_WorkingFrame",
+        flow: Flow,
+        error: NDArray[np.float32],
     ) -> tuple[Flow, NDArray[np.float32]]:
-        other = drift.search(self.flows.flow).refined(here.grey, reference.grey, flow, drift.coarsest_scale)
-        other_error = self._error(reference, here, other)
-        # The larger of two channels, which NumPy finds slowly along the last axis.
-        change = np.maximum(*map(np.abs, cv2.split(other - flow)))
-        better = (other_error + drift.gain < error) & (change < drift.reach)
-        return np.where(better[..., None], other, flow), np.where(better, other_error, error)
+        refined = drift.search(self.flows.flow).refine(target.grey, reference.grey, flow, DRIFT_COARSEST_SCALE)
+        refined_error = self._error(reference, target, refined)
+        # NumPy is slow along a short last axis.
+        change = np.maximum(*map(np.abs, cv2.split(refined - flow)))
+        better = (refined_error + drift.min_improvement < error) & (change < drift.max_correction)
+        return np.where(better[..., None], refined, flow), np.where(better, refined_error, error)
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
+class _WorkingFrame:
     """A frame at the working size: (h, w) grey, and (h, w, 3) Lab in 0..255."""
 
     grey: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Camera motion: frames registered to one another by what is not the subject."""
+"""Registration of frames by the motion of the camera, estimated from everything but the subject."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -13,51 +13,49 @@ from dreaming.io.types import Image, Mask, Size
 log = logging.getLogger(__name__)
 
 Transform = NDArray[np.float64]
-"""(3, 3), takes homogeneous pixel coordinates (x, y, 1) of one picture to those of another."""
-
-FEWEST = 8  # points; a homography takes four, and RANSAC some to choose from
-SLACK = 1.5  # pixels by which a point may miss the common motion and still count
-
+"""(3, 3), maps homogeneous pixel coordinates (x, y, 1) of one image to those of another."""
 
 MotionModel: TypeAlias = Literal["none", "affine", "homography"]
-"""How a camera may move between two frames."""
+"""How the camera may move between two frames."""
+
+MIN_POINTS = 8  # a homography needs four, and RANSAC some to choose from
+MAX_CORNERS = 1000  # corners tracked per frame
+TOLERANCE = 1.5  # pixels by which an inlier may miss the common motion
+MAX_ROUND_TRIP_ERROR = 1.0  # pixels by which a corner may miss itself after tracking forward and back
 
 
-def camera_motion(
-    before: Image, after: Image, backdrop: Mask, motion: MotionModel, points: int = 1000
-) -> Transform | None:
-    """Where a pixel of the backdrop of one frame lies in the next.
+def camera_motion(before: Image, after: Image, backdrop: Mask, motion: MotionModel) -> Transform | None:
+    """Estimate the transform of the backdrop between two consecutive frames.
 
-    Corners are followed by sparse Lucas-Kanade flow, there and back; the motion most of them share is found by RANSAC.
+    Corners are tracked by sparse Lucas-Kanade flow forward and back. RANSAC finds the motion that most of them share.
 
     Args:
         before: (H, W, 3).
         after: (H, W, 3).
         backdrop: (H, W), where corners may be taken from ``before``.
-        motion: What kind of motion to look for.
-        points: How many corners to follow.
+        motion: The motion model to fit.
 
     Returns:
         From coordinates of ``before`` to those of ``after``; None if too few corners agree.
     """
     if motion == "none":
         return np.eye(3)
-    first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after))
-    corners = cv2.goodFeaturesToTrack(first, points, 0.005, 6, mask=backdrop.astype(np.uint8))
-    if corners is None or len(corners) < FEWEST:
+    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after))
+    corners = cv2.goodFeaturesToTrack(first, MAX_CORNERS, 0.005, 6, mask=backdrop.astype(np.uint8))
+    if corners is None or len(corners) < MIN_POINTS:
         return None
-    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None, winSize=(15, 15), maxLevel=4)
-    back, found_again, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, winSize=(15, 15), maxLevel=4)
-    strayed = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
-    good = (found.ravel() == 1) & (found_again.ravel() == 1) & (strayed < 1)
-    if good.sum() < FEWEST:
+    there, tracked, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None, winSize=(15, 15), maxLevel=4)
+    back, tracked_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, winSize=(15, 15), maxLevel=4)
+    error = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
+    good = (tracked.ravel() == 1) & (tracked_back.ravel() == 1) & (error < MAX_ROUND_TRIP_ERROR)
+    if good.sum() < MIN_POINTS:
         return None
     origin, target = corners.reshape(-1, 2)[good], there.reshape(-1, 2)[good]
     if motion == "homography":
-        matrix, agreeing = cv2.findHomography(origin, target, cv2.RANSAC, SLACK)
+        matrix, inliers = cv2.findHomography(origin, target, cv2.RANSAC, TOLERANCE)
     else:
-        matrix, agreeing = cv2.estimateAffine2D(origin, target, method=cv2.RANSAC, ransacReprojThreshold=SLACK)
-    if matrix is None or agreeing.sum() < FEWEST:
+        matrix, inliers = cv2.estimateAffine2D(origin, target, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE)
+    if matrix is None or inliers.sum() < MIN_POINTS:
         return None
     return matrix if len(matrix) == 3 else np.vstack([matrix, [0, 0, 1]])
 
@@ -65,37 +63,37 @@ def camera_motion(
 def accumulate_transforms(
     frames: Iterable[tuple[str, Image]], backdrops: Iterable[Mask], motion: MotionModel
 ) -> Iterator[Transform]:
-    """For each frame, where its pixels lie in the first one: the motions between neighbours, multiplied up.
+    """Yield for each frame the transform to the first one, the product of the motions between neighbours.
 
-    Where no motion can be found the camera is taken to stand still, with a warning.
+    If no motion can be estimated, the camera is assumed not to move, with a warning.
 
     Args:
-        frames: Names and pictures (H, W, 3), in order.
+        frames: Names and images (H, W, 3), in order.
         backdrops: (H, W) for each frame, where it shows no subject.
-        motion: What kind of motion to look for.
+        motion: The motion model to fit.
     """
-    total, before, behind = np.eye(3), None, None
+    total, previous, previous_backdrop = np.eye(3), None, None
     for (stem, image), backdrop in zip(frames, backdrops, strict=True):
-        if before is not None and behind is not None:
-            step = camera_motion(before, image, behind, motion)
+        if previous is not None and previous_backdrop is not None:
+            step = camera_motion(previous, image, previous_backdrop, motion)
             if step is None:
-                log.warning("%s: no camera motion found, taken to stand still since the frame before", stem)
+                log.warning("%s: no camera motion found since the previous frame; assuming a static camera", stem)
             else:
                 total = total @ np.linalg.inv(step)
         yield total
-        before, behind = image, backdrop
+        previous, previous_backdrop = image, backdrop
 
 
 def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -> tuple[Transform, Size]:
-    """A picture large enough for all frames, as seen from the first one.
+    """Find the mosaic that contains all frames in the coordinates of the first one.
 
     Args:
         transforms: From each frame to the first one.
         size: (height, width) of the frames.
-        largest: Height and width it may have, in those of a frame; what lies beyond is cut off.
+        largest: Largest height and width of the mosaic, in those of a frame; the rest is cut off.
 
     Returns:
-        From the first frame to the canvas, and the canvas's (height, width).
+        From the first frame to the mosaic, and the mosaic's (height, width).
     """
     height, width = size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], float)

@@ -1,4 +1,4 @@
-"""What is averaged over time: colours by the time-aware bilateral filter, masks by a Gaussian over frames."""
+"""Temporal filters along the optical flow: a bilateral filter for frames and a Gaussian for masks."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from dreaming.clip.clip import Clip
+from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_window import Read, TemporalWindow, check_window, dilated_pairs, followed, iter_windows
+from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, accumulate_flows, dilated_pairs, iter_windows
 from dreaming.flow.warp import warp
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -23,105 +24,103 @@ from dreaming.io.types import Image, Probability
 class BilateralFilter:
     """The time-aware bilateral filter of few-shot patch-based training (Texler et al., SIGGRAPH 2020, section 4).
 
-    A pixel becomes the mean of the colours found at the places where it lies in the frames around it, each weighted by
+    A pixel becomes the mean of the colours at its positions in the frames around it, each weighted by
     exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program gives a past frame the weight of
-    another one; here both sides are weighted alike, and the mean is rounded, not cut off.
+    another one; here both sides are weighted alike, and the mean is rounded instead of truncated.
 
     Attributes:
-        radius: Frames before and behind that are looked at.
-        time_sigma: Of the Gaussian over frames.
-        colour_sigma: Of the Gaussian over the distance between colours in RGB, in grey levels.
-        workers: Frames filtered at once.
+        radius: Frames on each side.
+        time_sigma: Standard deviation of the Gaussian over time, in frames.
+        colour_sigma: Standard deviation of the Gaussian over the RGB distance, in grey levels.
+        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "bilateral_filter"
 
-    radius: int = 15
-    time_sigma: float = 5.0
-    colour_sigma: float = 27.6
-    workers: int = field(default=2, metadata=NO_EFFECT)
-
-    def __post_init__(self) -> None:
-        sigmas = {"time_sigma": self.time_sigma, "colour_sigma": self.colour_sigma}
-        check_window("stage.filter.bilateral", self.radius, **sigmas)
+    radius: PositiveInt = 15
+    time_sigma: PositiveFloat = 5.0
+    colour_sigma: PositiveFloat = 27.6
+    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def filter(self, clip: Clip, flows: FlowCache, stems: Sequence[str]) -> Iterator[tuple[str, Image]]:
-        """Yield each named frame filtered, in order, the same whatever else is asked for; holds one window of frames.
+        """Yield each named frame smoothed, in order; hold one window of frames in memory.
+
+        A frame's result does not depend on which other frames are requested.
 
         Args:
             clip: The clip.
-            flows: Its flow, complete for ``pairs`` of these frames.
+            flows: Its optical flow, complete for ``pairs`` of these frames.
             stems: Names of frames, in order.
         """
         windows = iter_windows(clip.stems, stems, self.radius, clip.frames.read_ahead, flows)
-        yield from prefetch_map(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+        yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
 
     def pairs(self, clip: Clip, stems: Sequence[str]) -> list[str]:
-        """Names of the pairs of neighbours along whose flow these frames are filtered."""
+        """List the pairs of neighbouring frames whose flow these frames need."""
         return dilated_pairs(clip.stems, stems, self.radius)
 
-    def mean(self, around: TemporalWindow[Image]) -> Image:
-        """One frame filtered, (H, W, 3) RGB."""
-        return bilateral_mean(around, self.time_sigma, self.colour_sigma)
+    def mean(self, window: TemporalWindow[Image]) -> Image:
+        """Smooth one frame, (H, W, 3) RGB."""
+        return bilateral_mean(window, self.time_sigma, self.colour_sigma)
 
 
-def bilateral_mean(around: TemporalWindow[Image], time_sigma: float, colour_sigma: float) -> Image:
-    """Mean over time of a picture's last three channels, weighted by how alike its first three are.
+def bilateral_mean(window: TemporalWindow[Image], time_sigma: float, colour_sigma: float) -> Image:
+    """Average the last three channels over time, weighted by the similarity of the first three.
 
     Args:
-        around: Pictures (H, W, 3), or (H, W, 6) where other colours than those averaged tell how alike they are.
-        time_sigma: Of the Gaussian over frames.
-        colour_sigma: Of the Gaussian over the distance between colours, in grey levels.
+        window: Images (H, W, 3), or (H, W, 6) if the averaged colours are not those that are compared.
+        time_sigma: Standard deviation of the Gaussian over time, in frames.
+        colour_sigma: Standard deviation of the Gaussian over the RGB distance, in grey levels.
 
     Returns:
         (H, W, 3), rounded.
     """
-    guide, centre = np.ascontiguousarray(around.picture[..., :3]), around.picture[..., -3:]
+    guide, centre = np.ascontiguousarray(window.picture[..., :3]), window.picture[..., -3:]
     total, weights = centre.astype(np.float32), np.ones(centre.shape[:2], np.float32)
-    # The Gaussian over a distance in RGB is the product of those over the channels' differences: a table serves.
-    alike = np.exp(-0.5 * np.square(np.arange(256) / colour_sigma)).astype(np.float32)
-    for side in around.sides:
-        for steps, (neighbour, flow) in enumerate(zip(side, followed(side, centre.shape[:2]), strict=True), 1):
-            found = warp(neighbour.picture, flow)
-            apart = cv2.absdiff(np.ascontiguousarray(found[..., :3]), guide)
-            red, green, blue = cv2.split(cv2.LUT(apart, alike))
-            near = math.exp(-0.5 * (steps / time_sigma) ** 2)
-            weight = cv2.multiply(cv2.multiply(red, green), blue, scale=near)
+    # A Gaussian over the RGB distance is the product of Gaussians over the channels, so one table suffices.
+    similarity = np.exp(-0.5 * np.square(np.arange(256) / colour_sigma)).astype(np.float32)
+    for side in window.sides:
+        for steps, (neighbour, flow) in enumerate(zip(side, accumulate_flows(side, centre.shape[:2]), strict=True), 1):
+            warped = warp(neighbour.picture, flow)
+            difference = cv2.absdiff(np.ascontiguousarray(warped[..., :3]), guide)
+            red, green, blue = cv2.split(cv2.LUT(difference, similarity))
+            nearness = math.exp(-0.5 * (steps / time_sigma) ** 2)
+            weight = cv2.multiply(cv2.multiply(red, green), blue, scale=nearness)
             weights += weight
-            cv2.accumulateProduct(found[..., -3:].astype(np.float32), cv2.merge([weight] * 3), total)
+            cv2.accumulateProduct(warped[..., -3:].astype(np.float32), cv2.merge([weight] * 3), total)
     return np.rint(total / weights[..., None]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class MaskSmoothing:
-    """A Gaussian over frames, for masks that flicker; its weights are renormalised at the clip's ends.
+    """A Gaussian over time against flicker of masks; its weights are renormalised at the clip's ends.
 
     Attributes:
-        flow: How flow is computed.
-        sigma: Of the Gaussian, in frames; None: no smoothing.
-        radius: Frames before and behind that are looked at.
-        along_flow: Follow each pixel along the flow; else what stands at the same place is averaged.
-        workers: Frames smoothed at once.
+        flow: Optical flow method.
+        sigma: Standard deviation in frames; None: no smoothing.
+        radius: Frames on each side.
+        along_flow: Follow each pixel along the optical flow instead of averaging at a fixed position.
+        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "mask_smoothing"
 
     flow: DisFlow
-    sigma: float | None = None
-    radius: int = 10
+    sigma: PositiveFloat | None = None
+    radius: PositiveInt = 10
     along_flow: bool = True
-    workers: int = field(default=2, metadata=NO_EFFECT)
+    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
-    def __post_init__(self) -> None:
-        if self.sigma is not None:
-            check_window("stage.mask.smooth", self.radius, sigma=self.sigma)
+    def smooth(
+        self, clip: Clip, predict: ReadPictures[Probability], stems: Sequence[str]
+    ) -> Iterator[tuple[str, Probability]]:
+        """Yield each named frame's mask smoothed, in order; hold one window of masks in memory.
 
-    def smooth(self, clip: Clip, predict: Read[Probability], stems: Sequence[str]) -> Iterator[tuple[str, Probability]]:
-        """Yield each named frame's mask averaged, in order, the same whatever else is asked for; holds one window.
+        A frame's result does not depend on which other frames are requested.
 
         Args:
             clip: The clip.
-            predict: Gives the masks of named frames, (H, W) in 0..1; those around the ones asked for are asked of it.
+            predict: Yields masks (H, W) in 0..1, of the named frames and their neighbours.
             stems: Names of frames, in order.
         """
         flows = None
@@ -129,17 +128,17 @@ class MaskSmoothing:
             flows = FlowCache(clip, self.flow)
             flows.complete(workers=self.workers)
         windows = iter_windows(clip.stems, stems, self.radius, predict, flows)
-        yield from prefetch_map(lambda around: (around.stem, self.mean(around)), windows, self.workers)
+        yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
 
-    def mean(self, around: TemporalWindow[Probability]) -> Probability:
-        """One mask averaged, (H, W) in 0..1."""
+    def mean(self, window: TemporalWindow[Probability]) -> Probability:
+        """Smooth one mask, (H, W) in 0..1."""
         assert self.sigma is not None, "there is nothing to smooth"
-        total, weights = around.picture.astype(np.float32), 1.0
-        for side in around.sides:
-            flows = followed(side, total.shape[:2]) if self.along_flow else repeat(None)
+        total, weights = window.picture.astype(np.float32), 1.0
+        for side in window.sides:
+            flows = accumulate_flows(side, total.shape[:2]) if self.along_flow else repeat(None)
             for steps, (neighbour, flow) in enumerate(zip(side, flows, strict=False), 1):
                 weight = math.exp(-0.5 * (steps / self.sigma) ** 2)
-                found = neighbour.picture if flow is None else warp(neighbour.picture, flow)
-                cv2.scaleAdd(np.asarray(found, np.float32), weight, total, total)
+                warped = neighbour.picture if flow is None else warp(neighbour.picture, flow)
+                cv2.scaleAdd(np.asarray(warped, np.float32), weight, total, total)
                 weights += weight
         return total / np.float32(weights)

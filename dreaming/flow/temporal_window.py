@@ -1,30 +1,28 @@
-"""A window that slides over a clip: each frame with the frames around it, and the flow that leads to them."""
+"""A sliding temporal window over a clip: each frame with its neighbours and the optical flow between them."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from dreaming.errors import ConfigError
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.warp import chain, resize_flow
 from dreaming.io.types import Flow, Size
 
 Picture = TypeVar("Picture", bound=NDArray[Any])
-Read = Callable[[list[str]], Iterable[tuple[str, Picture]]]
-"""Gives the pictures of named frames, in order, one by one."""
+ReadPictures = Callable[[list[str]], Iterable[tuple[str, Picture]]]
+"""Yields the named pictures in order, one by one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbour(Generic[Picture]):
-    """A frame near another one.
+    """A frame near the centre of a temporal window.
 
     Attributes:
         picture: (H, W) or (H, W, C).
-        flow: (h, w, 2) in pixels of the working size, from the next frame on the way to the other one to this; None
-            where no flow was asked for.
+        flow: (h, w, 2) in working pixels, to this frame from the one next to it on the side of the centre; None if no
+            flow was requested.
     """
 
     picture: Picture
@@ -33,12 +31,12 @@ class Neighbour(Generic[Picture]):
 
 @dataclass(frozen=True, eq=False)
 class TemporalWindow(Generic[Picture]):
-    """A frame with those around it.
+    """A frame with its neighbours.
 
     Attributes:
-        stem: The frame's name.
-        picture: The frame, (H, W) or (H, W, C).
-        sides: Those before it and those behind it, each nearest first, fewer at the clip's ends.
+        stem: Name of the centre frame.
+        picture: The centre frame, (H, W) or (H, W, C).
+        sides: The neighbours before it and those after it, each nearest first, fewer at the clip's ends.
     """
 
     stem: str
@@ -47,92 +45,71 @@ class TemporalWindow(Generic[Picture]):
 
 
 def iter_windows(
-    names: Sequence[str], wanted: Sequence[str], radius: int, read: Read[Picture], flows: FlowCache | None
+    names: Sequence[str], wanted: Sequence[str], radius: int, read: ReadPictures[Picture], flows: FlowCache | None
 ) -> Iterator[TemporalWindow[Picture]]:
-    """Yield wanted frames with all frames up to ``radius`` places away; each picture and flow is read once.
+    """Yield the temporal window around each wanted frame; read each picture and each flow once.
 
     Args:
         names: All frames of the clip, in order.
-        wanted: Those to yield, in order.
-        radius: How far the window reaches, in frames.
-        read: Reads the frames needed.
-        flows: The clip's flow; None: the surroundings have none.
+        wanted: Centre frames, in order.
+        radius: Frames on each side.
+        read: Reads the required frames.
+        flows: The clip's optical flow; None: the neighbours have none.
     """
-    places = {name: place for place, name in enumerate(names)}
-    centres = [places[stem] for stem in wanted]
-    assert centres == sorted(centres), "the window slides one way"
+    indices = {name: index for index, name in enumerate(names)}
+    centres = [indices[stem] for stem in wanted]
+    assert centres == sorted(centres), "the window slides forward"
     windows = [range(max(0, centre - radius), min(len(names), centre + radius + 1)) for centre in centres]
-    pictures = iter(read([names[place] for place in sorted(set().union(*windows))]))
+    pictures = iter(read([names[index] for index in sorted(set().union(*windows))]))
     held: dict[int, Picture] = {}
     motion: dict[int, tuple[Flow, Flow]] = {}
     for centre, window in zip(centres, windows, strict=True):
-        held = {place: held[place] for place in window if place in held}
+        held = {index: held[index] for index in window if index in held}
         while window[-1] not in held:
             stem, picture = next(pictures)
-            held[places[stem]] = picture
+            held[indices[stem]] = picture
         if flows is not None:
-            motion = {
-                place: motion.get(place) or flows.both_ways(names[place], names[place + 1]) for place in window[:-1]
-            }
-        before = [Neighbour(held[p], motion[p][1] if motion else None) for p in range(centre - 1, window[0] - 1, -1)]
-        behind = [Neighbour(held[p], motion[p - 1][0] if motion else None) for p in range(centre + 1, window[-1] + 1)]
-        yield TemporalWindow(names[centre], held[centre], (before, behind))
+            motion = {k: motion.get(k) or flows.both_ways(names[k], names[k + 1]) for k in window[:-1]}
+        before = [Neighbour(held[k], motion[k][1] if motion else None) for k in range(centre - 1, window[0] - 1, -1)]
+        after = [Neighbour(held[k], motion[k - 1][0] if motion else None) for k in range(centre + 1, window[-1] + 1)]
+        yield TemporalWindow(names[centre], held[centre], (before, after))
 
 
 def dilate(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
-    """All frames of a clip at most ``radius`` places from a wanted one, in order.
-
-    Args:
-        names: All frames, in order.
-        wanted: Those around which.
-        radius: How far, in frames.
-    """
-    chosen = set(wanted)
-    places = [place for place, name in enumerate(names) if name in chosen]
-    near = set[int]().union(*(range(place - radius, place + radius + 1) for place in places))
-    return [name for place, name in enumerate(names) if place in near]
-
-
-def dilated_pairs(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
-    """Names of all pairs of neighbours, those of their earlier frames, whose flow ``sliding`` reads, in order.
+    """List all frames at most ``radius`` frames from a wanted one, in order.
 
     Args:
         names: All frames of the clip, in order.
-        wanted: Those that it yields.
-        radius: How far the window reaches, in frames.
+        wanted: Centre frames.
+        radius: Frames on each side.
     """
     chosen = set(wanted)
-    places = [place for place, name in enumerate(names) if name in chosen]
-    first = set[int]().union(*(range(max(0, place - radius), place + radius) for place in places))
-    return [name for place, name in enumerate(names[:-1]) if place in first]
+    centres = [index for index, name in enumerate(names) if name in chosen]
+    near = set[int]().union(*(range(index - radius, index + radius + 1) for index in centres))
+    return [name for index, name in enumerate(names) if index in near]
 
 
-def followed(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
-    """Where the pixels of a frame lie in one frame after another on one side of it, (H, W, 2) in pixels of ``size``.
+def dilated_pairs(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
+    """List the pairs of neighbouring frames whose flow ``iter_windows`` reads, by their earlier frames, in order.
 
-    Flows are chained at their working size, and pixels sampled once, so that what is far away is as sharp as what is
-    near.
+    Args:
+        names: All frames of the clip, in order.
+        wanted: Centre frames.
+        radius: Frames on each side.
+    """
+    chosen = set(wanted)
+    centres = [index for index, name in enumerate(names) if name in chosen]
+    first = set[int]().union(*(range(max(0, index - radius), index + radius) for index in centres))
+    return [name for index, name in enumerate(names[:-1]) if index in first]
+
+
+def accumulate_flows(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:
+    """Yield the flow from the centre frame to each neighbour on one side, (H, W, 2) in pixels of ``size``.
+
+    Flows are chained at their working size, so a distant neighbour is sampled once, as sharply as a near one.
     """
     chained: Flow | None = None
     for neighbour in side:
         assert neighbour.flow is not None
         chained = neighbour.flow if chained is None else chain(chained, neighbour.flow)
         yield resize_flow(chained, size)
-
-
-def check_window(where: str, radius: int, **sigmas: float) -> None:
-    """Refuse a window over time that is none.
-
-    Args:
-        where: Config key of what looks through the window.
-        radius: How far it reaches, in frames.
-        **sigmas: Of its Gaussians, by the names of their keys.
-
-    Raises:
-        ConfigError: If the radius is below 1 frame or a sigma is not above 0.
-    """
-    if radius < 1:
-        raise ConfigError(f"{where}.radius", found=str(radius), expected="1 frame or more", hint="correct it")
-    for name, sigma in sigmas.items():
-        if not 0 < sigma < math.inf:
-            raise ConfigError(f"{where}.{name}", found=str(sigma), expected="above 0", hint="correct it")

@@ -1,4 +1,4 @@
-"""Warping by optical flow: resizing, chaining and checking flows."""
+"""Warping by optical flow; resizing, chaining and forward-backward checks of flows."""
 
 from functools import lru_cache
 from typing import Any
@@ -12,56 +12,56 @@ from dreaming.io.types import Flow, Size
 
 
 def resize_flow(flow: Flow, size: Size) -> Flow:
-    """A flow (h, w, 2) for frames of another (height, width), in those frames' pixels."""
+    """Resize a flow (h, w, 2) to another (height, width), in pixels of that size."""
     if flow.shape[:2] == tuple(size):
         return flow
-    # NumPy takes twice the time to multiply by a pair.
+    # Twice as fast as multiplying a NumPy array by a pair.
     return cv2.multiply(resize_image(flow, size), (size[1] / flow.shape[1], size[0] / flow.shape[0], 0, 0))
 
 
 @lru_cache(maxsize=4)
 def _grid(size: Size) -> Flow:
-    """(x, y) of every pixel, (H, W, 2)."""
+    """(x, y) of each pixel, (H, W, 2)."""
     x, y = np.meshgrid(np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32))
     return np.dstack([x, y])
 
 
 def coordinates(flow: Flow) -> Flow:
-    """(x, y) in the other frame of every pixel, (H, W, 2)."""
+    """(x, y) of each pixel in the other frame, (H, W, 2)."""
     return _grid(flow.shape[:2]) + flow
 
 
 def warp(picture: NDArray[Any], flow: Flow, *, border: int = cv2.BORDER_REPLICATE) -> NDArray[Any]:
-    """Fetch a picture along a flow: pixel x becomes ``picture`` at x + flow(x), bilinearly.
+    """Warp an image along a flow: pixel x takes the value of ``picture`` at x + flow(x), bilinearly.
 
     Args:
         picture: (H, W) or (H, W, C), uint8 or float32.
         flow: (H, W, 2) in pixels, from the result to ``picture``.
-        border: What lies outside ``picture``, as an OpenCV constant.
+        border: OpenCV's border mode for positions outside ``picture``.
 
     Returns:
-        As ``picture``.
+        An array of the shape and type of ``picture``.
     """
     assert picture.shape[:2] == flow.shape[:2]
     return cv2.remap(picture, coordinates(flow), None, cv2.INTER_LINEAR, borderMode=border)
 
 
 def chain(first: Flow, second: Flow) -> Flow:
-    """The flow from a to c of those from a to b and from b to c; no pixel is sampled, so nothing blurs."""
+    """Chain the flows from a to b and from b to c into one from a to c; no image is sampled, so nothing blurs."""
     return first + warp(second, first)
 
 
 def consistent(there: Flow, back: Flow, *, relative: float = 0.01, absolute: float = 0.5) -> NDArray[np.bool_]:
-    """Which pixels are seen in both frames: those that come back to where they were.
+    """Forward-backward check: which pixels are visible in both frames, because the two flows bring them back.
 
-    The rule of Sundaram et al., "Dense point trajectories by GPU-accelerated large displacement optical flow", ECCV
-    2010: |there + back|^2 <= relative (|there|^2 + |back|^2) + absolute.
+    The criterion of Sundaram et al., "Dense point trajectories by GPU-accelerated large displacement optical flow",
+    ECCV 2010: |there + back|^2 <= relative (|there|^2 + |back|^2) + absolute.
 
     Args:
-        there: (H, W, 2), from a frame to another.
-        back: (H, W, 2), from the other frame to this one.
-        relative: Error allowed for the flows' lengths, as a share of their squares.
-        absolute: Error allowed always, in square pixels.
+        there: (H, W, 2), from one frame to another.
+        back: (H, W, 2), from the other frame to the first.
+        relative: Tolerance relative to the squared lengths of the flows.
+        absolute: Absolute tolerance, in square pixels.
 
     Returns:
         (H, W), True where consistent.
@@ -72,6 +72,6 @@ def consistent(there: Flow, back: Flow, *, relative: float = 0.01, absolute: flo
 
 
 def squared_length(flow: Flow) -> NDArray[np.float32]:
-    """Square of how far each pixel moves, (H, W); a fifth of the time that a sum over NumPy's last axis takes."""
+    """Squared length of each flow vector, (H, W); five times as fast as a sum over NumPy's last axis."""
     x, y = cv2.split(flow)
     return x * x + y * y

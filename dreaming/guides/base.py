@@ -1,4 +1,4 @@
-"""The contract of a guide: further channels beside the frame that tell the style network where things are."""
+"""The interface of a guide: input channels of the style network in addition to the frame."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -18,53 +18,57 @@ Channels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Guide(ABC):
-    """Further input channels of the style network.
+    """Additional input channels of the style network.
 
-    Subclasses are dataclasses: their fields are their config, and tell one result from another
-    (``frames.manifest.describe``).
+    Subclasses are dataclasses; their fields are their config and enter the fingerprint of what they draw
+    (``io.manifest.describe``).
 
     Attributes:
-        version: Of drawing from keyframes, raised on purpose when what comes of it changes.
+        version: Raised when the result for the same keyframes changes.
     """
 
     version: ClassVar[int] = 1
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
-        """Fingerprint of each thing, beside its config, that it is drawn from, by name."""
-        painted = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
-        keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in painted])
+        """Fingerprints, by name, of all that the guide depends on in addition to its config."""
+        folders = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
+        keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in folders])
         return {"frames": clip.frames_fingerprint, "keyframes": keyframes, "version": str(self.version)}
 
     @property
     @abstractmethod
     def channels(self) -> int:
-        """How many channels it adds."""
+        """Number of channels."""
 
     @property
     def painting_channel(self) -> int | None:
-        """First of three channels that are a painted picture of the frame, from which strokes may be copied."""
+        """First of three channels that hold a stylised image of the frame; None: the guide has none."""
         return None
 
     @property
     def requires_masks(self) -> bool:
-        """Whether it is drawn from the layer's masks, which then are made first."""
+        """Whether the guide depends on the layer's masks, which then are made first."""
         return False
 
     @abstractmethod
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield each named frame's guide, in order, each the same whatever else is asked for, holding few at a time."""
+        """Yield each named frame's guide, in order; hold few frames in memory.
+
+        A frame's guide does not depend on which other frames are requested.
+        """
 
     def training_examples(
         self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
     ) -> Iterator[tuple[str, Channels]]:
-        """What to train with at the keyframes: as ``draw``, unless a guide knows more there than it will elsewhere.
+        """Yield the guides of the keyframes for training; by default, as ``draw`` yields them.
 
-        Such a guide yields a keyframe several times, each time as a frame without a keyframe would have it.
+        A guide that would show more at keyframes than at other frames yields each keyframe one or more times as if it
+        were not one.
 
         Args:
             clip: The clip.
-            layer: Whose keyframes.
+            layer: The layer whose keyframes are trained on.
             stems: Names of the keyframes.
-            seed: Of what is drawn at random.
+            seed: Seed of random draws.
         """
         return self.draw(clip, layer, stems)

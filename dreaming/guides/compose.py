@@ -1,4 +1,4 @@
-"""Keyframes with their guides' channels beside the colours."""
+"""Frames and keyframes with the channels of their guides appended to the colours."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,55 +20,55 @@ COLOURS = 3
 
 
 def channel_count(guides: Mapping[str, Guide]) -> int:
-    """Channels of a frame with these guides."""
+    """Number of channels of a frame with these guides."""
     return COLOURS + sum(guide.channels for guide in guides.values())
 
 
 def painting_channels(guides: Mapping[str, Guide]) -> tuple[int, ...]:
-    """First of each three channels of a guided frame that are a painted picture of it."""
-    found, first = [], COLOURS
+    """First channel of each stylised image (three channels) in a frame with these guides."""
+    firsts, first = [], COLOURS
     for guide in guides.values():
         if guide.painting_channel is not None:
-            found.append(first + guide.painting_channel)
+            firsts.append(first + guide.painting_channel)
         first += guide.channels
-    return tuple(found)
+    return tuple(firsts)
 
 
 def guided_keyframes(
     clip: Clip, layer: Layer, guides: Mapping[str, Guide], seed: int, frames: FrameFolder | None = None
 ) -> Keyframes:
-    """A layer's keyframes with all versions of their guides; without guides, the keyframes as they are.
+    """A layer's keyframes with the training examples of their guides; without guides, the keyframes as they are.
 
-    A keyframe comes as often as the guide with most versions of it has them; the others' are taken in turn.
+    A keyframe is repeated as often as the guide with the most examples has them; the other guides' examples cycle.
 
     Args:
         clip: The clip.
-        layer: Whose keyframes.
+        layer: The layer.
         guides: The guides by name.
-        seed: Of what guides draw at random.
-        frames: Where the frames are taken from; None for the clip's own.
+        seed: Seed of the guides' random draws.
+        frames: Source of the frames; None: the clip's own.
     """
     keyframes = clip.keyframes(layer, frames)
     if not guides:
         return keyframes
-    versions = {
+    examples = {
         name: _by_stem(guide.training_examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()
     }
-    places, sources = list[int](), list[NDArray[np.uint8]]()
-    for place, stem in enumerate(keyframes.stems):
-        known = [found[stem] for found in versions.values()]
-        for number in range(max(map(len, known))):
-            places.append(place)
-            channels = [several[number % len(several)] for several in known]
-            sources.append(np.dstack([keyframes.sources[place], *channels]))
-    stems = tuple(keyframes.stems[place] for place in places)
-    log.info("guides %s: %d versions of %d keyframes", ", ".join(guides), len(stems), len(keyframes))
+    indices, sources = list[int](), list[NDArray[np.uint8]]()
+    for index, stem in enumerate(keyframes.stems):
+        versions = [by_stem[stem] for by_stem in examples.values()]
+        for number in range(max(map(len, versions))):
+            indices.append(index)
+            channels = [several[number % len(several)] for several in versions]
+            sources.append(np.dstack([keyframes.sources[index], *channels]))
+    stems = tuple(keyframes.stems[index] for index in indices)
+    log.debug("guides %s: %d training examples of %d keyframes", ", ".join(guides), len(stems), len(keyframes))
     return replace(
         keyframes,
         stems=stems,
         sources=np.stack(sources),
-        styled=keyframes.styled[places],
-        masks=keyframes.masks[places],
+        styled=keyframes.styled[indices],
+        masks=keyframes.masks[indices],
     )
 
 
@@ -85,26 +85,26 @@ def guided_frames(
 
     Args:
         clip: The clip.
-        layer: Whose guides.
+        layer: The layer.
         guides: The guides by name.
         stems: Names of frames, in the clip's order.
-        frames: Where the frames are taken from; None for the clip's own.
-        drawn: Guides that lie on disk already, as they are now configured, of all or some frames; None: none do.
+        frames: Source of the frames; None: the clip's own.
+        drawn: Up-to-date guides on disk, of all or some frames; None: there are none.
     """
     channels: Iterable[tuple[Channels, ...]]
     if drawn is not None and all(stem in folder for folder in drawn.folders for stem in stems):
         channels = ((drawn.read(stem),) for stem in stems)
     elif guides:
-        made = [(found for _, found in guide.draw(clip, layer, stems)) for guide in guides.values()]
-        channels = zip(*made, strict=True)
+        iterators = [(each for _, each in guide.draw(clip, layer, stems)) for guide in guides.values()]
+        channels = zip(*iterators, strict=True)
     else:
         channels = (() for _ in stems)
-    for (stem, image), found in zip((frames or clip.frames).read_ahead(stems), channels, strict=True):
-        yield stem, np.dstack([image, *found])
+    for (stem, image), planes in zip((frames or clip.frames).read_ahead(stems), channels, strict=True):
+        yield stem, np.dstack([image, *planes])
 
 
 def _by_stem(examples: Iterator[tuple[str, Channels]]) -> dict[str, list[Channels]]:
-    found = dict[str, list[Channels]]()
+    by_stem = dict[str, list[Channels]]()
     for stem, channels in examples:
-        found.setdefault(stem, []).append(channels)
-    return found
+        by_stem.setdefault(stem, []).append(channels)
+    return by_stem

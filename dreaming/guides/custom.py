@@ -1,4 +1,4 @@
-"""A guide of the user's own: a folder of pictures, named like the frames."""
+"""The custom guide: a folder with one image per frame, made by the user or by another program."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from dreaming.io.manifest import NO_EFFECT, fingerprint_files
 
 @dataclass(frozen=True)
 class CustomGuide(Guide):
-    """Pictures drawn by the user or by another program, such as segments, depth or a pose.
+    """Images such as segments, depth or a pose.
 
     Attributes:
-        path: Their folder.
+        path: Folder with an image per frame, named like the frame.
     """
 
     kind: ClassVar[str] = "custom_guide"
@@ -31,22 +31,22 @@ class CustomGuide(Guide):
         return 3
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
-        """The pictures.
+        """The images' fingerprint.
 
         Raises:
-            FrameError: If a frame has none.
+            FrameError: If a frame has no image.
         """
-        pictures = FrameFolder(self.path)
-        missing = [stem for stem in clip.stems if stem not in pictures]
+        images = FrameFolder(self.path)
+        missing = [stem for stem in clip.stems if stem not in images]
         if missing:
             raise FrameError(
                 self.path,
-                found=f"no picture for {len(missing)} of {len(clip.stems)} frames, first {missing[0]}",
-                expected="one for each frame, named like it",
+                found=f"no image for {len(missing)} of {len(clip.stems)} frames, the first {missing[0]}",
+                expected="one image per frame, named like it",
                 hint="add them, or leave the guide out",
             )
-        return {"pictures": fingerprint_files(pictures.files[stem] for stem in clip.stems)}
+        return {"pictures": fingerprint_files(images.files[stem] for stem in clip.stems)}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield each named frame's picture, (H, W, 3), in order."""
+        """Yield each named frame's image, (H, W, 3), in order."""
         yield from FrameFolder(self.path).read_ahead(stems, size=clip.size)

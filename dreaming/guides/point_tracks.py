@@ -1,4 +1,4 @@
-"""Points carried along the flow through a whole clip: born in key frames, and wherever too much is left without any."""
+"""Point tracks: points tracked along the optical flow through a clip, so that they cover a layer in every frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ import cv2
 import numpy as np
 
 from dreaming.flow.cache import FlowCache
-from dreaming.guides.points import Points, far_from, spread, values_at
+from dreaming.guides.points import Points, far_from, scatter, values_at
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.types import Mask, Size
 
-CROWDED = 0.25
-"""Share of the radius within which a point is as good as hidden by a later one, and is given up."""
+CROWDING_DISTANCE = 0.25
+"""Distance to a later point, in radii, below which a point is dropped because the later blob hides its own."""
 
 
 @dataclass(frozen=True)
-class Cover:
-    """How points are to cover a layer.
+class Coverage:
+    """How densely points must cover a layer.
 
     Attributes:
-        radius: Least distance between points where they are born, in pixels.
+        radius: Smallest distance between new points, in pixels.
         reach: Distance up to which a point covers the pixels around it.
-        margin: How far outside the frame a point is still carried, in pixels.
-        max_hole: Largest share of a layer that may be left uncovered in any frame.
-        seed: Of the points' pattern.
+        margin: Distance outside the frame up to which a point is still tracked, in pixels.
+        max_hole: Largest share of a layer that may stay uncovered in a frame.
+        seed: Seed of the points' pattern.
     """
 
     radius: float
@@ -35,106 +35,105 @@ class Cover:
 
 
 class PointTracks:
-    """The points of every frame, at first none; kept in a file, for a long clip has many.
+    """The points of every frame, initially none; kept in a file because a long clip has many.
 
     Args:
         stems: Names of all frames, in order.
         size: (height, width) of the frames.
-        flows: Their flow, complete.
-        spool: Where points are kept.
+        flows: Their optical flow, complete.
+        buffer: Keeps the points.
     """
 
     def __init__(self, stems: Sequence[str], size: Size, flows: FlowCache, buffer: DiskBuffer) -> None:
-        self._stems, self._size, self._flows, self._spool = stems, size, flows, buffer
-        self._kept: dict[str, int] = {}
-        self._born: dict[str, Points] = {}
-        self._bare: set[str] = set()
+        self._stems, self._size, self._flows, self._buffer = stems, size, flows, buffer
+        self._part_counts: dict[str, int] = {}
+        self._added: dict[str, Points] = {}
+        self._uncovered: set[str] = set()
         self.count = 0
 
-    def at(self, stem: str) -> Points:
-        """All points of one frame, in the order of their birth."""
+    def points(self, stem: str) -> Points:
+        """All points of one frame, by ascending id."""
         points = Points.none()
-        for place in range(self._kept.get(stem, 0)):
-            numbers, places = self._spool.read((stem, place))
-            points += Points(numbers.view(np.int32), places.view(np.float32).reshape(-1, 2))
+        for part in range(self._part_counts.get(stem, 0)):
+            ids, positions = self._buffer.read((stem, part))
+            points += Points(ids.view(np.int32), positions.view(np.float32).reshape(-1, 2))
         return points
 
     @property
-    def births(self) -> list[str]:
-        """Names of the frames in which points were born, in order."""
-        return [stem for stem in self._stems if stem in self._born]
+    def key_stems(self) -> list[str]:
+        """Names of the frames in which points were added, in order."""
+        return [stem for stem in self._stems if stem in self._added]
 
     @property
-    def bare(self) -> list[str]:
-        """Names of frames in which points were born and yet too much was left uncovered, in order."""
-        return [stem for stem in self._stems if stem in self._bare]
+    def uncovered(self) -> list[str]:
+        """Names of the frames in which too much stays uncovered in spite of new points, in order."""
+        return [stem for stem in self._stems if stem in self._uncovered]
 
-    def fill(self, keys: Sequence[str], mask_of: Callable[[str], Mask], cover: Cover) -> None:
-        """Cover the layer in every frame; goes over the clip's flow three times at most.
+    def cover(self, keyframes: Sequence[str], mask_of: Callable[[str], Mask], coverage: Coverage) -> None:
+        """Cover the layer in every frame, in at most three passes over the clip's flow.
 
-        Where too much of a frame is left uncovered it becomes a key as well: points are born in the hole, and carried
-        both ways like the others.
+        A frame in which too much stays uncovered gets new points in the hole, which are tracked in both directions.
 
         Args:
-            keys: Names of the frames in which points are born first; at least one.
-            mask_of: Gives the layer's mask in a frame.
-            cover: What covering means.
+            keyframes: Names of the frames that get points first; at least one.
+            mask_of: Returns the layer's mask in a frame.
+            coverage: The required coverage.
         """
-        first = min(self._stems.index(key) for key in keys)
+        first = min(self._stems.index(stem) for stem in keyframes)
         earlier = frozenset(self._stems[:first])
 
-        def bear(stem: str) -> Points:
-            return self._bear(stem, mask_of(stem), cover, at_once=stem in keys)
+        def add(stem: str) -> Points:
+            return self._add(stem, mask_of(stem), coverage, always=stem in keyframes)
 
-        def born(stem: str) -> Points:
-            return self._born.get(stem, Points.none())
+        def added(stem: str) -> Points:
+            return self._added.get(stem, Points.none())
 
-        self._sweep(self._stems[first:], bear, cover)
-        self._sweep(self._stems[::-1], lambda stem: bear(stem) if stem in earlier else born(stem), cover)
-        if earlier & self._born.keys():
-            self._sweep(self._stems, lambda stem: born(stem) if stem in earlier else Points.none(), cover)
+        self._track(self._stems[first:], add, coverage)
+        self._track(self._stems[::-1], lambda stem: add(stem) if stem in earlier else added(stem), coverage)
+        if earlier & self._added.keys():
+            self._track(self._stems, lambda stem: added(stem) if stem in earlier else Points.none(), coverage)
 
-    def _sweep(self, path: Sequence[str], joining: Callable[[str], Points], cover: Cover) -> None:
-        """Carry points along a path through the frames, beginning with none; at each frame some join."""
-        points, before = Points.none(), None
+    def _track(self, path: Sequence[str], joining: Callable[[str], Points], coverage: Coverage) -> None:
+        """Track points along a path through the frames, starting without any; points join at each frame."""
+        points, previous = Points.none(), None
         for stem in path:
-            if before is not None and len(points):
-                points = points.moved(self._flows.both_ways(before, stem)[0], self._size)
-                points = points.within(self._size, cover.margin).thinned(CROWDED * cover.radius)
-                self._keep(stem, points)
-            points, before = points + joining(stem), stem
+            if previous is not None and len(points):
+                points = points.moved(self._flows.both_ways(previous, stem)[0], self._size)
+                points = points.within(self._size, coverage.margin).thinned(CROWDING_DISTANCE * coverage.radius)
+                self._store(stem, points)
+            points, previous = points + joining(stem), stem
 
-    def _bear(self, stem: str, mask: Mask, cover: Cover, *, at_once: bool) -> Points:
-        """New points in what is not covered in a frame, if that is too much of it."""
-        born, total = Points.none(), int(mask.sum())
-        present = self.at(stem)
-        # Where the layer is narrower than the points are dense, the nearest ones beside it have to do.
+    def _add(self, stem: str, mask: Mask, coverage: Coverage, *, always: bool) -> Points:
+        """Add points where a frame is uncovered, if too much of it is."""
+        new, total = Points.none(), int(mask.sum())
+        present = self.points(stem)
+        # A layer narrower than the points' distance may contain none of them: then the nearest ones beside it serve.
         for allowed in (mask, np.ones_like(mask)):
-            hole = mask & far_from((present + born).places, self._size, cover.reach)
-            if not hole.any() or (not at_once and hole.sum() <= cover.max_hole * total):
+            hole = mask & far_from((present + new).positions, self._size, coverage.reach)
+            if not hole.any() or (not always and hole.sum() <= coverage.max_hole * total):
                 break
-            at_once = False
-            pattern = spread(self._size, cover.radius, cover.seed)
-            chosen = pattern[values_at(pattern, allowed & _near(hole, cover.radius))]
-            numbers = np.arange(self.count, self.count + len(chosen), dtype=np.int32)
+            always = False
+            pattern = scatter(self._size, coverage.radius, coverage.seed)
+            chosen = pattern[values_at(pattern, allowed & _near(hole, coverage.radius))]
+            ids = np.arange(self.count, self.count + len(chosen), dtype=np.int32)
             self.count += len(chosen)
-            born += Points(numbers, chosen)
+            new += Points(ids, chosen)
         else:
-            hole = mask & far_from((present + born).places, self._size, cover.reach)
-            if hole.sum() > cover.max_hole * total:
-                self._bare.add(stem)
-        if len(born):
-            self._born[stem] = born
-        self._keep(stem, born)
-        return born
+            hole = mask & far_from((present + new).positions, self._size, coverage.reach)
+            if hole.sum() > coverage.max_hole * total:
+                self._uncovered.add(stem)
+        if len(new):
+            self._added[stem] = new
+        self._store(stem, new)
+        return new
 
-    def _keep(self, stem: str, points: Points) -> None:
+    def _store(self, stem: str, points: Points) -> None:
         if not len(points):
             return
-        place = self._kept.get(stem, 0)
-        arrays = (np.ascontiguousarray(a) for a in (points.numbers, points.places))
-        self._spool.write((stem, place), [array.reshape(-1).view(np.uint8) for array in arrays])
-        self._kept[stem] = place + 1
+        part = self._part_counts.get(stem, 0)
+        arrays = (np.ascontiguousarray(a) for a in (points.ids, points.positions))
+        self._buffer.write((stem, part), [array.reshape(-1).view(np.uint8) for array in arrays])
+        self._part_counts[stem] = part + 1
 
 
 def _near(hole: Mask, distance: float) -> Mask:

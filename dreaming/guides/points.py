@@ -1,4 +1,4 @@
-"""Points on the things that a clip shows: spread evenly, moved along the flow, drawn as blobs of colour."""
+"""Points on the image content: scattered evenly, moved along the optical flow, drawn as coloured blobs."""
 
 import math
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from scipy.stats import qmc
 from dreaming.io.types import Flow, Image, Mask, Size
 
 TILE = 16
-"""Width of the pattern that is repeated over a frame, in radii: sampling all of a large frame would take a minute."""
-REACH = 3.0
-"""Distance in sigmas at which a blob ends."""
+"""Width, in radii, of the pattern that is tiled over a frame: sampling all of a large frame would take a minute."""
+BLOB_SIGMAS = 3.0
+"""Radius of a blob in sigmas, beyond which it is not drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Numbered points of one frame.
+    """Points of one frame.
 
     Attributes:
-        numbers: (N,) int32, rising; what a point is known by in every frame.
-        places: (N, 2) float32, (x, y) in pixels; some may lie outside the frame.
+        ids: (N,) int32, ascending; a point has the same id in all frames.
+        positions: (N, 2) float32, (x, y) in pixels; some may lie outside the frame.
     """
 
-    numbers: NDArray[np.int32]
-    places: NDArray[np.float32]
+    ids: NDArray[np.int32]
+    positions: NDArray[np.float32]
 
     @classmethod
     def none(cls) -> Self:
@@ -38,64 +38,64 @@ class Points:
         return cls(np.empty(0, np.int32), np.empty((0, 2), np.float32))
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.ids)
 
     def __add__(self, other: "Points") -> "Points":
-        numbers = np.concatenate([self.numbers, other.numbers])
-        order = np.argsort(numbers, kind="stable")
-        return Points(numbers[order], np.concatenate([self.places, other.places])[order])
+        ids = np.concatenate([self.ids, other.ids])
+        order = np.argsort(ids, kind="stable")
+        return Points(ids[order], np.concatenate([self.positions, other.positions])[order])
 
     def moved(self, flow: Flow, size: Size) -> "Points":
-        """Where they lie in another frame, by the flow (h, w, 2) to it in pixels of its own size."""
-        return Points(self.numbers, moved(self.places, flow, size))
+        """Move the points to another frame along the flow (h, w, 2) to it, in pixels of the flow's own size."""
+        return Points(self.ids, moved(self.positions, flow, size))
 
     def within(self, size: Size, margin: float) -> "Points":
-        """Those that lie in the frame or at most ``margin`` pixels outside."""
-        x, y = self.places.T
-        return self._take((np.maximum(-x, x - size[1]) < margin) & (np.maximum(-y, y - size[0]) < margin))
+        """Keep the points inside the frame or at most ``margin`` pixels outside."""
+        x, y = self.positions.T
+        return self._select((np.maximum(-x, x - size[1]) < margin) & (np.maximum(-y, y - size[0]) < margin))
 
     def thinned(self, distance: float) -> "Points":
-        """Without those that a later one lies upon, nearer than ``distance`` pixels."""
+        """Drop each point that is nearer than ``distance`` pixels to a later one."""
         kept = np.ones(len(self), bool)
         if len(self) > 1:
-            kept[cKDTree(self.places).query_pairs(distance, output_type="ndarray")[:, 0]] = False
-        return self._take(kept)
+            kept[cKDTree(self.positions).query_pairs(distance, output_type="ndarray")[:, 0]] = False
+        return self._select(kept)
 
-    def _take(self, kept: NDArray[np.bool_]) -> "Points":
-        return Points(self.numbers[kept], self.places[kept])
+    def _select(self, kept: NDArray[np.bool_]) -> "Points":
+        return Points(self.ids[kept], self.positions[kept])
 
 
-def moved(places: NDArray[np.float32], flow: Flow, size: Size) -> NDArray[np.float32]:
-    """Places (N, 2) in a frame of ``size`` moved along a flow (h, w, 2), sampled bilinearly, clamped at the border."""
+def moved(positions: NDArray[np.float32], flow: Flow, size: Size) -> NDArray[np.float32]:
+    """Move positions (N, 2) in a frame of ``size`` along a flow (h, w, 2), sampled bilinearly, clamped at borders."""
     scale = np.array([flow.shape[1] / size[1], flow.shape[0] / size[0]])
-    x, y = ((places + 0.5) * scale - 0.5).T
+    x, y = ((positions + 0.5) * scale - 0.5).T
     steps = [map_coordinates(flow[..., axis], [y, x], order=1, mode="nearest") for axis in (0, 1)]
-    return (places + np.stack(steps, axis=1) / scale).astype(np.float32)
+    return (positions + np.stack(steps, axis=1) / scale).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
-def spread(size: Size, radius: float, seed: int) -> NDArray[np.float32]:
-    """Places (N, 2) all over a frame, none nearer than ``radius`` pixels to another (Bridson, SIGGRAPH 2007)."""
+def scatter(size: Size, radius: float, seed: int) -> NDArray[np.float32]:
+    """Scatter positions (N, 2) over a frame by Poisson disks of ``radius`` pixels (Bridson, SIGGRAPH 2007)."""
     tile = qmc.PoissonDisk(2, radius=1 / TILE, seed=seed).fill_space()
-    # Across the seams of the repeated tile points may be too near each other: one of the two goes.
-    clashing = cKDTree(tile, boxsize=1).query_pairs(1 / TILE, output_type="ndarray")
-    tile = np.delete(tile, clashing[:, 1], axis=0) * TILE * radius
+    # Across the seams of the tiling points may be too close: one of each pair is dropped.
+    close = cKDTree(tile, boxsize=1).query_pairs(1 / TILE, output_type="ndarray")
+    tile = np.delete(tile, close[:, 1], axis=0) * TILE * radius
     rows, columns = (range(math.ceil(side / (TILE * radius))) for side in size)
     shifts = np.array([(column, row) for row in rows for column in columns]) * TILE * radius
-    places = (shifts[:, None] + tile).reshape(-1, 2).astype(np.float32)
-    return places[(places[:, 0] <= size[1] - 1) & (places[:, 1] <= size[0] - 1)]
+    positions = (shifts[:, None] + tile).reshape(-1, 2).astype(np.float32)
+    return positions[(positions[:, 0] <= size[1] - 1) & (positions[:, 1] <= size[0] - 1)]
 
 
-def values_at(places: NDArray[np.float32], mask: Mask) -> NDArray[np.bool_]:
-    """The mask's value at each place (N, 2) inside its frame, (N,)."""
-    x, y = np.rint(places).astype(int).T
+def values_at(positions: NDArray[np.float32], mask: Mask) -> NDArray[np.bool_]:
+    """The mask's value at each position (N, 2) inside its frame, (N,)."""
+    x, y = np.rint(positions).astype(int).T
     return mask[y, x]
 
 
-def far_from(places: NDArray[np.float32], size: Size, distance: float) -> Mask:
-    """Which pixels (H, W) have none of the places (N, 2) within ``distance``; places outside the frame do not count."""
+def far_from(positions: NDArray[np.float32], size: Size, distance: float) -> Mask:
+    """Pixels (H, W) farther than ``distance`` from all positions (N, 2); positions outside the frame are ignored."""
     empty = np.ones(size, np.uint8)
-    x, y = np.rint(places).astype(int).T
+    x, y = np.rint(positions).astype(int).T
     inside = (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
     if not inside.any():
         return np.ones(size, bool)
@@ -103,24 +103,24 @@ def far_from(places: NDArray[np.float32], size: Size, distance: float) -> Mask:
     return cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > distance
 
 
-def draw_blobs(places: NDArray[np.float32], colours: NDArray[np.uint8], sigma: float, size: Size) -> Image:
-    """Blobs over black, each blended over those before it with weight exp(-distance^2 / sigma^2).
+def draw_blobs(positions: NDArray[np.float32], colours: NDArray[np.uint8], sigma: float, size: Size) -> Image:
+    """Draw blobs over black, each blended over the previous ones with weight exp(-distance^2 / sigma^2).
 
     Args:
-        places: (N, 2), (x, y) of their centres.
+        positions: (N, 2), (x, y) of the centres.
         colours: (N, 3) RGB.
-        sigma: Of the blobs, in pixels; they end at three of it.
-        size: (height, width) of the picture.
+        sigma: Width of the blobs in pixels; they end at ``BLOB_SIGMAS`` sigmas.
+        size: (height, width) of the image.
     """
-    picture = np.zeros((3, *size), np.float32)  # planes, whose rows are computed fastest
-    reach = REACH * sigma
-    for (x, y), colour in zip(places, colours.astype(np.float32)[:, :, None, None], strict=True):
+    image = np.zeros((3, *size), np.float32)  # planes, whose rows are computed fastest
+    reach = BLOB_SIGMAS * sigma
+    for (x, y), colour in zip(positions, colours.astype(np.float32)[:, :, None, None], strict=True):
         top, bottom = max(0, math.ceil(y - reach)), min(size[0], math.floor(y + reach) + 1)
         left, right = max(0, math.ceil(x - reach)), min(size[1], math.floor(x + reach) + 1)
         if top >= bottom or left >= right:
             continue
         across = np.exp(-np.square((np.arange(left, right, dtype=np.float32) - x) / sigma))
         down = np.exp(-np.square((np.arange(top, bottom, dtype=np.float32) - y) / sigma))
-        region = picture[:, top:bottom, left:right]
+        region = image[:, top:bottom, left:right]
         region += np.multiply.outer(down, across) * (colour - region)
-    return np.ascontiguousarray(np.rint(picture).astype(np.uint8).transpose(1, 2, 0))
+    return np.ascontiguousarray(np.rint(image).astype(np.uint8).transpose(1, 2, 0))

@@ -1,4 +1,4 @@
-"""The position guide: where in the frame a pixel lies."""
+"""The position guide: coordinates of each pixel in the frame."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dreaming.io.manifest import fingerprint
 
 @dataclass(frozen=True)
 class PositionGuide(Guide):
-    """Tells places apart in a scene that does not move; x and y, each rising from 0 to 255 across the frame."""
+    """X and y, from 0 to 255 across the frame, to distinguish similar regions of a static scene."""
 
     kind: ClassVar[str] = "position_guide"
 
@@ -24,12 +24,12 @@ class PositionGuide(Guide):
         return 2
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
-        """The frames' size."""
+        """The size of the frames."""
         return {"size": fingerprint(clip.size)}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield the same picture (H, W, 2) for each named frame."""
-        down, across = (np.rint(np.linspace(0, 255, side)).astype(np.uint8) for side in clip.size)
-        position = np.dstack(np.meshgrid(across, down))
+        """Yield the same coordinates (H, W, 2) for each named frame."""
+        y, x = (np.rint(np.linspace(0, 255, side)).astype(np.uint8) for side in clip.size)
+        coordinates = np.dstack(np.meshgrid(x, y))
         for stem in stems:
-            yield stem, position
+            yield stem, coordinates

@@ -1,9 +1,9 @@
-"""The canvas guide: strokes and grain that lie at the same place of every picture, whatever is painted there."""
+"""The static texture guide (config key ``canvas``): strokes and grain at the same place of all keyframes."""
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -11,138 +11,122 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.guides.base import Channels, Guide
 from dreaming.imaging.guided_filter import guided_filter
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.types import Image
 
 log = logging.getLogger(__name__)
 
-NOTHING = 128
-"""Level of a channel where there is no stroke."""
+MIDDLE_GREY = 128
+"""Level of a pixel without texture."""
 
 
 @dataclass(frozen=True)
 class StaticTextureGuide(Guide):
-    """What the keyframes' painting has, beyond what the frames under it explain, at the same place in all of them.
+    """Texture of the keyframes that their frames do not explain, at the same place in all of them.
 
-    Paper, canvas and the strokes of many filters stay where they are while the picture moves under them; a network that
-    sees nothing but the picture can only leave them out. What a keyframe's frame does not explain of its brightness, by
-    the guided filter, is averaged over the keyframes and drawn about a middle grey; every frame sees the same.
+    Paper, canvas and the strokes of many filters stay in place while the image moves under them; a network that sees
+    only the image cannot reproduce them. The part of a keyframe's brightness that a guided filter cannot derive from
+    its frame is averaged over the keyframes and drawn around middle grey; all frames share the result.
 
-    In training a keyframe sees the mean of the others. If that does not foretell what it has itself, or there are no
-    others, there is no such canvas, and all is grey.
+    In training, a keyframe sees the mean of the other keyframes. If that does not correlate with its own texture, or if
+    there are no others, the keyframes share no static texture and the guide is grey.
 
     Attributes:
-        radius: Of the guided filter's window, in pixels: what is finer is taken for strokes.
-        contrast: Variance of grey, in 0..1, from which on what a frame shows explains what is painted there.
-        full: Levels off the mean that are drawn black and white.
-        least: Correlation of a keyframe's strokes with the others' from which on a canvas is believed in.
-        name: Of its node in the config, for messages.
+        radius: Window of the guided filter in pixels; finer structures count as texture.
+        epsilon: Variance of grey, in 0..1, above which the guided filter takes the frame's structure for an edge.
+        max_deviation: Deviation from the mean, in levels, that is drawn black or white.
+        min_correlation: Smallest mean correlation, between a keyframe's texture and that of the others, at which the
+            texture is drawn.
     """
 
     kind: ClassVar[str] = "static_texture_guide"
 
-    radius: int = 3
-    contrast: float = 2.0e-4
-    full: float = 40.0
-    least: float = 0.05
-    name: str = field(default="canvas", metadata=NO_EFFECT)
-
-    def __post_init__(self) -> None:
-        for name, fits, expected in (
-            ("radius", self.radius >= 1, "1 pixel or more"),
-            ("contrast", self.contrast > 0, "above 0"),
-            ("full", self.full > 0, "above 0"),
-            ("least", -1 <= self.least <= 1, "-1 to 1"),
-        ):
-            if not fits:
-                found = str(getattr(self, name))
-                raise ConfigError(f"guide.{self.name}.{name}", found=found, expected=expected, hint="correct it")
+    radius: PositiveInt = 3
+    epsilon: PositiveFloat = 2.0e-4
+    max_deviation: PositiveFloat = 40.0
+    min_correlation: Annotated[float, Range(ge=-1, le=1)] = 0.05
 
     @property
     def channels(self) -> int:
-        """How much brighter or darker."""
+        """The deviation of the brightness."""
         return 1
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield the canvas, (H, W, 1), for each named frame, in order."""
-        canvas = _Canvas(self, clip, layer)
-        drawn = self._drawn(canvas.of_all() if canvas.foretells() > self.least else None, clip)
+        """Yield the same texture, (H, W, 1), for each named frame, in order."""
+        textures = _KeyframeTextures(self, clip, layer)
+        shared = textures.correlation() > self.min_correlation
+        drawn = self._drawn(textures.mean() if shared else None, clip)
         yield from ((stem, drawn) for stem in stems)
 
     def training_examples(
         self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
     ) -> Iterator[tuple[str, Channels]]:
-        """Yield each keyframe's canvas, as the others know it."""
-        canvas = _Canvas(self, clip, layer)
-        correlation = canvas.foretells()
-        there = correlation > self.least
-        log.info(
-            "strokes that stay in place: keyframes foretell each other's by %.2f (correlation), so that they are %s",
-            correlation,
-            "shown" if there else "not shown",
-        )
-        yield from ((stem, self._drawn(canvas.without(stem) if there else None, clip)) for stem in stems)
+        """Yield the mean texture of the other keyframes for each keyframe."""
+        textures = _KeyframeTextures(self, clip, layer)
+        correlation = textures.correlation()
+        shared = correlation > self.min_correlation
+        log.info("guide static texture: %s", "on" if shared else "off, because the keyframes share none")
+        log.debug("static texture: mean correlation %.2f between each keyframe and the others", correlation)
+        yield from ((stem, self._drawn(textures.mean_without(stem) if shared else None, clip)) for stem in stems)
 
-    def _drawn(self, strokes: NDArray[np.float32] | None, clip: Clip) -> Channels:
-        if strokes is None:
-            return np.full((*clip.size, self.channels), NOTHING, np.uint8)
-        return np.clip(np.rint(NOTHING + 127 / self.full * strokes), 1, 255).astype(np.uint8)[..., None]
+    def _drawn(self, texture: NDArray[np.float32] | None, clip: Clip) -> Channels:
+        if texture is None:
+            return np.full((*clip.size, self.channels), MIDDLE_GREY, np.uint8)
+        return np.clip(np.rint(MIDDLE_GREY + 127 / self.max_deviation * texture), 1, 255).astype(np.uint8)[..., None]
 
-    def strokes(self, painted: Image, frame: Image) -> NDArray[np.float32]:
-        """What of a painting (H, W, 3) the frame under it does not explain, in levels, (H, W)."""
-        grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-        unexplained = 255 * (grey - guided_filter(grey, frame, self.radius, self.contrast))
-        return np.clip(unexplained, -self.full, self.full)
+    def texture(self, stylised: Image, frame: Image) -> NDArray[np.float32]:
+        """Texture (H, W), in levels, of a stylised image (H, W, 3) that its frame does not explain."""
+        grey = cv2.cvtColor(stylised, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+        unexplained = 255 * (grey - guided_filter(grey, frame, self.radius, self.epsilon))
+        return np.clip(unexplained, -self.max_deviation, self.max_deviation)
 
 
-class _Canvas:
-    """The strokes of all keyframes of a layer, of which one can be left out."""
+class _KeyframeTextures:
+    """Textures of all keyframes of a layer, and their means."""
 
     def __init__(self, guide: StaticTextureGuide, clip: Clip, layer: Layer) -> None:
         self._guide, self._keyframes = guide, clip.keyframes(layer)
-        self._places = {stem: place for place, stem in enumerate(self._keyframes.stems)}
-        everyone = [self._of(stem) for stem in self._places]
-        self._sum: NDArray[np.float32] = np.stack(everyone).sum(axis=0)
+        self._indices = {stem: index for index, stem in enumerate(self._keyframes.stems)}
+        textures = [self._texture(stem) for stem in self._indices]
+        self._sum: NDArray[np.float32] = np.stack(textures).sum(axis=0)
         self._count = self._keyframes.masks.sum(axis=0, dtype=np.float32)
-        each = zip(everyone, self._keyframes.masks, strict=True)
-        self._height = float(np.mean([_deviation(strokes, mask) for strokes, mask in each]))
+        pairs = zip(textures, self._keyframes.masks, strict=True)
+        self._strength = float(np.mean([_deviation(texture, mask) for texture, mask in pairs]))
 
-    def of_all(self) -> NDArray[np.float32]:
-        """The mean of all keyframes' strokes, as strong as one keyframe's are: means of unlike ones are fainter."""
-        return self._mean(self._sum, self._count)
+    def mean(self) -> NDArray[np.float32]:
+        """Mean texture (H, W), scaled to the strength of a single one: a mean of different textures is fainter."""
+        return self._scaled_mean(self._sum, self._count)
 
-    def without(self, stem: str) -> NDArray[np.float32]:
-        """Alike, of all keyframes but one."""
-        mask = self._keyframes.masks[self._places[stem]]
-        return self._mean(self._sum - self._of(stem), self._count - mask)
+    def mean_without(self, stem: str) -> NDArray[np.float32]:
+        """Mean texture of all keyframes but one, scaled in the same way."""
+        mask = self._keyframes.masks[self._indices[stem]]
+        return self._scaled_mean(self._sum - self._texture(stem), self._count - mask)
 
-    def foretells(self) -> float:
-        """Mean correlation of each keyframe's strokes with the canvas of the others; 0 where there are none."""
-        found = []
-        for stem, place in self._places.items():
-            mask = self._keyframes.masks[place]
+    def correlation(self) -> float:
+        """Mean correlation of each keyframe's texture with the mean of the others; 0 if none can be compared."""
+        correlations = []
+        for stem, index in self._indices.items():
+            mask = self._keyframes.masks[index]
             both = mask & (self._count - mask > 0)
-            one, other = self._of(stem)[both], self.without(stem)[both]
-            if one.size and one.std() > 0 and other.std() > 0:
-                found.append(np.corrcoef(one, other)[0, 1])
-        return float(np.mean(found)) if found else 0.0
+            one, others = self._texture(stem)[both], self.mean_without(stem)[both]
+            if one.size and one.std() > 0 and others.std() > 0:
+                correlations.append(np.corrcoef(one, others)[0, 1])
+        return float(np.mean(correlations)) if correlations else 0.0
 
-    def _of(self, stem: str) -> NDArray[np.float32]:
-        """One keyframe's strokes, none where it is not painted."""
-        place = self._places[stem]
-        keyframes = self._keyframes
-        strokes = self._guide.strokes(keyframes.styled[place], keyframes.sources[place])
-        return np.where(keyframes.masks[place], strokes, np.float32(0))
+    def _texture(self, stem: str) -> NDArray[np.float32]:
+        """One keyframe's texture, 0 where it is not painted."""
+        index, keyframes = self._indices[stem], self._keyframes
+        texture = self._guide.texture(keyframes.styled[index], keyframes.sources[index])
+        return np.where(keyframes.masks[index], texture, np.float32(0))
 
-    def _mean(self, strokes: NDArray[np.float32], count: NDArray[np.float32]) -> NDArray[np.float32]:
-        mean = (strokes / np.maximum(count, 1)).astype(np.float32)
-        stronger = self._height / max(_deviation(mean, count > 0), 1e-3)
-        return (mean * stronger).astype(np.float32)
+    def _scaled_mean(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean = (total / np.maximum(count, 1)).astype(np.float32)
+        gain = self._strength / max(_deviation(mean, count > 0), 1e-3)
+        return (mean * gain).astype(np.float32)
 
 
-def _deviation(strokes: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
-    """Standard deviation over some pixels; 0 where there are none."""
-    return float(strokes[where].std()) if where.any() else 0.0
+def _deviation(texture: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    """Standard deviation over some pixels; 0 if there are none."""
+    return float(texture[where].std()) if where.any() else 0.0

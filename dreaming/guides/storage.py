@@ -1,4 +1,4 @@
-"""Guides on disk: pictures that anyone can look at, of three channels each, and the choice of guides for a style."""
+"""Guides on disk, as images of three channels each, and the selection of guides by name or folder."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,65 +16,65 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Size
 
 DEPTH = 3
-"""Channels of one picture."""
+"""Channels of one image."""
 
 
 class GuideFolder(FrameFolder):
     """One guide of one layer: ``1/0001.png`` holds a frame's first three channels, ``2/0001.png`` the next, and so on.
 
-    A frame is listed once its last picture is there, which is written last.
+    A frame is listed once its last image exists, which is written last.
 
     Args:
         path: The folder; it need not exist yet.
-        channels: Of the guide.
+        channels: Number of the guide's channels.
     """
 
     def __init__(self, path: Path, channels: int) -> None:
         super().__init__(path)
         self.channels = channels
-        self.pictures = [FrameFolder(path / str(place + 1)) for place in range(math.ceil(channels / DEPTH))]
+        self.image_folders = [FrameFolder(path / str(number + 1)) for number in range(math.ceil(channels / DEPTH))]
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The last picture of each frame, in order."""
-        return self.pictures[-1].files
+        """The last image of each frame, in order."""
+        return self.image_folders[-1].files
 
     def refresh(self) -> None:
-        """Forget the listing, after files were added by someone else."""
-        for folder in self.pictures:
+        """Forget the listing, after another process added files."""
+        for folder in self.image_folders:
             folder.refresh()
 
     def outputs(self, stem: str) -> list[Path]:
         """Paths of all pictures of one frame."""
-        return [path for folder in self.pictures for path in folder.outputs(stem)]
+        return [path for folder in self.image_folders for path in folder.outputs(stem)]
 
     def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
-        """Write a frame's channels (H, W, C); a lone last one as a grey picture, two with an empty blue."""
+        """Write a frame's channels (H, W, C): a single last one as a grey image, two with an empty blue channel."""
         assert image.shape[2] == self.channels
-        for place, folder in enumerate(self.pictures):
-            picture = image[..., place * DEPTH : (place + 1) * DEPTH]
+        for number, folder in enumerate(self.image_folders):
+            picture = image[..., number * DEPTH : (number + 1) * DEPTH]
             if picture.shape[2] == 2:
                 picture = np.dstack([picture, np.zeros_like(picture[..., 0])])
             path = folder.write(stem, picture[..., 0] if picture.shape[2] == 1 else np.ascontiguousarray(picture))
         return path
 
     def read(self, stem: str, size: Size | None = None) -> Channels:
-        """A frame's channels, (H, W, C) uint8.
+        """Read a frame's channels, (H, W, C) uint8.
 
         Raises:
-            FrameError: If a picture is absent or unreadable.
+            FrameError: If an image is missing or unreadable.
             SizeError: If one is not of ``size``.
         """
-        return np.dstack([folder.read(stem, size) for folder in self.pictures])[..., : self.channels]
+        return np.dstack([folder.read(stem, size) for folder in self.image_folders])[..., : self.channels]
 
 
 class GuideStack:
-    """Several guides of one layer, read as one.
+    """All guides of one layer, read together.
 
     Args:
         clip: The clip.
-        layer: Whose guides.
-        guides: The guides by name; none is fine.
+        layer: The layer.
+        guides: The guides by name; there may be none.
     """
 
     def __init__(self, clip: Clip, layer: Layer, guides: Mapping[str, Guide]) -> None:
@@ -83,24 +83,24 @@ class GuideStack:
 
     @property
     def channels(self) -> int:
-        """Of all guides together."""
+        """Number of channels of all guides."""
         return sum(folder.channels for folder in self.folders)
 
     def read(self, stem: str) -> Channels:
-        """All channels of one frame, (H, W, C) uint8, guide after guide."""
-        nothing = np.empty((*self._size, 0), np.uint8)
-        return np.concatenate([nothing, *(folder.read(stem, self._size) for folder in self.folders)], axis=2)
+        """Read all channels of one frame, (H, W, C) uint8, guide after guide."""
+        empty = np.empty((*self._size, 0), np.uint8)
+        return np.concatenate([empty, *(folder.read(stem, self._size) for folder in self.folders)], axis=2)
 
 
 def select_guides(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict[str, Guide]:
-    """The chosen guides by name, in order.
+    """Select guides by name, in order.
 
     Args:
-        available: The guides that the config knows, by name.
-        chosen: Names of some of them, and folders of pictures of the user's own, each known by its last name.
+        available: The guides of the config, by name.
+        chosen: Names of some of them, and folders of custom guides, each named by its last component.
 
     Raises:
-        ConfigError: If one is neither known nor a folder, or if two have one name.
+        ConfigError: If one is neither a name nor a folder, or if two have the same name.
     """
     guides: dict[str, Guide] = {}
     for choice in chosen:
@@ -108,14 +108,11 @@ def select_guides(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict
         if choice not in available and not path.is_dir():
             raise ConfigError(
                 "stage.guide.guides",
-                found=f"{choice}, which is no folder",
-                expected="guides among " + ", ".join(available) + ", or folders of pictures named like the frames",
-                hint="correct the name",
+                found=f"{choice}, which is not a folder",
+                expected="guides among " + ", ".join(available) + ", or folders of images named like the frames",
             )
         name = choice if choice in available else path.resolve().name
         if name in guides:
-            raise ConfigError(
-                "stage.guide.guides", found=f"two guides {name}", expected="each once", hint="rename or remove one"
-            )
+            raise ConfigError("stage.guide.guides", found=f"two guides named {name}", expected="different names")
         guides[name] = available[choice] if choice in available else CustomGuide(path)
     return guides

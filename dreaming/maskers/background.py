@@ -158,11 +158,11 @@ class BackgroundMasker(SequenceMasker):
         mosaic = Mosaic(transforms, clip.size, size)
         if self.plate:
             for stem, mask in {**ends, **self._nearby_masks(clip, interval)}.items():
-                mosaic.learn(stem, self._frame(clip, stem), mask)
+                mosaic.add(stem, self._frame(clip, stem), mask)
             for index in np.linspace(0, len(stems) - 1, PLATES + 2).astype(int)[1:-1] if len(ends) == 2 else []:
                 if stems[index] not in ends:
                     guess = ~_outside(boxes[stems[index]], clip.size)
-                    mosaic.learn(stems[index], self._frame(clip, stems[index]), guess)
+                    mosaic.add(stems[index], self._frame(clip, stems[index]), guess)
         return mosaic
 
     def _nearby_masks(self, clip: Clip, interval: FrameInterval) -> dict[str, Mask]:
@@ -183,24 +183,24 @@ class BackgroundMasker(SequenceMasker):
     def _follow(self, clip: Clip, mosaic: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
         """Yield masks (H, W) of frames, in order away from a hand-masked one."""
         model = self._model(len(stems) + 1)
-        subject = mosaic.lay(start, self._masks[start])
-        visible = mosaic.lay(start, np.ones(clip.size, bool))
-        fed = mosaic.show(start, self._frame(clip, start))
+        subject = mosaic.warp_mask(start, self._masks[start])
+        visible = mosaic.warp_mask(start, np.ones(clip.size, bool))
+        fed = mosaic.overlay(start, self._frame(clip, start))
         hidden = mosaic.known & (subject | ~visible)
-        fed[hidden] = mosaic.picture[hidden]
+        fed[hidden] = mosaic.image[hidden]
         unknown = ~hidden & (subject | ~visible)
         fed[unknown] = _noise(self.seed, start, unknown)
         # A nearest-neighbour model needs two samples; after one look everything would be foreground.
         for _ in range(REPEATS if self.subtractor == "knn" else 1):
             model.apply(fed)
         for stem in stems:
-            fed = mosaic.show(stem, self._frame(clip, stem))
+            fed = mosaic.overlay(stem, self._frame(clip, stem))
             # The frame is segmented before it is learnt, without random colours: false positives do not persist.
             foreground = model.apply(fed, learningRate=0) > 0
             # Cleaning works on the frame, because its area and border differ from those of the mosaic.
-            subject = self._cleaning(mosaic.lift(stem, foreground))
+            subject = self._cleaning(mosaic.extract_mask(stem, foreground))
             yield stem, subject
-            painted = self._eroded(mosaic.insert(stem, subject, foreground))
+            painted = self._eroded(mosaic.insert_mask(stem, subject, foreground))
             fed[painted] = _noise(self.seed, stem, painted)
             model.apply(fed, learningRate=-1 if self.learning_rate is None else self.learning_rate)
 

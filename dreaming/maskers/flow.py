@@ -13,16 +13,20 @@ from dreaming.clip.intervals import FrameInterval
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.propagation import DriftCorrection, FlowPropagator, PropagatedFrame
+from dreaming.flow.propagation import (
+    DriftCorrection,
+    FlowPropagator,
+    dequantise_cost,
+    propagation_cost,
+    propagation_weight,
+    quantise_cost,
+)
 from dreaming.imaging.guided_filter import guided_filter
 from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Predictions, SequenceMasker
-
-TENTHS = 10
-"""Steps per e-fold in which the log of a propagated mask's weight is stored in a byte."""
 
 ERROR_SIGMA = 2.0
 """Blur of the photometric error, in the flow's working pixels; the default of the other users of propagation."""
@@ -86,12 +90,13 @@ class FlowMasker(SequenceMasker):
     def _propagate(
         self, propagator: FlowPropagator, direction: "_Direction", wanted: frozenset[str], buffer: DiskBuffer
     ) -> None:
-        """Write a hand mask in 0..255 and its weight, as propagated to each wanted frame, to the buffer."""
+        """Write a hand mask in 0..255 and its cost, as propagated to each wanted frame, to the buffer."""
         last = max((index for index, stem in enumerate(direction.stems) if stem in wanted), default=-1)
         mask = self._masks[direction.start].astype(np.uint8) * 255
         for frame in propagator.propagate([direction.start, *direction.stems[: last + 1]]):
             if frame.stem in wanted:
-                buffer.write((direction.start, frame.stem), [frame.sample(mask), self._log_weight(frame)])
+                cost = propagation_cost(frame.error, frame.visible, self.error_scale, self.occlusion_weight)
+                buffer.write((direction.start, frame.stem), [frame.sample(mask), quantise_cost(cost)])
 
     def _blend(self, clip: Clip, stem: str, directions: Sequence["_Direction"], buffer: DiskBuffer) -> Probability:
         image = clip.frames.read(stem)
@@ -99,18 +104,12 @@ class FlowMasker(SequenceMasker):
         blended = _probability(propagated[0][0])
         if len(directions) == 2:
             weight, other = (
-                _weight(log_weight, direction.steps(stem))
-                for direction, (_, log_weight) in zip(directions, propagated, strict=True)
+                propagation_weight(dequantise_cost(cost), direction.steps(stem))
+                for direction, (_, cost) in zip(directions, propagated, strict=True)
             )
             share = resize_image(weight / (weight + other), clip.size)
             blended = (share * blended + (1 - share) * _probability(propagated[1][0])).astype(np.float32, copy=False)
         return guided_filter(blended, image, self.edge_radius, EDGE_EPSILON)
-
-    def _log_weight(self, frame: PropagatedFrame) -> NDArray[np.uint8]:
-        """The negative log of a propagated mask's weight, without steps, (h, w) in tenths, at most 255."""
-        visible = self.occlusion_weight + (1 - self.occlusion_weight) * frame.visible
-        log_weight = frame.error / self.error_scale - np.log(visible)
-        return np.rint(np.clip(log_weight * TENTHS, 0, 255)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,6 @@ class _Direction:
     def steps(self, stem: str) -> int:
         """Frames from the hand mask to a frame."""
         return self.stems.index(stem) + 1
-
-
-def _weight(log_weight: NDArray[np.uint8], steps: int) -> NDArray[np.float32]:
-    return np.exp(log_weight * np.float32(-1 / TENTHS)) / np.float32(steps)
 
 
 def _probability(mask: NDArray[np.uint8]) -> Probability:

@@ -91,8 +91,6 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         super().__post_init__()
         if "rgb" not in self.inputs:
             raise ParameterError("inputs", found="no rgb", expected="rgb, and any of position and features")
-        if self.features is not None:
-            self.features.check(f"model.{self.name}.features")
         if self.lucid_dreaming is not None and self.input_maskers:
             raise ParameterError(
                 "lucid_dreaming",

@@ -59,7 +59,7 @@ class GuideStage(Stage):
         manifest = Manifest(self.name, self.version, describe(guide), guide.inputs(clip, layer))
 
         def begin(stems: list[str]) -> Maker:
-            for images in folder.pictures:
+            for images in folder.image_folders:
                 discard_unfinished(images.path, (f"{stem}.png" for stem in stems))
             return partial(guide.draw, clip, layer)
 

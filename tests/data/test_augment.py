@@ -15,19 +15,19 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_nothing_switched_on_is_the_middle():
+def test_without_augmentation_a_crop_is_its_centre():
     image = torch.rand(3, 4, 11, 11)
     geometry = GeometricAugmentation()
     assert geometry.headroom(7) == 0
-    torch.testing.assert_close(resample(image, geometry.places(3, 7, LIKE, generator())), image[..., 2:9, 2:9])
+    torch.testing.assert_close(resample(image, geometry.positions(3, 7, LIKE, generator())), image[..., 2:9, 2:9])
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 9))
-def test_flips_and_quarter_turns_move_pixels_onto_pixels(seed, crop):
+def test_flips_and_quarter_turns_map_pixels_to_pixels(seed, crop):
     image = torch.rand(8, 3, crop, crop, generator=generator(seed))
     geometry = GeometricAugmentation(flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5)
-    found = resample(image, geometry.places(8, crop, LIKE, generator(seed)))
+    found = resample(image, geometry.positions(8, crop, LIKE, generator(seed)))
     for before, after in zip(image, found, strict=True):
         ways = [way.rot90(k, (1, 2)) for way in (before, before.flip(2)) for k in range(4)]
         assert min(float((way - after).abs().max()) for way in ways) < 1e-4
@@ -41,10 +41,10 @@ def test_flips_and_quarter_turns_move_pixels_onto_pixels(seed, crop):
         ("quarter_turns", lambda image: [image.rot90(k, (2, 3)) for k in (1, 2, 3)]),
     ],
 )
-def test_each_switch_does_what_it_is_called(switch, expected):
+def test_each_parameter_has_its_effect(switch, expected):
     image = torch.rand(1, 1, 5, 5)
     found = [
-        resample(image, GeometricAugmentation(**{switch: 1.0}).places(1, 5, LIKE, generator(seed)))
+        resample(image, GeometricAugmentation(**{switch: 1.0}).positions(1, 5, LIKE, generator(seed)))
         for seed in range(20)
     ]
     kinds = expected(image)
@@ -56,12 +56,12 @@ def test_each_switch_does_what_it_is_called(switch, expected):
 def test_rotation_agrees_with_kornia():
     image = kornia.filters.gaussian_blur2d(torch.rand(1, 1, 41, 41), (7, 7), (2.0, 2.0))
     geometry = GeometricAugmentation(affine=1.0, rotation=30.0)
-    places = geometry.places(1, 41, LIKE, generator(3))
-    right = places[0, 20, 21] - places[0, 20, 20]  # where one step along x leads
+    positions = geometry.positions(1, 41, LIKE, generator(3))
+    right = positions[0, 20, 21] - positions[0, 20, 20]  # where one step along x leads
     angle = math.degrees(math.atan2(right[1], right[0]))
     assert 1 < abs(angle) <= 30
     expected = kornia.geometry.rotate(image, torch.tensor([angle]), padding_mode="reflection")
-    found = resample(image, places)
+    found = resample(image, positions)
     assert (found - expected)[..., 10:31, 10:31].abs().max() < 0.01
 
 
@@ -69,23 +69,23 @@ def test_rotation_agrees_with_kornia():
 @given(st.integers(0, 10**6), st.floats(0, 40), st.floats(0, 0.5), st.floats(0, 15))
 def test_headroom_holds_every_corner_of_an_affine_map(seed, rotation, zoom, shear):
     geometry = GeometricAugmentation(affine=1.0, rotation=rotation, zoom=zoom, shear=shear, quarter_turns=0.5)
-    places = geometry.places(16, 20, LIKE, generator(seed))
-    assert places.abs().max() <= 10 + geometry.headroom(20)
+    positions = geometry.positions(16, 20, LIKE, generator(seed))
+    assert positions.abs().max() <= 10 + geometry.headroom(20)
 
 
 def test_zoom_and_shear_stay_within_their_limits():
-    places = GeometricAugmentation(affine=1.0, zoom=0.5).places(200, 3, LIKE, generator())
-    size = (places[:, 1, 2] - places[:, 1, 1]).norm(dim=1)
+    positions = GeometricAugmentation(affine=1.0, zoom=0.5).positions(200, 3, LIKE, generator())
+    size = (positions[:, 1, 2] - positions[:, 1, 1]).norm(dim=1)
     assert 1 / 1.5 <= size.min() < 0.72
     assert 1.4 < size.max() <= 1.5
-    places = GeometricAugmentation(affine=1.0, shear=20.0).places(200, 3, LIKE, generator())
-    slant = (places[:, 2, 1] - places[:, 1, 1])[:, 0]
+    positions = GeometricAugmentation(affine=1.0, shear=20.0).positions(200, 3, LIKE, generator())
+    slant = (positions[:, 2, 1] - positions[:, 1, 1])[:, 0]
     assert 0.3 < slant.max() <= math.tan(math.radians(20))
 
 
-def test_bending_has_the_stated_strength_and_share_and_is_smooth():
+def test_elastic_deformation_has_the_given_strength_and_share_and_is_smooth():
     geometry = GeometricAugmentation(elastic=0.5, elastic_std=3.0, spacing=16)
-    moved = geometry.places(400, 33, LIKE, generator()) - GeometricAugmentation().places(1, 33, LIKE, generator())
+    moved = geometry.positions(400, 33, LIKE, generator()) - GeometricAugmentation().positions(1, 33, LIKE, generator())
     bent = moved.abs().amax(dim=(1, 2, 3)) > 1e-4
     assert 0.4 < bent.float().mean() < 0.6
     assert moved[bent][:, ::16, ::16].std().item() == pytest.approx(3.0, rel=0.25)
@@ -97,12 +97,12 @@ def spread(strength):
     return torch.eye(3)[[2, 0, 1]], torch.tensor(strength) ** 2
 
 
-def test_light_switched_off_changes_nothing():
+def test_without_jitter_colours_are_unchanged():
     image = torch.rand(2, 3, 5, 5)
     torch.testing.assert_close(ColorJitter()(image, *spread([0.3, 0.2, 0.1]), generator()), image)
 
 
-def test_colour_moves_along_the_clips_components_by_their_deviation():
+def test_colour_shifts_along_the_clips_components():
     image = torch.full((4000, 3, 1, 1), 0.5)
     moved = ColorJitter(colour=0.5)(image, *spread([0.2, 0.1, 0.0]), generator())[..., 0, 0] - 0.5
     # The strongest component is blue, the second red, and green does not vary in this clip.
@@ -126,7 +126,7 @@ def test_brightness_contrast_and_gamma():
     assert 1.9 < exponent.max() <= 2.001
 
 
-def test_light_stays_in_range():
+def test_jittered_colours_stay_in_range():
     found = ColorJitter(brightness=0.9, contrast=0.9)(torch.rand(9, 3, 4, 4), *spread([1.0, 1.0, 1.0]), generator())
     assert found.min() >= 0
     assert found.max() <= 1

@@ -1,9 +1,10 @@
+"""Training batches that depend on seed and step only, shared among devices."""
+
 import pytest
 import torch
 
 from dreaming.data.base import SteppedDataModule
-from dreaming.errors import ConfigError
-from dreaming.imaging.resize import working_size
+from dreaming.errors import ParameterError
 
 
 class Numbers(SteppedDataModule):
@@ -20,13 +21,13 @@ def test_batches_are_a_function_of_seed_and_step():
     assert len(values.unique()) == 24
 
 
-def test_streams_of_one_step_differ():
+def test_generators_of_one_step_differ():
     data = Numbers(batch_size=1, steps_per_epoch=1, seed=0)
-    make_batch, augment = (torch.rand(3, generator=data.generator(5, stream)) for stream in ("draw", "augment"))
-    assert not torch.equal(make_batch, augment)
+    draw, augment = (torch.rand(3, generator=data.generator(5, stream)) for stream in ("draw", "augment"))
+    assert not torch.equal(draw, augment)
 
 
-def test_an_epoch_goes_on_from_the_steps_taken():
+def test_an_epoch_continues_from_the_steps_taken():
     class Trainer:
         global_step, world_size = 12, 2
 
@@ -38,17 +39,18 @@ def test_an_epoch_goes_on_from_the_steps_taken():
     assert [step for step, _ in loader] == [7, 8, 9]
 
 
-def test_more_devices_than_samples_are_refused():
+def test_more_devices_than_samples_are_rejected():
     class Trainer:
         global_step, world_size = 0, 2
 
     data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
     data.trainer = Trainer()
-    with pytest.raises(ConfigError, match="batch_size: found 1 on 2 devices, expected at least one sample for each"):
+    with pytest.raises(ParameterError) as caught:
         data.train_dataloader()
+    assert (caught.value.name, caught.value.found) == ("batch_size", "1 on 2 devices")
 
 
-def test_devices_share_out_each_batch():
+def test_each_device_takes_its_share_of_a_batch():
     class Trainer:
         global_step, world_size, global_rank, training = 0, 3, 1, True
 
@@ -57,19 +59,6 @@ def test_devices_share_out_each_batch():
     data.trainer = Trainer()
     assert data.on_after_batch_transfer(batch, 0)["image"].tolist() == [1, 4, 7]
     Trainer.training = False
-    assert data.on_after_batch_transfer(batch, 0) is batch, "every device validates on all"
+    assert data.on_after_batch_transfer(batch, 0) is batch, "each device validates on all frames"
     Trainer.training, Trainer.world_size = True, 1
     assert data.on_after_batch_transfer(batch, 0) is batch
-
-
-@pytest.mark.parametrize(
-    ("size", "short_side", "expected"),
-    [
-        ((480, 854), 240, (240, 427)),
-        ((1920, 1080), 180, (320, 180)),
-        ((144, 256), 240, (144, 256)),
-        ((9, 7), None, (9, 7)),
-    ],
-)
-def test_working_size_brings_the_shorter_side_down_and_never_up(size, short_side, expected):
-    assert working_size(size, short_side) == expected

@@ -1,4 +1,4 @@
-"""Stacks: what is drawn is what was found, pixel for pixel beside its frame and its mask."""
+"""Mask stacks: crops and frames hold the masks of their own pixels."""
 
 import numpy as np
 import pytest
@@ -20,11 +20,11 @@ def stacks():
     return MaskStacks(references, ("a", "b"), found, (4, 2, 0), (("1",), ("2",), ("3",)), inconsistency)
 
 
-def test_the_gap_is_told_by_its_logarithm():
+def test_the_gap_is_encoded_logarithmically():
     assert [gap_level(frames) for frames in (0, 1, 31, 1023, 5000)] == [0, 26, 128, 255, 255]
 
 
-def test_layers_are_the_maps_how_unsteady_they_are_and_the_gap():
+def test_channels_are_masks_inconsistencies_and_gap():
     maps = [np.full((2, 3), 0.5, np.float32), np.full((2, 3), 7, np.uint8)]
     found = stack_channels(maps, np.stack([np.full((2, 3), 3, np.uint8), np.full((2, 3), 4, np.uint8)]), 31)
     assert found.shape == (2, 3, 5)
@@ -32,7 +32,7 @@ def test_layers_are_the_maps_how_unsteady_they_are_and_the_gap():
     assert stack_channels(maps, None, 31)[0, 0].tolist() == [128, 7, 0, 0, 128]
 
 
-def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
+def test_frames_are_selected_with_all_their_data(stacks):
     rest = stacks.without(["2"])
     assert rest.references.stems == ("1", "3")
     assert rest.gaps == (4, 0)
@@ -42,7 +42,7 @@ def test_frames_are_left_out_with_all_that_belongs_to_them(stacks):
 
 
 @pytest.mark.parametrize("geometry", [None, GeometricAugmentation(flip_horizontal=1.0)])
-def test_crops_hold_maps_that_fit_their_mask(stacks, geometry):
+def test_crops_hold_masks_that_fit_the_hand_mask(stacks, geometry):
     data = MaskStackDataModule(stacks, None, crop=16, batch_size=6, geometry=geometry)
     batch = data.on_after_batch_transfer(data.make_batch(0))
     assert batch["image"].shape == (6, 3, 16, 16)
@@ -55,7 +55,7 @@ def test_crops_hold_maps_that_fit_their_mask(stacks, geometry):
     assert {round(float(gap) * 255) for gap in batch["stack"][:, 4].unique()} <= {gap_level(n) for n in (4, 2, 0)}
 
 
-def test_whole_frames_hold_them_too(stacks):
+def test_whole_frames_hold_the_stack(stacks):
     data = MaskStackDataModule(stacks.select(["1"]), stacks.select(["2", "3"]), crop=16)
     (first, _) = list(data.val_dataloader())
     batch = data.on_after_batch_transfer(first)

@@ -1,10 +1,12 @@
+"""Training crops and validation frames of the segmentation datamodule, pixel by pixel."""
+
 import numpy as np
 import pytest
 import torch
 
 from dreaming.clip.annotations import References
 from dreaming.data.augment import ColorJitter, GeometricAugmentation
-from dreaming.data.segmentation import SegmentationDataModule, near, stack
+from dreaming.data.segmentation import SegmentationDataModule, foreground_pixels, stack_frames
 from dreaming.errors import MaskError
 from dreaming.imaging.colour_statistics import measure
 from dreaming.networks.position import coordinates
@@ -12,7 +14,7 @@ from dreaming.networks.position import coordinates
 
 @pytest.fixture
 def references():
-    """Three frames of 40 x 60 whose colours say where they are: red by column, green by row, blue by frame."""
+    """Three frames of 40 x 60 whose colours encode column (red), row (green) and frame (blue)."""
     rows, columns = np.mgrid[:40, :60]
     images = np.stack([np.dstack([columns * 4, rows * 6, np.full_like(rows, 100 * k)]) for k in range(3)])
     masks = np.zeros((3, 40, 60), bool)
@@ -25,7 +27,7 @@ def make(references, valid=None, **settings):
     return SegmentationDataModule(references, valid, measure(references.images), **settings)
 
 
-def test_crops_are_pieces_of_the_frames_with_their_masks(references):
+def test_crops_are_cut_from_frames_and_masks(references):
     data = make(references)
     crops = data.make_batch(3)
     assert crops["pixels"].shape == (32, 16, 16, 4)
@@ -37,7 +39,7 @@ def test_crops_are_pieces_of_the_frames_with_their_masks(references):
         assert (pixels[..., 3] == references.masks[cut] * 255).all()
 
 
-def test_places_follow_the_pixels_through_every_geometry(references):
+def test_coordinates_follow_the_pixels_through_every_geometry(references):
     geometry = GeometricAugmentation(
         flip_horizontal=0.5, flip_vertical=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5,
         elastic=0.5, elastic_std=1.0, spacing=8,
@@ -55,7 +57,7 @@ def test_places_follow_the_pixels_through_every_geometry(references):
     column, row = (x + 0.5) * 60 - 0.5, (y + 0.5) * 40 - 0.5
     torch.testing.assert_close(sample["image"][:, 0][inside] * 255 / 4, column[inside], atol=0.02, rtol=0)
     torch.testing.assert_close(sample["image"][:, 1][inside] * 255 / 6, row[inside], atol=0.02, rtol=0)
-    # The mask went the same way: it is where the places say the subject is.
+    # The mask is sampled at the same coordinates.
     subject = (column > 9.5) & (column < 19.5) & (row > 4.5) & (row < 14.5) & (sample["image"][:, 2] < 0.5)
     edge = (
         ((column - 9.5).abs() < 0.6)
@@ -68,7 +70,7 @@ def test_places_follow_the_pixels_through_every_geometry(references):
     assert set(sample["mask"].unique().tolist()) == {0.0, 1.0}
 
 
-def test_plain_crops_have_the_places_of_their_frame(references):
+def test_crops_without_augmentation_have_the_coordinates_of_their_frame(references):
     data = make(references)
     crops = data.make_batch(0)
     sample = data.augmented(crops)
@@ -89,14 +91,14 @@ def test_share_of_crops_on_the_subject(references):
     assert on_subject(0.5) == pytest.approx((2 / 3 + everywhere) / 2, abs=0.06)
 
 
-def test_near_includes_the_surroundings():
+def test_foreground_pixels_include_the_margin():
     mask = np.zeros((20, 20), bool)
     mask[10, 10] = True
-    places = near(mask, 3)
-    assert set(places.tolist()) == {
+    indices = foreground_pixels(mask, 3)
+    assert set(indices.tolist()) == {
         20 * y + x for y in range(20) for x in range(20) if np.hypot(y - 10, x - 10) <= 3.001
     }
-    assert len(near(np.zeros((4, 4), bool), 3)) == 0
+    assert len(foreground_pixels(np.zeros((4, 4), bool), 3)) == 0
 
 
 def test_overhang_and_crops_larger_than_the_frame_are_mirrored(references):
@@ -136,8 +138,8 @@ def test_validation_yields_whole_frames_at_full_resolution(references):
     assert make(references).val_dataloader() == []
 
 
-def test_training_frames_are_averaged_down(references):
-    pixels = stack(references, (20, 30))
+def test_training_frames_are_reduced_by_averaging(references):
+    pixels = stack_frames(references, (20, 30))
     assert pixels.shape == (3, 20, 30, 4)
     blocks = references.images.reshape(3, 20, 2, 30, 2, 3).mean(axis=(2, 4))
     assert np.abs(pixels[..., :3].numpy() - blocks).max() <= 1
@@ -145,15 +147,17 @@ def test_training_frames_are_averaged_down(references):
     assert (pixels[0, 3:7, 5:10, 3] == 255).all()
 
 
-def test_masks_that_teach_nothing_are_refused(references):
-    with pytest.raises(MaskError, match="0003: found no foreground pixel"):
+def test_masks_of_one_class_are_rejected(references):
+    with pytest.raises(MaskError) as caught:
         make(references.select(["0003"]))
+    assert caught.value.where == "0003"
     full = References(references.stems, references.images, np.ones_like(references.masks))
-    with pytest.raises(MaskError, match="0001, 0002, 0003: found nothing but foreground"):
+    with pytest.raises(MaskError) as caught:
         make(full)
+    assert caught.value.where == "0001, 0002, 0003"
 
 
-def test_evidence_goes_the_way_of_the_picture(references):
+def test_features_are_sampled_like_the_image(references):
     """Each version is the frame's own colours plus its number, so that it must agree with the crop wherever it lies."""
     geometry = GeometricAugmentation(flip_horizontal=0.5, quarter_turns=0.5, affine=1.0, rotation=20, zoom=0.2, shear=5)
     features = [
@@ -172,7 +176,7 @@ def test_evidence_goes_the_way_of_the_picture(references):
     assert seen == {(0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)}
 
 
-def test_evidence_is_brought_to_the_working_size_and_whole_frames_keep_theirs(references):
+def test_features_are_resized_for_crops_and_kept_for_whole_frames(references):
     maps = [np.full((1, 20, 30, 1), k, np.float32) for k in range(3)]
     data = make(references, valid=references, features=maps, valid_features=[each[0] for each in maps], valid_batch=3)
     assert data.features.shape == (3, 40, 60, 1)

@@ -1,11 +1,11 @@
-"""Differences to what other frames show in the same place: a still scene, a moving one, a panning camera."""
+"""Background differences of a static scene, a moving subject and a panning camera."""
 
 import numpy as np
 import pytest
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
-from dreaming.features.background_difference import DIFFERENCES, BackgroundDifference, BackgroundSampling
+from dreaming.errors import ParameterError
+from dreaming.features.background_difference import BACKGROUND_CHANNELS, BackgroundDifference, BackgroundSampling
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
@@ -15,9 +15,9 @@ SHARP = BackgroundSampling(offsets=(1, 2), slack=0, sigma=0)
 
 
 def named(found):
-    assert found.shape == (len(DIFFERENCES), *SIZE)
+    assert found.shape == (len(BACKGROUND_CHANNELS), *SIZE)
     assert found.dtype == np.float32
-    return dict(zip(DIFFERENCES, found, strict=True))
+    return dict(zip(BACKGROUND_CHANNELS, found, strict=True))
 
 
 def grey(level):
@@ -33,7 +33,7 @@ def test_quantiles_are_those_of_the_differences_summed_over_lab():
     np.testing.assert_allclose(found["background_samples"], 5 / 50, rtol=1e-6)
 
 
-def test_what_lies_outside_of_a_sample_is_not_compared_with_it():
+def test_pixels_outside_a_sample_are_not_compared_with_it():
     shifted = np.array([[1, 0, 8], [0, 1, 0], [0, 0, 1.0]])  # a pixel lies 8 further right there
     found = named(SHARP.differences(grey(100), [(grey(150), np.eye(3)), (grey(100), shifted)]))
     assert found["background_least"][:, :24].max() == 0
@@ -41,7 +41,7 @@ def test_what_lies_outside_of_a_sample_is_not_compared_with_it():
     np.testing.assert_allclose(found["background_samples"][0, [0, -1]], [2 / 50, 1 / 50], rtol=1e-6)
 
 
-def test_the_slack_forgives_a_registration_that_misses():
+def test_slack_tolerates_a_registration_error():
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (*SIZE, 3), np.uint8)
     moved = np.roll(picture, 1, axis=1)
@@ -53,32 +53,34 @@ def test_the_slack_forgives_a_registration_that_misses():
     assert loose["background_least"][:, 1:-1].max() == 0
 
 
-def test_a_frame_alone_differs_from_nothing():
+def test_without_samples_all_channels_are_zero():
     assert not SHARP.differences(grey(100), []).any()
 
 
-def test_a_moving_subject_differs_from_its_surroundings_under_a_panning_camera(disc_clip):
+def test_a_moving_subject_stands_out_under_a_panning_camera(disc_clip):
     drawing = disc_clip(count=12, size=(72, 96), masks=(1, 12))
     # The camera pans two pixels a frame over a rough wall.
     wall = np.random.default_rng(0).integers(0, 200, (36, 72, 3), np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     stems = drawing.stems
-    for place, stem in enumerate(stems):
-        image = wall[:72, 2 * place : 2 * place + 96].copy()
+    for index, stem in enumerate(stems):
+        image = wall[:72, 2 * index : 2 * index + 96].copy()
         image[drawing.truth[stem]] = (250, 30, 30)
         drawing.clip.frames.write(stem, image)
     clip = Clip(drawing.clip.path)
     flows = FlowCache(clip, DisFlow(scale=1.0))
     flows.complete()
-    palette = ColourLikelihood(clip, clip.size, 8)
-    difference = BackgroundDifference(clip, flows, palette, BackgroundSampling(offsets=(4, 6, 8)))
+    colours = ColourLikelihood(clip, clip.size, 8)
+    difference = BackgroundDifference(clip, flows, colours, BackgroundSampling(offsets=(4, 6, 8)))
     for stem in (stems[3], stems[7]):
-        found = dict(zip(DIFFERENCES, difference.at(stem), strict=True))["background_half"]
+        found = dict(zip(BACKGROUND_CHANNELS, difference.compute(stem), strict=True))["background_half"]
         truth = drawing.truth[stem]
-        # What the disc uncovers is wall in most samples, what it covers is wall in most others.
+        # Most samples show wall where the disc is, and where it is not.
         assert np.median(found[truth]) > 5 * max(np.median(found[~truth]), 0.05)
 
 
 def test_offsets_are_checked():
     for offsets in ((), (0, 3)):
-        with pytest.raises(ConfigError, match="evidence background offsets"):
+        with pytest.raises(ParameterError) as caught:
             BackgroundSampling(offsets=offsets)
+        assert caught.value.name == "offsets"
+        assert caught.value.found == str(list(offsets))

@@ -1,4 +1,4 @@
-"""How a masker agrees with itself: what moves with the picture is steady, what flickers is not."""
+"""Temporal consistency: a mask that moves with the image is consistent, one that jumps is not."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ def maps(drawing, name, left_of):
     return folder
 
 
-def test_what_moves_with_the_picture_is_steady_and_what_jumps_is_not(drawing):
+def test_a_moving_mask_is_consistent_and_a_jumping_one_is_not(drawing):
     moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
     jumping = maps(drawing, "jumping", lambda number: 30 + SHIFT * number + 30 * (number == 2))
     found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([moving, jumping], "0003")
@@ -44,7 +44,7 @@ def test_what_moves_with_the_picture_is_steady_and_what_jumps_is_not(drawing):
     assert inside[1].mean() > 0.9
 
 
-def test_at_the_ends_one_neighbour_is_enough(drawing):
+def test_the_first_frame_is_compared_with_its_one_neighbour(drawing):
     moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
     found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([moving], "0001")
     assert found[0, 22:42, 34:50].mean() < 0.05 * 255

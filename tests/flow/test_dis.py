@@ -1,4 +1,4 @@
-"""Optical flow against a known shift; warping against a plain loop; chaining against steps; the check by hand."""
+"""Optical flow of a known shift; warping against a plain loop; chaining step by step; the forward-backward check."""
 
 import cv2
 import numpy as np
@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreaming.errors import ConfigError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import chain, consistent, coordinates, resize_flow, warp
 
 
 def texture(size, seed=3):
-    """Smooth random grey, so that every place looks like no other."""
+    """Smooth random grey, so that every region is unique."""
     noise = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), 1.5)
     return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
@@ -48,17 +47,17 @@ def test_flow_does_not_depend_on_threads():
     np.testing.assert_array_equal(*found)
 
 
-def test_refining_mends_a_flow_that_is_nearly_right():
+def test_refining_corrects_an_approximate_flow():
     whole = texture((140, 180))
     one, other = cut(whole, 20, 20), cut(whole, 20, 17)
     wrong = np.full((100, 140, 2), [1.5, 1.0], np.float32)
     kept = wrong.copy()
-    mended = DisFlow(scale=1.0).refined(one, other, wrong, coarsest_scale=1)
-    np.testing.assert_allclose(np.median(mended[15:-15, 15:-15], axis=(0, 1)), [3, 0], atol=0.1)
+    refined = DisFlow(scale=1.0).refine(one, other, wrong, coarsest_scale=1)
+    np.testing.assert_allclose(np.median(refined[15:-15, 15:-15], axis=(0, 1)), [3, 0], atol=0.1)
     np.testing.assert_array_equal(wrong, kept)
 
 
-def test_frames_are_compared_at_the_scale_but_never_too_small_to_compare():
+def test_the_working_size_follows_the_scale_with_a_minimum():
     assert DisFlow(scale=0.5).working_size((480, 854)) == (240, 427)
     assert DisFlow(scale=0.5).working_size((20, 40)) == (16, 32)
     assert DisFlow(scale=0.5).working_size((4, 40)) == (16, 160)
@@ -118,7 +117,7 @@ def test_chaining_equals_warping_step_by_step():
     np.testing.assert_array_equal(warp(picture, chain(first, second))[inner], warp(warp(picture, second), first)[inner])
 
 
-def test_what_does_not_come_back_is_inconsistent():
+def test_flow_that_does_not_return_is_inconsistent():
     there, back = np.zeros((8, 8, 2), np.float32), np.zeros((8, 8, 2), np.float32)
     there[2, 2], back[4, 6] = (4, 2), (-4, -2)  # comes back to where it was
     there[5, 1] = (2, 0)  # comes back two pixels off
@@ -136,20 +135,11 @@ def test_resized_flow_is_in_the_new_pixels():
     assert resize_flow(flow, (10, 20)) is flow
 
 
-def test_a_preset_or_scale_that_does_not_exist_is_refused():
-    with pytest.raises(ConfigError, match="found slow, expected one of ultrafast, fast, medium"):
-        DisFlow("slow")
-    with pytest.raises(ConfigError, match="found 0, expected above 0"):
-        DisFlow(scale=0)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("finest_scale", -1), ("patch_stride", 0), ("descent_iterations", 0), ("smoothing_iterations", -1)],
+    [("finest_scale", 0), ("patch_stride", 1), ("descent_iterations", 1), ("smoothing_iterations", 0)],
 )
-def test_a_search_that_opencv_would_die_of_is_refused(name, value):
-    with pytest.raises(ConfigError, match=rf"data\.flow\.{name}: found {value}, expected"):
-        DisFlow(**{name: value})
+def test_the_smallest_search_parameters_and_the_presets_give_finite_flow(name, value):
     image = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
-    assert np.isfinite(DisFlow(**{name: value + 1}).between(image, image)).all()
+    assert np.isfinite(DisFlow(**{name: value}).between(image, image)).all()
     assert np.isfinite(DisFlow(**{name: None}).between(image, image)).all()

@@ -1,15 +1,14 @@
-"""The sliding window: who stands around a frame, what is read, and where pixels are followed to."""
+"""The sliding window: neighbours of a frame, frames and flows that are read, and chained flow."""
 
 import numpy as np
 import pytest
 
-from dreaming.errors import ConfigError
-from dreaming.flow.temporal_window import Neighbour, check_window, dilate, dilated_pairs, followed, iter_windows
+from dreaming.flow.temporal_window import Neighbour, accumulate_flows, dilate, dilated_pairs, iter_windows
 
 NAMES = [f"{number}" for number in range(1, 9)]
 
 
-class StepSampler:
+class KnownFlow:
     """Flow by a known step between neighbours: forward from frame n by n pixels to the right, backward as much left."""
 
     def __init__(self):
@@ -32,66 +31,58 @@ def steps(side):
 
 
 @pytest.mark.parametrize("wanted", [NAMES, ["1"], ["8"], ["2", "3"], ["1", "8"], []])
-def test_a_frame_is_surrounded_by_the_same_whatever_else_is_wanted(wanted):
-    flows = StepSampler()
-    for around in iter_windows(NAMES, wanted, 2, pictures, flows):
-        place = int(around.stem)
-        assert around.picture[0, 0] == place
-        before, behind = around.sides
-        assert [n.picture[0, 0] for n in before] == [p for p in (place - 1, place - 2) if p >= 1]
-        assert [n.picture[0, 0] for n in behind] == [p for p in (place + 1, place + 2) if p <= 8]
-        assert steps(before) == [-p for p in (place - 1, place - 2) if p >= 1]
-        assert steps(behind) == [p for p in (place, place + 1) if p < 8]
-    assert flows.asked == dilated_pairs(NAMES, wanted, 2), "each flow is read once, and none but those"
+def test_a_window_does_not_depend_on_the_other_requested_frames(wanted):
+    flows = KnownFlow()
+    for window in iter_windows(NAMES, wanted, 2, pictures, flows):
+        index = int(window.stem)
+        assert window.picture[0, 0] == index
+        before, after = window.sides
+        assert [n.picture[0, 0] for n in before] == [p for p in (index - 1, index - 2) if p >= 1]
+        assert [n.picture[0, 0] for n in after] == [p for p in (index + 1, index + 2) if p <= 8]
+        assert steps(before) == [-p for p in (index - 1, index - 2) if p >= 1]
+        assert steps(after) == [p for p in (index, index + 1) if p < 8]
+    assert flows.asked == dilated_pairs(NAMES, wanted, 2), "each flow is read once, and no others"
 
 
-def test_only_what_is_needed_is_read_and_without_flow_none():
+def test_only_frames_of_the_window_are_read_and_flow_is_optional():
     read = []
 
-    def noting(names):
+    def recording(names):
         read.extend(names)
         return pictures(names)
 
-    (around,) = iter_windows(NAMES, ["4"], 1, noting, None)
+    (window,) = iter_windows(NAMES, ["4"], 1, recording, None)
     assert read == ["3", "4", "5"]
-    assert [neighbour.flow for side in around.sides for neighbour in side] == [None, None]
+    assert [neighbour.flow for side in window.sides for neighbour in side] == [None, None]
 
 
-def test_the_window_reads_no_further_ahead_than_it_reaches():
+def test_the_window_reads_ahead_by_its_radius():
     read = []
 
-    def noting(names):
+    def recording(names):
         for pair in pictures(names):
             read.append(pair[0])
             yield pair
 
-    next(iter_windows(NAMES, NAMES, 2, noting, None))
+    next(iter_windows(NAMES, NAMES, 2, recording, None))
     assert read == ["1", "2", "3"]
 
 
-def test_a_pixel_is_followed_from_where_it_has_come_to():
-    """The second flow is sampled where the first one leads: half a pixel beside, between two of its columns."""
+def test_accumulated_flow_samples_the_second_flow_where_the_first_leads():
+    """The first flow leads half a pixel past a column, so the second is interpolated between two columns."""
     first = np.zeros((3, 6, 2), np.float32)
     first[..., 0] = 1.5
     second = np.zeros((3, 6, 2), np.float32)
     second[..., 1] = np.arange(6)
-    found = list(followed([Neighbour(None, first), Neighbour(None, second)], (3, 6)))
+    found = list(accumulate_flows([Neighbour(None, first), Neighbour(None, second)], (3, 6)))
     np.testing.assert_allclose(found[0], first)
     np.testing.assert_allclose(found[1][0, :, 1], [1.5, 2.5, 3.5, 4.5, 5, 5])
     np.testing.assert_allclose(found[1][..., 0], 1.5)
-    larger = next(followed([Neighbour(None, first)], (6, 12)))
+    larger = next(accumulate_flows([Neighbour(None, first)], (6, 12)))
     np.testing.assert_allclose(larger, np.broadcast_to([3.0, 0.0], (6, 12, 2)))
 
 
-def test_a_window_of_nothing_is_refused():
-    check_window("stage.x", 1, sigma=0.1)
-    with pytest.raises(ConfigError, match=r"stage\.x\.radius"):
-        check_window("stage.x", 0, sigma=1.0)
-    with pytest.raises(ConfigError, match=r"stage\.x\.time_sigma"):
-        check_window("stage.x", 3, sigma=1.0, time_sigma=0.0)
-
-
-def test_what_lies_within_a_radius_ends_with_the_clip():
+def test_dilation_ends_with_the_clip():
     assert dilate(NAMES, ["5"], 0) == ["5"]
     assert dilate(NAMES, ["4", "1"], 1) == ["1", "2", "3", "4", "5"]
     assert dilate(NAMES, ["7"], 2) == ["5", "6", "7", "8"]

@@ -1,3 +1,5 @@
+"""Frames and keyframes composed with the channels of several guides."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +11,7 @@ from dreaming.guides.storage import GuideStack
 
 @dataclass(frozen=True)
 class Flat(Guide):
-    """So many channels of one value; at keyframes so many versions, each one more."""
+    """Constant channels; each training example of a keyframe is one level higher than the previous one."""
 
     width: int
     value: int
@@ -37,25 +39,25 @@ class Flat(Guide):
 GUIDES = {"one": Flat(2, 10), "other": Flat(4, 50, versions=3, first=1)}
 
 
-def test_channels_are_counted_and_paintings_found():
+def test_channels_are_counted_and_stylised_images_located():
     assert (channel_count({}), painting_channels({})) == (3, ())
     assert (channel_count(GUIDES), painting_channels(GUIDES)) == (9, (6,))
 
 
-def test_a_keyframe_comes_once_for_each_version(disc_clip):
+def test_a_keyframe_is_repeated_for_each_training_example(disc_clip):
     clip = disc_clip(keyframes=(2, 5)).clip
     (layer,) = clip.layers
     plain, guided = clip.keyframes(layer), guided_keyframes(clip, layer, GUIDES, seed=0)
     assert guided.stems == ("0002",) * 3 + ("0005",) * 3
-    for place in range(6):
-        np.testing.assert_array_equal(guided.sources[place, ..., :3], plain.sources[place // 3])
-        np.testing.assert_array_equal(guided.styled[place], plain.styled[place // 3])
-        assert (guided.sources[place, ..., 3:5] == 10).all()
-        assert (guided.sources[place, ..., 5:] == 50 + place % 3).all()
+    for index in range(6):
+        np.testing.assert_array_equal(guided.sources[index, ..., :3], plain.sources[index // 3])
+        np.testing.assert_array_equal(guided.styled[index], plain.styled[index // 3])
+        assert (guided.sources[index, ..., 3:5] == 10).all()
+        assert (guided.sources[index, ..., 5:] == 50 + index % 3).all()
     np.testing.assert_array_equal(guided_keyframes(clip, layer, {}, 0).sources, plain.sources)
 
 
-def test_frames_are_guided_as_on_disk_or_drawn_where_a_picture_is_missing(disc_clip):
+def test_guides_are_read_from_disk_or_drawn_if_an_image_is_missing(disc_clip):
     clip = disc_clip().clip
     (layer,) = clip.layers
     stack = GuideStack(clip, layer, GUIDES)

@@ -1,3 +1,5 @@
+"""The custom guide: images of a user's folder, one per frame."""
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from dreaming.errors import FrameError, SizeError
 from dreaming.guides.custom import CustomGuide
 
 
-def test_the_users_pictures_are_a_guide(disc_clip):
+def test_the_images_of_a_folder_are_drawn_and_fingerprinted(disc_clip):
     drawing = disc_clip()
     for stem in drawing.stems:
         drawing.save(f"depth/{stem}.png", drawing.styled[stem])
@@ -18,11 +20,13 @@ def test_the_users_pictures_are_a_guide(disc_clip):
     assert guide.inputs(clip, None) != before
 
 
-def test_a_frame_without_a_picture_and_one_of_another_size_are_refused(disc_clip):
+def test_missing_images_and_images_of_another_size_are_rejected(disc_clip):
     drawing = disc_clip()
     drawing.save("depth/0001.png", np.zeros((5, 5, 3), np.uint8))
     guide = CustomGuide(drawing.path / "depth")
-    with pytest.raises(FrameError, match="no picture for 7 of 8 frames, first 0002"):
+    with pytest.raises(FrameError) as caught:
         guide.inputs(drawing.clip, None)
+    assert caught.value.where == str(drawing.path / "depth")
+    assert "7 of 8" in caught.value.found
     with pytest.raises(SizeError):
         list(guide.draw(drawing.clip, None, ["0001"]))

@@ -1,27 +1,27 @@
-import numpy as np
-import pytest
+"""The edge guide: the slope of a blurred step, in any direction and colour."""
 
-from dreaming.errors import ConfigError
+import numpy as np
+
 from dreaming.guides.edges import EdgeGuide
 
 
-def test_a_step_is_an_edge_as_steep_as_the_blur_leaves_it():
+def test_the_slope_of_a_blurred_step():
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 20:] = 255
-    found = EdgeGuide(sigma=2.0, full=100.0).edges(image)
+    found = EdgeGuide(sigma=2.0, max_slope=100.0).edges(image)
     assert found.shape == (20, 40, 1)
     assert not found[:, :10].any()
     assert not found[:, 30:].any()
-    # A step of 255 blurred by sigma rises by 255 / (sigma sqrt(2 pi)) = 50.9 levels a pixel at its middle; Scharr's
-    # difference over two pixels meets 48.
+    # A step of 255 blurred by sigma rises by 255 / (sigma sqrt(2 pi)) = 50.9 levels per pixel at its middle; Scharr's
+    # difference over two pixels yields 48.
     assert 0.46 * 255 < found[10, 19, 0] < 0.51 * 255
     assert found[10, 19, 0] == found[10, 20, 0]
 
 
-def test_steep_is_white_whichever_way_and_colour_counts():
+def test_horizontal_edges_and_colour_edges_are_drawn():
     image = np.zeros((40, 20, 3), np.uint8)
     image[20:] = 255
-    assert EdgeGuide(sigma=1.0, full=20.0).edges(image).max() == 255
+    assert EdgeGuide(sigma=1.0, max_slope=20.0).edges(image).max() == 255
     coloured = np.full((20, 20, 3), 100, np.uint8)
     coloured[:, 10:] = [160, 80, 50]
     assert EdgeGuide().edges(coloured).max() > 60
@@ -34,9 +34,3 @@ def test_frames_are_drawn_in_order(disc_clip):
     drawn = dict(guide.draw(clip, None, clip.stems[::2]))
     assert list(drawn) == clip.stems[::2]
     assert np.array_equal(drawn["0003"], guide.edges(clip.frames.read("0003")))
-
-
-@pytest.mark.parametrize("wrong", [{"sigma": 0.0}, {"full": -1.0}])
-def test_what_cannot_be_drawn_is_refused(wrong):
-    with pytest.raises(ConfigError, match=r"guide\.edges"):
-        EdgeGuide(**wrong)

@@ -1,4 +1,4 @@
-"""Keyframes carried along the flow: where the texture moves rigidly, the painting arrives where it was painted."""
+"""The propagated guide: a rigidly moving texture carries its strokes to the right place."""
 
 import logging
 import shutil
@@ -10,14 +10,13 @@ import pytest
 import torch
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.keyframe_propagation import KeyframePropagator, PropagatedKeyframe
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.metrics.similarity import ssim
 
-GUIDE = PropagatedGuide(DisFlow(scale=1.0), stray=0.0, workers=1)
+GUIDE = PropagatedGuide(DisFlow(scale=1.0), flow_error=0.0, workers=1)
 SIZE = 64, 96
 
 
@@ -49,7 +48,7 @@ def inner(picture):
     return picture[8:-8, 24:-24].astype(int)
 
 
-def test_the_painting_arrives_in_every_frame(drawing):
+def test_the_keyframe_arrives_in_every_frame(drawing):
     made = drawing()
     clip = made.clip
     (layer,) = clip.layers
@@ -63,11 +62,11 @@ def test_the_painting_arrives_in_every_frame(drawing):
     np.testing.assert_array_equal(drawn["0003"][..., :3], paint(made.images["0003"]))
     nearness = [round(inner(drawn[stem][..., 4]).mean()) for stem in ("0002", "0001", "0003")]
     assert nearness == [round(255 * 0.5**0.1), round(255 * 0.5**0.2), 255]
-    assert not drawn["0001"][..., 5].any(), "one side agrees with none"
+    assert not drawn["0001"][..., 5].any(), "with one side there is no agreement"
     assert inner(drawn["0005"][..., 5]).mean() > 230
 
 
-def test_a_frame_is_the_same_whatever_else_is_asked_and_in_any_order(drawing):
+def test_a_frame_depends_neither_on_the_others_nor_on_their_order(drawing):
     clip = drawing().clip
     (layer,) = clip.layers
     whole = dict(GUIDE.draw(clip, layer, clip.stems))
@@ -81,7 +80,7 @@ def flows(made):
 
 
 @pytest.mark.parametrize(
-    ("keyframes", "asked", "walked"),
+    ("keyframes", "asked", "expected_flows"),
     [
         ((4,), [2], [2, 3]),
         ((4,), [4], []),
@@ -91,12 +90,12 @@ def flows(made):
         ((3, 6, 8), [1], [1, 2, 3, 4, 5, 6, 7]),
     ],
 )
-def test_only_the_flow_that_is_walked_is_made(drawing, caplog, keyframes, asked, walked):
+def test_only_the_flow_on_the_paths_is_computed(drawing, caplog, keyframes, asked, expected_flows):
     made = drawing(keyframes=keyframes)
     stems = [f"{number:04d}" for number in asked]
     with caplog.at_level(logging.INFO):
         found = dict(GUIDE.draw(made.clip, made.clip.layers[0], stems))
-    assert flows(made) == walked
+    assert flows(made) == expected_flows
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
     assert caplog.text.count("flow:") <= 2
     whole = dict(GUIDE.draw(made.clip, made.clip.layers[0], made.stems))
@@ -104,28 +103,28 @@ def test_only_the_flow_that_is_walked_is_made(drawing, caplog, keyframes, asked,
         np.testing.assert_array_equal(found[stem], whole[stem])
 
 
-def test_journeys_make_the_flow_up_to_their_turns(drawing, caplog):
+def test_round_trips_compute_the_flow_up_to_their_turns(drawing, caplog):
     made = drawing(keyframes=(4,))
-    near = replace(GUIDE, farthest=1, journeys=6)
+    near = replace(GUIDE, max_gap=1, round_trips=6)
     examples = list(near.training_examples(made.clip, made.clip.layers[0], ["0004"], seed=0))
     assert len(examples) == 6
     assert flows(made) == [3, 4], "one way and the other"
     assert not caplog.text, "no flow is missing"
 
 
-def test_keyframes_are_carried_to_each_other_once_for_examples(drawing, monkeypatch):
-    clip, carried, usual = drawing().clip, [], KeyframePropagator.carried
+def test_keyframes_are_propagated_to_each_other_once_for_training(drawing, monkeypatch):
+    clip, propagated, original = drawing().clip, [], KeyframePropagator.propagate
 
-    def counted(carrying, start, end, wanted):
-        carried.append((start, end))
-        return usual(carrying, start, end, wanted)
+    def counted(propagator, start, end, wanted):
+        propagated.append((start, end))
+        return original(propagator, start, end, wanted)
 
-    monkeypatch.setattr(KeyframePropagator, "carried", counted)
+    monkeypatch.setattr(KeyframePropagator, "propagate", counted)
     assert len(list(GUIDE.training_examples(clip, clip.layers[0], ["0003", "0008"], seed=1))) == 6
-    assert sorted(carried) == [("0003", "0008"), ("0008", "0003")]
+    assert sorted(propagated) == [("0003", "0008"), ("0008", "0003")]
 
 
-def test_examples_are_the_others_view_and_journeys(drawing):
+def test_training_examples_are_the_other_keyframes_and_round_trips(drawing):
     made = drawing()
     clip = made.clip
     (layer,) = clip.layers
@@ -133,7 +132,7 @@ def test_examples_are_the_others_view_and_journeys(drawing):
     assert [stem for stem, _ in examples] == ["0003"] * 3 + ["0008"] * 3
     for stem, channels in examples:
         assert np.abs(inner(channels[..., :3]) - inner(paint(made.images[stem]))).mean() < 6
-        assert inner(channels[..., 4]).max() < 255, "no keyframe is shown as it is"
+        assert inner(channels[..., 4]).max() < 255, "a keyframe is shown as it is"
     np.testing.assert_array_equal(inner(examples[0][1][..., 4]), round(255 * 0.5**0.5))
     for again, (_, channels) in zip(
         GUIDE.training_examples(clip, layer, ["0003", "0008"], seed=1), examples, strict=True
@@ -141,7 +140,7 @@ def test_examples_are_the_others_view_and_journeys(drawing):
         np.testing.assert_array_equal(again[1], channels)
 
 
-def test_strokes_that_do_not_travel_are_not_carried(drawing):
+def test_strokes_that_do_not_follow_the_motion_are_not_propagated(drawing):
     made = drawing()
     for seed, stem in enumerate(("0003", "0008")):
         strokes = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 150, (*SIZE, 1)), (0, 0), 1.5)
@@ -156,7 +155,7 @@ def test_strokes_that_do_not_travel_are_not_carried(drawing):
     assert not any(channels.any() for _, channels in examples + drawn)
 
 
-def test_keyframes_that_cannot_see_each_other_are_carried_within_their_shots(drawing, caplog):
+def test_keyframes_of_different_shots_are_propagated_within_their_shots(drawing, caplog):
     made = drawing()
     noise = np.random.default_rng(1).integers(0, 255, (*SIZE, 3)).astype(np.float32)
     other = cv2.GaussianBlur(noise, (0, 0), 2.0)
@@ -165,15 +164,15 @@ def test_keyframes_that_cannot_see_each_other_are_carried_within_their_shots(dra
         made.save(f"frames/{stem}.png", other)
     made.save("keyframes/painted/0008.png", paint(other))
     clip = made.clip
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "dreaming.guides.propagated"):
         drawn = dict(GUIDE.draw(clip, clip.layers[0], ["0004", "0007"]))
     for stem, image in (("0004", made.images["0004"]), ("0007", other)):
         assert np.abs(inner(drawn[stem][..., :3]) - inner(paint(image))).mean() < 4
         assert inner(drawn[stem][..., 3]).mean() > 150
-    assert "no two keyframes show enough of the same to compare" in caplog.text
+    assert [record.levelname for record in caplog.records if record.name == "dreaming.guides.propagated"] == ["DEBUG"]
 
 
-def test_the_edge_of_what_is_painted_is_no_stroke_that_travels(drawing):
+def test_the_outline_of_the_painted_area_is_not_a_stroke(drawing):
     made = drawing()
     for seed, stem in enumerate(("0003", "0008")):
         strokes = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 100, (*SIZE, 1)), (0, 0), 1.5)
@@ -188,7 +187,7 @@ def test_the_edge_of_what_is_painted_is_no_stroke_that_travels(drawing):
     assert not channels.any()
 
 
-def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
+def test_the_view_of_the_others_does_not_depend_on_the_keyframe_itself(drawing):
     made = drawing()
     before = next(GUIDE.training_examples(made.clip, made.clip.layers[0], ["0003"], seed=1))[1]
     made.save("keyframes/painted/0003.png", paint(made.images["0003"]) // 2)
@@ -196,7 +195,7 @@ def test_the_others_view_has_nothing_of_the_keyframe_itself(drawing):
     np.testing.assert_array_equal(after, before)
 
 
-def test_where_a_keyframe_is_not_painted_there_is_no_trust(drawing):
+def test_trust_is_zero_where_a_keyframe_is_not_painted(drawing):
     made = drawing(keyframes=(3,))
     whole = dict(GUIDE.draw(made.clip, made.clip.layers[0], ["0003", "0006"]))
     right = np.zeros(SIZE, bool)
@@ -215,7 +214,7 @@ def test_where_a_keyframe_is_not_painted_there_is_no_trust(drawing):
     assert all((trust[8:-8, 24:45] == 0).all() and trust[8:-8, 52:72].mean() > 150 for trust in back)
 
 
-def test_what_one_keyframe_leaves_transparent_is_taken_from_the_other(drawing):
+def test_transparent_areas_are_filled_from_the_other_keyframe(drawing):
     made = drawing()
     painted = paint(made.images["0003"])
     painted[:, :48] = 0
@@ -229,15 +228,15 @@ def test_what_one_keyframe_leaves_transparent_is_taken_from_the_other(drawing):
         assert channels[part][..., 3].mean() > 150
 
 
-def test_a_lone_keyframe_has_journeys_and_a_lone_frame_itself(drawing):
+def test_a_single_keyframe_has_round_trips_and_a_single_frame_itself(drawing):
     clip = drawing(keyframes=(4,)).clip
-    assert len(list(GUIDE.training_examples(clip, clip.layers[0], ["0004"], seed=0))) == GUIDE.journeys
+    assert len(list(GUIDE.training_examples(clip, clip.layers[0], ["0004"], seed=0))) == GUIDE.round_trips
     clip = drawing(keyframes=(1,), count=1).clip
     ((_, channels),) = GUIDE.training_examples(clip, clip.layers[0], ["0001"], seed=0)
     assert (channels[..., 3:5] == 255).all()
 
 
-def test_what_is_left_as_the_frame_is_says_nothing_of_strokes(drawing):
+def test_unpainted_parts_of_a_keyframe_are_not_compared(drawing):
     made = drawing()
     for stem in ("0003", "0008"):
         keyframe = made.images[stem].copy()
@@ -248,11 +247,11 @@ def test_what_is_left_as_the_frame_is_says_nothing_of_strokes(drawing):
     assert channels.any()
 
 
-def test_journeys_led_astray_are_trusted_where_they_are_right(drawing):
+def test_round_trips_with_flow_errors_are_trusted_where_they_are_right(drawing):
     made = drawing(keyframes=(4,))
     clip = made.clip
-    straying = replace(GUIDE, stray=0.1, journeys=8)
-    examples = [channels for _, channels in straying.training_examples(clip, clip.layers[0], ["0004"], seed=0)]
+    displaced = replace(GUIDE, flow_error=0.1, round_trips=8)
+    examples = [channels for _, channels in displaced.training_examples(clip, clip.layers[0], ["0004"], seed=0)]
     off = np.stack(
         [np.abs(inner(channels[..., :3]) - inner(paint(made.images["0004"]))).mean(2) for channels in examples]
     )
@@ -262,42 +261,21 @@ def test_journeys_led_astray_are_trusted_where_they_are_right(drawing):
     assert off[trust < 50].mean() > 4 * off[trust > 200].mean()
 
 
-def test_each_pixel_is_of_the_side_with_the_greater_weight():
+def test_each_pixel_comes_from_the_side_with_the_greater_weight():
     black, white = (np.full((*SIZE, 3), value, np.uint8) for value in (0, 255))
     sure, unsure = (np.full(SIZE, value, np.uint8) for value in (0, 40))
     one, other = PropagatedKeyframe(black, sure.copy(), 4), PropagatedKeyframe(white, unsure, 1)
-    one.doubt[:, 48:] = 200
-    joined = GUIDE._joined([one, other], SIZE)
-    assert (joined[:, :40, :3] < 5).all()
-    assert (joined[:, 56:, :3] > 250).all()
-    assert (joined[:, :40, 3] > 250).all()
-    assert (joined[:, 56:, 3] == round(255 * np.exp(-4))).all()
-    assert (joined[:, 56:, 4] == round(255 * 0.5**0.1)).all()
-    assert not joined[..., 5].any(), "they show the contrary"
+    one.cost[:, 48:] = 200
+    blended = GUIDE._blend([one, other], SIZE)
+    assert (blended[:, :40, :3] < 5).all()
+    assert (blended[:, 56:, :3] > 250).all()
+    assert (blended[:, :40, 3] > 250).all()
+    assert (blended[:, 56:, 3] == round(255 * np.exp(-4))).all()
+    assert (blended[:, 56:, 4] == round(255 * 0.5**0.1)).all()
+    assert not blended[..., 5].any(), "the sides disagree"
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"error_scale": 0.0},
-        {"error_sigma": -1.0},
-        {"occlusion_weight": 0.0},
-        {"occlusion_weight": 1.5},
-        {"hardness": 0.0},
-        {"half_time": 0.0},
-        {"journeys": 0},
-        {"farthest": 0},
-        {"stray": -0.1},
-        {"min_transfer_ratio": -1.0},
-        {"stroke": 0.0},
-    ],
-)
-def test_what_cannot_be_carried_is_refused(wrong):
-    with pytest.raises(ConfigError, match=rf"guide\.carried\.{next(iter(wrong))}"):
-        replace(GUIDE, **wrong)
-
-
-def test_a_hand_painted_keyframe_arrives_as_its_painter_painted_the_frame(shared, tmp_path):
+def test_a_hand_painted_keyframe_resembles_the_painted_frame(shared, tmp_path):
     style = shared / "data/style"
     shutil.copytree(style / "frames", tmp_path / "frames")
     painted = tmp_path / "keyframes/painted"
@@ -308,4 +286,4 @@ def test_a_hand_painted_keyframe_arrives_as_its_painter_painted_the_frame(shared
     ((_, channels),) = PropagatedGuide(DisFlow(), workers=1).draw(clip, clip.layers[0], ["002"])
     found, truth = channels[..., :3], FrameFolder(style / "check").read("002")
     pair = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255 for image in (found, truth))
-    assert float(ssim(*pair)) > 0.902  # 0.899 with corrections only where much is gained
+    assert float(ssim(*pair)) > 0.902  # 0.899 with a larger min_improvement

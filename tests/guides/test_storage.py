@@ -1,4 +1,4 @@
-"""Guides on disk: any number of channels, in pictures that can be looked at."""
+"""Guides on disk, with any number of channels in viewable images, and their selection."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ def noise(channels, size=(6, 7)):
 
 
 @pytest.mark.parametrize(("channels", "pictures"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (7, 3)])
-def test_any_number_of_channels_comes_back(tmp_path, channels, pictures):
+def test_any_number_of_channels_round_trips(tmp_path, channels, pictures):
     given = noise(channels)
     GuideFolder(tmp_path, channels).write("0001", given)
     assert np.array_equal(GuideFolder(tmp_path, channels).read("0001"), given)
@@ -24,7 +24,7 @@ def test_any_number_of_channels_comes_back(tmp_path, channels, pictures):
     assert last.shape in ((6, 7), (6, 7, 3))
 
 
-def test_a_frame_is_there_once_its_last_picture_is(tmp_path):
+def test_a_frame_is_listed_once_its_last_image_exists(tmp_path):
     folder = GuideFolder(tmp_path, 6)
     folder.write("0001", noise(6))
     folder.write("0002", noise(6))
@@ -49,12 +49,13 @@ def test_a_stack_reads_guide_after_guide(disc_clip, tmp_path):
     assert GuideStack(clip, layer, {}).read("0002").shape == (*clip.size, 0)
 
 
-def test_guides_are_chosen_by_name_or_folder(tmp_path):
-    known = {"position": PositionGuide(), "edges": None}
+def test_guides_are_selected_by_name_or_folder(tmp_path):
+    available = {"position": PositionGuide(), "edges": None}
     (tmp_path / "depth").mkdir()
-    chosen = select_guides(known, [str(tmp_path / "depth"), "position"])
+    chosen = select_guides(available, [str(tmp_path / "depth"), "position"])
     assert list(chosen.items()) == [("depth", CustomGuide(tmp_path / "depth")), ("position", PositionGuide())]
-    with pytest.raises(ConfigError, match="guides among position, edges, or folders"):
-        select_guides(known, ["positon"])
-    with pytest.raises(ConfigError, match="two guides position"):
-        select_guides(known, ["position", "position"])
+    for wrong in (["positon"], ["position", "position"]):
+        with pytest.raises(ConfigError) as caught:
+            select_guides(available, wrong)
+        assert caught.value.where == "stage.guide.guides"
+        assert wrong[0] in caught.value.found

@@ -82,7 +82,7 @@ MAKERS = {
     "pixels": lambda: PixelsMasker(EVIDENCE, Boosting(max_iter=5, min_samples_leaf=20), samples=300, edge_radius=0),
     "threshold": lambda: ThresholdMasker(cleaning=Cleaning(None, None, None, None)),
     "network": network,
-    "network with evidence": lambda: network(channels=("blend", "distance", "palette_ratio")),
+    "network with evidence": lambda: network(channels=("blend", "distance", "log_ratio_all")),
     "network given flow": lambda: network(given={"flow": FlowMasker(DisFlow())}),
     "ensemble": lambda: ensemble(
         {"flow": FlowMasker(DisFlow()), "gmm": GmmMasker(components=2, samples=500, fits=1)}, variant="mean"

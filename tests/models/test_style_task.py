@@ -124,7 +124,7 @@ def test_subjects_are_layers(disc_clip):
 def test_guides_are_inputs_of_training_and_inference(disc_clip):
     clip = disc_clip(keyframes=(2, 6)).clip
     (layer,) = clip.layers
-    guides = {"carried": PropagatedGuide(DisFlow(), journeys=1, workers=1)}
+    guides = {"carried": PropagatedGuide(DisFlow(), round_trips=1, workers=1)}
     guided = replace(task(), guides=guides)
     assert StyliseStage(guided, CONTEXT).inputs == ("extract", "guide")
     GuideStage(guides, ["carried"]).run(clip)

@@ -88,7 +88,7 @@ def test_a_segmentation_model_is_timed_with_its_features_computed_each_time(disc
     drawing = disc_clip(masks=(1, 4, 8))
     assert seconds_per_frame(task, drawing.clip, CONTEXT) > 0
     assert [stems for _, stems in features.asked] == [["0002", "0003"]] * ("features" in inputs and REPEATS)
-    assert len({id(extractor._carried) for extractor, _ in features.asked}) == len(features.asked), (
+    assert len({id(extractor._propagator) for extractor, _ in features.asked}) == len(features.asked), (
         "propagated masks were reused"
     )
     assert not (drawing.path / "runs").exists(), "nothing is trained"
