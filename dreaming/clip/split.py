@@ -1,6 +1,5 @@
 """Which hand mask trains the maskers, which the ensemble, which validates and which tests."""
 
-import json
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from dreaming.errors import ClipError, MaskError
-from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder, natural_key
+from dreaming.io.manifest import read_known_record, write_record
 from dreaming.io.prefetch import prefetch_map
 
 log = logging.getLogger(__name__)
@@ -237,21 +236,20 @@ def write_split(path: Path, splits: Mapping[str, Split]) -> None:
         if part in before and before[part] != split:
             log.warning("%s: the hand masks of %s changed; they are split anew (%s)", path, part, split.validation)
     if before != dict(splits):
-        data = {part: asdict(split) for part, split in splits.items()}
-        write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+        write_record(path, {"parts": {part: asdict(split) for part, split in splits.items()}})
 
 
 def read_split(path: Path) -> dict[str, Split]:
     """The recorded split of each part; empty if none was recorded or the record is of another version."""
+    data = read_known_record(path, ["parts"])
+    if data is None:
+        return {}
+    names = {f.name for f in fields(Split)} - {"validation"}
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        names = {f.name for f in fields(Split)} - {"validation"}
         return {
             part: Split(record["validation"], **{name: tuple(record[name]) for name in names})
-            for part, record in data.items()
+            for part, record in data["parts"].items()
         }
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        log.warning("%s cannot be read; the masks are split anew", path)
+    except (KeyError, TypeError, AttributeError):
+        log.warning("%s: not used, because it is damaged or of another version", path)
         return {}

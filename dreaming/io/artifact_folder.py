@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ Maker = Callable[[list[str]], Iterable[tuple[str, Any]]]
 
 SET_ASIDE = ".kept-"
 """What stands in the name of a folder that was set aside, before its number."""
+
+
+def set_aside_name(path: Path) -> Path:
+    """Return a name beside a file or folder that is free to rename it to: ``NAME.kept-1``, ``NAME.kept-2``, ..."""
+    names = (path.with_name(f"{path.name}{SET_ASIDE}{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class ArtifactFolder:
         return any(path.suffix.lower() in SUFFIXES for path in self.path.rglob("*"))
 
     def _set_aside_all(self) -> None:
-        kept = self._free_name()
+        kept = set_aside_name(self.path)
         self.path.rename(kept)
         log.warning("%s: its manifest is missing or of another version, so it is kept as %s", self.path, kept.name)
 
@@ -177,19 +183,13 @@ class ArtifactFolder:
         strangers = [path for path in dict.fromkeys(ours) if path.exists()]
         if not strangers:
             return
-        kept = self._free_name()
+        kept = set_aside_name(self.path)
         for path in strangers:
             target = kept / path.relative_to(self.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
         names = ", ".join(path.name for path in strangers[:3]) + (", ..." if len(strangers) > 3 else "")
         log.warning("%s: %s not written by dreaming, so kept in %s", self.path, names, kept.name)
-
-    def _free_name(self) -> Path:
-        numbers = range(1, 10**6)
-        return next(
-            path for n in numbers if not (path := self.path.with_name(f"{self.path.name}{SET_ASIDE}{n}")).exists()
-        )
 
 
 @dataclass(frozen=True)

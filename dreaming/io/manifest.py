@@ -131,6 +131,19 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def read_known_record(path: Path, fields: Iterable[str]) -> dict[str, Any] | None:
+    """Read a record of this schema with exactly these fields; return None, with a warning, for any other.
+
+    No record counts as the one that is looked for unless it is understood as a whole; nothing is removed for that.
+    """
+    data = read_record(path)
+    if data is not None and data.pop("schema", None) == SCHEMA and data.keys() == set(fields):
+        return data
+    if path.exists():
+        log.warning("%s: not used, because it is damaged or of another version", path)
+    return None
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What the files of a folder depend on, written as ``manifest.json`` beside them.

@@ -1,6 +1,5 @@
 """Training of a segmentation network on hand masks: validated on held-out masks, or by cross-validation if few."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from dreaming.errors import MaskError, ParameterError
 from dreaming.features.inputs import FeatureInputs
 from dreaming.features.lucid_dreaming import LucidDreaming
 from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics, measure
-from dreaming.io.manifest import fingerprint
+from dreaming.io.manifest import fingerprint, read_record
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import masker_maps
 from dreaming.models.segmentation import SegmentationModule
@@ -260,7 +259,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         stems = list(self._usable(clip, train).stems)
         for path in sorted(best.folder.glob(f"fold-*/{runs.FINGERPRINT}")):
             end = path.parent / END
-            if json.loads(path.read_text()).get("trained_on") == stems and end.exists():
+            if (read_record(path) or {}).get("trained_on") == stems and end.exists():
                 return end
         return None
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
-from dreaming.io.atomic import write_atomically
-from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files
+from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files, write_record
 from dreaming.io.shard import Shard
 from dreaming.io.video_metadata import VideoMetadata, frame_stem
 from dreaming.io.video_reader import probe, read_frames
@@ -116,9 +115,6 @@ class ExtractStage(Stage):
         }
         fingerprint = fingerprint_files([video])
 
-        def write_record() -> None:
-            write_atomically(clip.source, (json.dumps(record, indent=2) + "\n").encode())
-
         def manifest() -> Manifest:
             return self.manifest(video=fingerprint)
 
@@ -134,12 +130,12 @@ class ExtractStage(Stage):
             )
             for number, image in frames:
                 if number == self.start:  # not earlier, because the video may be unreadable
-                    write_record()
+                    write_record(clip.source, record)
                 if (stem := frame_stem(number, source.count)) in wanted:
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
-        write_record()  # the same video may have moved
+        write_record(clip.source, record)  # the same video may have moved
         _warn_of_unused(clip)
 
 

@@ -1,11 +1,10 @@
 """The record of a finished fit in its folder."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dreaming.io.atomic import write_atomically
+from dreaming.io.manifest import read_known_record, write_record
 
 FIT_RESULT = "fit.json"
 
@@ -33,13 +32,13 @@ class FitResult:
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
-        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        write_record(path, asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "FitResult | None":
         """Read the result of a finished fit; None if the fit has not finished."""
-        if not path.exists():
+        data = read_known_record(path, [f.name for f in fields(cls)])
+        if data is None:
             return None
-        data = json.loads(path.read_text())
         data["curve"] = {int(step): value for step, value in data["curve"].items()}
         return cls(**data)

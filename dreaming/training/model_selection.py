@@ -1,13 +1,13 @@
 """Choosing one of several candidates by a few paired scores, without falling for chance."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dreaming.io.atomic import write_atomically
+from dreaming.errors import CheckpointError
+from dreaming.io.manifest import read_known_record, write_record
 
 CHOICE = "choice.json"
 
@@ -35,12 +35,20 @@ class ModelSelection:
 
     def write(self, folder: Path) -> None:
         """Write into a run folder, atomically."""
-        write_atomically(folder / CHOICE, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        write_record(folder / CHOICE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> "ModelSelection":
         """What ``write`` wrote."""
-        return cls(**json.loads((folder / CHOICE).read_text()))
+        data = read_known_record(folder / CHOICE, [f.name for f in fields(cls)])
+        if data is None:
+            raise CheckpointError(
+                folder / CHOICE,
+                found="no record, or a damaged one",
+                expected="what training wrote",
+                hint="move this run folder away, so that the model is trained again",
+            )
+        return cls(**data)
 
 
 def choose(scores: Mapping[str, Sequence[float]], order: Sequence[str], tolerance: float) -> str:

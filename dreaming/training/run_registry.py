@@ -4,16 +4,16 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
-from dreaming.io.atomic import write_atomically
+from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.frame_folder import natural_key
-from dreaming.io.manifest import fingerprint_files
+from dreaming.io.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +72,14 @@ class Best:
     @classmethod
     def read(cls, path: Path, folder: Path) -> Self | None:
         """Read a record; None if it is absent or its weights are gone."""
-        try:
-            best = cls(**{**json.loads(path.read_text()), "folder": folder})
-        except (FileNotFoundError, json.JSONDecodeError, TypeError):
-            return None
-        return best if best.weights.exists() else None
+        data = read_known_record(path, [f.name for f in fields(cls) if f.name != "folder"])
+        best = None if data is None else cls(folder=folder, **data)
+        return best if best is not None and best.weights.exists() else None
 
     def write(self, path: Path, **place: str) -> None:
         """Write as JSON, atomically."""
         record = {key: value for key, value in asdict(self).items() if key != "folder"}
-        write_atomically(path, (json.dumps({**record, **place}, indent=2) + "\n").encode())
+        write_record(path, {**record, **place})
 
 
 def new_folder(runs: Path) -> Path:
@@ -98,11 +96,12 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
     path = folder / FINGERPRINT
     wanted = json.loads(json.dumps(fingerprint))
     if not path.exists():
-        write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
+        write_record(path, wanted)
         return
-    found = json.loads(path.read_text())
+    wanted = {"schema": SCHEMA, **wanted}
+    found = read_record(path) or {}
     if found != wanted:
-        differing = [key for key in wanted if found.get(key) != wanted[key]]
+        differing = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
         raise CheckpointError(
             folder,
             found=f"a run of another config, clip or set of references (different: {', '.join(differing)})",
@@ -116,6 +115,8 @@ def record(best: Best, runs: Path) -> None:
     best.write(best.folder / RESULT)
     pointer = runs / ("best.json" if best.subject == SUBJECT else f"best-{best.subject}.json")
     before = read_best(pointer)
+    if before is None and pointer.exists():
+        pointer.rename(set_aside_name(pointer))
     if best.better_than(before):
         best.write(pointer, checkpoint=os.path.relpath(best.weights, runs))
     elif before is not None:
@@ -145,7 +146,7 @@ def unfinished(runs: Path, fingerprint: Mapping[str, Any]) -> Path | None:
         if (
             not (path.parent / RESULT).exists()
             and not is_trial(path.parent, runs)
-            and json.loads(path.read_text()) == wanted
+            and read_record(path) == {"schema": SCHEMA, **wanted}
         ):
             return path.parent
     return None

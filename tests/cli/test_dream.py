@@ -55,7 +55,10 @@ INPUTS = {
     ),
     "two pictures of a name": (lambda d: d.save("frames/0001.jpg", d.images["0001"]), ("0001", "same name")),
     "a source.json that is damaged": (
-        lambda d: ((d.path / "source.json").write_text("{"), (d.path / "frames" / "manifest.json").write_text("{}")),
+        lambda d: (
+            (d.path / "source.json").write_text("{"),
+            (d.path / "frames" / "manifest.json").write_text('{"maker": "extract"}'),
+        ),
         ("source.json", "damaged"),
     ),
 }

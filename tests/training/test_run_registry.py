@@ -119,3 +119,29 @@ def test_a_trial_of_a_sweep_is_nobody_elses_to_go_on_with(tmp_path):
     assert runs.latest(tmp_path) is None
     assert runs.is_trial(tmp_path / "2026" / "3" / "fold-1", tmp_path)
     assert not runs.is_trial(tmp_path / "2026", tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"schema": 2}, {"more": 1}, {"steps": None}])
+def test_a_record_of_another_version_is_not_used_and_not_lost(tmp_path, change):
+    paths = [tmp_path / "1" / "result.json", tmp_path / "best.json"]
+    runs.record(finished(tmp_path / "1", 0.5, fingerprint()), tmp_path)
+    for path in paths:
+        data = {**json.loads(path.read_text()), **change}
+        path.write_text(json.dumps({key: value for key, value in data.items() if value is not None}))
+    before = paths[1].read_bytes()
+    assert runs.read_best(paths[1]) is None
+    runs.record(finished(tmp_path / "2", 0.1, fingerprint()), tmp_path)
+    best = runs.read_best(paths[1])
+    assert best is not None
+    assert best.score == 0.1
+    assert (tmp_path / "best.json.kept-1").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2}'])
+def test_a_run_folder_whose_fingerprint_cannot_be_read_is_left_alone(tmp_path, text):
+    path = tmp_path / "fingerprint.json"
+    path.write_text(text)
+    with pytest.raises(CheckpointError):
+        runs.begin(tmp_path, {"task": 1})
+    assert path.read_text() == text
+    assert runs.unfinished(tmp_path.parent, {"task": 1}) is None
