@@ -1,29 +1,89 @@
-"""What README shows is what works: its new masker, put where it says, passes its test and masks a clip."""
+"""README's examples work: its commands and settings exist, and its new masker passes its test and masks a clip."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from dreaming.cli.config import config_root, register_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^`([\w/]+\.\w+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^    (dreaming|python train\.py) (.*?)(?:  *#.*)?$", re.MULTILINE)
+SETTING = re.compile(r"`([^`\n]*=[^`]*)`")
+
+
+@pytest.fixture(scope="module")
+def configs():
+    """The configs whose keys README may name."""
+    register_resolvers()
+    choices = [
+        ("dream", ["guides=[]"]), ("train", ["model=cnn"]), ("train", ["sweep=unet", "hydra.mode=MULTIRUN"]),
+    ]  # fmt: skip
+    with initialize_config_dir(str(config_root() / "conf")):
+        return [compose(name, ["clip=x", *more], return_hydra_config=len(more) > 1) for name, more in choices]
+
+
+def exists(configs, word):
+    """Whether a program takes an override: a choice of a group's file, or a value of a key."""
+    key, _, value = word.partition("=")
+    if re.match(r"\+?hydra(/|\.launcher)", key):
+        return True  # an option of Hydra or of a plugin that the tests do not need
+    group = ROOT / "conf" / re.sub(r"^[+~]*([\w/]+)(@.*)?$", r"\1", key)
+    if group.is_dir():
+        return all((group / f"{choice}.yaml").exists() for choice in value.strip("[]").split(",") if choice)
+    parent, _, name = key.rpartition(".")
+    nodes = [OmegaConf.select(config, parent) if parent else config for config in configs]
+    return key == "experiments" or any(node is not None and name in list(node) for node in nodes)
+
+
+def commands():
+    for program, rest in COMMAND.findall(TEXT):
+        words = shlex.split(rest)
+        if "trusted_packages" not in rest:  # tests/cli/test_overrides.py runs that one
+            yield "dream" if program == "dreaming" else "train", [word for word in words if not word.startswith("-")]
+
+
+def test_every_command_is_one_that_the_programs_take(configs):
+    found = list(commands())
+    assert len(found) > 12
+    for program, words in found:
+        assert [word for word in words if not exists(configs, word)] == [], program
+
+
+def settings():
+    for text in SETTING.findall(TEXT):
+        words = shlex.split(text)
+        if re.match(r"[+~]*[a-z][\w.@/]*=", words[0]) and "red" not in text:
+            yield words
+
+
+def test_every_setting_in_the_text_exists(configs):
+    found = list(settings())
+    assert len(found) > 30
+    # `guide.wide` is added by the override before it.
+    missing = [word for words in found for word in words if not exists(configs, word)]
+    assert missing == ["guide.wide.sigma=15"]
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what a developer has, with the files that README shows."""
+    """A copy of the repository with the files that README shows."""
     path = tmp_path / "checkout"
     for name in ("dreaming", "conf", "experiments"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (path / "tests" / "maskers").mkdir(parents=True)
     for name in ("train.py", "pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / name, path / name)
-    for name, text in BLOCK.findall((ROOT / "README.md").read_text()):
-        assert not (path / name).exists(), "an example must not stand in for a file that is there"
+    for name, text in BLOCK.findall(TEXT):
+        assert not (path / name).exists(), "an example must not replace a file"
         (path / name).write_text(text)
     return path
 
@@ -37,7 +97,7 @@ def python(checkout, *arguments):
 
 
 def test_the_example_is_short():
-    blocks = dict(BLOCK.findall((ROOT / "README.md").read_text()))
+    blocks = dict(BLOCK.findall(TEXT))
     assert set(blocks) == {"dreaming/maskers/red.py", "conf/masker/red.yaml", "tests/maskers/test_red.py"}
     assert len(blocks["dreaming/maskers/red.py"].splitlines()) < 30
 
