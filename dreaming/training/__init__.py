@@ -1,1 +1,1 @@
-"""Whatever owns or observes a Trainer."""
+"""Training with Lightning: fits, callbacks, checkpoints, loggers and records of runs."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a fit: each all or nothing, some by the clock; gone on from after a kill, and loaded for use."""
+"""Checkpoints of a fit: atomic and periodic writing, the one to resume from, and loading of weights."""
 
 import io
 import time
@@ -17,21 +17,20 @@ from dreaming.io.atomic import discard_unfinished, write_atomically
 from dreaming.training.distributed import launches_processes
 
 LAST = "checkpoints/last.ckpt"
-"""Where Lightning writes a checkpoint with each new best one; without validation, after each epoch."""
+"""Checkpoint that Lightning writes with each new best one; without validation, after each epoch."""
 
 END = "checkpoints/end.ckpt"
-"""Where the weights lie that a finished fit ended with, whatever validation says of them: Lightning writes its
-``last.ckpt`` only when there is a new best one."""
+"""Final weights of a finished fit, whatever their score: Lightning writes ``last.ckpt`` only with a new best one."""
 
 ROLLING = "checkpoints/rolling.ckpt"
-"""Where the checkpoint lies that is written by the clock, between validations."""
+"""Checkpoint that is written periodically between validations."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints beside where they go; Lightning's own way is in pieces where ``/tmp`` is another disk."""
+    """Writes checkpoints atomically; Lightning's copies from ``/tmp`` are not atomic if that is another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write one so that a kill at any moment leaves the one before it.
+        """Write a checkpoint so that a kill at any moment leaves the previous one intact.
 
         Raises:
             SpaceError: If the disk is full.
@@ -42,22 +41,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RngStateCallback(Callback):
-    """Keep torch's random state in checkpoints, so that noise and dropout go on with what they would have drawn."""
+    """Keeps torch's random state in checkpoints, so that noise and dropout continue as in an uninterrupted fit."""
 
     def __init__(self) -> None:
         self._states: dict[str, Tensor] = {}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The state of the CPU, and of the GPU in use if there is one."""
+        """Random state of the CPU, and of the current GPU if one is in use."""
         states = {"cpu": torch.get_rng_state()}
         return states | {"cuda": torch.cuda.get_rng_state()} if _on_gpu() else states
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Take it along until training starts: what is set up before draws from it, too."""
+        """Keep the state until training starts, because setting up draws random numbers, too."""
         self._states = state_dict
 
     def on_train_start(self, *_: Any) -> None:
-        """Go on with it."""
+        """Restore the random state."""
         if "cpu" in self._states:
             torch.set_rng_state(self._states["cpu"].cpu())
         if "cuda" in self._states and _on_gpu():
@@ -65,54 +64,55 @@ class RngStateCallback(Callback):
 
 
 class PeriodicCheckpoint(Checkpoint):
-    """Write a checkpoint by the clock, between validations.
+    """Writes a checkpoint at an interval of time, between validations.
 
-    Lightning's own ``ModelCheckpoint`` has such an interval too, but leaves it out where a module steps its optimisers
-    itself. As a ``Checkpoint`` it comes after all other callbacks, of which it keeps the state.
+    ``ModelCheckpoint(train_time_interval=...)`` ignores the interval under manual optimisation. It would also write
+    right before a validation, which a resumed fit would then skip, and does not write at the end for another process.
+    As a ``Checkpoint``, this callback runs after all others, so it saves their latest state.
 
     Args:
-        path: The file; each takes the place of the one before.
-        seconds: Between two of them.
+        path: The file, which is overwritten.
+        seconds: Interval in seconds.
     """
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds, self._last = path, seconds, 0.0
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the clock."""
+        """Start the interval."""
         self._last = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write it if it is time."""
-        # Written before the validation that follows, it would be continued from without that validation.
+        """Write the checkpoint if the interval has passed."""
+        # A fit that resumes from a checkpoint right before a validation would skip that validation.
         loop = trainer.fit_loop.epoch_loop
         if loop.batch_progress.is_last_batch or trainer.should_stop:
             return
         due = time.monotonic() - self._last >= self.seconds
-        if trainer.strategy.broadcast(due):  # clocks of several processes differ, and all take part in it
+        if trainer.strategy.broadcast(due):  # clocks differ, and all processes take part in saving
             trainer.save_checkpoint(self.path)
             self._last = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write the last one where another process waits for this one: from it that process learns how it went."""
+        """Write a last checkpoint for the parent process, which reads the callbacks' state from it."""
         if launches_processes(trainer):
             trainer.save_checkpoint(self.path)
 
 
 def recover(folder: Path) -> Path | None:
-    """The newest whole checkpoint in a fit's folder, to go on from; what a kill left half written is removed."""
+    """Find the checkpoint with most steps in a fit's folder, and remove files that a kill left incomplete."""
     last, rolling = folder / LAST, folder / ROLLING
     discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
     saved = [path for path in (last, rolling) if path.exists()]
-    # File times do not survive a copy. At the same step the one after the validation is further.
+    # File times change when a folder is copied. Of two with equal steps, the one after the validation comes first.
     return max(saved, key=_steps, default=None)
 
 
 def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
-    """Load a checkpoint's weights into a module built from the same config.
+    """Load weights into a module that was built from the same config.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or one of another model.
+        CheckpointError: If the file is no checkpoint of such a module.
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
@@ -120,16 +120,16 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
     except FileNotFoundError:
         found = "no such file"
     except (RuntimeError, KeyError, EOFError, OSError) as error:
-        found = "a file that is no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+        found = "no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
     except UnpicklingError:
-        found = "a file that is no checkpoint, or holds more than weights"
+        found = "no checkpoint, or one with more than plain data"
     else:
         return module.eval()
     raise CheckpointError(
         checkpoint,
         found=found,
         expected=f"a checkpoint of {type(module).__name__} with the same network",
-        hint="delete its run folder to train again, or set the model's config as it was trained",
+        hint="delete its run folder to train again, or restore the config it was trained with",
     )
 
 

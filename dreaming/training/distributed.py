@@ -1,4 +1,4 @@
-"""What a fit, and the making of frames, need where processes of their own do it, one for each device."""
+"""Training and prediction in several processes, one for each device."""
 
 import functools
 import os
@@ -20,50 +20,50 @@ from dreaming.errors import ConfigError, DreamingError
 from dreaming.io.shard import Shard, Work
 
 RANK = "LOCAL_RANK"
-"""Variable from which Lightning takes, in one of several processes, which of the devices is this one's own."""
+"""Environment variable with the index of the current process's device, which Lightning reads."""
 
 
 def launches_processes(trainer: pl.Trainer) -> bool:
-    """Whether its fits happen in processes of their own, be it a single one for a single device."""
+    """Whether a Trainer fits in processes of their own, even for a single device."""
     return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
 def check_strategy(trainer: pl.Trainer) -> None:
-    """Refuse strategies that start this very command again for each device: its locks would wait for one another.
+    """Refuse strategies that start the whole command once per device, because its locks would block each other.
 
     Raises:
-        ConfigError: If the trainer's is one of them.
+        ConfigError: If the trainer has one of them.
     """
     if trainer.num_devices > 1 and not launches_processes(trainer):
         raise ConfigError(
             "trainer.strategy",
-            found=f"{type(trainer.strategy).__name__}, which would start the whole command once more for each device",
-            expected="ddp_spawn, the one for several devices",
-            hint="leave it as trainer=ddp has it, or say trainer.devices=1",
+            found=f"{type(trainer.strategy).__name__}, which starts the whole command once per device",
+            expected="ddp_spawn for several devices",
+            hint="use trainer=ddp, or trainer.devices=1",
         )
 
 
 def check_normalisation(trainer: pl.Trainer, model: nn.Module) -> None:
-    """Refuse to train batch normalisation in several processes on the CPU, where they cannot share its statistics.
+    """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics.
 
     Raises:
-        ConfigError: If that is asked for.
+        ConfigError: If the trainer and the model ask for it.
     """
     shared = getattr(trainer.strategy, "_layer_sync", None) is not None and trainer.strategy.root_device.type == "cpu"
     if shared and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
         raise ConfigError(
             "trainer.sync_batchnorm",
             found="true on the CPU, for a network with batch normalisation",
-            expected="GPUs, on which alone processes can share its statistics",
-            hint="say trainer.sync_batchnorm=false, by which each takes those of its share, or another norm",
+            expected="GPUs, because processes on the CPU cannot share its statistics",
+            hint="set trainer.sync_batchnorm=false for statistics per process, or use another norm",
         )
 
 
 def make_portable(built: Callable[..., Any]) -> None:
-    """Let partials that Hydra built travel to other processes, as plain ones: its own kind cannot.
+    """Make partials that Hydra built picklable, as plain ones.
 
     Args:
-        built: Any of them.
+        built: One of them.
     """
     if isinstance(built, functools.partial) and type(built) is not functools.partial:
         ForkingPickler.register(type(built), _reduced)
@@ -74,30 +74,30 @@ def _reduced(built: functools.partial[Any]) -> Any:
 
 
 def recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
-    """Bring back what callbacks noted in other processes, from the checkpoint that those wrote."""
+    """Restore the state of callbacks that ran in other processes from the checkpoint that these wrote."""
     kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
     for callback in callbacks:
         callback.load_state_dict(kept[callback.state_key])
 
 
 def is_one_of_several() -> bool:
-    """Whether this process was launched for one of several devices."""
+    """Whether this process serves one of several devices."""
     return RANK in os.environ
 
 
 def in_each_process(count: int, stems: list[str], work: Work) -> None:
-    """Do a work on frames in a process for each of several devices, a stretch of neighbours in each.
+    """Split frames into stretches of neighbours and process each stretch in a process of its own.
 
     Args:
-        count: How many devices.
+        count: Number of devices.
         stems: Names of the frames.
-        work: Travels to the processes.
+        work: Processes some frames; has to be picklable.
 
     Raises:
-        DreamingError: If the work raises one; the first that a process met.
+        DreamingError: If the work raises one; the first in time.
     """
     count = min(count, len(stems))
-    shares = [Shard(place, count).take(stems) for place in range(1, count + 1)]
+    shares = [Shard(number, count).take(stems) for number in range(1, count + 1)]
     refused = multiprocessing.get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // count)
     try:
@@ -108,14 +108,14 @@ def in_each_process(count: int, stems: list[str], work: Work) -> None:
         raise refused.get() from None
 
 
-def _do_share(place: int, shares: Sequence[list[str]], work: Work, threads: int, refused: Any) -> None:
-    """What one of the processes does."""
-    os.environ[RANK] = str(place)
+def _do_share(index: int, shares: Sequence[list[str]], work: Work, threads: int, refused: Any) -> None:
+    """Run one of the processes."""
+    os.environ[RANK] = str(index)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    get_console().quiet = place > 0  # one progress bar is enough
+    get_console().quiet = index > 0  # one progress bar is enough
     try:
-        work(shares[place])
+        work(shares[index])
     except DreamingError as error:
         refused.put(error)
         raise

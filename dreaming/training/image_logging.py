@@ -1,4 +1,4 @@
-"""Pictures of what a model does with data it has not learnt from, in the run folder and in W&B."""
+"""Callbacks that draw a model's predictions for the run folder and W&B."""
 
 import itertools
 import logging
@@ -25,10 +25,10 @@ STRIP = "training.png"
 
 @runtime_checkable
 class Drawing(Protocol):
-    """A module that can show what it does."""
+    """A module that can draw its predictions."""
 
     def draw(self, batch: Any) -> list[Image]:
-        """One picture (H, W, 3) for each sample of a validation batch."""
+        """Draw one picture (H, W, 3) for each sample of a validation batch."""
 
 
 @runtime_checkable
@@ -40,12 +40,12 @@ class PairDrawing(Protocol):
 
 
 class Pictures(Callback):
-    """At the end of a fit, draw the validation samples and keep them as one sheet.
+    """Draws the validation samples as one sheet at the end of a fit.
 
     Args:
-        path: The sheet.
-        count: Samples at most.
-        width: Of the sheet at most, in pixels.
+        path: File of the sheet.
+        count: Largest number of samples.
+        width: Largest width of the sheet in pixels.
     """
 
     def __init__(self, path: Path, count: int = 6, width: int = 640) -> None:
@@ -53,7 +53,7 @@ class Pictures(Callback):
 
     @torch.no_grad()
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw."""
+        """Draw the sheet."""
         loaders = validation_loaders(trainer)
         if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
             return
@@ -74,18 +74,18 @@ class Pictures(Callback):
 
 
 class ContactSheet(Callback):
-    """After each validation, add what the module makes of some fixed windows to a sheet: one column a validation.
+    """Adds a column of predictions for fixed windows to a sheet after each validation.
 
-    The first column shows the frame, the last one the aim, so that a user sees when training was enough. Below them
-    stand probe frames, which have no aim: it is left black.
+    The first column shows the frame and the last one the ground truth, so that a user sees when more training stops to
+    help. Frames without a keyframe follow below, with a black ground truth.
 
-    For modules that draw three panels side by side: the frame, what they make of it, and the aim.
+    For modules that draw three panels side by side: frame, prediction and ground truth.
 
     Args:
-        path: The sheet.
-        count: Windows at most, and probe frames at most, one below the other.
-        columns: Validations at most, spread over the fit.
-        width: Of a window at most, in pixels.
+        path: File of the sheet.
+        count: Largest number of windows, and of frames without a keyframe.
+        columns: Largest number of validations, spread over the fit.
+        width: Largest width of a window in pixels.
     """
 
     def __init__(self, path: Path, count: int = 4, columns: int = 16, width: int = 96) -> None:
@@ -95,7 +95,7 @@ class ContactSheet(Callback):
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw, at every validation at first and at fewer once the sheet is full."""
+        """Draw a column; once the sheet is full, only after every second, fourth, ... validation."""
         loaders = validation_loaders(trainer)
         if not loaders or not isinstance(pl_module, Drawing) or not trainer.is_global_zero:
             return
@@ -109,19 +109,19 @@ class ContactSheet(Callback):
                 for sheet in pl_module.draw_pair(trainer.strategy.batch_to_device(pair)):
                     frame, made = np.hsplit(sheet, 2)
                     panels.append([frame, made, np.zeros_like(made)])
-        frame, made, aim = (self._column([row[place] for row in panels]) for place in range(3))
+        frame, made, aim = (self._column([row[index] for row in panels]) for index in range(3))
         self._drawn.append(made)
         if len(self._drawn) > self.columns:
             self._drawn, self._every = self._drawn[::2], 2 * self._every
         write_atomically(self.path, encode_png(np.hstack([frame, *self._drawn, aim])))
 
     def state_dict(self) -> dict[str, int]:
-        """How far the sheet is; the sheet itself lies in the run folder, from which a training goes on."""
+        """State for the checkpoint; the sheet itself is in the run folder."""
         width = self._drawn[0].shape[1] if self._drawn else 0
         return {"seen": self._seen, "every": self._every, "drawn": len(self._drawn), "width": width}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the columns that the sheet had."""
+        """Restore the columns of the sheet."""
         self._seen, self._every = state_dict["seen"], state_dict["every"]
         if state_dict["drawn"] and self.path.exists():
             sheet = cv2.cvtColor(decode(self.path), cv2.COLOR_BGR2RGB)
@@ -148,7 +148,7 @@ def validation_loaders(trainer: pl.Trainer) -> list[Any]:
 
 
 def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> None:
-    """Log pictures under a name, where the logger takes any."""
+    """Log existing pictures if the logger is W&B's."""
     there = [str(path) for path in paths if path.exists()]
     if there and isinstance(logger, WandbLogger):
         logger.log_image(name, there)

@@ -1,4 +1,4 @@
-"""Choosing one of several candidates by a few paired scores, without falling for chance."""
+"""Selection of one of several candidates by a few paired scores, with the one-standard-error rule."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -14,12 +14,12 @@ CHOICE = "choice.json"
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """What was chosen, and on which evidence.
+    """The selected candidate and the scores behind it.
 
     Attributes:
-        chosen: A form, or a masker that does better alone.
-        scores: Jaccard index of each candidate at each left-out mask.
-        stems: Names of those frames.
+        chosen: A fusion variant or a single masker.
+        scores: Jaccard index of each candidate on each left-out mask.
+        stems: Names of the frames of those masks.
         parts: Names of the frames that were left out together.
     """
 
@@ -30,7 +30,7 @@ class ModelSelection:
 
     @property
     def score(self) -> float:
-        """Mean Jaccard index of what was chosen."""
+        """Mean Jaccard index of the selected candidate."""
         return fmean(self.scores[self.chosen])
 
     def write(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class ModelSelection:
 
     @classmethod
     def read(cls, folder: Path) -> "ModelSelection":
-        """What ``write`` wrote."""
+        """Read the selection of a run folder."""
         data = read_known_record(folder / CHOICE, [f.name for f in fields(cls)])
         if data is None:
             raise CheckpointError(
@@ -52,15 +52,15 @@ class ModelSelection:
 
 
 def choose(scores: Mapping[str, Sequence[float]], order: Sequence[str], tolerance: float) -> str:
-    """The candidate of the best mean score, or one more trusted that is not clearly behind it.
+    """Select the candidate with the best mean score, or a preferred one that is not clearly worse.
 
-    With scores of three masks the best mean is often the luckiest one. The "one standard error rule" (Breiman et al.,
+    The best mean of three scores is often due to chance. This is the "one standard error rule" (Breiman et al.,
     "Classification and Regression Trees", 1984, section 3.4.3), applied to paired differences.
 
     Args:
-        scores: Scores of each candidate on the same things, more being better.
-        order: The candidates, the most trusted first.
-        tolerance: Standard errors of the mean difference by which one may be behind.
+        scores: Scores of each candidate on the same masks; higher is better.
+        order: The candidates, in order of preference.
+        tolerance: Number of standard errors of the mean difference by which a preferred candidate may be worse.
     """
     best = max(order, key=lambda name: fmean(scores[name]))
     for name in order:
@@ -68,10 +68,10 @@ def choose(scores: Mapping[str, Sequence[float]], order: Sequence[str], toleranc
         error = stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else 0.0
         if fmean(differences) >= -tolerance * error:
             return name
-    raise AssertionError("the best candidate is never behind itself")
+    raise AssertionError("the best candidate is never worse than itself")
 
 
 def table(scores: Mapping[str, Sequence[float]], chosen: str) -> str:
-    """The candidates with their mean scores, best first, in one line."""
+    """Format the candidates' mean scores in one line, best first."""
     ranked = sorted(scores, key=lambda name: -fmean(scores[name]))
-    return f"{chosen} is chosen; J of masks left out: " + ", ".join(f"{n} {fmean(scores[n]):.4f}" for n in ranked)
+    return f"{chosen} selected; IoU on left-out masks: " + ", ".join(f"{n} {fmean(scores[n]):.4f}" for n in ranked)

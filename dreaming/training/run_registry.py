@@ -1,4 +1,4 @@
-"""Finished runs of a model in a clip: the best of each, and which of them fits what is asked for."""
+"""Records of a model's runs on a clip: the best one, the one with a given fingerprint, and interrupted ones."""
 
 import json
 import logging
@@ -20,25 +20,25 @@ log = logging.getLogger(__name__)
 RESULT = "result.json"
 FINGERPRINT = "fingerprint.json"
 TRIAL = "trial.json"
-"""Lies in the run folder of a sweep's trial, which nobody else goes on with."""
+"""File in the run folder of a sweep's trial, which only the sweep resumes."""
 MULTIRUN = "multirun.yaml"
-"""Hydra's, where the run folders of several jobs lie."""
+"""Hydra's file in a folder with the run folders of several jobs."""
 
 
 @dataclass(frozen=True)
 class Best:
-    """A finished run: where its weights are, how good they are, and what they were fitted on.
+    """A finished run.
 
     Attributes:
-        folder: Its folder.
-        checkpoint: The weights, relative to the folder.
-        score: The monitored value on unseen data.
+        folder: The run folder.
+        checkpoint: Path of the weights, relative to the folder.
+        score: The monitored value on data that was left out.
         monitor: Name of that value.
-        mode: ``max`` or ``min`` of it.
-        steps: Training steps behind the weights.
-        protocol: How unseen data was come by: ``explicit``, ``split``, ``folds`` or ``holdout``.
-        subject: The part or layer that was learnt.
-        fingerprint: Recipe, seed and fingerprint of the references, as plain data.
+        mode: Whether the highest (``max``) or the lowest (``min``) value is best.
+        steps: Training steps of the weights.
+        validation: How data was left out: ``explicit``, ``split``, ``folds`` or ``holdout``.
+        subject: The part or layer.
+        fingerprint: Task, seed and fingerprint of the references, as plain data.
         seconds: Wall time of training.
     """
 
@@ -64,7 +64,7 @@ class Best:
         return fingerprint_files([self.weights])
 
     def better_than(self, other: Self | None) -> bool:
-        """Whether its score beats another run's on the same references; scores on others cannot be compared."""
+        """Whether it replaces another run: its score is no worse, or their references differ."""
         if other is None or other.fingerprint["references"] != self.fingerprint["references"]:
             return True
         return self.score >= other.score if self.mode == "max" else self.score <= other.score
@@ -76,22 +76,22 @@ class Best:
         best = None if data is None else cls(folder=folder, **data)
         return best if best is not None and best.weights.exists() else None
 
-    def write(self, path: Path, **place: str) -> None:
-        """Write as JSON, atomically."""
+    def write(self, path: Path, **replaced: str) -> None:
+        """Write as JSON, atomically, with some entries replaced."""
         record = {key: value for key, value in asdict(self).items() if key != "folder"}
-        write_record(path, {**record, **place})
+        write_record(path, {**record, **replaced})
 
 
 def new_folder(runs: Path) -> Path:
-    """A folder for a run that begins now."""
+    """Folder of a run that starts now."""
     return runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
 
 
 def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
-    """Note what a run folder is for, or make sure that what was begun there is the same.
+    """Write a run folder's fingerprint, or check that it is the same.
 
     Raises:
-        CheckpointError: If the folder holds the beginning of another run.
+        CheckpointError: If the folder belongs to another run.
     """
     path = folder / FINGERPRINT
     wanted = json.loads(json.dumps(fingerprint))
@@ -105,13 +105,13 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
         raise CheckpointError(
             folder,
             found=f"a run of another config, clip or set of references (different: {', '.join(differing)})",
-            expected="one begun with the same",
+            expected="a run of the current ones",
             hint="leave out `ckpt=last` to begin a new run, or set config and masks as they were",
         )
 
 
 def record(best: Best, runs: Path) -> None:
-    """Note that a run is finished, and make it the best if it is."""
+    """Record a finished run, and make it the best one if it is."""
     best.write(best.folder / RESULT)
     pointer = runs / ("best.json" if best.subject == SUBJECT else f"best-{best.subject}.json")
     before = read_best(pointer)
@@ -129,7 +129,7 @@ def read_best(pointer: Path) -> Best | None:
 
 
 def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
-    """The best finished run of exactly this fingerprint."""
+    """Find the best finished run with this fingerprint; of equals, the last by folder name."""
     wanted = json.loads(json.dumps(fingerprint))
     found = [Best.read(path, path.parent) for path in sorted(runs.glob(f"**/{RESULT}"))]
     matching = [best for best in found if best is not None and best.fingerprint == wanted]
@@ -140,7 +140,7 @@ def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
 
 
 def unfinished(runs: Path, fingerprint: Mapping[str, Any]) -> Path | None:
-    """The latest folder of a run of exactly this fingerprint that was cut off."""
+    """Find the latest folder of an interrupted run with this fingerprint."""
     wanted = json.loads(json.dumps(fingerprint))
     for path in sorted(runs.glob(f"**/{FINGERPRINT}"), reverse=True):
         if (
@@ -153,7 +153,7 @@ def unfinished(runs: Path, fingerprint: Mapping[str, Any]) -> Path | None:
 
 
 def latest(runs: Path) -> Path | None:
-    """The latest run folder that was begun and not finished: of a multirun, that of one of its jobs."""
+    """Find the latest unfinished run folder; of a multirun, the folder of one of its jobs."""
     begun = {
         _run_of(path.parent, runs)
         for path in runs.glob(f"**/{FINGERPRINT}")
@@ -163,15 +163,15 @@ def latest(runs: Path) -> Path | None:
 
 
 def _run_of(folder: Path, runs: Path) -> Path:
-    """Which run folder a fit's folder lies in, as deep as its subject and its fold may be."""
+    """The run folder that contains a fit's folder."""
     name, *inside = folder.relative_to(runs).parts
     return runs / name / inside[0] if inside and (runs / name / MULTIRUN).exists() else runs / name
 
 
 def _is_finished(folder: Path, runs: Path) -> bool:
-    return any((place / RESULT).exists() for place in (folder, *folder.parents) if place.is_relative_to(runs))
+    return any((parent / RESULT).exists() for parent in (folder, *folder.parents) if parent.is_relative_to(runs))
 
 
 def is_trial(folder: Path, runs: Path) -> bool:
     """Whether a run folder belongs to a trial of a sweep."""
-    return any((place / TRIAL).exists() for place in (folder, *folder.parents) if place.is_relative_to(runs))
+    return any((parent / TRIAL).exists() for parent in (folder, *folder.parents) if parent.is_relative_to(runs))

@@ -189,16 +189,12 @@ def test_loading_refuses_what_is_no_checkpoint_of_this_module(tmp_path):
     stored = torch.load(tmp_path / outcome.checkpoint, weights_only=True)["state_dict"]
     assert torch.equal(loaded.layer.weight, stored["layer.weight"])
     assert not loaded.training
-    with pytest.raises(CheckpointError, match="no checkpoint of this model"):
-        load(Line(width=3), tmp_path / outcome.checkpoint)
-    (tmp_path / "text.ckpt").write_text("hello")
-    with pytest.raises(CheckpointError, match="no checkpoint"):
-        load(Line(), tmp_path / "text.ckpt")
-    with pytest.raises(CheckpointError, match="no such file"):
-        load(Line(), tmp_path / "gone.ckpt")
     torch.save({"state_dict": Line()}, tmp_path / "pickled.ckpt")
-    with pytest.raises(CheckpointError, match="more than weights"):
-        load(Line(), tmp_path / "pickled.ckpt")
+    (tmp_path / "text.ckpt").write_text("hello")
+    for width, name in ((3, outcome.checkpoint), (1, "text.ckpt"), (1, "gone.ckpt"), (1, "pickled.ckpt")):
+        with pytest.raises(CheckpointError) as caught:
+            load(Line(width=width), tmp_path / name)
+        assert caught.value.where == str(tmp_path / name)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging.handlers
 import os
 import signal
 import subprocess
@@ -281,3 +282,13 @@ def test_a_dry_run_needs_no_checkpoint_and_records_no_result(tmp_path, validate)
     assert not list(tmp_path.rglob("*.ckpt"))
     assert not (tmp_path / "fit.json").exists()
     assert run(tmp_path).steps == 40, "a real fit follows in the same folder"
+
+
+def test_the_report_of_a_profiler_is_shown(tmp_path):
+    shown = logging.handlers.BufferingHandler(100)
+    logging.getLogger("pytorch_lightning.profilers").addHandler(shown)
+    try:
+        run(tmp_path, task(max_steps=1), context=TrainingContext(functools.partial(TRAINER, profiler="simple")))
+    finally:
+        logging.getLogger("pytorch_lightning.profilers").removeHandler(shown)
+    assert any("run_training_batch" in record.getMessage() for record in shown.buffer)
