@@ -1,4 +1,4 @@
-"""The ``stylise`` stage: every layer's generator, trained on its keyframes and run over all frames."""
+"""The ``stylise`` stage: train each layer's generator on its keyframes and stylise all frames."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.errors import ConfigError
+from dreaming.constraints import PositiveInt
 from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
@@ -33,8 +33,8 @@ from dreaming.training.inference import prepare_inference, share_out
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2**21
-"""Pixels that a GPU stylises at once, where none says how many frames: a larger frame keeps it busy by itself."""
+BATCH_PIXELS = 2**21
+"""Pixels per batch on a GPU if ``batch`` is not set; a larger frame saturates it alone."""
 
 
 @dataclass
@@ -42,14 +42,11 @@ class StyliseStage(Stage):
     """Write every frame in each layer's style to ``styled/<layer>/``.
 
     Attributes:
-        task: What is trained, and how.
-        context: What it is trained and run on.
-        blend: How stylised frames are blended with their neighbours; None: not.
-        batch: Frames stylised at once; None: one on a CPU, several small ones on a GPU.
-        compiled: Whether the generator is compiled before it is run; pays on a GPU and on long clips.
-
-    Raises:
-        ConfigError: If ``batch`` is below 1.
+        task: Training task of the style.
+        context: Trainer, loggers and seed.
+        blend: Temporal blending of stylised frames; None: none.
+        batch: Frames per batch; None: one on a CPU, several small ones on a GPU.
+        compiled: Whether to compile the generator first, which pays off on a GPU and for long clips.
     """
 
     kind: ClassVar[str] = "stylise_stage"
@@ -60,13 +57,8 @@ class StyliseStage(Stage):
     task: StyleTask = field(metadata=NO_EFFECT)
     context: TrainingContext = field(metadata=NO_EFFECT)
     blend: TemporalBlending | None = None
-    batch: int | None = field(default=None, metadata=NO_EFFECT)
+    batch: PositiveInt | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
-
-    def __post_init__(self) -> None:
-        if self.batch is not None and self.batch < 1:
-            where = "stage.stylise.batch"
-            raise ConfigError(where, found=str(self.batch), expected="1 frame or more", hint="correct it")
 
     @property
     def _blends(self) -> bool:
@@ -74,60 +66,60 @@ class StyliseStage(Stage):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Masks, filtered frames and guides are made first, where the style is learnt with them."""
+        """Stages to run first: masks, smoothed frames and guides only if the training needs them."""
         task = self.task
-        asked = (("mask", task.requires_masks), ("filter", task.filtered), ("guide", bool(task.guides)))
-        return (*self.reads, *(name for name, wanted in asked if wanted))
+        optional = (("mask", task.requires_masks), ("filter", task.filtered), ("guide", bool(task.guides)))
+        return (*self.reads, *(name for name, needed in optional if needed))
 
     def skips(self, clip: Clip) -> str | None:
-        """Without keyframes there is no style to learn."""
+        """Skip a clip without keyframes."""
         return None if clip.layers else "the clip has no keyframes"
 
     def check(self, clip: Clip) -> None:
-        """Look at the keyframes."""
+        """Check the keyframes."""
         for layer in clip.layers:
             clip.masked_keyframes(layer).check(clip.frames, clip.size)
 
     def run(self, clip: Clip) -> None:
-        """Train each layer's generator where none fits, and stylise the frames that are missing."""
+        """Train each layer's generator unless it is up to date, and stylise missing frames."""
         for layer in clip.layers:
             self._stylise(clip, layer)
 
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
-        """Each layer's folder, and what its frames depend on as things are."""
+        """Yield each layer's folder and its current manifest."""
         for layer in clip.layers:
             stack = GuideStack(clip, layer, self.task.guides)
             yield clip.styled(layer), self._manifest(clip, layer, stack)()
 
     def required_frames(self, clip: Clip, stems: Sequence[str]) -> list[str]:
-        """Names of the frames that those named are made from: themselves, and their neighbours where it blends."""
+        """Names of the frames needed for those named: themselves, and with blending their neighbours."""
         return dilate(clip.stems, stems, self.blend.radius if self.blend is not None and self._blends else 0)
 
     def training_frames(self, clip: Clip) -> list[str]:
-        """Names of the frames that styles are learnt from: the keyframes' and unpainted ones."""
+        """Names of the frames to train on: keyframes and unpainted frames."""
         keyframes = [stem for layer in clip.layers for stem in clip.keyframe_folder(layer).stems]
         return [*keyframes, *self.task.unpainted(clip)]
 
     def untrained_frames(self, clip: Clip) -> list[str]:
-        """Names of the unpainted frames that a style is still to be learnt from; none where all layers' styles are."""
-        task, known = self.task, clip.runs(self.task.name)
-        learnt = [runs.find(known, task.fingerprint(clip, layer, self.context)) for layer in clip.layers]
-        return task.unpainted(clip) if None in learnt else []
+        """Names of the unpainted frames that a training still needs; empty if all layers are trained."""
+        task, folder = self.task, clip.runs(self.task.name)
+        trained = [runs.find(folder, task.fingerprint(clip, layer, self.context)) for layer in clip.layers]
+        return task.unpainted(clip) if None in trained else []
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
-        """Tells what a layer's frames depend on; another after training."""
+        """Return a function that builds a layer's manifest, which changes when the style is trained."""
         frames = clip.frames_fingerprint
         fingerprint = self.task.fingerprint(clip, layer, self.context)
-        made = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
+        folders = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
 
         def manifest() -> Manifest:
             best = runs.find(clip.runs(self.task.name), fingerprint)
             config = {"task": describe(self.task), "seed": self.context.seed}
             if self._blends:
                 config["blend"] = describe(self.blend)
-            learnt = "untrained" if best is None else best.weights_fingerprint
-            inputs = {"frames": frames, "keyframes": fingerprint["references"], "learnt": learnt}
-            inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in made}
+            weights = "untrained" if best is None else best.weights_fingerprint
+            inputs = {"frames": frames, "keyframes": fingerprint["references"], "weights": weights}
+            inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in folders}
             return Manifest(self.name, self.version, config, inputs)
 
         return manifest
@@ -152,33 +144,33 @@ class StyliseStage(Stage):
     ) -> Iterator[tuple[str, Image]]:
         runner = prepare_inference(module, self.context)
         height, width = clip.size
-        at_once = self.batch or (1 if runner.device.type == "cpu" else max(1, AT_ONCE // (height * width)))
+        batch_size = self.batch or (1 if runner.device.type == "cpu" else max(1, BATCH_PIXELS // (height * width)))
         if self.compiled:
-            shape = (min(at_once, len(stems)), COLOURS + stack.channels, height, width)
+            shape = (min(batch_size, len(stems)), COLOURS + stack.channels, height, width)
             with runner.forward_context():
                 example = torch.zeros(shape, device=runner.device)
                 compile_and_warm_up(module.generator, module.stylise, example)
-        guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * at_once)
-        frames = self.task.frames(clip).read_ahead(stems, depth=2 * at_once + 2)
+        guided = prefetch_map(lambda stem: (stem, stack.read(stem)), stems, 2 * batch_size)
+        frames = self.task.frames(clip).read_ahead(stems, depth=2 * batch_size + 2)
         pictures = (
             (stem, np.concatenate([image, channels], axis=2))
             for (stem, image), (_, channels) in zip(frames, guided, strict=True)
         )
-        for several in _batches(pictures, at_once):
-            images = np.stack([image for _, image in several])
+        for items in _batches(pictures, batch_size):
+            images = np.stack([image for _, image in items])
             with runner.forward_context():
                 batch = (
                     torch.from_numpy(images).to(runner.device).permute(0, 3, 1, 2).float() / 127.5 - 1
                 )  # (B, C, H, W)
                 styled = module.stylise(batch).add(1).mul(127.5).round().clamp(0, 255)
                 made = styled.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-            yield from ((stem, image) for (stem, _), image in zip(several, made, strict=True))
+            yield from ((stem, image) for (stem, _), image in zip(items, made, strict=True))
 
 
 def _batches(
     pictures: Iterable[tuple[str, NDArray[np.uint8]]], count: int
 ) -> Iterator[list[tuple[str, NDArray[np.uint8]]]]:
-    """``count`` pictures at a time, fewer at the end."""
-    left = iter(pictures)
-    while several := list(islice(left, count)):
-        yield several
+    """Yield lists of ``count`` images, the last one shorter."""
+    remaining = iter(pictures)
+    while batch := list(islice(remaining, count)):
+        yield batch
