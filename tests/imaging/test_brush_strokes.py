@@ -53,3 +53,9 @@ def test_only_changed_pixels_count_as_painted_over():
     found = painted_over(painted, ONE, 1.0)
     assert found[14:26, 14:26].all()
     assert not found[:, 36:].any()
+
+
+def test_small_differences_do_not_count_as_painted_over():
+    grey = np.full((20, 20, 3), 100, np.uint8)
+    assert not painted_over(grey + np.uint8(3), grey, 1.0).any()
+    assert painted_over(grey + np.uint8(5), grey, 1.0).all()
