@@ -12,7 +12,15 @@ from dreaming.maskers.component_count import Trials, try_counts
 from dreaming.maskers.gmm import GmmMasker
 
 
-def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip):
+@pytest.fixture(autouse=True)
+def _small_tables(monkeypatch):
+    """Evaluate mixtures at fewer colours and fit them less often, to save time."""
+    monkeypatch.setattr(gmm, "NODES", 24)
+    monkeypatch.setattr(gmm, "FITS", 2)
+
+
+def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip, monkeypatch):
+    monkeypatch.setattr(gmm, "NODES", 64)
     clip = disc_clip().clip
     references = clip.references("subject", clip.stems)
     masker = GmmMasker(components=2, samples=100_000, prior=0.3, reg_covar=1e-3).fit(clip, references)
@@ -27,8 +35,7 @@ def test_every_pixel_is_as_scikit_learn_scores_it(disc_clip):
 
 
 @pytest.mark.parametrize("mode", ["pair", "components"])
-def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, monkeypatch, mode):
-    monkeypatch.setattr(gmm, "NODES", 16)
+def test_the_disc_is_found_by_its_colour_and_the_plot_is_drawn(disc_clip, mode):
     drawing = disc_clip()
     clip = drawing.clip
     masker = GmmMasker(mode=mode, counts=[2, 3], samples=1000)
@@ -56,10 +63,8 @@ def test_no_component_or_all_good_enough_leaves_the_best_one_and_a_warning(disc_
 
 
 @pytest.fixture
-def coloured(disc_clip, monkeypatch):
+def coloured(disc_clip):
     """A disc on a background, each drawn in two flat colours, the left one and the right one, with a little noise."""
-
-    monkeypatch.setattr(gmm, "NODES", 32)  # an eighth of the colours
 
     def draw(disc, background):
         drawing = disc_clip(count=3, size=(48, 72), masks=(1, 2, 3), keyframes=())
