@@ -144,7 +144,15 @@ class ColorJitter:
     contrast: NonNegativeFloat = 0.0
     gamma: NonNegativeFloat = 0.0
 
-    def __call__(self, image: Tensor, components: Tensor, variances: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self,
+        image: Tensor,
+        components: Tensor,
+        variances: Tensor,
+        generator: torch.Generator,
+        count: int | None = None,
+        rows: slice = slice(None),
+    ) -> Tensor:
         """Augment images (B, 3, H, W) in 0..1.
 
         Args:
@@ -152,14 +160,16 @@ class ColorJitter:
             components: Principal components of the clip's colours, (3, 3), one per row.
             variances: Their variances, (3,).
             generator: A generator on the images' device.
+            count: Number of images in the whole batch, if these are one device's share of it.
+            rows: Which of the whole batch these are.
         """
-        count = len(image)
+        count = len(image) if count is None else count
         if self.gamma:
-            exponent = (1 + self.gamma) ** _signed((count, 1, 1, 1), 1.0, image, generator)
+            exponent = (1 + self.gamma) ** _signed((count, 1, 1, 1), 1.0, image, generator)[rows]
             image = image.clamp(min=1e-6) ** exponent
-        gain = 1 + _signed((count, 1, 1, 1), self.contrast, image, generator)
+        gain = 1 + _signed((count, 1, 1, 1), self.contrast, image, generator)[rows]
         steps = torch.randn((count, 3), generator=generator, device=image.device) * self.colour * variances.sqrt()
-        shift = _signed((count, 1), self.brightness, image, generator) + steps @ components  # (B, 3)
+        shift = (_signed((count, 1), self.brightness, image, generator) + steps @ components)[rows]  # (B, 3)
         # One multiplication and one addition for colour, brightness and contrast together.
         offset = shift[:, :, None, None] + image.mean(dim=(1, 2, 3), keepdim=True) * (1 - gain)
         return (image * gain + offset).clamp(0, 1)

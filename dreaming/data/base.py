@@ -119,12 +119,19 @@ class SteppedDataModule(LightningDataModule):
         """Training steps taken so far; 0 without a Trainer."""
         return self.trainer.global_step if self.trainer is not None else 0
 
+    @property
+    def local_rows(self) -> slice:
+        """This device's samples of a training batch: every n-th of n devices."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return slice(None)
+        return slice(self.trainer.global_rank, None, self.trainer.world_size)
+
     def share(self, batch: Any) -> Any:
         """Select this device's samples of a training batch: every n-th on n devices."""
-        if self.trainer is None or self.trainer.world_size == 1:
+        rows = self.local_rows
+        if rows == slice(None):
             return batch
-        rank, count = self.trainer.global_rank, self.trainer.world_size
-        return {name: value[rank::count] if isinstance(value, Tensor) else value for name, value in batch.items()}
+        return {name: value[rows] if isinstance(value, Tensor) else value for name, value in batch.items()}
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Return the batch, or this device's share of a training batch."""

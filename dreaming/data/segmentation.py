@@ -123,7 +123,12 @@ class SegmentationDataModule(SteppedDataModule):
         self.valid_features = None if valid_features is None else torch.from_numpy(np.stack(valid_features))
 
     def make_batch(self, step: int) -> RawCrops:
-        """Draw crops with headroom for the geometric augmentation, by one gather for the whole batch."""
+        """Draw crops with headroom for the geometric augmentation, by one gather.
+
+        Random numbers are drawn for the whole batch, so that all devices together train on what one would. Only this
+        device's crops are gathered.
+        """
+        rows_here = self.local_rows
         generator = self.generator(step, "draw")
         _, height, width, _ = self.pixels.shape
         headroom = self.geometry.headroom(self.crop) if self.geometry is not None else 0
@@ -133,6 +138,8 @@ class SegmentationDataModule(SteppedDataModule):
         for centre, length in zip(centres, (height, width), strict=True):
             room = max(length - self.crop, 0) + over
             origins.append((centre - self.crop // 2).clamp(min(length - self.crop, 0) - over, room) - headroom)
+        origins, drawn = [origin[rows_here] for origin in origins], frame
+        frame = frame[rows_here]
         side = torch.arange(self.crop + 2 * headroom)
         rows, columns = (
             mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
@@ -140,8 +147,8 @@ class SegmentationDataModule(SteppedDataModule):
         pixels = self.gather(frame, rows, columns)
         crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
         if self.features is not None:
-            version = (torch.rand(self.batch_size, generator=generator) * self.versions[frame]).long()
-            version += (self.versions.cumsum(0) - self.versions)[frame]
+            version = (torch.rand(self.batch_size, generator=generator) * self.versions[drawn]).long()
+            version = (version + (self.versions.cumsum(0) - self.versions)[drawn])[rows_here]
             crops["features"] = self.features[version[:, None, None], rows[:, :, None], columns[:, None, :]]
         return crops
 
@@ -177,7 +184,7 @@ class SegmentationDataModule(SteppedDataModule):
     def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
         """Convert a batch to a sample on the device; augment crops."""
         if "step" in batch:
-            return cast(MaskSample, self.share(self.augmented(cast(RawCrops, batch))))
+            return self.augmented(cast(RawCrops, batch))
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
         positions = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
@@ -199,9 +206,9 @@ class SegmentationDataModule(SteppedDataModule):
         if "features" in crops:
             pixels = torch.cat([pixels, crops["features"].movedim(3, 1)], dim=1)
         generator = self.generator(crops["step"], "augment", pixels.device)
-        count, side = len(pixels), pixels.shape[-1]
+        side, rows = pixels.shape[-1], self.local_rows
         geometry = self.geometry or GeometricAugmentation()
-        offsets = geometry.positions(count, self.crop, pixels, generator)
+        offsets = geometry.positions(self.batch_size, self.crop, pixels, generator)[rows]
         if self.geometry is not None:
             pixels = resample(pixels, offsets)
         frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
@@ -211,7 +218,7 @@ class SegmentationDataModule(SteppedDataModule):
         if self.color_jitter is not None:
             to = pixels.device
             sample["image"] = self.color_jitter(
-                sample["image"], self.components.to(to), self.variances.to(to), generator
+                sample["image"], self.components.to(to), self.variances.to(to), generator, self.batch_size, rows
             )
         return sample
 

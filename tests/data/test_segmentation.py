@@ -184,3 +184,22 @@ def test_features_are_resized_for_crops_and_kept_for_whole_frames(references):
     sample = data.on_after_batch_transfer(batch)
     assert sample["features"].shape == (3, 1, 20, 30)
     assert sample["features"].mean(dim=(1, 2, 3)).tolist() == [0, 1, 2]
+
+
+def test_devices_gather_and_augment_only_their_share_of_one_batch(references):
+    class Trainer:
+        world_size, global_rank = 1, 0
+
+    features = [np.random.default_rng(k).random((2, 40, 60, 1), np.float32) for k in range(3)]
+    geometry = GeometricAugmentation(flip_horizontal=0.5, affine=0.5, rotation=20, elastic=0.5, elastic_std=2.0)
+    jitter = ColorJitter(colour=0.1, brightness=0.1, contrast=0.2, gamma=0.2)
+    data = make(references, batch_size=7, geometry=geometry, color_jitter=jitter, features=features)
+    whole = data.augmented(data.make_batch(5))
+    data.trainer, Trainer.world_size = Trainer(), 3
+    for rank in range(3):
+        Trainer.global_rank = rank
+        crops = data.make_batch(5)
+        assert len(crops["pixels"]) == len(crops["features"]) == len(range(rank, 7, 3))
+        share = data.on_after_batch_transfer(crops)
+        for name, values in whole.items():
+            torch.testing.assert_close(share[name], values[rank::3], msg=name)
