@@ -45,8 +45,8 @@ def test_a_known_motion_is_recovered_beside_a_moving_object(x, y, turn, motion):
 
 
 def test_motions_accumulate_to_the_first_frame():
-    places = [shift(60 + 5 * number, 50 - 3 * number) for number in range(6)]
-    frames = [(str(number), seen(place)) for number, place in enumerate(places)]
+    transforms = [shift(60 + 5 * number, 50 - 3 * number) for number in range(6)]
+    frames = [(str(number), seen(transform)) for number, transform in enumerate(transforms)]
     found = list(accumulate_transforms(frames, [np.ones(SIZE, bool)] * 6, "affine"))
     assert apart(found[-1], shift(25, -15)) < 0.5
     moved, size = mosaic_extent(found, SIZE, 2.0)

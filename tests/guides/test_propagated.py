@@ -1,4 +1,4 @@
-"""The propagated guide: a rigidly moving texture carries its strokes to the right place."""
+"""The propagated guide: strokes of a rigidly moving texture arrive at the right place."""
 
 import logging
 import shutil

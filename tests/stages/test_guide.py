@@ -61,7 +61,7 @@ def test_another_config_remakes_guides(disc_clip):
     GuideStage(GUIDES, ["edges"]).run(drawing.clip)
     read = lambda: GuideFolder(drawing.path / "guides/painted/edges", 1).read("0004")  # noqa: E731
     before = read()
-    GuideStage({"edges": EdgeGuide(full=5.0)}, ["edges"]).run(drawing.clip)
+    GuideStage({"edges": EdgeGuide(max_slope=5.0)}, ["edges"]).run(drawing.clip)
     assert (read() != before).any()
 
 
