@@ -1,4 +1,4 @@
-"""Errors a user can mend, each built from facts: where, what was found, what was expected, how to mend it."""
+"""Errors that a user can correct, built from facts: where, what was found, what was expected, and a hint."""
 
 
 class DreamingError(Exception):
@@ -16,7 +16,7 @@ class DreamingError(Exception):
         super().__init__(f"{where}: found {found}, expected {expected}" + (f"; {hint}." if hint else "."))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive the trip from a worker process, which pickles what it raises."""
+        """Keep the fields when pickled in a worker process."""
         facts = {"found": self.found, "expected": self.expected, "hint": self.hint}
         return (_rebuild, (type(self), self.where, facts))
 

@@ -1,4 +1,4 @@
-"""One progress bar a stage, and one line when it is done."""
+"""Progress bars."""
 
 import logging
 import time
@@ -24,15 +24,15 @@ class Bar:
 
     @property
     def seconds(self) -> float:
-        """Wall time since its start."""
+        """Wall time since its start, in seconds."""
         return time.monotonic() - self.started
 
     def skip(self, steps: int) -> None:
-        """Start at a later place: what an earlier run has done."""
+        """Count steps that were done elsewhere or before."""
         self._progress.update(self._task, advance=steps)
 
     def advance(self, note: str = "") -> None:
-        """One step further; ``note`` stands at the end of the bar."""
+        """Advance by one step; ``note`` is shown at the end of the bar."""
         self.done += 1
         rate = f"{self.done / max(self.seconds, 1e-9):.1f}/s"
         self._progress.update(self._task, advance=1, rate=rate, note=note)
@@ -40,7 +40,7 @@ class Bar:
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Bar]:
-    """Show a bar with count, steps a second and time left while the block runs; log nothing."""
+    """Show a bar with count, steps per second and remaining time while the block runs."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""What a person made, in memory: hand-masked frames and stylised keyframes, a few pictures each."""
+"""The user's annotations in memory: hand-masked frames and stylised keyframes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class References:
 
     @property
     def present(self) -> tuple[str, ...]:
-        """Names of the frames that show the subject; a mask without foreground says that its frame does not."""
+        """Names of the frames that show the subject: those whose mask has foreground."""
         return tuple(stem for stem, mask in zip(self.stems, self.masks, strict=True) if mask.any())
 
     @property
@@ -46,32 +46,32 @@ class References:
         return self.images.shape[1], self.images.shape[2]
 
     def select(self, stems: Iterable[str]) -> Self:
-        """Only the frames of these names, in this collection's order."""
+        """Return only the frames of these names, in this collection's order."""
         wanted = set(stems)
-        return self._take([place for place, stem in enumerate(self.stems) if stem in wanted])
+        return self._take([index for index, stem in enumerate(self.stems) if stem in wanted])
 
     def without(self, stems: Iterable[str]) -> Self:
-        """All frames but those of these names."""
-        left_out = set(stems)
-        return self._take([place for place, stem in enumerate(self.stems) if stem not in left_out])
+        """Return all frames except those of these names."""
+        excluded = set(stems)
+        return self._take([index for index, stem in enumerate(self.stems) if stem not in excluded])
 
-    def _take(self, places: Sequence[int]) -> Self:
-        index = np.asarray(places, dtype=np.intp)
-        stems = tuple(self.stems[i] for i in places)
-        return replace(self, stems=stems, images=self.images[index], masks=self.masks[index])
+    def _take(self, indices: Sequence[int]) -> Self:
+        chosen = np.asarray(indices, dtype=np.intp)
+        stems = tuple(self.stems[i] for i in indices)
+        return replace(self, stems=stems, images=self.images[chosen], masks=self.masks[chosen])
 
     def folds(self, count: int = 5) -> list[Self]:
-        """``min(count, K)`` disjoint parts to leave out in turn, each spread over time.
+        """Return ``min(count, K)`` disjoint folds, each spread over time.
 
-        Frames that show the subject are dealt out first, so that it is seen in what any part leaves. One frame that
-        alone shows it among others is in no part.
+        Frames that show the subject are distributed first, so that every training set shows it. If only one frame shows
+        it, that frame is in no fold.
         """
         present = set(self.present)
-        places = sorted(range(len(self)), key=lambda place: self.stems[place] not in present)
+        indices = sorted(range(len(self)), key=lambda index: self.stems[index] not in present)
         if len(present) == 1:
-            places = places[1:] or places
-        count = min(count, len(places))
-        return [self._take(sorted(places[start::count])) for start in range(count)]
+            indices = indices[1:] or indices
+        count = min(count, len(indices))
+        return [self._take(sorted(indices[start::count])) for start in range(count)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Keyframes:
         stems: Frame names, in natural order.
         sources: (K, H, W, C) uint8: the frame's RGB, then the channels of its guides.
         styled: (K, H, W, 3) RGB uint8.
-        masks: (K, H, W) bool, where the style is to be learnt.
+        masks: (K, H, W) bool, where the style is trained.
     """
 
     stems: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A clip: where everything of one video lies."""
+"""The clip folder: the paths of everything that belongs to one video."""
 
 import json
 import logging
@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Clip:
-    """One video's folder: the user's pictures in it, and the places of what dreaming makes.
+    """One video's folder: the user's files, and the paths of what dreaming makes.
 
     Attributes:
         path: The folder.
-        protocol: Whether some hand masks are held back.
-        aside: Folders such as ``composite`` that stay as they are; in their place one of ``preview/`` is filled.
+        validation: Whether some hand masks are held out.
+        preview_dirs: Folders such as ``composite`` that stay as they are; the one in ``preview/`` is used instead.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Clip:
 
     @cached_property
     def settings(self) -> ClipSettings:
-        """What the user's ``clip.yaml`` says."""
+        """The settings in the user's ``clip.yaml``."""
         return ClipSettings.read(self.path / "clip.yaml")
 
     @cached_property
@@ -84,7 +84,7 @@ class Clip:
 
     @cached_property
     def skipped_frames(self) -> frozenset[str]:
-        """Names of the video's frames that were not extracted: what is painted on them waits until they are."""
+        """Names of the video's frames that were not extracted; annotations of them are ignored."""
         if not self.frames_are_made:
             return frozenset()
         try:
@@ -131,10 +131,10 @@ class Clip:
 
     def _split(self, part: str) -> Split:
         layout = self._layout(part)
-        return layout.split(self.validation, lambda: self._absences.of(part, layout))
+        return layout.split(self.validation, lambda: self._empty_masks.of(part, layout))
 
     @cached_property
-    def _absences(self) -> EmptyMaskIndex:
+    def _empty_masks(self) -> EmptyMaskIndex:
         return EmptyMaskIndex(self.path)
 
     def references(self, part: str, stems: Iterable[str]) -> References:
@@ -150,17 +150,17 @@ class Clip:
         pairs = [pair for pair in layout.pairs() if pair[0] in wanted]
         pairs.sort(key=lambda pair: natural_key(pair[0]))
         images = [frames.read(stem, self.size) for stem, frames, _ in pairs]
-        masks = [self._absences.read(part, layout, painted, stem, self.size) for stem, _, painted in pairs]
+        masks = [self._empty_masks.read(part, layout, painted, stem, self.size) for stem, _, painted in pairs]
         if not pairs:
             return References((), np.empty((0, *self.size, 3), np.uint8), np.empty((0, *self.size), bool), part)
         return References(tuple(stem for stem, _, _ in pairs), np.stack(images), np.stack(masks), part)
 
     def bootstrap(self, part: str) -> References:
-        """The hand-masked frames of ``part`` that background subtraction alone learns from, in memory."""
+        """The hand-masked frames of ``part`` that only background subtraction is trained on, in memory."""
         return self.references(part, self._split(part).bootstrap)
 
     def training_references(self, part: str) -> References:
-        """The hand-masked frames of ``part`` that maskers learn from, in memory.
+        """The hand-masked frames of ``part`` that maskers are trained on, in memory.
 
         Raises:
             MaskError: If none of their masks has any foreground.
@@ -169,9 +169,8 @@ class Clip:
         if len(references) and not references.present:
             raise MaskError(
                 self.path,
-                found=f"no foreground in any hand mask that maskers learn from ({', '.join(references.stems)})",
-                expected=f"one at least that shows the {part}",
-                hint="let them learn from another one",
+                found=f"no foreground in any hand mask that maskers are trained on ({', '.join(references.stems)})",
+                expected=f"at least one that shows the {part}",
             )
         return references
 
@@ -180,7 +179,7 @@ class Clip:
         layout = self._layout(part)
         for name, _, painted in layout.pairs():
             if name == stem:
-                return self._absences.read(part, layout, painted, stem, self.size)
+                return self._empty_masks.read(part, layout, painted, stem, self.size)
         return None
 
     # -- layers and their keyframes
@@ -201,7 +200,7 @@ class Clip:
         return FrameFolder(self.path / "keyframes" / layer.folder, exclude=self.skipped_frames)
 
     def keyframe_masks(self, layer: Layer) -> FrameFolder:
-        """Where the user says which part of a keyframe is painted; optional."""
+        """The user's masks of the painted part of keyframes; optional."""
         return FrameFolder(self.path / "keyframes" / layer.folder / "masks", exclude=self.skipped_frames)
 
     def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
@@ -225,7 +224,7 @@ class Clip:
 
     @property
     def filtered(self) -> FrameFolder:
-        """The frames, rid of noise along time."""
+        """The temporally smoothed frames."""
         return FrameFolder(self.path / "filtered")
 
     def masks(self, part: str, masker: str) -> FrameFolder:
@@ -234,7 +233,7 @@ class Clip:
         return FrameFolder(self.path.joinpath("masks", *middle, masker))
 
     def guides(self, layer: Layer) -> Path:
-        """Where a layer's guides lie, a folder for each."""
+        """The folder of a layer's guides, with a folder for each."""
         return self.path / "guides" / layer.name
 
     def styled(self, layer: Layer) -> FrameFolder:
@@ -243,11 +242,11 @@ class Clip:
 
     @property
     def composite(self) -> FrameFolder:
-        """The layers patched together."""
+        """The composited layers."""
         return self._made("composite")
 
-    def _made(self, place: str) -> FrameFolder:
-        return FrameFolder(self.path / "preview" / place if place in self.preview_dirs else self.path / place)
+    def _made(self, name: str) -> FrameFolder:
+        return FrameFolder(self.path / "preview" / name if name in self.preview_dirs else self.path / name)
 
     def runs(self, name: str) -> Path:
         """Run folders of one model."""
@@ -258,6 +257,6 @@ class Clip:
 
         Args:
             name: What is locked, as a relative path.
-            waiting: Said at info level when another process holds it.
+            waiting: Logged at info level when another process holds it.
         """
         return lock(self.path, name, waiting)

@@ -48,14 +48,14 @@ def _size(value: object) -> bool:
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """What ``clip.yaml`` may say; None where it is silent.
+    """The keys of ``clip.yaml``; None where a key is absent.
 
     Attributes:
         layers: Bottom to top.
         gamma: Exponent of the gamma correction.
-        start: First place in the video, from 1.
-        end: Last place in the video.
-        every: Step between the places taken.
+        start: Number of the first frame in the video, from 1.
+        end: Number of the last frame in the video.
+        every: Step between frames.
         size: [height, width] of the frames in pixels.
     """
 
@@ -74,7 +74,7 @@ class ClipSettings:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read and check the file; an absent one says nothing.
+        """Read and check the file; return the defaults if it does not exist.
 
         Raises:
             ClipError: If it is no YAML, or a key or value is not known.
@@ -85,7 +85,7 @@ class ClipSettings:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
-            raise ClipError(path, found=f"no valid YAML ({reason})", expected="YAML", hint="correct it") from None
+            raise ClipError(path, found=f"no valid YAML ({reason})", expected="YAML") from None
         data = {} if data is None else data
         _check_keys(path, data, {f.name for f in fields(cls)})
         rules: dict[str, tuple[Callable[[object], bool], str]] = {
@@ -97,7 +97,7 @@ class ClipSettings:
         }
         for key, (fits, expected) in rules.items():
             if data.get(key) is not None and not fits(data[key]):
-                raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected, hint="correct it")
+                raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected)
         layers = data.pop("layers", None)
         return cls(layers=None if layers is None else _layers(path, layers), **data)
 
@@ -105,7 +105,7 @@ class ClipSettings:
 def _check_keys(path: Path, data: object, known: set[str]) -> None:
     if not isinstance(data, Mapping) or not set(data) <= known:
         found = f"key {sorted(set(map(str, data)) - known)[0]!r}" if isinstance(data, Mapping) else repr(data)
-        raise ClipError(path, found=found, expected="keys among " + ", ".join(sorted(known)), hint="correct it")
+        raise ClipError(path, found=found, expected="keys among " + ", ".join(sorted(known)))
 
 
 def _layers(path: Path, data: object) -> tuple[Layer, ...]:
@@ -125,7 +125,6 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
                 path,
                 found=f"layer with {key}: {entry.get(key)!r}",
                 expected="name (a folder's name), part, invert (true or false), keyframes",
-                hint="correct it",
             )
         layer = Layer(**entry)
         if layer.invert and layer.part is None:

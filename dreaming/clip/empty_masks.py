@@ -1,4 +1,4 @@
-"""Hand masks without any foreground: the way to say that the subject is not in a frame."""
+"""Hand masks without foreground, which mean that the subject is not in their frame."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class EmptyMaskIndex:
-    """The masks without foreground of a clip's parts: each part's are looked for once, and told once.
+    """The masks without foreground of a clip's parts; each part is searched once and logged once.
 
     Args:
         root: The clip's folder.
@@ -21,15 +21,15 @@ class EmptyMaskIndex:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._found: dict[tuple[str, ...], Mapping[str, Path]] = {}
-        self._told: set[str] = set()
+        self._by_part: dict[tuple[str, ...], Mapping[str, Path]] = {}
+        self._logged: set[str] = set()
 
     def of(self, part: str, layout: MaskLayout) -> Mapping[str, Path]:
-        """Those of a part, by name; none where all its masks are such."""
+        """Return those of a part by name; none if all its masks are empty."""
         key = (part, *(stem for folder in layout.folders for stem in folder.stems))
-        if key not in self._found:
-            self._found[key] = layout.absent()
-        return self._found[key]
+        if key not in self._by_part:
+            self._by_part[key] = layout.absent()
+        return self._by_part[key]
 
     def read(self, part: str, layout: MaskLayout, masks: FrameFolder, stem: str, size: Size) -> Mask:
         """One hand mask (H, W).
@@ -45,13 +45,13 @@ class EmptyMaskIndex:
         if not absent:
             raise MaskError(
                 masks.files[stem],
-                found="a mask that is foreground all over" if mask.any() else "a mask without any foreground",
+                found="a mask that is all foreground" if mask.any() else "a mask without any foreground",
                 expected="white on the subject and black elsewhere",
                 hint="paint it again or remove it",
             )
-        if part not in self._told:
-            self._told.add(part)
+        if part not in self._logged:
+            self._logged.add(part)
             files = ", ".join(str(path.relative_to(self._root)) for path in absent.values())
-            # No more than told, and yet at warning level: it may be a slip of whoever painted them.
-            log.warning("no foreground in %s: taken to say that the %s is not in those frames", files, part)
+            # A warning, because it may be a mistake.
+            log.warning("no foreground in %s: the %s counts as absent from these frames", files, part)
         return mask

@@ -1,4 +1,4 @@
-"""Runs: the stretches of frames into which hand-masked ones cut a clip."""
+"""The intervals of frames between hand-masked frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class FrameInterval:
-    """Neighbouring frames with a hand mask before them, behind them, or both.
+    """Neighbouring frames with a hand mask before them, after them, or both.
 
     Attributes:
         left: The hand-masked frame before the first; None at the clip's start.
-        stems: All frames of the run, in order.
-        right: The hand-masked frame behind the last; None at the clip's end.
+        stems: All frames of the interval, in order.
+        right: The hand-masked frame after the last; None at the clip's end.
     """
 
     left: str | None
@@ -21,16 +21,16 @@ class FrameInterval:
 
 
 def intervals_between(stems: Sequence[str], references: Sequence[str]) -> list[FrameInterval]:
-    """The runs into which hand-masked frames, in order, cut a clip's frames."""
-    marked = [place for place, stem in enumerate(stems) if stem in set(references)]
+    """Return the intervals between hand-masked frames, which are named in order."""
+    marked = [index for index, stem in enumerate(stems) if stem in set(references)]
     bounds = [None, *marked, None]
-    runs = []
+    intervals = []
     for left, right in pairwise(bounds):
         inside = stems[0 if left is None else left + 1 : right]
         if inside:
-            runs.append(
+            intervals.append(
                 FrameInterval(
                     None if left is None else stems[left], tuple(inside), None if right is None else stems[right]
                 )
             )
-    return runs
+    return intervals

@@ -1,4 +1,4 @@
-"""A layer's keyframes, read from where a person put them."""
+"""The user's keyframes of one layer on disk."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from dreaming.io.types import Mask, Size
 
 @dataclass(frozen=True)
 class KeyframeFolder:
-    """Stylised frames, and where the user says that they are painted: by masks, by leaving the rest transparent.
+    """Stylised frames and their painted area, given by masks or by transparency.
 
     Attributes:
         painted: The stylised frames, named like their frame.
@@ -24,7 +24,7 @@ class KeyframeFolder:
     masks: FrameFolder
 
     def read(self, frames: FrameFolder, sources: FrameFolder, size: Size) -> Keyframes:
-        """All of them in memory.
+        """Read all of them into memory.
 
         Args:
             frames: The clip's frames.
@@ -45,7 +45,7 @@ class KeyframeFolder:
         )
 
     def check(self, frames: FrameFolder, size: Size) -> None:
-        """Refuse what ``read`` would, with one picture in memory at a time.
+        """Raise what ``read`` would raise, with one picture in memory at a time.
 
         Args:
             frames: The clip's frames.

@@ -1,4 +1,4 @@
-"""Which masks cut a layer out of the frame."""
+"""The masks that cut a layer out of the frame."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class LayerMasks:
         return fingerprint(made.fingerprint, layer.invert)
 
     def reader(self, clip: Clip, layer: Layer) -> Callable[[str], Mask]:
-        """What gives a named frame's mask, (H, W), True where the layer shows."""
+        """Return a function from a frame's name to its mask (H, W), True where the layer is visible."""
         folder = self.folder(clip, layer)
         if folder is None:
             return lambda stem: np.ones(clip.size, bool)
@@ -69,5 +69,5 @@ class LayerMasks:
 
 
 def _made(folder: FrameFolder, clip: Clip) -> tuple[Manifest | None, list[str]]:
-    """What a folder says of its masks, and which frames have none."""
+    """Return a folder's manifest and the frames without a mask."""
     return Manifest.read(folder.path / MANIFEST), [stem for stem in clip.stems if stem not in folder]

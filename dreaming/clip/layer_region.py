@@ -1,4 +1,4 @@
-"""Where a layer shows once it is cut out and its edge softened: all that its style needs to be learnt from."""
+"""The region where a layer is visible after masking and feathering, to which its style's training is restricted."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -22,15 +22,15 @@ SIGMAS = 3
 class LayerRegion:
     """The mask of a keyframe's frame, grown by what a feathered edge shows and a margin.
 
-    The mask is the hand mask where there is one, else the selected masker's. A style that is learnt there alone has all
-    its steps for what shows in the end; elsewhere its frames are not to be looked at.
+    The mask is the hand mask where there is one, else the selected masker's. A style that is trained only there
+    spends all its steps on what is visible; elsewhere its frames are undefined.
 
-    No field is compared between results: the grown masks themselves are.
+    Results are compared by the grown masks, not by these fields.
 
     Attributes:
         masks: Which masks cut the layer out.
         feather: Sigma of the Gaussian that softens the layer's edge, in pixels.
-        margin: Pixels beyond what the soft edge shows; None: no region, layers are learnt from whole keyframes.
+        margin: Pixels beyond what the soft edge shows; None: no region, so that styles are trained on whole keyframes.
 
     Raises:
         ConfigError: If ``margin`` is below 0.
@@ -54,7 +54,7 @@ class LayerRegion:
         return self.margin is not None
 
     def restrict(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
-        """Keyframes whose masks leave out what lies outside the region; what the user left out stays so.
+        """Return the keyframes with their masks restricted to the region.
 
         Raises:
             MaskError: If a keyframe's frame has no mask, or shows nothing of the layer that is painted.

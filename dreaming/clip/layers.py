@@ -1,4 +1,4 @@
-"""Which layers a clip has: those that clip.yaml lists, or those that the folders of keyframes and masks tell."""
+"""The layers of a clip: those in clip.yaml, or those derived from the folders of keyframes and masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ def painted_folders(keyframes: Path) -> list[str]:
     Raises:
         ClipError: If keyframes lie outside a layer's folder.
     """
-    strays = len(FrameFolder(keyframes))
-    if strays:
+    unassigned = len(FrameFolder(keyframes))
+    if unassigned:
         raise ClipError(
             keyframes,
-            found=f"{strays} keyframes that belong to no layer",
+            found=f"{unassigned} keyframes that belong to no layer",
             expected="a folder for each layer, with its keyframes in it",
             hint=f"move them to {keyframes / 'painted'}",
         )
@@ -54,7 +54,7 @@ def layers_of(clip: Path, painted: Sequence[str], parts: Sequence[str], listed: 
 
 
 def _check(settings: Path, listed: Sequence[Layer], painted: Sequence[str], parts: Sequence[str]) -> None:
-    """A layer may wait for its keyframes, but not while a folder that no layer names looks misspelt."""
+    """Raise for a folder without a layer while a layer lacks its folder: one of the names may be misspelt."""
     named = {layer.folder for layer in listed}
     unpainted, unnamed = sorted(named - set(painted)), sorted(set(painted) - named)
     if unpainted and unnamed:
@@ -62,7 +62,7 @@ def _check(settings: Path, listed: Sequence[Layer], painted: Sequence[str], part
             settings,
             found=f"no folder keyframes/{unpainted[0]}, but {', '.join(unnamed)}, which no layer names",
             expected="folders and layers of the same names",
-            hint="correct the name, or list the folder as a layer",
+            hint="rename the folder, or list it as a layer",
         )
     for layer in listed:
         if layer.part is not None and layer.part not in parts:

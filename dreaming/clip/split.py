@@ -1,4 +1,4 @@
-"""Which hand mask trains the maskers, which the ensemble, which validates and which tests."""
+"""The split of hand masks: training and validation of maskers and ensemble, and test."""
 
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -99,8 +99,8 @@ def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent
         )
     chosen: dict[str, list[str]] = {use: [] for use in SHARES}
     chosen["nn_train"] = [stems[0], stems[-1]]
-    for place, stem in enumerate(sorted(stems[1:-1], key=lambda stem: stem in absent), start=3):
-        use = max(SHARES, key=lambda use: SHARES[use] * place - len(chosen[use]))
+    for number, stem in enumerate(sorted(stems[1:-1], key=lambda stem: stem in absent), start=3):
+        use = max(SHARES, key=lambda use: SHARES[use] * number - len(chosen[use]))
         chosen[use].append(stem)
     ordered = {use: tuple(stem for stem in stems if stem in set(names)) for use, names in chosen.items()}
     return Split("split", **ordered, backsub=ordered["nn_train"])
@@ -122,7 +122,7 @@ class MaskLayout:
 
     @property
     def explicit(self) -> bool:
-        """Whether the user laid out the halves himself."""
+        """Whether the user made the folders of the halves."""
         return any((self.root / half).is_dir() for half in HALVES)
 
     @property
@@ -165,7 +165,7 @@ class MaskLayout:
                         raise MaskError(
                             path,
                             found=f"a mask that is in {seen[stem].parent.relative_to(self.root)} too",
-                            expected="each mask in one folder, so that no masker is judged by what it has learnt",
+                            expected="each mask in one folder, so that no masker is evaluated on its training masks",
                             hint="remove one of the two",
                         )
                     seen[stem] = path
@@ -200,9 +200,9 @@ class MaskLayout:
             return split_by_count(stems, validation, (absent or self.absent)() if asked else ())
         named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
         if validation == "folds":
-            learnt = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
+            used = [stem for name, stems in named.items() if not name.endswith("_test") for stem in stems]
             tests = {name: stems for name, stems in named.items() if name.endswith("_test")}
-            everything = tuple(sorted(learnt, key=natural_key))
+            everything = tuple(sorted(used, key=natural_key))
             return Split("folds", nn_train=everything, backsub=tuple(self._backsub.stems) or everything, **tests)
         return Split("explicit", **named, backsub=tuple(self._backsub.stems) or named["nn_train"])
 
@@ -230,11 +230,11 @@ def _pair(
 
 
 def write_split(path: Path, splits: Mapping[str, Split]) -> None:
-    """Record the split of each part; told at warning level when masks came or went since it was first written."""
+    """Record the split of each part, with a warning if its masks changed since it was first written."""
     before = read_split(path)
     for part, split in splits.items():
         if part in before and before[part] != split:
-            log.warning("%s: the hand masks of %s changed; they are split anew (%s)", path, part, split.validation)
+            log.warning("%s: the hand masks of %s changed; they are split again (%s)", path, part, split.validation)
     if before != dict(splits):
         write_record(path, {"parts": {part: asdict(split) for part, split in splits.items()}})
 

@@ -1,4 +1,4 @@
-"""A temporary file for pictures that are made in one order and needed in another, so that memory stays flat."""
+"""A temporary file for images that are written in one order and read in another, so that memory use stays constant."""
 
 import tempfile
 import zlib
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 
 class DiskBuffer:
-    """Pictures by name, compressed, in a file that vanishes with the spool or its process; safe from several threads.
+    """Compressed images by name in a temporary file; thread-safe. The file vanishes with the buffer or its process.
 
     Args:
-        folder: Where the file lies; on a disk, for the system's own temporary folder may be memory.
+        folder: Folder of the file. It should be on a disk: the system's temporary folder may be in memory.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by close)
-        self._places: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
+        self._entries: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -31,26 +31,26 @@ class DiskBuffer:
         self._file.close()
 
     def __contains__(self, name: Hashable) -> bool:
-        return name in self._places
+        return name in self._entries
 
     def write(self, name: Hashable, pictures: Sequence[NDArray[np.uint8]]) -> None:
-        """Keep some uint8 arrays of any shapes under one name."""
+        """Store uint8 arrays of any shapes under one name."""
         packed = [
             (zlib.compress(np.ascontiguousarray(picture).tobytes(), level=1), picture.shape) for picture in pictures
         ]
-        places = []
+        entries = []
         with self._lock:
             self._file.seek(0, 2)
             for data, shape in packed:
-                places.append((self._file.tell(), len(data), shape))
+                entries.append((self._file.tell(), len(data), shape))
                 self._file.write(data)
-            self._places[name] = places
+            self._entries[name] = entries
 
     def read(self, name: Hashable) -> list[NDArray[np.uint8]]:
-        """The arrays kept under a name."""
+        """Return the arrays stored under a name."""
         packed = []
         with self._lock:
-            for start, length, shape in self._places[name]:
+            for start, length, shape in self._entries[name]:
                 self._file.seek(start)
                 packed.append((self._file.read(length), shape))
         return [np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape) for data, shape in packed]

@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 def prefetch_map(function: Callable[[S], T], items: Iterable[S], depth: int) -> Iterator[T]:
-    """``function`` of each item, in order, computed by ``depth`` threads at most that many ahead of the reader.
+    """Yield ``function`` of each item in order, computed by ``depth`` threads at most ``depth`` items ahead.
 
-    Where the items end in an error, those that came before it are still done; where the reader leaves, no new one is.
+    If ``items`` raises, the earlier items are still computed; if the consumer stops, no further item is started.
     """
     pending: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(max_workers=max(1, depth), thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(max_workers=max(1, depth), thread_name_prefix="prefetch") as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))

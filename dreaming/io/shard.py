@@ -1,24 +1,24 @@
-"""Shares of a clip's frames, each made by another process."""
+"""Shards: shares of a clip's frames, one for each process."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Work = Callable[[list[str]], None]
-"""Makes the named frames and writes them to where they belong."""
+"""Makes the named frames and writes them."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One share of the frames: the ``index``-th of ``count`` stretches of neighbours, from 1.
+    """The ``index``-th of ``count`` intervals of neighbouring frames, counted from 1.
 
-    Of every n-th frame alone, a stage that looks around would have to make or read all those between, too.
+    Neighbours, because a stage with a temporal window would have to read all frames between every n-th one.
     """
 
     index: int = 1
     count: int = 1
 
     def take(self, stems: Sequence[str]) -> list[str]:
-        """The names that fall to this share."""
+        """Return the names in this shard."""
         first, last = (len(stems) * number // self.count for number in (self.index - 1, self.index))
         return list(stems[first:last])
 
@@ -27,5 +27,5 @@ class Shard:
 
 
 def undivided(stems: list[str], work: Work) -> None:
-    """Do a work on these frames in this process, as one share."""
+    """Run the work on all frames in this process."""
     work(stems)

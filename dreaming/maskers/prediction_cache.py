@@ -120,12 +120,12 @@ class PredictionCache:
     def _artifact(self, folder: FrameFolder) -> ArtifactFolder:
         return ArtifactFolder(folder, self.clip.path, self.title)
 
-    def _manifest(self, **learnt: str) -> Manifest:
+    def _manifest(self, **fitted: str) -> Manifest:
         training_frames = self.training_frames
         inputs = {
             "frames": self.clip.frames_fingerprint,
             "references": fingerprint(training_frames.stems, training_frames.images, training_frames.masks),
-            **learnt,
+            **fitted,
         }
         if self.left_out is not None:
             # What is left out may be a mask that only the maskers' ensemble is trained on.

@@ -120,7 +120,7 @@ def test_a_mask_without_a_frame_is_named_even_if_it_is_not_wanted(disc_clip):
         drawing.clip.references("subject", ["0001"])
 
 
-@pytest.mark.parametrize(("value", "found"), [(False, "without any foreground"), (True, "foreground all over")])
+@pytest.mark.parametrize(("value", "found"), [(False, "without any foreground"), (True, "all foreground")])
 def test_a_lone_mask_of_one_kind_of_pixel_is_refused(disc_clip, value, found):
     drawing = disc_clip(masks=(4,))
     drawing.save("hand_masks/0004.png", np.full((32, 48), value))

@@ -24,7 +24,7 @@ def test_it_is_a_reference_among_others_and_told_once(disc_clip, caplog):
     told = [record.message for record in caplog.records]
     assert told == [
         "no foreground in hand_masks/0006.png, hand_masks/0008.png: "
-        "taken to say that the subject is not in those frames"
+        "the subject counts as absent from these frames"
     ]
 
 
@@ -36,8 +36,7 @@ def test_each_part_is_told_by_itself(disc_clip, caplog):
     clip = drawing.clip
     for part in clip.parts:
         clip.training_references(part)
-    assert "no foreground in parts/head/hand_masks/0004.png: taken to say that the head is not" in caplog.text
-    assert "body" not in caplog.text
+    assert [record.args for record in caplog.records] == [("parts/head/hand_masks/0004.png", "head")]
 
 
 def test_a_part_that_is_nowhere_is_refused(disc_clip, caplog):
@@ -56,8 +55,9 @@ def test_maskers_are_not_left_with_nothing_to_learn(disc_clip):
     for half, number, mask in (("nn", 1, NOTHING), ("nn", 3, NOTHING), ("ensemble", 5, drawing.truth["0005"])):
         drawing.save(f"{half}/train_input/{number:04d}.png", drawing.images[f"{number:04d}"])
         drawing.save(f"{half}/train_output/{number:04d}.png", mask)
-    with pytest.raises(MaskError, match=r"found no foreground in any hand mask that maskers learn from \(0001, 0003\)"):
+    with pytest.raises(MaskError) as error:
         drawing.clip.training_references("subject")
+    assert "(0001, 0003)" in error.value.found
 
 
 def test_a_keyframe_shows_nothing_of_a_layer_that_is_not_there(disc_clip):

@@ -68,6 +68,7 @@ def test_an_unreadable_keyframe_is_named(disc_clip):
     path = drawing.path / "keyframes/painted/0004.png"
     path.write_bytes(path.read_bytes()[:200])
     clip = drawing.clip
-    with pytest.raises(FrameError, match=r"painted/0004\.png: found a file that is damaged"):
+    with pytest.raises(FrameError) as error:
         clip.keyframes(clip.layers[0])
+    assert error.value.where == str(path)
     assert cv2.imread(str(drawing.path / "frames/0004.png")) is not None
