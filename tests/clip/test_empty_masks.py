@@ -23,8 +23,7 @@ def test_it_is_a_reference_among_others_and_told_once(disc_clip, caplog):
     assert not clip.hand_mask("subject", "0006").any()
     told = [record.message for record in caplog.records]
     assert told == [
-        "no foreground in hand_masks/0006.png, hand_masks/0008.png: "
-        "the subject counts as absent from these frames"
+        "no foreground in hand_masks/0006.png, hand_masks/0008.png: the subject counts as absent from these frames"
     ]
 
 
