@@ -22,12 +22,13 @@ SETTINGS = {
     "seed": NonNegativeInt,
     "threads": PositiveInt | None,
     "shard": str,
-    "ckpt": str | None,
+    "ckpt_path": str | None,
+    "trusted_packages": list[str],
     "tuned": bool,
 }
 """Accepted values of the keys that no class takes."""
 
-GROUPS = ("data", "model", "masker", "guide", "stage")
+GROUPS = ("data", "model", "masker", "guide", "stage", "logger", "callbacks")
 """Keys that hold one node under each name."""
 
 
@@ -139,7 +140,9 @@ class _Tree:
             return find_target(target)
         except LookupError:
             raise ConfigError(
-                self.origin(f"{key}._target_"), found=target, expected="a class among " + ", ".join(TRUSTED)
+                self.origin(f"{key}._target_"),
+                found=target,
+                expected="a class of dreaming, of trusted_packages, or among " + ", ".join(TRUSTED),
             ) from None
 
     def origin(self, key: str) -> str:

@@ -11,18 +11,24 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from dreaming.cli.build import build, validate
 from dreaming.cli.config import (
     clip_path,
+    composition_overrides,
+    config_folders,
     config_root,
     parse,
     parse_shard,
     run_folder,
-    with_clip_settings,
 )
 from dreaming.cli.explain import known_keys, unknown_key
+from dreaming.cli.overlay import with_best_trials, with_clip_settings
 from dreaming.cli.search import check_devices, check_search, check_sweeper, searched_values
-from dreaming.cli.tuned import with_best_trials
+from dreaming.cli.trust import trust, trusted_packages
 from dreaming.errors import ConfigError
 from dreaming.stages.order import ORDER
+from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
 from dreaming.training.loggers import check_mode
+
+SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
+"""Arguments of a Trainer that would work against a model's ``limits``."""
 
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
@@ -34,7 +40,11 @@ def check(program: str, arguments: Sequence[str]) -> None:
         ConfigError: If a key, a choice or a value does not exist or fit.
     """
     parsed = parse(arguments)
-    overrides = [override for override in parsed if not str(override.key_or_group).startswith("hydra")]
+    config_folders(arguments)
+    trusted = trusted_packages(parsed)
+    trust(trusted)
+    taken = composition_overrides(parsed)
+    overrides = [override for override in parsed if override.input_line in taken]
     multirun = bool({"-m", "--multirun"} & set(arguments))
     for override in overrides:
         if override.is_sweep_override() and not multirun:
@@ -47,13 +57,17 @@ def check(program: str, arguments: Sequence[str]) -> None:
     for singles in _variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=singles)
-        _check_additions(overrides)
-        if multirun and config.get("ckpt") is not None:
+        _check_additions(overrides, config)
+        if list(config.trusted_packages) != trusted:
             raise ConfigError(
-                "ckpt",
-                found=f"{config.ckpt} with -m",
-                expected="a single run to go on with",
-                hint="leave out -m and say what the job that was cut off was given; a sweep goes on without ckpt=",
+                "trusted_packages", found="a config file that sets it", expected="the command line to do so"
+            )
+        if multirun and config.get("ckpt_path") is not None:
+            raise ConfigError(
+                "ckpt_path",
+                found=f"{config.ckpt_path} with -m",
+                expected="a single run to resume",
+                hint="leave out -m and give the overrides of the interrupted job; a sweep resumes without ckpt_path",
             )
         check_clip(config)
         _check_choices(program, config)
@@ -89,13 +103,16 @@ def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
             yield [*firsts[:place], value, *firsts[place + 1 :]]
 
 
-def _check_additions(overrides: Sequence[Override]) -> None:
+def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
+    """Refuse ``+key=value`` where no class takes the key; a node compares those below it with its class."""
     for override in overrides:
         key = str(override.key_or_group)
-        if (override.is_add() or override.is_force_add()) and not (config_root() / "conf" / key).is_dir():
-            known = known_keys()
-            if override.is_add() or key not in known:
-                raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known)
+        if not (override.is_add() or override.is_force_add()) or "@" in override.get_key_element() or "." not in key:
+            continue
+        parents = [key.rsplit(".", count)[0] for count in range(key.count(".") + 1)]
+        nodes = [node for name in parents if isinstance(node := OmegaConf.select(config, name), DictConfig)]
+        if not any("_target_" in node for node in nodes):
+            raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known_keys())
 
 
 def _check_choices(program: str, config: DictConfig) -> None:
@@ -108,8 +125,8 @@ def _check_choices(program: str, config: DictConfig) -> None:
                 expected="one model",
                 hint="name one, or say -m model=unet,cnn to train several",
             )
-        if config.ckpt is not None:
-            run_folder(str(config.clip), str(next(iter(config.model))), str(config.ckpt))
+        if config.ckpt_path is not None:
+            run_folder(str(config.clip), str(next(iter(config.model))), str(config.ckpt_path))
         return
     check_stages(config)
     if not config.get("masker"):
@@ -121,6 +138,13 @@ def _check_values(config: DictConfig) -> None:
     if "wandb" in (config.get("logger") or {}):
         check_mode()
     validate(config)
+    for key in set(config.get("trainer") or ()) & {*FIXED_TRAINER_ARGUMENTS, *SET_BY_LIMITS}:
+        raise ConfigError(
+            f"trainer.{key}",
+            found=str(config.trainer[key]),
+            expected="no value, because each fit sets it",
+            hint="limits, logger and callbacks have keys of their own",
+        )
 
 
 def _check_buildable(config: DictConfig) -> None:
@@ -140,8 +164,7 @@ def _check_buildable(config: DictConfig) -> None:
             raise ConfigError(
                 key, found=f"no folder {truth}", expected="a folder of true pictures", hint="correct the path"
             )
-    if "stage" in config and "extract" in config.stage:
-        with_clip_settings(config, ())
+    with_clip_settings(config, ())
     for group in ("stage", "model"):
         for name in config.get(group, {}):
             build(config, f"{group}.{name}")

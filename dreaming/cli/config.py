@@ -4,22 +4,29 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
-from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
 from dreaming.io.shard import Shard
-from dreaming.sweep.sweeper import StudySweeper
-from dreaming.training.run_registry import latest, new_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
+TAKING_A_VALUE = {
+    "--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp",
+    "--experimental-rerun",
+}  # fmt: skip
+"""Hydra's flags that are followed by their value."""
+
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
@@ -37,42 +44,88 @@ def config_root() -> Path:
     )
 
 
+class ConfigRoot(SearchPathPlugin):
+    """Lets Hydra find ``experiments/``, and the folder of ``--config-dir`` whenever a config is composed."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append both."""
+        search_path.append("dreaming", f"file://{config_root()}")
+        for folder in config_folders(arguments()):
+            search_path.append("command-line", f"file://{folder}")
+
+
+def config_folders(arguments: Sequence[str]) -> list[Path]:
+    """The folder of ``--config-dir``, if there is one among the arguments.
+
+    Raises:
+        ConfigError: If there is no such folder.
+    """
+    flags = ("--config-dir", "-cd")
+    named = [text.partition("=")[2] for text in arguments if text.startswith(("--config-dir=", "-cd="))]
+    named += [text for before, text in pairwise(arguments) if before in flags]
+    for name in named:
+        if not Path(name).is_dir():
+            raise ConfigError("--config-dir", found=f"no folder {name}", expected="a folder with config groups")
+    return [Path(name).resolve() for name in named]
+
+
 def register_resolvers() -> None:
-    """Make known what the YAML files ask for by ``${...}``."""
-    OmegaConf.register_resolver("config_root", lambda: str(config_root()), replace=True)
+    """Register the resolvers that the YAML files use, and where Hydra looks for config."""
+    Plugins.instance().register(ConfigRoot)
     OmegaConf.register_resolver("run_folder", run_folder, replace=True, use_cache=True)
     OmegaConf.register_resolver("own_name", lambda *, _parent_: str(_parent_._key()), replace=True)
 
 
 def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
-    """A new run folder of a model in a clip's folder, or with ``last`` the one of its latest run that was cut off.
+    """The folder of a model's run: a new one, or that of the run to resume.
+
+    Args:
+        clip: The clip's folder.
+        name: The model's name.
+        checkpoint: ``last`` resumes the latest interrupted run, ``best`` the run in ``best.json``, a file the run that
+            wrote this checkpoint; None begins a new run.
 
     Raises:
-        ConfigError: If there is none, or the checkpoint is named otherwise.
+        ConfigError: If there is no such run of this model in this clip.
     """
+    from dreaming.training.run_registry import latest, new_folder, read_best  # import torch, which --help must not
+
     runs = Path(clip) / "runs" / name
     if checkpoint is None:
         return str(new_folder(runs))
-    found = latest(runs) if checkpoint == "last" else None
+    if checkpoint == "last":
+        found, expected = latest(runs), f"an interrupted run in {runs}"
+    elif checkpoint == "best":
+        bests = [best for path in sorted(runs.glob("best*.json")) if (best := read_best(path))]
+        weights, expected = {best.weights for best in bests}, f"a best.json in {runs}"
+        found = _run_of(weights.pop(), runs) if len(weights) == 1 else None
+    else:
+        found, expected = _run_of(Path(checkpoint), runs), f"last, best, or a checkpoint file in {runs}"
     if found is None:
-        raise ConfigError(
-            "ckpt",
-            found=f"no run in {runs} that could go on" if checkpoint == "last" else repr(checkpoint),
-            expected="`last`, with a run that was cut off",
-            hint="leave out ckpt= to begin a new run",
-        )
+        raise ConfigError("ckpt_path", found=checkpoint, expected=expected, hint="leave it out to begin a new run")
     return str(found)
 
 
+def _run_of(checkpoint: Path, runs: Path) -> Path | None:
+    """The run folder that a checkpoint file lies in, of a multirun that of its job."""
+    from dreaming.training.run_registry import MULTIRUN
+
+    path, runs = checkpoint.resolve(), runs.resolve()
+    if not path.is_file() or not path.is_relative_to(runs):
+        return None
+    name, *inside = path.relative_to(runs).parts
+    return runs / name / inside[0] if (runs / name / MULTIRUN).exists() else runs / name
+
+
 def parse(arguments: Sequence[str]) -> list[Override]:
-    """The overrides among command-line arguments.
+    """Parse the overrides among command-line arguments.
 
     Raises:
         ConfigError: If one is not of the form key=value.
     """
     parser, overrides = OverridesParser.create(), []
-    for text in arguments:
-        if text.startswith("-"):
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        if text.startswith("-") or before in TAKING_A_VALUE:
             continue
         try:
             overrides.append(parser.parse_override(text))
@@ -100,15 +153,6 @@ def parse_shard(config: DictConfig) -> Shard:
     return Shard(int(match[1]), int(match[2]))
 
 
-def with_clip_settings(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The config with what ``clip.yaml`` says, unless the command line says otherwise."""
-    said = {str(override.key_or_group) for override in parse(overrides)}
-    for key, value in Clip(clip_path(config)).settings.extract.items():
-        if f"stage.extract.{key}" not in said:
-            config.stage.extract[key] = value
-    return config
-
-
 def thread_count(config: DictConfig) -> int:
     """Threads to use: the config's, or this job's share of all that this process may run on."""
     if config.threads is not None:
@@ -132,8 +176,17 @@ def prepare() -> None:
     """Make Hydra let errors through instead of printing tracebacks and exiting 1."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
-    # Hydra finds plugins in a namespace package of theirs; ours is told.
-    Plugins.instance().register(StudySweeper)
+
+
+def task_overrides() -> list[str]:
+    """The overrides of the job at work, unresolved, because one may set a key to the value of another."""
+    return cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
+
+
+def composition_overrides(overrides: Sequence[Override]) -> list[str]:
+    """Those overrides that Hydra's compose API takes: all but Hydra's own, except where it looks for config."""
+    keys = [(str(override.key_or_group), str(override.input_line)) for override in overrides]
+    return [text for key, text in keys if not key.startswith("hydra") or key == "hydra.searchpath"]
 
 
 def arguments() -> list[str]:

@@ -1,87 +1,19 @@
-"""``dreaming``: everything that is still to do, from a video to a stylised video."""
+"""The program ``dreaming``: everything that is still to do, from a video to a stylised video."""
 
-import logging
-from collections.abc import Mapping
-from pathlib import Path
-from typing import cast
+from typing import Any
 
-import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dreaming.cli import program
-from dreaming.cli.build import build
-from dreaming.cli.config import clip_path, parse_shard, thread_count, with_clip_settings
-from dreaming.cli.tuned import with_best_trials
-from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
-from dreaming.stages import order
-from dreaming.stages.base import Stage
-from dreaming.stages.evaluate import EvaluateStage
-from dreaming.sweep.job import Objectives, masker_trial
-from dreaming.sweep.timing import masker_seconds_per_frame
-
-log = logging.getLogger(__name__)
 
 
-def dream(config: DictConfig) -> float | Objectives | None:
-    """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
-    pl.seed_everything(config.seed, verbose=False)
-    # Unresolved: an override may hand one key the value of another.
-    overrides = cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
-    config = with_clip_settings(config, overrides)
-    config = with_best_trials(config, overrides)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
-    stages = {str(name): build(config, f"stage.{name}", **given) for name in config.stage}
-    clip = Clip(clip_path(config), validation=config.stage.mask.validation)
-    _say_unused_filter(config, stages)
-    if "sweep" not in config:
-        return order.run(clip, list(config.stages), stages)
+def dream(config: DictConfig) -> Any:
+    """Run the stages that the config names; return what a sweep optimises."""
+    from dreaming.cli.stages import run_stages  # imports torch, which --help must not
 
-    evaluate = stages["evaluate"]
-    assert isinstance(evaluate, EvaluateStage)
-    evaluate.loggers = {}  # a trial is one run of W&B, which is begun for it below
-    measures = {
-        "score": lambda: _score(clip, config, stages),
-        "seconds": lambda: _seconds(clip, evaluate),
-    }
-    return masker_trial(build(config, "sweep"), build(config, "logger"), clip, folder, overrides, measures)
-
-
-def _say_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:
-    running = order.with_inputs(list(config.stages), stages)
-    if {"filter", "stylise"} <= set(running) and not config.model.style.filtered:
-        log.warning(
-            "stages=[filter]: filtered/ is made, but the style is learnt from frames as they are and paints those;"
-            " model.style.filtered=true has it use the filtered ones"
-        )
-
-
-def _score(clip: Clip, config: DictConfig, stages: Mapping[str, Stage]) -> float:
-    score = order.run(clip, list(config.stages), stages)
-    if score is None:
-        raise _nothing_to_optimise()
-    return score
-
-
-def _seconds(clip: Clip, evaluate: EvaluateStage) -> float:
-    """What a frame takes the masker that ``evaluate`` scores."""
-    masker = evaluate.maskers.get(evaluate.chosen or "")
-    if masker is None or not clip.parts:
-        raise _nothing_to_optimise()
-    return masker_seconds_per_frame(masker, clip)
-
-
-def _nothing_to_optimise() -> ConfigError:
-    return ConfigError(
-        "stages",
-        found="nothing that a sweep could optimise",
-        expected="the stage evaluate, on a clip with hand masks",
-        hint="leave stages to the sweep",
-    )
+    return run_stages(config)
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of ``dreaming``."""
     program.main("dream", dream)

@@ -7,7 +7,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, MissingConfigException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,6 +22,8 @@ def explain(error: Exception) -> DreamingError | None:
         cause = cause.__cause__ or (cause.__context__ if isinstance(cause, OmegaConfBaseException) else None)
     if cause is not None:
         return cause
+    from lightning_fabric.utilities.exceptions import MisconfigurationException  # imports torch, which --help must not
+
     text = str(error)
     if isinstance(error, MisconfigurationException):
         return ConfigError(

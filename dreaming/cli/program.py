@@ -1,76 +1,118 @@
-"""What both programs share: check, run under Hydra, and end with a sentence and an exit code."""
+"""What both programs share: check, run under Hydra, and end with a sentence and an exit code.
+
+Modules that import torch are imported where they are used, because ``--help`` has to be quick.
+"""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from dreaming.cli import config as configuration
-from dreaming.cli.check import check
 from dreaming.cli.explain import explain
-from dreaming.cli.trust import TRUSTED
+from dreaming.cli.show import show_config, shows_config
+from dreaming.cli.trust import TRUSTED, trust, trusted_packages
 from dreaming.errors import DreamingError, SpaceError
 from dreaming.io.atomic import FULL
-from dreaming.training.loggers import status_message
 
 log = logging.getLogger(__name__)
 
 USER_ERROR = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 TERMINATED = 143
 
+Job = Callable[[DictConfig], Any]
 
-def main(program: str, job: Callable[[DictConfig], Any]) -> None:
-    """Run a program to its end and exit: 0 done, 2 for what the user can mend, 130 when interrupted, 143 when ended."""
+
+def main(program: str, job: Job) -> None:
+    """Run a program and exit: 0 done, 2 for a mistake of the user's, 130 interrupted, 143 terminated."""
     sys.exit(_run(program, job))
 
 
-def _run(program: str, job: Callable[[DictConfig], Any]) -> int:
+def _run(program: str, job: Job) -> int:
     configuration.prepare()
     arguments = configuration.arguments()
+    try:
+        if shows_config(arguments):
+            show_config(program, arguments)
+        elif configuration.informs_only(arguments):
+            _start_hydra(program, job)
+        else:
+            return _work(program, job, arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
+        return BROKEN_PIPE
+    except Exception as error:
+        return _explained(error)
+    return 0
+
+
+def _work(program: str, job: Job, arguments: list[str]) -> int:
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    from dreaming.cli.check import check
+    from dreaming.sweep.sweeper import StudySweeper
+    from dreaming.training.loggers import status_message
+
     refused: list[DreamingError] = []
 
     def task(config: DictConfig) -> Any:
         return _in_job(config, job, refused)
 
+    # Hydra discovers plugins in its own namespace package only.
+    Plugins.instance().register(StudySweeper)
     try:
-        if not configuration.informs_only(arguments):
-            check(program, arguments)
-        conf = str(configuration.config_root() / "conf")
+        check(program, arguments)
         with status_message():
-            hydra.main(config_path=conf, config_name=program, execution_whitelist=TRUSTED)(task)()
+            _start_hydra(program, task)
         if refused:
             raise refused[0]
     except KeyboardInterrupt:
-        _say("stopped; start it again to continue where it was")
+        _print_error("interrupted; start it again to resume")
         return INTERRUPTED
     except SIGTERMException:
-        _say("told to end; start it again to continue where it was")
+        _print_error("terminated; start it again to resume")
         return TERMINATED
     except Exception as error:
-        explained = _as_space(error) or explain(error)
-        if explained is None:
-            raise
-        _say(str(explained))
-        return USER_ERROR
+        return _explained(error)
     return 0
 
 
-def _in_job(config: DictConfig, job: Callable[[DictConfig], Any], refused: list[DreamingError]) -> Any:
+def _start_hydra(program: str, task: Job) -> None:
+    conf = str(configuration.config_root() / "conf")
+    hydra.main(config_path=conf, config_name=program, execution_whitelist=("dreaming.*", *TRUSTED))(task)()
+
+
+def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
+    import cv2
+    import torch
+
+    from dreaming.cli.build import resolved
+    from dreaming.cli.overlay import with_clip_values
+    from dreaming.training.loggers import logged_config
+
     threads = configuration.thread_count(config)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
-        return job(config)
+        overrides = configuration.task_overrides()
+        trust(trusted_packages(configuration.parse(overrides)))  # again, because a launcher may have begun this process
+        config = with_clip_values(config, overrides)
+        record = Path(HydraConfig.get().runtime.output_dir) / str(HydraConfig.get().output_subdir) / "config.yaml"
+        if record.exists():  # Hydra wrote it without the clip's values
+            OmegaConf.save(config, record)
+        with logged_config(resolved(config)):
+            return job(config)
     except Exception as error:
         explained = _as_space(error) or explain(error)
         if explained is None:
@@ -79,9 +121,18 @@ def _in_job(config: DictConfig, job: Callable[[DictConfig], Any], refused: list[
             # Past Hydra, which would print lines of its own about a job that failed.
             refused.append(explained)
             return None
-        # A multirun goes on with its other jobs; each failed one has to say why by itself.
+        # A multirun goes on with its other jobs, so each failed job logs its reason.
         log.error("%s", explained)
         raise explained from error
+
+
+def _explained(error: Exception) -> int:
+    """Print one sentence for a mistake of the user's; raise anything else."""
+    explained = _as_space(error) or explain(error)
+    if explained is None:
+        raise error
+    _print_error(str(explained))
+    return USER_ERROR
 
 
 def _as_space(error: Exception) -> DreamingError | None:
@@ -91,5 +142,5 @@ def _as_space(error: Exception) -> DreamingError | None:
     return None
 
 
-def _say(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"dreaming: {sentence}", markup=False)

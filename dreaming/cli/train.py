@@ -1,49 +1,23 @@
-"""``train.py``: train one model on a clip."""
+"""The program ``dreaming-train``, which is also ``train.py``: train one model on a clip."""
 
-from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dreaming.cli import program
-from dreaming.cli.build import build
-from dreaming.cli.config import clip_path
-from dreaming.clip.clip import Clip
-from dreaming.errors import ClipError
-from dreaming.sweep.job import train_trial
-from dreaming.training.context import TrainingContext
-from dreaming.training.task import TrainingTask
 
 
-def train(config: DictConfig) -> float | tuple[float, ...]:
-    """Train the selected model on each part or layer of the clip; return the mean of the monitored values.
+def train(config: DictConfig) -> Any:
+    """Train the model that the config selects; return what a sweep optimises."""
+    from dreaming.cli.training import train_model  # imports torch, which --help must not
 
-    In a sweep, the values of its objectives.
-    """
-    pl.seed_everything(config.seed, verbose=False)
-    clip = Clip(clip_path(config), validation=config.stage.mask.validation)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    context = TrainingContext(build(config, "trainer"), build(config, "logger"), config.seed)
-    (name,) = config.model
-    task: TrainingTask[Any] = build(config, f"model.{name}")
-    subjects = task.subjects(clip)
-    if not subjects:
-        raise ClipError(
-            clip.path,
-            found=f"nothing to train {task.name} on",
-            expected="hand masks for a segmenter, keyframes for the style",
-            hint="paint some as README shows",
-        )
-    if "sweep" in config:
-        overrides = list(HydraConfig.get().overrides.task)
-        return train_trial(build(config, "sweep"), task, clip, subjects, context, folder, overrides)
-    alone = len(subjects) == 1
-    scores = [task.train(clip, name, context, folder if alone else folder / name).score for name in subjects]
-    return sum(scores) / len(scores)
+    return train_model(config)
 
 
 def main() -> None:
-    """Entry point of ``train.py``."""
+    """Entry point of ``train.py`` and ``dreaming-train``."""
     program.main("train", train)
+
+
+if __name__ == "__main__":
+    main()

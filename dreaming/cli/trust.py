@@ -1,10 +1,15 @@
 """What a config may name as ``_target_``: a config from elsewhere must not choose code to run."""
 
+import importlib.util
 import pkgutil
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
+from dreaming.errors import ConfigError
+
 TRUSTED = (
-    "dreaming.*",
     "pytorch_lightning.Trainer",
     "pytorch_lightning.callbacks.*",
     "pytorch_lightning.loggers.*",
@@ -14,27 +19,41 @@ TRUSTED = (
     "optuna.pruners.*",
     "rich.logging.RichHandler",
 )
-"""Names, and modules all of whose public classes and functions are trusted; of ``dreaming`` also those below."""
+"""Names, and modules of which all public classes and functions are trusted; besides, all of ``dreaming``."""
+
+
+_packages: set[str] = {"dreaming"}
+
+
+def trust(packages: Collection[str]) -> None:
+    """Trust these packages of the user's, and no others, as much as ``dreaming`` itself.
+
+    Raises:
+        ConfigError: If one is not a package's plain name, or there is no such package.
+    """
+    for name in packages:
+        if not name.isidentifier() or importlib.util.find_spec(name) is None:
+            raise ConfigError(
+                "trusted_packages",
+                found=f"no package {name}",
+                expected="packages that are installed or lie in a folder of PYTHONPATH",
+            )
+    _packages.clear()
+    _packages.update({"dreaming", *packages})
+
+
+def trusted_packages(overrides: Iterable[Override]) -> list[str]:
+    """The packages that the command line trusts; a config file has no say in it."""
+    values = [override.value() for override in overrides if override.key_or_group == "trusted_packages"]
+    return [str(name) for value in values for name in (value if isinstance(value, list) else [value])]
 
 
 def is_trusted(target: str) -> bool:
-    """Whether a name may be looked up: importing its module runs no other code than that of trusted packages."""
+    """Whether a name may be imported: this runs no code but that of trusted packages."""
     module, _, name = target.rpartition(".")
-    if any(part.startswith("_") for part in target.split(".")):
+    if not name or any(part.startswith("_") for part in target.split(".")):
         return False
-    return any(
-        target == entry
-        or (
-            entry.endswith(".*")
-            and name != ""
-            and (module == entry[:-2] or (_is_root(entry) and target.startswith(entry[:-1])))
-        )
-        for entry in TRUSTED
-    )
-
-
-def _is_root(entry: str) -> bool:
-    return entry.count(".") == 1 and entry.startswith("dreaming.")
+    return target in TRUSTED or f"{module}.*" in TRUSTED or target.split(".")[0] in _packages
 
 
 def find_target(target: str) -> Any:

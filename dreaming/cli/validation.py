@@ -32,7 +32,8 @@ class Parameters(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parameters_of(thing: Any) -> Parameters:
-    """Read the signature of a class or function."""
+    """Read the signature of a class or function, of a wrapper that of what it wraps."""
+    thing = inspect.unwrap(thing)
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = list(inspect.signature(thing).parameters.values())
     try:

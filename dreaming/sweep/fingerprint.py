@@ -24,7 +24,7 @@ DESCRIPTION = "description"
 MASK_FOLDERS = ("hand_masks", "backsub", *(f"{half}/{use}_output" for half in HALVES for use in USES))
 
 WITHOUT_EFFECT = (
-    "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt", "tuned", "hydra", "sweep",
+    "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt_path", "tuned", "hydra", "sweep",
 )  # fmt: skip
 """First words of the override keys that decide where and on what a trial runs, but not its result."""
 

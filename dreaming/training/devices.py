@@ -11,11 +11,21 @@ log = logging.getLogger(__name__)
 
 
 def suited_trainer(**arguments: Any) -> pl.Trainer:
-    """A Trainer on CUDA or else the CPU, in mixed bfloat16 where the device computes it faster than float32."""
-    precision = "bf16-mixed" if has_fast_bfloat16() else "32-true"
-    # Lightning's own choice would be MPS on a Mac, which has no float64; scores and colour maps are computed in it.
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **arguments)  # type: ignore[arg-type]
+    """Build a Trainer on CUDA or else the CPU, in mixed bfloat16 where the device computes it faster than float32.
+
+    Args:
+        arguments: Anything that a Trainer accepts, device and precision included.
+    """
+    chosen = {
+        # Lightning's own choice would be MPS on a Mac, which has no float64; metrics and colour maps need it.
+        "accelerator": "cuda" if torch.cuda.is_available() else "cpu",
+        "devices": 1,
+        "precision": "bf16-mixed" if has_fast_bfloat16() else "32-true",
+    }
+    return pl.Trainer(**{**chosen, **arguments})
+
+
+suited_trainer.__wrapped__ = pl.Trainer  # type: ignore[attr-defined] # whose signature a config is compared with
 
 
 @lru_cache

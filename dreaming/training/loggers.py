@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import wandb
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from dreaming.errors import ConfigError
@@ -27,6 +27,9 @@ GIVEN_UP = "DREAMING_WANDB_GIVEN_UP"
 _unreachable: list[str] = []
 """Why W&B could not be reached; this process does not try again."""
 
+_config: dict[str, Any] = {}
+"""Config of the run at work, logged to its W&B runs."""
+
 
 @contextmanager
 def status_message() -> Iterator[None]:
@@ -40,11 +43,26 @@ def status_message() -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+@contextmanager
+def logged_config(config: Mapping[str, Any]) -> Iterator[None]:
+    """Log a run's config, as plain data, to the W&B runs that begin in this block."""
+    _config.update(config)
+    try:
+        yield
+    finally:
+        _config.clear()
+
+
 def csv_logger(*, save_dir: str) -> CSVLogger:
     """Metrics in ``metrics/``; a run that is continued writes to ``metrics-2/`` and so on."""
     names = (f"metrics-{number}" if number > 1 else "metrics" for number in count(1))
     name = next(name for name in names if not (Path(save_dir) / name).exists())
     return CSVLogger(save_dir, name="", version=name)
+
+
+def tensorboard_logger(*, save_dir: str) -> TensorBoardLogger:
+    """Event files of TensorBoard, in ``save_dir`` itself."""
+    return TensorBoardLogger(save_dir, name="", version="")
 
 
 def wandb_logger(
@@ -77,7 +95,15 @@ def wandb_logger(
     tags = [*tags, *([group] if group else [])]
     settings = {"init_timeout": timeout, "finish_timeout": finish_timeout}
     run = _begin(
-        settings, project=project, entity=entity, tags=tags, group=group, name=name, job_type=job_type, dir=save_dir
+        settings,
+        project=project,
+        entity=entity,
+        tags=tags,
+        group=group,
+        name=name,
+        job_type=job_type,
+        dir=save_dir,
+        config=dict(_config) or None,
     )
     return WandbLogger(project=project, save_dir=save_dir, experiment=run)
 

@@ -106,7 +106,7 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
             folder,
             found=f"a run of another config, clip or set of references (different: {', '.join(differing)})",
             expected="a run of the current ones",
-            hint="leave out `ckpt=last` to begin a new run, or set config and masks as they were",
+            hint="leave out `ckpt_path=last` to begin a new run, or set config and masks as they were",
         )
 
 

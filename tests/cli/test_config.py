@@ -9,7 +9,6 @@ from dreaming.cli.config import (
     parse_shard,
     run_folder,
     thread_count,
-    with_clip_settings,
 )
 from dreaming.errors import ConfigError
 from dreaming.io.shard import Shard
@@ -47,14 +46,6 @@ def test_shards():
             parse_shard(config(shard=wrong))
 
 
-def test_clip_yaml_beats_the_config_and_the_command_line_beats_clip_yaml(tmp_path):
-    (tmp_path / "clip.yaml").write_text("{gamma: 2.2, start: 3, every: 2, size: [24, 32]}")
-    extract = {"gamma": 1.0, "start": 1, "end": None, "every": 1, "size": None}
-    asked = config(clip=str(tmp_path), stage={"extract": {**extract, "every": 5}})
-    found = with_clip_settings(asked, ["stage.extract.every=5"]).stage.extract
-    assert found == {"gamma": 2.2, "start": 3, "end": None, "every": 5, "size": [24, 32]}
-
-
 def test_a_clip_may_be_called_by_a_number():
     assert str(clip_path(config(clip=2024))) == "2024"
 
@@ -64,13 +55,15 @@ def test_threads():
     assert thread_count(config(threads=None)) >= 1
 
 
-def test_a_run_to_go_on_with_has_to_be_there(tmp_path):
+def test_a_run_to_resume_has_to_be_there(tmp_path):
     assert run_folder(str(tmp_path), "unet", None).startswith(str(tmp_path / "runs" / "unet"))
-    with pytest.raises(ConfigError, match=r"no run in .*unet that could go on"):
-        run_folder(str(tmp_path), "unet", "last")
+    for choice in ("last", "best", "first"):
+        with pytest.raises(ConfigError) as error:
+            run_folder(str(tmp_path), "unet", choice)
+        assert (error.value.where, error.value.found) == ("ckpt_path", choice)
     begun = tmp_path / "runs" / "unet" / "2026-01-01"
     begun.mkdir(parents=True)
     (begun / "fingerprint.json").write_text("{}")
-    assert run_folder(str(tmp_path), "unet", "last") == str(begun)
-    with pytest.raises(ConfigError, match="'first'"):
-        run_folder(str(tmp_path), "unet", "first")
+    (begun / "best.ckpt").touch()
+    for choice in ("last", begun / "best.ckpt"):
+        assert run_folder(str(tmp_path), "unet", str(choice)) == str(begun)

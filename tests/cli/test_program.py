@@ -9,6 +9,7 @@ import pytest
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
@@ -59,8 +60,8 @@ def failing(error):
         (OSError(errno.ENOSPC, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (MisconfigurationException("No GPU\n found."), 2, "No GPU found, expected what Lightning can do"),
-        (KeyboardInterrupt(), 130, "start it again to continue"),
-        (program.SIGTERMException(), 143, "start it again to continue"),
+        (KeyboardInterrupt(), 130, "dreaming: "),
+        (SIGTERMException(), 143, "dreaming: "),
     ],
 )
 def test_how_an_ending_is_told(run, monkeypatch, tmp_path, capsys, error, code, sentence):
@@ -127,19 +128,20 @@ def test_what_can_be_explained():
 
 
 def test_keys_are_known_down_to_the_leaves():
-    assert {"clip", "ckpt", "stage.composite.feather", "generator.network.width"} <= set(known_keys())
+    assert {"clip", "ckpt_path", "stage.composite.feather", "generator.network.width"} <= set(known_keys())
 
 
-@pytest.mark.parametrize("command", [["-m", "dreaming"], [str(ROOT / "train.py")]])
+@pytest.mark.parametrize("command", [["-m", "dreaming"], ["-m", "dreaming.cli.train"], [str(ROOT / "train.py")]])
 def test_as_processes_from_another_folder(tmp_path, command):
     def start(*arguments):
         return subprocess.run(
             [sys.executable, *command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )
 
-    refused = start("clpi=here")
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
-    assert "clpi" in refused.stderr
-    assert not list(tmp_path.iterdir())
-    assert not refused.stdout
+    for arguments, key in ((["clpi=here"], "clpi"), ([], "clip")):
+        refused = start(*arguments)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+        assert refused.stderr.startswith(f"dreaming: {key}: ")
+        assert not list(tmp_path.iterdir())
+        assert not refused.stdout

@@ -57,13 +57,15 @@ def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_confi
     kept = (folder / "fold-1" / "fit.json").stat().st_mtime_ns
     for name in ("result.json", "fit.json"):
         (folder / name).unlink()
-    refused("train.py", *arguments, "ckpt=last", "model.cnn.module.network.kernel_size=5", words=(folder.name, "task"))
+    refused(
+        "train.py", *arguments, "ckpt_path=last", "model.cnn.module.network.kernel_size=5", words=(folder.name, "task")
+    )
     assert not (folder / "result.json").exists()
-    assert run("train.py", *arguments, "ckpt=last").code == 0
+    assert run("train.py", *arguments, "ckpt_path=last").code == 0
     assert (folder / "result.json").exists()
     assert (folder / "fold-1" / "fit.json").stat().st_mtime_ns == kept
     assert len(list((drawing.path / "runs" / "cnn").glob("2*"))) == 1
-    refused("train.py", *arguments, "ckpt=last", words="no run")
+    refused("train.py", *arguments, "ckpt_path=last", words="ckpt_path")
 
 
 def test_last_goes_on_with_a_job_of_a_multirun_and_takes_no_several(disc_clip, run, refused_untouched, tiny):
@@ -73,8 +75,8 @@ def test_last_goes_on_with_a_job_of_a_multirun_and_takes_no_several(disc_clip, r
     (folder,) = (drawing.path / "runs" / "cnn").glob("2*")
     for name in ("result.json", "fit.json"):
         (folder / "1" / name).unlink()
-    refused_untouched("train.py", "-m", *arguments, "seed=0,1", "ckpt=last", words=("ckpt", "leave out -m"))
-    ran = run("train.py", *arguments, "seed=1", "ckpt=last")
+    refused_untouched("train.py", "-m", *arguments, "seed=0,1", "ckpt_path=last", words="ckpt_path")
+    ran = run("train.py", *arguments, "seed=1", "ckpt_path=last")
     assert ran.code == 0, ran.err
     assert (folder / "1" / "result.json").exists()
     assert len(list((drawing.path / "runs" / "cnn").glob("2*"))) == 1
@@ -98,3 +100,16 @@ def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip,
     ran = run("train.py", *arguments, "model.style.roi.masks.masker=drawn")
     assert ran.code == 0, ran.err
     assert list(drawing.path.glob("runs/style/best*.json"))
+
+
+def test_a_run_is_resumed_by_best_json_or_by_a_checkpoint_file(disc_clip, run, refused_untouched, tiny):
+    drawing = disc_clip(masks=(1, 8))
+    arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]
+    assert run("train.py", *arguments).code == 0
+    runs = drawing.path / "runs" / "cnn"
+    best = json.loads((runs / "best.json").read_text())
+    for choice in ("best", runs / best["checkpoint"]):
+        assert run("train.py", *arguments, f"ckpt_path={choice}").code == 0
+        assert len(list(runs.glob("2*"))) == 1, "it is finished already"
+    for choice in ("nowhere.ckpt", drawing.path / "frames" / "0001.png"):
+        refused_untouched("train.py", *arguments, f"ckpt_path={choice}", words="ckpt_path: ")

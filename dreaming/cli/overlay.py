@@ -1,4 +1,4 @@
-"""What sweeps of a clip found best, used from then on: it stands between the config and the command line."""
+"""Values that ``clip.yaml`` and the clip's sweeps set: they override conf/, and the command line overrides them."""
 
 import copy
 import logging
@@ -13,6 +13,21 @@ from dreaming.errors import ConfigError
 from dreaming.sweep.best import BEST, BestTrial, best_trials
 
 log = logging.getLogger(__name__)
+
+
+def with_clip_values(config: DictConfig, overrides: Sequence[str], *, silent: bool = False) -> DictConfig:
+    """Apply what ``clip.yaml`` and the best trials of the clip's sweeps set, except keys that the command line sets."""
+    return with_best_trials(with_clip_settings(config, overrides), overrides, silent=silent)
+
+
+def with_clip_settings(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Apply the values of ``clip.yaml``, except keys that the command line sets."""
+    if "extract" in config.get("stage", {}):
+        on_command_line = {str(override.key_or_group) for override in parse(overrides)}
+        for key, value in Clip(clip_path(config)).settings.extract.items():
+            if f"stage.extract.{key}" not in on_command_line:
+                config.stage.extract[key] = value
+    return config
 
 
 def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bool = False) -> DictConfig:
