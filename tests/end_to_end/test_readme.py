@@ -1,10 +1,12 @@
 """README's examples work: its commands and settings exist, and its new masker passes its test and masks a clip."""
 
+import ast
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,20 @@ def test_every_setting_in_the_text_exists(configs):
     # `guide.wide` is added by the override before it.
     missing = [word for words in found for word in words if not exists(configs, word)]
     assert missing == ["guide.wide.sigma=15"]
+
+
+def test_the_notebook_example_is_the_one_that_is_tested():
+    tested = (ROOT / "tests" / "end_to_end" / "test_notebook.py").read_text()
+    example = tested.split("end of the example.\n")[1].split("    # End of the example.")[0]
+    blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert ast.dump(ast.parse(textwrap.dedent(example))) in [ast.dump(ast.parse(block)) for block in blocks]
+
+
+def test_the_stage_example_runs(disc_clip):
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "MaskStage" in code)
+    drawing = disc_clip()
+    exec(code.replace("clips/dancer", str(drawing.path)), {})  # noqa: S102
+    assert drawing.clip.masks("subject", "threshold").stems == drawing.stems
 
 
 @pytest.fixture
