@@ -1,8 +1,9 @@
 """Training and validation data of one fold: frames, features, synthetic frames and the masks of other maskers."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,28 @@ Maps = NDArray[np.float32]
 MapSource = Callable[[Collection[str], Iterable[str]], Iterator[tuple[str, Maps]]]
 """``source(left_out, stems)`` yields each named frame's masks, predicted by maskers trained without the references that
 are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingMasks:
+    """Hand masks of one part, with those that are held out for validation.
+
+    Attributes:
+        references: All hand-masked frames of the training.
+        held_out: Names of those that validate.
+        validation: How they were chosen; see ``run_registry.Best``.
+    """
+
+    references: References
+    held_out: tuple[str, ...]
+    validation: str
+
+    @classmethod
+    def of(cls, clip: Clip, references: References) -> Self:
+        """Look up which of the hand masks the clip's split holds out."""
+        split = clip.split(references.part)
+        held_out = tuple(stem for stem in references.stems if stem in split.nn_valid)
+        return cls(references, held_out, split.validation)
 
 
 class FoldDataBuilder:

@@ -13,7 +13,7 @@ import torch
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.data.fold_data import resize_maps
+from dreaming.data.fold_data import TrainingMasks, resize_maps
 from dreaming.features.channels import FeatureMaps
 from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.io.manifest import fingerprint
@@ -21,7 +21,7 @@ from dreaming.io.shard import Work
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import masker_maps
-from dreaming.maskers.segmentation_task import SegmentationTask, TrainingMasks
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.training.checkpoints import load
 from dreaming.training.context import TrainingContext

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveInt
-from dreaming.data.fold_data import FoldDataBuilder
+from dreaming.data.fold_data import FoldDataBuilder, TrainingMasks
 from dreaming.errors import MaskError, ParameterError
 from dreaming.features.inputs import FeatureInputs
 from dreaming.features.lucid_dreaming import LucidDreaming
@@ -35,28 +35,6 @@ log = logging.getLogger(__name__)
 
 MIN_MASKS = 2
 """Fewest masks to train on; one more if other maskers are trained on the same masks."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingMasks:
-    """Hand masks of one part, with those that are held out for validation.
-
-    Attributes:
-        references: All hand-masked frames of the training.
-        held_out: Names of those that validate.
-        validation: How they were chosen; see ``run_registry.Best``.
-    """
-
-    references: References
-    held_out: tuple[str, ...]
-    validation: str
-
-    @classmethod
-    def of(cls, clip: Clip, references: References) -> Self:
-        """Look up which of the hand masks the clip's split holds out."""
-        split = clip.split(references.part)
-        held_out = tuple(stem for stem in references.stems if stem in split.nn_valid)
-        return cls(references, held_out, split.validation)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.clip.clip import Clip
+from dreaming.data.fold_data import TrainingMasks
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.features.extractor import PropagationFeatures
@@ -18,7 +19,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.network import NetworkMasker, UntrainedMasker
-from dreaming.maskers.segmentation_task import SegmentationTask, TrainingMasks
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.unet import UNet
 from dreaming.training.context import FitLimits, TrainingContext

@@ -9,12 +9,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.data.fold_data import TrainingMasks
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ConfigError, MaskError
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.features.inputs import FeatureInputs
 from dreaming.flow.dis import DisFlow
-from dreaming.maskers.segmentation_task import SegmentationTask, TrainingMasks
+from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.cnn import CNN
 from dreaming.training import run_registry as runs
