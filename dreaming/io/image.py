@@ -5,11 +5,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
-from PIL.ExifTags import Base
-from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, TiffImageFile
 
 from dreaming.errors import FrameError
 from dreaming.io.types import Image, Probability
@@ -66,6 +62,11 @@ def decode_opacity(path: Path) -> Probability | None:
 
 def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
     """Rotate (H, W) upright by its EXIF orientation, which OpenCV with IMREAD_UNCHANGED does for TIFF only."""
+    import PIL.Image  # here, because training code has to run where Pillow is not installed
+    import PIL.ImageOps
+    from PIL.ExifTags import Base
+    from PIL.TiffImagePlugin import TiffImageFile
+
     with PIL.Image.open(path) as file:
         if isinstance(file, TiffImageFile):
             return alpha
@@ -86,6 +87,9 @@ def is_premultiplied(path: Path) -> bool:
 
     The file may store them so. Where it does not, OpenCV (through libtiff) multiplies 8-bit colours, but not others.
     """
+    import PIL.Image
+    from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, TiffImageFile
+
     try:
         with PIL.Image.open(path) as file:
             if not isinstance(file, TiffImageFile):

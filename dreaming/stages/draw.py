@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt
-from dreaming.demo.scene import DemoScene, write_demo
+from dreaming.demo.clip_writer import write_demo
+from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
 from dreaming.io.manifest import Manifest, describe
 from dreaming.stages.base import Stage

@@ -26,7 +26,11 @@ def test_it_needs_few_packages_and_measures_every_section(tmp_path):
     table = tmp_path / "gpu.md"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}", "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run(
-        [sys.executable, "-c", LAUNCH, "--reduced", "--out", str(table)], check=True, cwd=ROOT, env=environment, timeout=600
+        [sys.executable, "-c", LAUNCH, "--reduced", "--out", str(table)],
+        check=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=600,
     )
     rows = [line.strip("| ").split(" | ") for line in table.read_text().splitlines() if line.startswith("| ")][2:]
     assert {row[0] for row in rows} == {"training", "quality", "inference", "segmentation", "profile"}
