@@ -105,14 +105,16 @@ def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
 
 def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
     """Refuse ``+key=value`` where no class takes the key; a node compares those below it with its class."""
-    for override in overrides:
+    added = [override for override in overrides if override.is_add() or override.is_force_add()]
+    for override in added:
         key = str(override.key_or_group)
-        if not (override.is_add() or override.is_force_add()) or "@" in override.get_key_element() or "." not in key:
-            continue
+        if "@" in override.get_key_element() or "/" in key or (config_root() / "conf" / key).is_dir():
+            continue  # a choice of a group
         parents = [key.rsplit(".", count)[0] for count in range(key.count(".") + 1)]
         nodes = [node for name in parents if isinstance(node := OmegaConf.select(config, name), DictConfig)]
-        if not any("_target_" in node for node in nodes):
-            raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known_keys())
+        if any("_target_" in node for node in nodes) or (override.is_force_add() and key in known_keys()):
+            continue
+        raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known_keys())
 
 
 def _check_choices(program: str, config: DictConfig) -> None:

@@ -49,7 +49,9 @@ class ConfigRoot(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append both."""
-        search_path.append("dreaming", f"file://{config_root()}")
+        # --help would list all groups of conf/ a second time.
+        if not {"--help", "-h"} & set(arguments()) or any(text.startswith("experiments=") for text in arguments()):
+            search_path.append("dreaming", f"file://{config_root()}")
         for folder in config_folders(arguments()):
             search_path.append("command-line", f"file://{folder}")
 
