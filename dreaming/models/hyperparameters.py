@@ -2,24 +2,28 @@
 
 import functools
 import importlib
+import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
-TARGET = "_target_"
-IMPORTABLE = ("dreaming", "torch")
-"""Packages whose modules a checkpoint may import; classes of other packages have to be imported already."""
+from dreaming import networks
+from dreaming.io.manifest import kind_of
+
+CLASS = "class"
+"""Key of a class's identifier among its arguments; as a Python keyword, it is no argument's name."""
 
 
 def to_plain(value: Any) -> Any:
-    """Convert partials and classes to mappings with a ``_target_``, as in Hydra configs, and containers to plain ones.
+    """Convert partials and classes to mappings with a class's identifier, and containers to plain ones.
 
     Raises:
-        TypeError: If a partial has positional arguments, or nothing is known about a type.
+        TypeError: If a partial has positional arguments, or a type has no plain form.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -32,7 +36,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, functools.partial) and not value.args:
         return to_plain(value.func) | to_plain(value.keywords)
     if callable(value) and hasattr(value, "__qualname__"):
-        return {TARGET: f"{value.__module__}.{value.__qualname__}"}
+        return {CLASS: kind_of(value)}
     raise TypeError(f"no plain form of {value!r}")
 
 
@@ -40,19 +44,48 @@ def to_factory(value: Any) -> Any:
     """Convert a mapping that ``to_plain`` made of a factory back to a partial; return any other value as it is.
 
     Raises:
-        TypeError: If the target is not a network or optimiser of an importable or imported module.
+        TypeError: If not exactly one network or optimiser that is imported has the identifier.
     """
-    if not isinstance(value, Mapping) or TARGET not in value:
+    if not isinstance(value, Mapping) or CLASS not in value:
         return value
-    keywords = {key: to_factory(item) for key, item in value.items() if key != TARGET}
-    return functools.partial(_find_class(value[TARGET]), **keywords)
+    keywords = {key: to_factory(item) for key, item in value.items() if key != CLASS}
+    return functools.partial(_find_class(value[CLASS]), **keywords)
 
 
-def _find_class(path: str) -> Callable[..., Any]:
-    module, _, name = path.rpartition(".")
-    if module.split(".")[0] in IMPORTABLE:
-        importlib.import_module(module)
-    found = getattr(sys.modules.get(module), name, None)
-    if isinstance(found, type) and issubclass(found, nn.Module | Optimizer):
-        return found
-    raise TypeError(f"{path} is not a network or optimiser of an imported module")
+def _find_class(kind: str) -> Callable[..., Any]:
+    """Find a network or optimiser by ``kind_of``, without importing any package but this one."""
+    for module in pkgutil.iter_modules(networks.__path__, f"{networks.__name__}."):
+        importlib.import_module(module.name)
+    found = [cls for cls in _subclasses(nn.Module, Optimizer) if _is_candidate(cls, kind)]
+    if len(found) > 1:
+        # A class that is defined again, such as in a notebook, replaces the first one in its module.
+        found = [cls for cls in found if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(f"{cls.__module__}.{cls.__qualname__}" for cls in found)
+        raise TypeError(f"{kind}: both {names}; declare `kind: ClassVar[str]` in yours before training")
+    raise TypeError(f"{kind}: no network or optimiser that is imported; import its module first")
+
+
+def _is_candidate(cls: type, kind: str) -> bool:
+    package = cls.__module__.partition(".")[0]
+    if package == torch.__name__:
+        # Many internal classes of torch share the name of a public one.
+        return cls.__name__ == kind and cls in (getattr(torch.optim, kind, None), getattr(nn, kind, None))
+    try:
+        return kind_of(cls) == kind
+    except TypeError:
+        return False
+
+
+def _subclasses(*bases: type) -> Iterator[type]:
+    """Yield these classes and all classes derived from them, each once."""
+    seen: set[type] = set()
+    pending = list(bases)
+    while pending:
+        cls = pending.pop()
+        if cls not in seen:
+            seen.add(cls)
+            yield cls
+            pending += cls.__subclasses__()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import av
 import cv2
@@ -71,6 +72,13 @@ def pictures(clip, *folders):
     return {str(p.relative_to(clip)): p.read_bytes() for folder in folders for p in clip.glob(f"{folder}/**/*.png")}
 
 
+def pickled(checkpoint):
+    """Everything in a checkpoint but the contents of tensors."""
+    with zipfile.ZipFile(checkpoint) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        return archive.read(name)
+
+
 def stamps(clip, *patterns):
     return {str(p.relative_to(clip)): p.stat().st_mtime_ns for pattern in patterns for p in clip.glob(pattern)}
 
@@ -114,6 +122,9 @@ def test_from_nothing_to_the_video_and_nothing_twice(filmed, dream):
     assert names <= {path.name for path in records}
     assert [path for path in records if re.search(rb"dreaming\.[a-z]+", path.read_bytes())] == []
     assert [path for path in records if b'"schema": 1' not in path.read_bytes()] == []
+    checkpoints = [*clip.glob("runs/**/*.ckpt")]
+    assert {path.relative_to(clip).parts[1] for path in checkpoints} == {"unet", "style"}
+    assert [path for path in checkpoints if b"dreaming." in pickled(path)] == []
 
     before = stamps(clip, *MADE)
     dream(clip, f"video={video}")

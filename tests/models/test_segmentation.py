@@ -1,3 +1,4 @@
+import json
 from functools import partial
 
 import cv2
@@ -6,6 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from renaming import renamed
 
 from dreaming.clip.annotations import References
 from dreaming.data.augment import ColorJitter, GeometricAugmentation
@@ -278,8 +280,11 @@ def test_load_from_checkpoint_restores_network_and_hyperparameters(references, t
     fitting = trainer(tmp_path, max_steps=1)
     fitting.strategy.connect(module)
     fitting.save_checkpoint(tmp_path / "model.ckpt")
-    loaded = kind.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert type(loaded) is kind
+    stored = torch.load(tmp_path / "model.ckpt", weights_only=True)["hyper_parameters"]
+    assert "dreaming" not in json.dumps(stored)
+    with renamed(CNN):
+        loaded = kind.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert (type(loaded), type(loaded.network)) == (kind, CNN)
     torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
     image, features = torch.rand(1, 3, 20, 24), torch.rand(1, 1, 20, 24)
     found, expected = (each.eval().predict_logits(image, features) for each in (loaded, module))
