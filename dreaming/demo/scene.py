@@ -133,10 +133,6 @@ class DemoScene:
         return dancer, passer_by
 
 
-
-
-
-
 def _hue(hue: float, saturation: float, value: float) -> Floats:
     """Convert hue (period 1), saturation 0..1 and value 0..255 to RGB in 0..255, (3,)."""
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
