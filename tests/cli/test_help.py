@@ -33,12 +33,12 @@ def test_help_lists_every_group_below_a_few_lines(run, name):
     first = next(index for index, line in enumerate(lines) if line.startswith("data:"))
     assert first <= 10
     assert sum("clip=" in line for line in lines[:first]) >= 2, "the common commands"
-    program = yaml.safe_load(
-        (config_root() / "conf" / f"{'dream' if name == 'dreaming' else 'train'}.yaml").read_text()
-    )
-    groups = {key for entry in program["defaults"] if isinstance(entry, dict) for key in entry}
-    for group in {group for group in groups if " " not in group}:
-        assert any(line.startswith(f"{group}: ") for line in lines), group
+    program = PROGRAMS[name].rpartition(".")[2]
+    defaults = yaml.safe_load((config_root() / "conf" / f"{program}.yaml").read_text())["defaults"]
+    groups = {key for entry in defaults if isinstance(entry, dict) for key in entry if " " not in key}
+    for group in groups - {"experiments"}:
+        assert sum(line.startswith(f"{group}: ") for line in lines) == 1, group
+    assert not any(line.startswith("conf/") for line in lines)
 
 
 def test_the_config_of_a_run_has_the_values_of_clip_yaml(run, disc_clip):
