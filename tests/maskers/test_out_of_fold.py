@@ -77,7 +77,7 @@ SMALL = {"blur": 0.0, "erosion": 0, "stabilise": "none", "cleaning": Cleaning(No
 MAKERS = {
     "background": lambda: BackgroundMasker(**SMALL),
     "flow": lambda: FlowMasker(DisFlow()),
-    "gmm": lambda: GmmMasker(components=2, samples=500, fits=1),
+    "gmm": lambda: GmmMasker(components=2, samples=500),
     "grabcut": lambda: GrabCutMasker(FlowMasker(DisFlow())),
     "pixels": lambda: PixelsMasker(EVIDENCE, Boosting(max_iter=5, min_samples_leaf=20), samples=300, edge_radius=0),
     "threshold": lambda: ThresholdMasker(cleaning=Cleaning(None, None, None, None)),
@@ -85,7 +85,7 @@ MAKERS = {
     "network with evidence": lambda: network(channels=("blend", "distance", "log_ratio_all")),
     "network given flow": lambda: network(given={"flow": FlowMasker(DisFlow())}),
     "ensemble": lambda: ensemble(
-        {"flow": FlowMasker(DisFlow()), "gmm": GmmMasker(components=2, samples=500, fits=1)}, variant="mean"
+        {"flow": FlowMasker(DisFlow()), "gmm": GmmMasker(components=2, samples=500)}, variant="mean"
     ),
     "ensemble that learns": lambda: ensemble({"dark": red(0, 200), "light": red(190, 255)}, variant="logistic"),
 }
@@ -242,7 +242,7 @@ def test_the_protocol_can_be_overruled(disc_clip):
 
 def test_what_is_remembered_is_not_made_again_unless_it_would_differ(disc_clip):
     clip = disc_clip(masks=(1, 4, 8)).clip
-    refs, masker = references(clip), GmmMasker(components=2, samples=500, fits=1)
+    refs, masker = references(clip), GmmMasker(components=2, samples=500)
     folder = PredictionCache(clip, "gmm", masker, refs).complete(["0002", "0003"])
     stamp = folder.files["0002"].stat().st_mtime_ns
     more = PredictionCache(clip, "gmm", masker, refs).complete(clip.stems)
