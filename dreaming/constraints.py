@@ -1,7 +1,7 @@
 """Ranges of parameters, declared in annotations where the value is used and checked when a config is built.
 
 ``Annotated[float, Range(gt=0)]`` is an ordinary ``float`` to a type checker. pydantic understands the metadata, because
-``Range`` follows the protocol of the annotated-types package without importing it.
+``Range`` follows the interface of the annotated-types package without importing it.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number; a bound that is None is open. NaN and infinity are outside every range."""
+    """Bounds of a number; None means no bound. NaN and infinity are outside every range."""
 
     gt: float | None = None
     ge: float | None = None

@@ -8,7 +8,7 @@ class DreamingError(Exception):
         where: The file, folder or config key that is wrong.
         found: What is there.
         expected: What should be there.
-        hint: What the user can do about it beyond that, as an imperative; empty where there is nothing to add.
+        hint: What else the user can do about it, as an imperative; may be empty.
     """
 
     def __init__(self, where: object, *, found: str, expected: str, hint: str = "") -> None:
@@ -28,13 +28,13 @@ def _rebuild(kind: type[DreamingError], where: str, facts: dict[str, str]) -> Dr
 
 
 class ParameterError(ValueError):
-    """A parameter of a class that is wrong whatever its type and range say; ``build`` adds the full config key to it.
+    """An invalid parameter, for conditions that its type and range cannot express; ``build`` adds the full config key.
 
     Args:
         name: The parameter's name in its class, dotted where it lies deeper.
         found: The value, or what is wrong with it.
         expected: The accepted values.
-        hint: What the user can do about it beyond using an accepted value, as an imperative; empty for nothing to add.
+        hint: What else the user can do about it, as an imperative; may be empty.
     """
 
     def __init__(self, name: str, *, found: object, expected: str, hint: str = "") -> None:
@@ -92,7 +92,7 @@ class CheckpointError(DreamingError):
 
 
 class WeightsError(DreamingError):
-    """Pretrained weights that are absent, or not the ones they should be."""
+    """Pretrained weights that are missing, or belong to another network."""
 
 
 class SpaceError(DreamingError):

@@ -30,7 +30,7 @@ class Bar:
         return time.monotonic() - self.started
 
     def skip(self, steps: int) -> None:
-        """Count steps that were done elsewhere or before."""
+        """Count steps that another process or run has done."""
         self._progress.update(self._task, advance=steps)
 
     def advance(self, note: str = "") -> None:

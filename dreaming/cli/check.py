@@ -98,9 +98,9 @@ def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
     ]
     firsts = [several[0] for several in values]
     yield firsts
-    for place, several in enumerate(values):
+    for index, several in enumerate(values):
         for value in several[1:]:
-            yield [*firsts[:place], value, *firsts[place + 1 :]]
+            yield [*firsts[:index], value, *firsts[index + 1 :]]
 
 
 def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:

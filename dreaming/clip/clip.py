@@ -47,7 +47,7 @@ class Clip:
 
     @cached_property
     def frames(self) -> FrameFolder:
-        """The frames, by the user or by ``extract``."""
+        """The frames: the user's own, or written by ``extract``."""
         return FrameFolder(self.path / "frames")
 
     @property
@@ -74,12 +74,12 @@ class Clip:
 
     @property
     def frames_are_made(self) -> bool:
-        """Whether ``extract`` wrote the frames; else they are the user's and never touched."""
+        """Whether ``extract`` wrote the frames; otherwise they are the user's, and never changed."""
         return Manifest.read(self.frames.path / MANIFEST) is not None
 
     @property
     def source(self) -> Path:
-        """``source.json``: what is known of the video."""
+        """``source.json``: metadata of the video."""
         return self.path / "source.json"
 
     @cached_property
@@ -94,7 +94,7 @@ class Clip:
 
     @property
     def frames_fingerprint(self) -> str:
-        """Fingerprint of the frames: of their making where extracted, of their contents where given."""
+        """Fingerprint of the frames: of their manifest if ``extract`` wrote them, otherwise of their contents."""
         made = Manifest.read(self.frames.path / MANIFEST)
         stems = self.stems
         return fingerprint(made.fingerprint, stems) if made else fingerprint_files(self.frames.files.values())
@@ -106,16 +106,16 @@ class Clip:
         """Names of the parts that have hand masks.
 
         Raises:
-            ClipError: If there are parts, and masks of a lone subject as well.
+            ClipError: If there are both parts and hand masks of a single subject.
         """
         folder = self.path / "parts"
         named = subfolders(folder)
         if named and MaskLayout(self.path, self.frames, self.skipped_frames).exists:
             raise ClipError(
                 folder,
-                found="parts/ and hand masks of a lone subject side by side",
+                found="parts/ and hand masks of a single subject side by side",
                 expected="one or the other",
-                hint=f"move the lone subject's masks to {folder / SUBJECT / 'hand_masks'}",
+                hint=f"move the single subject's masks to {folder / SUBJECT / 'hand_masks'}",
             )
         return [part for part in named or [SUBJECT] if self._layout(part).exists]
 
@@ -124,7 +124,7 @@ class Clip:
         return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.skipped_frames)
 
     def split(self, part: str) -> Split:
-        """Which hand mask of ``part`` is for what; recorded in ``split.json``."""
+        """The use of each hand mask of ``part``; recorded in ``split.json``."""
         splits = {name: self._split(name) for name in self.parts}
         write_split(self.path / "split.json", splits)
         return splits[part]
@@ -140,7 +140,7 @@ class Clip:
     def references(self, part: str, stems: Iterable[str]) -> References:
         """The named hand-masked frames of ``part``, in memory.
 
-        A mask without foreground says that the part is not in its frame, where another mask has some.
+        A mask without foreground means that the part is absent from its frame, if another mask has foreground.
 
         Raises:
             MaskError: If all masks of the part are empty, or one covers everything, or has no frame.
@@ -208,7 +208,7 @@ class Clip:
 
         Args:
             layer: The layer.
-            frames: Where the frames are taken from, such as ``filtered``; None for the clip's own.
+            frames: Folder to read the frames from, such as ``filtered``; None: the clip's own.
 
         Raises:
             KeyframeError: If a keyframe has no frame of its name, it is not painted anywhere, or there are none.

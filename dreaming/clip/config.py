@@ -19,7 +19,7 @@ class Layer:
     Attributes:
         name: Its name; the name of its folder in ``styled/``.
         part: The part whose mask cuts it out; None for the whole frame.
-        invert: Everything but the part.
+        invert: Whether the layer is everything except the part.
         keyframes: Its folder in ``keyframes/``; by default its name.
     """
 
@@ -68,7 +68,7 @@ class ClipSettings:
 
     @property
     def extract(self) -> dict[str, Any]:
-        """The keys that the ``extract`` stage takes, where given."""
+        """The keys of the ``extract`` stage that the file sets."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "layers"}
         return {key: value for key, value in named.items() if value is not None}
 
@@ -131,7 +131,7 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
             raise ClipError(
                 path,
                 found=f"layer {layer.name} with invert: true and no part",
-                expected="the part of which it is everything but",
+                expected="a part to invert",
                 hint="name the part, or leave out invert for the whole frame",
             )
         layers.append(layer)

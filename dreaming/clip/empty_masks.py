@@ -25,7 +25,7 @@ class EmptyMaskIndex:
         self._logged: set[str] = set()
 
     def of(self, part: str, layout: MaskLayout) -> Mapping[str, Path]:
-        """Return those of a part by name; none if all its masks are empty."""
+        """Return the empty masks of a part by name; none if all its masks are empty."""
         key = (part, *(stem for folder in layout.folders for stem in folder.stems))
         if key not in self._by_part:
             self._by_part[key] = layout.absent()
@@ -35,7 +35,7 @@ class EmptyMaskIndex:
         """One hand mask (H, W).
 
         Raises:
-            MaskError: If it is foreground all over, or no mask of the part has any.
+            MaskError: If it is all foreground, or no mask of the part has any foreground.
             SizeError: If it has another size.
         """
         mask = masks.read_mask(stem, size)

@@ -17,7 +17,7 @@ class KeyframeFolder:
 
     Attributes:
         painted: The stylised frames, named like their frame.
-        masks: Where some of them are painted; a frame without one is painted wherever it is opaque.
+        masks: Masks of the painted area; a keyframe without one is painted wherever it is opaque.
     """
 
     painted: FrameFolder
@@ -28,7 +28,7 @@ class KeyframeFolder:
 
         Args:
             frames: The clip's frames.
-            sources: Where the frames they are painted on are taken from.
+            sources: Folder to read the frames from that they are painted on.
             size: (height, width) of all pictures in pixels.
 
         Raises:
@@ -102,5 +102,5 @@ class KeyframeFolder:
                     self.masks.files[stem],
                     found="a mask without any foreground",
                     expected="white where the keyframe is painted",
-                    hint="paint it again, or remove it to learn from the whole keyframe",
+                    hint="paint it again, or remove it to train on the whole keyframe",
                 )

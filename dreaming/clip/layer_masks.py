@@ -20,7 +20,7 @@ class LayerMasks:
 
     Attributes:
         maskers: Names of the selected maskers.
-        masker: Whose masks are taken; None for the last selected one.
+        masker: The masker whose masks are used; None: the last selected one.
     """
 
     kind: ClassVar[str] = "layer_masks"
@@ -38,7 +38,7 @@ class LayerMasks:
         Args:
             clip: The clip.
             layer: The layer.
-            key: Where the config says whose masks are taken.
+            key: Config key that selects the masker, for error messages.
 
         Raises:
             ClipError: If masks are missing.

@@ -25,7 +25,7 @@ class LayerRegion:
     The mask is the hand mask where there is one, else the selected masker's. A style that is trained only there
     spends all its steps on what is visible; elsewhere its frames are undefined.
 
-    Results are compared by the grown masks, not by these fields.
+    Fingerprints depend on the grown masks and not on these fields.
 
     Attributes:
         masks: Which masks cut the layer out.
@@ -50,7 +50,7 @@ class LayerRegion:
 
     @property
     def requires_masks(self) -> bool:
-        """Whether it needs masks, which then are made first."""
+        """Whether masks have to be made first."""
         return self.margin is not None
 
     def restrict(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
@@ -69,7 +69,7 @@ class LayerRegion:
                     f"keyframe {stem} of layer {layer.name}",
                     found=f"nothing painted where the mask of {layer.part} shows the layer",
                     expected="a keyframe that shows it",
-                    hint="paint a hand mask of that frame, or say model.style.roi.margin=null",
+                    hint="paint a hand mask of that frame, or set model.style.roi.margin=null",
                 )
         return replace(keyframes, masks=masks)
 

@@ -48,13 +48,13 @@ def layers_of(clip: Path, painted: Sequence[str], parts: Sequence[str], listed: 
     raise ClipError(
         clip / "keyframes",
         found=f"keyframes of {', '.join(painted)} and masks of {', '.join(parts) or 'no part'}",
-        expected="a list that says which part cuts out which layer",
+        expected="a list of the layers and their parts",
         hint="list them in clip.yaml, bottom to top: `layers: [{name: NAME, part: PART}, ...]`",
     )
 
 
 def _check(settings: Path, listed: Sequence[Layer], painted: Sequence[str], parts: Sequence[str]) -> None:
-    """Raise for a folder without a layer while a layer lacks its folder: one of the names may be misspelt."""
+    """Refuse a folder without a layer if a layer also lacks its folder: one of the names may be misspelt."""
     named = {layer.folder for layer in listed}
     unpainted, unnamed = sorted(named - set(painted)), sorted(set(painted) - named)
     if unpainted and unnamed:

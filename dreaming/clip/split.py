@@ -14,13 +14,13 @@ from dreaming.io.prefetch import prefetch_map
 log = logging.getLogger(__name__)
 
 HOLD_OUT_FROM = 12
-"""Hand masks that show the subject from which on some are held back; of fewer, each is worth more in training."""
+"""Number of hand masks showing the subject from which on some are held out; fewer are all needed for training."""
 
 FEWEST_TO_SPLIT = 6
-"""Hand masks with which each half has two: three train the maskers, one validates them, two are the ensemble's."""
+"""Minimum number of hand masks to split: three train the maskers, one validates them, the ensemble gets two."""
 
 Validation: TypeAlias = Literal["auto", "split", "folds"]
-"""Whether some masks are held back; ``auto``: as the folders say, else from ``HOLD_OUT_FROM`` masks on."""
+"""Whether some masks are held out; ``auto``: as the folders are laid out, else from ``HOLD_OUT_FROM`` masks on."""
 
 SHARES = {"nn_train": 0.5, "nn_valid": 0.1, "ensemble_train": 0.3, "ensemble_valid": 0.1}
 AT_ONCE = 2  # masks read
@@ -30,11 +30,11 @@ USES = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Frame names by what their masks are for.
+    """Frame names by the use of their masks.
 
     Attributes:
-        validation: ``explicit`` (folders by the user), ``split`` (held back by dreaming) or ``folds`` (nothing held
-            back: what needs unseen masks leaves one fold out in turn).
+        validation: ``explicit`` (folders by the user), ``split`` (some held out by dreaming) or ``folds`` (none held
+            out, so that scores come from cross-validation).
     """
 
     validation: str
@@ -53,49 +53,49 @@ class Split:
 
     @property
     def bootstrap(self) -> tuple[str, ...]:
-        """Names in ``backsub`` alone: only background subtraction learns from them, nothing is judged by them."""
+        """Names in ``backsub`` alone: only background subtraction is trained on them, and nothing is scored on them."""
         others = {*self.nn, *self.nn_test, *self.ensemble_train, *self.ensemble_valid, *self.ensemble_test}
         return tuple(stem for stem in self.backsub if stem not in others)
 
     @property
     def tests(self) -> tuple[str, ...]:
-        """Names whose masks only judge what was made."""
+        """Names of the test masks, which are only used to score results."""
         return self.nn_test + self.ensemble_test
 
     @property
     def seen(self) -> frozenset[str]:
-        """Names whose masks anything may learn from or be chosen by; the test masks are not among them."""
+        """Names whose masks may be used for training or model selection; test masks are not among them."""
         return frozenset(self.nn + self.ensemble_train + self.ensemble_valid + self.bootstrap)
 
 
-def holds_back(count: int, validation: Validation) -> bool:
-    """Whether of so many hand masks that show the subject some are held back."""
+def holds_out(count: int, validation: Validation) -> bool:
+    """Whether some masks are held out if this number of hand masks show the subject."""
     return validation == "split" or (validation == "auto" and count >= HOLD_OUT_FROM)
 
 
 def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent: Container[str] = ()) -> Split:
     """The deterministic split of ``hand_masks/``, each use spread evenly over time.
 
-    The first and the last mask train the maskers, so that nothing has to be guessed beyond the ends.
+    The first and the last mask train the maskers, so that no prediction is an extrapolation in time.
 
     Args:
         stems: Names of the hand-masked frames, in order.
-        validation: Whether some are held back: ``split`` or ``folds``, or ``auto`` to tell by their number.
-        absent: Those of them that do not show the subject: they do not count, and are dealt out behind the others, so
-            that each use has some that do.
+        validation: ``split``: hold some out; ``folds``: hold none out; ``auto``: decide by their number.
+        absent: Those that do not show the subject: they do not count, and are distributed last, so that each use gets
+            some that do.
 
     Raises:
-        MaskError: If some are to be held back and there are too few.
+        MaskError: If there are too few to hold some out.
     """
     present = [stem for stem in stems if stem not in absent]
-    if not holds_back(len(present), validation):
+    if not holds_out(len(present), validation):
         return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
     if len(present) < FEWEST_TO_SPLIT:
         raise MaskError(
             "stage.mask.validation",
             found=f"split, and {len(present)} hand masks" + " that show the subject" * (len(present) < len(stems)),
-            expected=f"at least {FEWEST_TO_SPLIT} to hold some back",
-            hint="paint more, or say stage.mask.validation=folds",
+            expected=f"at least {FEWEST_TO_SPLIT} to hold some out",
+            hint="paint more, or set stage.mask.validation=folds",
         )
     chosen: dict[str, list[str]] = {use: [] for use in SHARES}
     chosen["nn_train"] = [stems[0], stems[-1]]
@@ -108,12 +108,12 @@ def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent
 
 @dataclass(frozen=True)
 class MaskLayout:
-    """Where the hand masks of one part lie: ``hand_masks/``, or the explicit six folders of each half.
+    """The folders of one part's hand masks: ``hand_masks/``, or six folders each in ``nn/`` and ``ensemble/``.
 
     Args:
         root: The clip's folder, or ``parts/<part>`` in it.
-        frames: The clip's frames, which the simple layout's masks are painted on.
-        skipped_frames: Names of the video's frames that were not extracted; the simple layout's masks of those wait.
+        frames: The clip's frames, on which the masks of ``hand_masks/`` are painted.
+        skipped_frames: Names of the video's frames that were not extracted; their masks in ``hand_masks/`` are ignored.
     """
 
     root: Path
@@ -122,7 +122,7 @@ class MaskLayout:
 
     @property
     def explicit(self) -> bool:
-        """Whether the user made the folders of the halves."""
+        """Whether ``nn/`` or ``ensemble/`` exists."""
         return any((self.root / half).is_dir() for half in HALVES)
 
     @property
@@ -136,15 +136,15 @@ class MaskLayout:
 
     @property
     def hand_masks(self) -> FrameFolder:
-        """The simple layout's folder."""
+        """The folder ``hand_masks/``."""
         return FrameFolder(self.root / "hand_masks", exclude=self.skipped_frames)
 
     def pairs(self) -> Iterator[tuple[str, FrameFolder, FrameFolder]]:
-        """Each mask's name with the folder of its frame and the folder of the mask; of ``backsub``, what no half has.
+        """Yield each mask's name, its frame's folder and its own; of ``backsub/``, only names that no other folder has.
 
         Raises:
             MaskError: If a mask has no frame of its name, or two of the explicit folders hold one of the same name.
-            ClipError: If both layouts are there at once.
+            ClipError: If both layouts exist.
         """
         if not self.explicit:
             yield from _pair(self.hand_masks, self.frames)
@@ -169,7 +169,7 @@ class MaskLayout:
                             hint="remove one of the two",
                         )
                     seen[stem] = path
-                # The first program put the maskers' outputs into sub-folders here, in place of the frames.
+                # The 2021 program wrote subfolders with the maskers' outputs here, instead of frames.
                 yield from _pair(masks, frames if len(frames) else self.frames)
         yield from _pair(self._backsub, self.frames, exclude=seen)
 
@@ -181,22 +181,22 @@ class MaskLayout:
         return [*(self._masks(half, use) for half in HALVES for use in USES), self._backsub]
 
     def absent(self) -> dict[str, Path]:
-        """The masks without foreground, by name: the subject is not in their frames. None where all masks are such."""
+        """The masks without foreground, by name; none if all masks are empty."""
         masks = [(stem, folder) for folder in self.folders for stem in folder.stems]
         shown = prefetch_map(lambda mask: bool(mask[1].read_mask(mask[0]).any()), masks, AT_ONCE)
         absent = {stem: folder.files[stem] for (stem, folder), seen in zip(masks, shown, strict=True) if not seen}
         return absent if len(absent) < len(masks) else {}
 
     def split(self, validation: Validation = "auto", absent: Callable[[], Container[str]] | None = None) -> Split:
-        """The split as the folders say, or by count; with ``folds`` nothing but the test masks is held back.
+        """The split by folders, or by count; with ``folds`` only the test masks are held out.
 
         Args:
-            validation: Whether some are held back.
-            absent: Gives what ``absent`` would, where that is known; asked only if the split depends on it.
+            validation: Whether some are held out.
+            absent: Returns the masks without foreground; called only if the split depends on them.
         """
         if not self.explicit:
             stems = self.hand_masks.stems
-            asked = holds_back(len(stems), validation)
+            asked = holds_out(len(stems), validation)
             return split_by_count(stems, validation, (absent or self.absent)() if asked else ())
         named = {f"{half}_{use}": self._stems(half, use) for half in HALVES for use in USES}
         if validation == "folds":

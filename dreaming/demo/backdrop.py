@@ -86,8 +86,8 @@ class Backdrop:
         billow = 0.7 * self._noise(0.12, 0.035) + 0.45 * self._noise(0.035, 0.014)
         cloud = np.clip(billow - 0.15, 0, 1)[..., None] * (1 - 0.5 * height)
         shade = np.clip(np.roll(billow, self.height // 40, axis=0) - billow, 0, 1)[..., None]
-        lit = np.array([255, 244, 228.0]) - 38 * shade
-        return self._layer(sky + (lit - sky) * cloud, np.ones(self._y.shape, np.bool_), 0.12)
+        bright = np.array([255, 244, 228.0]) - 38 * shade
+        return self._layer(sky + (bright - sky) * cloud, np.ones(self._y.shape, np.bool_), 0.12)
 
     def _far_hills(self) -> BackdropLayer:
         ridge = self._ridge(0.36, 0.045)

@@ -25,7 +25,7 @@ from dreaming.flow.registration import Transform
 from dreaming.flow.warp import resize_flow
 from dreaming.io.types import Image
 
-QUANTILES = {"least": 0.0, "quarter": 0.25, "half": 0.5, "three_quarters": 0.75}
+QUANTILES = {"minimum": 0.0, "quarter": 0.25, "half": 0.5, "three_quarters": 0.75}
 BLURRED = ("quarter", "half")
 BLUR_SIGMA = 4.0  # working pixels
 

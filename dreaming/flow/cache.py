@@ -30,13 +30,13 @@ STEPS = 32
 ZERO = 2**15
 """Stored value of no motion."""
 BLOCK = 32
-"""Neighbouring pairs that one process computes before it looks which ones others have computed."""
+"""Neighbouring pairs that a process computes before it checks which pairs other processes have computed."""
 Pair: TypeAlias = tuple[Flow, Flow]
 """Flow (h, w, 2) from a frame to the next one and back."""
 
 
 class FlowCache:
-    """Flow between neighbouring frames, computed where it is missing and never twice.
+    """Flow between neighbouring frames, computed once.
 
     A file holds one pair and is named like its earlier frame. Its format is described at ``encode``. Several processes
     share the work: each takes the next block of pairs that no other one works on.
@@ -81,7 +81,7 @@ class FlowCache:
         return self._clip.stems[first:last]
 
     def complete(self, pairs: Iterable[str] | None = None, *, workers: int = 2) -> int:
-        """Compute the missing ones of these pairs with a progress bar, and wait for those that others compute.
+        """Compute those of the pairs that are missing, with a progress bar; wait for pairs of other processes.
 
         Pairs that this object has completed before are not looked up again.
 
@@ -192,7 +192,7 @@ def encode(pair: Pair) -> bytes:
 
 
 def decode(data: bytes, size: Size) -> Pair | None:
-    """Decode a pair; None if a bit of the file is wrong, for each chunk has a checksum, or it is of another size.
+    """Decode a pair; None if the file is damaged (each chunk has a checksum) or the flow has another size.
 
     Args:
         data: The file.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from dreaming.flow.registration import Transform
 from dreaming.io.types import Flow, Mask
 
-MIN_POINTS = 8  # an affine motion needs three, a homography four, and RANSAC some to choose from
+MIN_POINTS = 8  # an affine motion needs three, a homography four, and RANSAC a choice
 GRID_POINTS = 1500  # approximate number of points compared
 TOLERANCE = 1.0  # pixels by which an inlier may miss the common motion
 MAX_ZOOM = 2.0  # largest plausible change of area between neighbouring frames

@@ -1,4 +1,4 @@
-"""Registration of frames by the motion of the camera, estimated from everything but the subject."""
+"""Registration of frames by the motion of the camera, estimated from everything except the subject."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -97,10 +97,10 @@ def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -
     """
     height, width = size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], float)
-    places = np.concatenate([cv2.perspectiveTransform(corners, transform)[0] for transform in transforms])
+    corners_moved = np.concatenate([cv2.perspectiveTransform(corners, transform)[0] for transform in transforms])
     reach = (largest - 1) / 2 * np.array([width, height])
-    low = np.floor(np.maximum(places.min(axis=0), -reach)).clip(max=0)
-    high = np.ceil(np.minimum(places.max(axis=0), np.array([width, height]) + reach)).clip(min=[width, height])
+    low = np.floor(np.maximum(corners_moved.min(axis=0), -reach)).clip(max=0)
+    high = np.ceil(np.minimum(corners_moved.max(axis=0), np.array([width, height]) + reach)).clip(min=[width, height])
     shift = np.eye(3)
     shift[:2, 2] = -low
     across, down = (high - low).astype(int)

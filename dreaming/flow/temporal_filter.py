@@ -25,8 +25,8 @@ class BilateralFilter:
     """The time-aware bilateral filter of few-shot patch-based training (Texler et al., SIGGRAPH 2020, section 4).
 
     A pixel becomes the mean of the colours at its positions in the frames around it, each weighted by
-    exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program gives a past frame the weight of
-    another one; here both sides are weighted alike, and the mean is rounded instead of truncated.
+    exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program mixes up
+    the weights of past frames; here both sides have the same weights, and the mean is rounded instead of truncated.
 
     Attributes:
         radius: Frames on each side.

@@ -64,7 +64,7 @@ class PropagatedGuide(Guide):
     """The nearest stylised keyframes on both sides of a frame, propagated along the optical flow.
 
     Six channels: RGB of the propagated keyframe, at each pixel from the side with the greater weight
-    w = visibility exp(-error / error_scale) / steps; trust, 255 w steps of that side; nearness in time, 255 halved
+    w = visibility exp(-error / error_scale) / steps; confidence, 255 w steps of that side; nearness in time, 255 halved
     every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side. Where a
     keyframe is not painted, the weight of its side is 0.
 
@@ -93,7 +93,7 @@ class PropagatedGuide(Guide):
 
     kind: ClassVar[str] = "propagated_guide"
 
-    layout: ClassVar[tuple[str, ...]] = ("red", "green", "blue", "trust", "nearness", "agreement")
+    layout: ClassVar[tuple[str, ...]] = ("red", "green", "blue", "confidence", "nearness", "agreement")
 
     flow: DisFlow
     error_scale: PositiveFloat = 5.0
@@ -264,17 +264,17 @@ class PropagatedGuide(Guide):
     def _blend(self, sides: Sequence[PropagatedKeyframe], size: Size) -> Channels:
         """The six channels (H, W, 6) of the keyframes propagated from one or two sides."""
         costs = [dequantise_cost(side.cost) for side in sides]  # (h, w) each
-        trusts = [propagation_weight(cost, steps=1) for cost in costs]
+        confidences = [propagation_weight(cost, steps=1) for cost in costs]
         nearness_of = [0.5 ** (side.steps / self.half_life) for side in sides]
         if len(sides) == 1:
-            image, trust = sides[0].image, trusts[0]
-            nearness, agreement = np.full_like(trust, nearness_of[0]), np.zeros(size, np.uint8)
+            image, confidence = sides[0].image, confidences[0]
+            nearness, agreement = np.full_like(confidence, nearness_of[0]), np.zeros(size, np.uint8)
         else:
             # The ratio of weights as a difference of logarithms: it may exceed the range of float32.
             logs = [cost + np.log(np.float32(max(side.steps, 1))) for cost, side in zip(costs, sides, strict=True)]
             ratio = np.clip(self.hardness * (logs[0] - logs[1]), -MAX_LOG_RATIO, MAX_LOG_RATIO)
             share = 1 / (1 + np.exp(ratio))
-            trust = share * trusts[0] + (1 - share) * trusts[1]
+            confidence = share * confidences[0] + (1 - share) * confidences[1]
             nearness = share * nearness_of[0] + (1 - share) * nearness_of[1]
             first, second = (side.image for side in sides)
             full = resize_image(share, size)[..., None]
@@ -283,6 +283,6 @@ class PropagatedGuide(Guide):
             agreement = 255 - np.clip(2 * difference, 0, 255).astype(np.uint8)
         maps = [
             np.rint(255 * resize_image(values.astype(np.float32), size)).astype(np.uint8)
-            for values in (trust, nearness)
+            for values in (confidence, nearness)
         ]
         return np.dstack([image, *maps, agreement])

@@ -1,4 +1,4 @@
-"""A folder of frames that dreaming makes: completed by several processes, and explained by a manifest."""
+"""Folders of frames written by dreaming, each with a manifest; several processes may fill one together."""
 
 import logging
 import time
@@ -24,11 +24,11 @@ Maker = Callable[[list[str]], Iterable[tuple[str, Any]]]
 """Yields the named frames with their names, in the order given."""
 
 SET_ASIDE = ".kept-"
-"""What stands in the name of a folder that was set aside, before its number."""
+"""Suffix of the name of a folder that was set aside; a number follows."""
 
 
 def set_aside_name(path: Path) -> Path:
-    """Return a name beside a file or folder that is free to rename it to: ``NAME.kept-1``, ``NAME.kept-2``, ..."""
+    """Return the first unused name for setting a file or folder aside: ``NAME.kept-1``, ``NAME.kept-2``, ..."""
     names = (path.with_name(f"{path.name}{SET_ASIDE}{number}") for number in count(1))
     return next(name for name in names if not name.exists())
 
@@ -39,7 +39,7 @@ class ArtifactFolder:
 
     If the manifest differs from the one wanted, the frames are removed, but only those that the manifest names and that
     dreaming wrote. A folder with pictures but without a manifest that this version understands is renamed to
-    ``NAME.kept-1``, and a single picture of the user's that is in the way of a frame is moved there.
+    ``NAME.kept-1``. A picture of the user's that has the name of a frame is moved there.
 
     Attributes:
         frames: The folder.
@@ -66,11 +66,11 @@ class ArtifactFolder:
         return lock(self.root, self.lock_name(name), f"{self.title}: waiting for another process")
 
     def lock_name(self, name: str) -> str:
-        """Return what ``lock`` locks, as a name in the clip."""
+        """Return the name of the lock within the clip."""
         return f"{self.path.relative_to(self.root)} {name}"
 
     def missing(self, stems: Iterable[str], wanted: Manifest) -> list[str]:
-        """Return which of these frames still have to be made, so that they are as the manifest says."""
+        """Return those of the frames that do not exist or belong to another manifest."""
         self.frames.refresh()
         if self.manifest != wanted:
             return list(stems)
@@ -96,10 +96,10 @@ class ArtifactFolder:
         Args:
             stems: Names of the frames that are needed.
             every: Names of all frames that the folder may hold under this manifest.
-            wanted: What the frames depend on; asked again after ``begin``, which may fit a model.
-            begin: Takes the missing frames, does what is done once for all of them, and returns what makes any of them.
+            wanted: Returns the manifest of the frames; called again after ``begin``, which may fit a model.
+            begin: Called once with the missing frames, for example to fit a model; returns the function to make them.
             write: Writes a frame by its name; by default as a PNG.
-            share: Identifies ``stems`` among those of other processes; no two make the same share at once.
+            share: Name of the share of frames that ``stems`` is; two processes never make the same share at once.
             share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes.
             writers: Threads that encode and write frames.
             level: Log level of the line that says what was made.
@@ -133,7 +133,7 @@ class ArtifactFolder:
             discard_unfinished(folder, files)
 
     def prepare(self, wanted: Manifest, every: Sequence[str]) -> None:
-        """Make room for frames as ``wanted`` describes them: nothing of another making stays among them."""
+        """Prepare the folder for this manifest: remove frames of another one, and set the user's pictures aside."""
         with self.lock("manifest"):
             discard_unfinished(self.path, [MANIFEST])
             before = self.manifest
@@ -150,7 +150,7 @@ class ArtifactFolder:
             replace(wanted, stems=tuple(every)).write(self.path / MANIFEST)
 
     def remove(self, made: Manifest) -> None:
-        """Remove the frames that a manifest names, except those that somebody else wrote."""
+        """Remove the frames that a manifest names, except files that dreaming did not write."""
         for stem in made.stems:
             for path in self.frames.outputs(stem):
                 if is_signed(path):
@@ -162,7 +162,7 @@ class ArtifactFolder:
         with self.lock("manifest"):
             before = self.manifest
             if before is None or before != wanted:
-                log.warning("%s: another process changed it meanwhile; run the same command again", self.path)
+                log.warning("%s: another process changed this folder meanwhile; run the same command again", self.path)
                 return
             seconds, frames = before.seconds + progress.seconds, before.frames + progress.done
             replace(before, seconds=seconds, frames=frames).write(self.path / MANIFEST)
@@ -176,7 +176,7 @@ class ArtifactFolder:
         log.warning("%s: its manifest is missing or of another version, so it is kept as %s", self.path, kept.name)
 
     def _set_aside_strangers(self, every: Sequence[str]) -> None:
-        """Move pictures that somebody else wrote out of the way of frames of the same name."""
+        """Move pictures that have the name of a frame, but that dreaming did not write, to another folder."""
         self.frames.refresh()
         listed = self.frames.files
         ours = [path for stem in every for path in (*self.frames.outputs(stem), listed.get(stem)) if path is not None]
@@ -194,16 +194,7 @@ class ArtifactFolder:
 
 @dataclass(frozen=True)
 class _Filling:
-    """Makes frames and writes them to a folder: all missing ones or a share of them, here or in another process.
-
-    Attributes:
-        folder: The folder.
-        every: Names of all frames that it may hold.
-        wanted: What they depend on.
-        make: Makes frames.
-        write: Writes a frame by its name.
-        writers: Threads that encode and write frames.
-    """
+    """Makes frames and writes them to a folder: all missing ones or a share of them, here or in another process."""
 
     folder: ArtifactFolder
     every: tuple[str, ...]

@@ -22,7 +22,7 @@ GONE = (errno.ENOENT, errno.ESTALE)
 TRIES = 10
 """Attempts to write a file whose temporary file others remove; each of them does so at most once, when it starts."""
 LONGEST = 120
-"""Bytes of a name that its temporary and lock files repeat; file systems allow 255 for the whole name."""
+"""Bytes of a file's name that the names of its temporary and lock files repeat; file systems allow 255 in all."""
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
 _counter = itertools.count()
@@ -40,12 +40,12 @@ def shorten(name: str) -> str:
 
 
 def owner() -> str:
-    """This process: its host and id, as temporary files are marked with."""
+    """Host and id of this process, as in the names of its temporary files."""
     return f"{_HOST}-{os.getpid()}"
 
 
 def is_running(process: str) -> bool | None:
-    """Whether the process that ``owner`` named is running; None where this machine cannot know."""
+    """Whether the process of this ``owner`` is running; None if unknown, as for another machine."""
     host, _, number = process.rpartition("-")
     if host != _HOST or not number.isdecimal() or os.name != "posix":
         return None
@@ -64,7 +64,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that after a kill or a power cut either all of it or none of it is there.
+    """Write a file atomically: after a kill or a power cut it is complete or as it was before.
 
     The file's permissions follow the umask.
 
@@ -113,8 +113,8 @@ def _write(path: Path, data: bytes) -> None:
 def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
     """Remove the temporary files of these names that killed processes left.
 
-    A file stays while the process that writes it runs on this machine. Whether one of another machine runs is unknown:
-    its file is removed, and ``write_atomically`` there tries again.
+    A file stays while its process runs on this machine. Another machine's processes cannot be checked, so their files
+    are removed, and ``write_atomically`` there tries again.
     """
     prefixes = {f".{shorten(name)}" for name in names}
     for path in folder.glob(f".*{UNFINISHED}"):

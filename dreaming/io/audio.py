@@ -59,7 +59,7 @@ class Soundtrack:
         self._stack.close()
 
     def mux_until(self, time: Fraction | None) -> None:
-        """Mux the sound up to ``time``, in seconds of the output; None for all that is left."""
+        """Mux the sound up to ``time``, in seconds of the output; None for the rest."""
         while True:
             if self._pending is None:
                 try:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 
 class DiskBuffer:
-    """Compressed images by name in a temporary file; thread-safe. The file vanishes with the buffer or its process.
+    """Compressed images by name in a temporary file; thread-safe.
+
+    The file is deleted when the buffer is closed or its process ends.
 
     Args:
         folder: Folder of the file. It should be on a disk: the system's temporary folder may be in memory.

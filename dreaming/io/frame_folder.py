@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEADER = 33
-"""Bytes of a PNG's signature and IHDR chunk, after which the mark stands."""
+"""Length of a PNG's signature and IHDR chunk in bytes; the mark follows."""
 _CHUNK = b"drMK"  # its case says: ancillary, private, not to be copied by editors
 _MARK = (0).to_bytes(4, "big") + _CHUNK + zlib.crc32(_CHUNK).to_bytes(4, "big")
 
 
 def signed(png: bytes) -> bytes:
-    """Return a PNG with a mark that tells dreaming's results from a user's files.
+    """Return a PNG with a mark that distinguishes dreaming's results from a user's files.
 
     The mark is an empty chunk that decoders ignore. A file that somebody edits and saves loses it.
     """
@@ -46,13 +46,13 @@ def is_signed(path: Path) -> bool:
 
 
 def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key by which ``9`` comes before ``10``, whatever stands around the numbers."""
+    """Natural sort key: ``9`` comes before ``10``, also within longer names."""
     parts = re.findall(r"\d+|\D+", stem)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, in alphabetical order, but for hidden ones; none where it does not exist."""
+    """Names of the visible subfolders, in alphabetical order; none if the folder does not exist."""
     if not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -106,7 +106,7 @@ class FrameFolder:
         return stem in self.files
 
     def refresh(self) -> None:
-        """Forget the listing, after files were added by someone else."""
+        """Discard the cached listing, after other code added files."""
         self.__dict__.pop("files", None)
         self.__dict__.pop("size", None)
 

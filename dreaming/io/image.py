@@ -85,7 +85,7 @@ def _is_grey_png(path: Path) -> bool:
 def is_premultiplied(path: Path) -> bool:
     """Whether the colours that ``decode`` returns are multiplied by their opacity; only those of a TIFF can be.
 
-    The file may store them so. Where it does not, OpenCV (through libtiff) multiplies 8-bit colours, but not others.
+    The file may store them premultiplied. If not, OpenCV (through libtiff) multiplies 8-bit colours, but not others.
     """
     import PIL.Image
     from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, TiffImageFile

@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 """Name of the manifest in the folder that it explains."""
 
 SCHEMA = 1
-"""Version of the layout of records; raised when a field changes its meaning."""
+"""Version of the records' layout; increased when a field changes its meaning."""
 
 NO_EFFECT: Mapping[str, bool] = {"effect": False}
 """Metadata of a dataclass field that does not change the result: threads, device, batch size, shard, logger."""
@@ -134,7 +134,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def read_known_record(path: Path, fields: Iterable[str]) -> dict[str, Any] | None:
     """Read a record of this schema with exactly these fields; return None, with a warning, for any other.
 
-    No record counts as the one that is looked for unless it is understood as a whole; nothing is removed for that.
+    A record that is not fully understood is ignored, and never removed.
     """
     data = read_record(path)
     if data is not None and data.pop("schema", None) == SCHEMA and data.keys() == set(fields):
@@ -150,12 +150,12 @@ class Manifest:
 
     Attributes:
         maker: Name of the stage or cache.
-        version: The maker's own version number, raised on purpose when its result changes.
+        version: The maker's version number, increased by hand when its result changes.
         config: Everything of the config that changes the result, as ``describe`` returns it.
         inputs: Fingerprint of each input by name.
         seconds: Wall time spent on the files, over all runs; not compared.
         frames: Number of files made in that time; not compared.
-        fit_report: What a fit found that a person may want to know, as plain JSON data; not compared.
+        fit_report: Findings of a fit for the user, as plain JSON data; not compared.
         stems: Names of all files that the maker writes here; no other file is ever removed. Not compared.
         unread: Parts of the record that this version of the program does not understand; compared, so that a record
             of another version is different rather than absent.
@@ -173,7 +173,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of all that is compared: an input's fingerprint for whatever is made from the folder."""
+        """Fingerprint of all compared fields; results made from this folder store it as that of their input."""
         return fingerprint(self.maker, self.version, self.config, self.inputs)
 
     def write(self, path: Path) -> None:

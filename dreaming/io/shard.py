@@ -11,7 +11,7 @@ Work = Callable[[list[str]], None]
 class Shard:
     """The ``index``-th of ``count`` intervals of neighbouring frames, counted from 1.
 
-    Neighbours, because a stage with a temporal window would have to read all frames between every n-th one.
+    An interval, because a stage with a temporal window would have to read the frames between every n-th one too.
     """
 
     index: int = 1

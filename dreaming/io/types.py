@@ -9,7 +9,7 @@ Image: TypeAlias = NDArray[np.uint8]
 """An image, (H, W, 3) RGB in 0..255."""
 
 Mask: TypeAlias = NDArray[np.bool_]
-"""True where the subject is, (H, W)."""
+"""A mask, (H, W), True on the subject."""
 
 Probability: TypeAlias = NDArray[np.float32]
 """Foreground probability, (H, W) in 0..1."""

@@ -186,9 +186,9 @@ class BackgroundMasker(SequenceMasker):
         subject = mosaic.warp_mask(start, self._masks[start])
         visible = mosaic.warp_mask(start, np.ones(clip.size, bool))
         fed = mosaic.overlay(start, self._frame(clip, start))
-        hidden = mosaic.known & (subject | ~visible)
-        fed[hidden] = mosaic.image[hidden]
-        unknown = ~hidden & (subject | ~visible)
+        filled = mosaic.known & (subject | ~visible)
+        fed[filled] = mosaic.image[filled]
+        unknown = ~filled & (subject | ~visible)
         fed[unknown] = _noise(self.seed, start, unknown)
         # A nearest-neighbour model needs two samples; after one look everything would be foreground.
         for _ in range(REPEATS if self.subtractor == "knn" else 1):

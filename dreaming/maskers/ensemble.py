@@ -75,7 +75,7 @@ class EnsembleMasker(Masker):
         best = self.task.find_or_train(clip, self.task.data_of(clip, references), self.context)
         weights = self.task.fold_checkpoint(best, left_out.stems)
         if weights is None:
-            # Masks that the clip holds back for the ensemble are not among the references and have to be named.
+            # Masks that the clip holds out for the ensemble are not among the references and have to be named.
             return self._fit(clip, references.without(left_out.stems), left_out.stems)
         self._chosen, self._weights = ModelSelection.read(best.folder).chosen, weights
         self._references, self._left_out = references, left_out

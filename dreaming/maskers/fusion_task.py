@@ -74,7 +74,7 @@ class FusionTask(TrainingTask[FusionData]):
 
     Attributes:
         maskers: The maskers by name; None leaves one out.
-        folds: Folds of cross-validation if no mask is held back.
+        folds: Folds of cross-validation if no mask is held out.
         flow: Optical flow to compare a masker's map with those of the neighbouring frames; None for no comparison.
         variants: The fusion variants by name.
         prior_weight: Weights of the maskers that the variants start with, by name; 1 for those not named. Single

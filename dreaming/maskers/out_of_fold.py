@@ -1,6 +1,6 @@
 """Predictions of maskers on frames whose hand masks they are not trained on, which show how good the maskers are.
 
-If some hand masks are held back, these are predicted. Otherwise cross-validation leaves out each mask once (folds of
+If some hand masks are held out, these are predicted. Otherwise cross-validation leaves out each mask once (folds of
 one mask, if there are at most five).
 
 A left-out mask at either end of the video is predicted from one side only, across a whole interval between hand masks,
@@ -26,8 +26,8 @@ from dreaming.maskers.prediction_cache import PredictionCache, gap
 
 log = logging.getLogger(__name__)
 
-MIN_HELD_BACK = 2
-"""Fewest held-back masks of the subject to train the ensemble on; a single score cannot tell skill from chance."""
+MIN_HELD_OUT = 2
+"""Fewest held-out masks of the subject to train the ensemble on; a single score cannot tell skill from chance."""
 
 MIN_ENCLOSED = 3
 """Fewest left-out masks of the subject between other masks for those at the video's ends to be ignored."""
@@ -54,14 +54,14 @@ class CrossValidationPlan:
         validation: ``explicit``, ``split`` or ``folds``.
         references: The hand-masked frames to predict, in order.
         parts: How they are left out together.
-        held_back: Number of held-back masks that are too few to be used.
+        held_out: Number of held-out masks that are too few to be used.
         always_trained: Names of the masks that show the subject, if none of them is ever left out.
     """
 
     validation: str
     references: References
     parts: tuple[Part, ...]
-    held_back: int = 0
+    held_out: int = 0
     always_trained: tuple[str, ...] = ()
 
 
@@ -73,15 +73,15 @@ def plan_cross_validation(
     Args:
         clip: The clip.
         references: The masks that the maskers are trained on.
-        folds: Folds of cross-validation if no mask is held back.
-        left_out: Names of held-back masks that must not be used.
+        folds: Folds of cross-validation if no mask is held out.
+        left_out: Names of held-out masks that must not be used.
     """
     split = clip.split(references.part)
-    held_back = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
-    held_back = held_back.without([*references.stems, *left_out]).select(clip.stems)
-    if len(held_back.present) >= MIN_HELD_BACK:
-        parts = tuple(Part(part, part.stems) for part in held_back.folds(folds))
-        return CrossValidationPlan(split.validation, held_back, parts)
+    held_out = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
+    held_out = held_out.without([*references.stems, *left_out]).select(clip.stems)
+    if len(held_out.present) >= MIN_HELD_OUT:
+        parts = tuple(Part(part, part.stems) for part in held_out.folds(folds))
+        return CrossValidationPlan(split.validation, held_out, parts)
     known = references.select(clip.stems)
     parts_left_out = known.folds(folds)
     enclosed = {stem for part in parts_left_out for stem in _enclosed(clip, part, known.without(part.stems))}
@@ -91,15 +91,15 @@ def plan_cross_validation(
     always_trained = () if scored.intersection(known.present) else tuple(known.present)
     kept = [Part(part, tuple(stem for stem in part.stems if stem in scored)) for part in parts_left_out]
     parts = tuple(part for part in kept if part.stems)
-    return CrossValidationPlan("folds", known.select(scored), parts, len(held_back), always_trained)
+    return CrossValidationPlan("folds", known.select(scored), parts, len(held_out), always_trained)
 
 
 def warn_about(plan: CrossValidationPlan, name: str) -> None:
     """Warn if a plan cannot tell much about the maskers."""
-    if plan.held_back:
+    if plan.held_out:
         log.warning(
-            "%s: %d held-back masks are too few; it is trained on the maskers' masks by cross-validation",
-            name, plan.held_back,
+            "%s: %d held-out masks are too few; it is trained on the maskers' masks by cross-validation",
+            name, plan.held_out,
         )  # fmt: skip
     if plan.always_trained:
         log.warning(

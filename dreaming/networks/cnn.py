@@ -74,12 +74,12 @@ class CNN(nn.Module):
         reflected = max(lost(kernel_size, dilation**layer) for layer in range(num_layers))
         self.min_size = 1 + (reflected if padding == "reflection" else 2 * self.margin)
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
         Args:
             image: The frame or crop.
-            places: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
-        logits: Tensor = self.layers(self.position(image, places))
+        logits: Tensor = self.layers(self.position(image, positions))
         return logits

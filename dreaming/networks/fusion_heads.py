@@ -64,8 +64,8 @@ class FusionHead(nn.Module):
         # From the config, so not part of a checkpoint.
         self.register_buffer("initial_weights", (weights / weights.sum())[:, None, None], persistent=False)
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``positions`` have no effect."""
         raise NotImplementedError
 
 
@@ -74,8 +74,8 @@ class MeanFusion(FusionHead):
 
     kind: ClassVar[str] = "mean_fusion"
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``positions`` have no effect."""
         return logits_of((self.initial_weights * probabilities(image)).sum(dim=1, keepdim=True))
 
 
@@ -84,8 +84,8 @@ class VoteFusion(FusionHead):
 
     kind: ClassVar[str] = "vote_fusion"
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``positions`` have no effect."""
         probability = probabilities(image)
         share = (probability > 0.5).float().mean(dim=1, keepdim=True)
         mean = probability.mean(dim=1, keepdim=True)
@@ -124,8 +124,8 @@ class ConvFusion(FusionHead):
         with torch.no_grad():
             self.layer.weight[0, :, kernel_size // 2, kernel_size // 2] = self.initial_weights[:, 0, 0]
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``positions`` have no effect."""
         logits: Tensor = self.layer(logits_of(probabilities(image)))
         return logits
 
@@ -171,9 +171,9 @@ class UNetFusion(FusionHead):
         self.margin, self.multiple, self.residue = self.network.margin, self.network.multiple, self.network.residue
         self.min_size = self.network.min_size
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) at ``places`` to logits (B, 1, H - 2 margin, W - 2 margin)."""
-        logits: Tensor = self.network(probabilities(image) - 0.5, places)
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) at ``positions`` to logits (B, 1, H - 2 margin, W - 2 margin)."""
+        logits: Tensor = self.network(probabilities(image) - 0.5, positions)
         return logits
 
 
@@ -212,8 +212,8 @@ class GatedFusion(FusionHead):
         self.scale = nn.Parameter(torch.zeros(()))
         self.shift = nn.Parameter(torch.zeros(()))
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
-        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``places`` have no effect."""
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Fuse (B, in_channels, H, W) to logits (B, 1, H, W); ``positions`` have no effect."""
         probability = probabilities(image)
         logits = logits_of(probability)
         prior = self.initial_weights.log() + self.bias[:, None, None]

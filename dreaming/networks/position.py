@@ -68,21 +68,21 @@ class Position(nn.Module):
         self.encoding, self.octaves, self.wavelength = encoding, octaves, wavelength
         self.channels = widths[encoding]
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Append the encoding: (B, C, H, W) to (B, C + ``channels``, H, W).
 
         Args:
             image: The frame or crop.
-            places: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
         if self.encoding == "none":
             return image
-        if places is None:
-            places = coordinates((image.shape[-2], image.shape[-1]), device=image.device)
-        places = places.to(image.dtype).expand(len(image), -1, -1, -1)
-        return torch.cat([image, places if self.encoding == "linear" else self._waves(places)], dim=1)
+        if positions is None:
+            positions = coordinates((image.shape[-2], image.shape[-1]), device=image.device)
+        positions = positions.to(image.dtype).expand(len(image), -1, -1, -1)
+        return torch.cat([image, positions if self.encoding == "linear" else self._waves(positions)], dim=1)
 
-    def _waves(self, places: Tensor) -> Tensor:
-        frequencies = 2 ** torch.arange(self.octaves, device=places.device) / self.wavelength
-        angle = places[:, None] * (2 * math.pi * frequencies)[:, None, None, None]  # (B, octaves, 2, H, W)
-        return torch.stack([angle.sin(), angle.cos()], dim=3).flatten(1, 3).to(places.dtype)
+    def _waves(self, positions: Tensor) -> Tensor:
+        frequencies = 2 ** torch.arange(self.octaves, device=positions.device) / self.wavelength
+        angle = positions[:, None] * (2 * math.pi * frequencies)[:, None, None, None]  # (B, octaves, 2, H, W)
+        return torch.stack([angle.sin(), angle.cos()], dim=3).flatten(1, 3).to(positions.dtype)

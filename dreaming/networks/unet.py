@@ -143,14 +143,14 @@ class UNet(nn.Module):
             2 * self.multiple if padding == "reflection" else 2 * self.margin + (self.residue or self.multiple)
         )
 
-    def forward(self, image: Tensor, places: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
         Args:
             image: The frame or crop; its size without both margins is a multiple of ``multiple`` plus ``residue``.
-            places: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
-        features = self.position(image, places)
+        features = self.position(image, positions)
         skips: list[Tensor] = []
         for level, down in enumerate(self.down):
             features = down(self.shrink(features) if level else features)

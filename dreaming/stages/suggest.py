@@ -94,16 +94,16 @@ class SuggestStage(Stage):
             else PredictionCache(clip, name, masker, references).complete(clip.stems)
             for name, masker in with_base_maskers(self.maskers).items()
         ]
-        least = self._least_areas(clip, references)
+        min_area = self._min_areas(clip, references)
         uncertain: dict[str, float] = {}
         with bar("suggest", len(clip.stems)) as progress:
             for stem in clip.stems:
                 masks = [_shrink(folder.read_probability(stem, clip.size), WORK) for folder in folders]
-                uncertain[stem] = uncertainty(masks, least.get(stem, 0.0))
+                uncertain[stem] = uncertainty(masks, min_area.get(stem, 0.0))
                 progress.advance()
         return uncertain
 
-    def _least_areas(self, clip: Clip, references: References) -> dict[str, float]:
+    def _min_areas(self, clip: Clip, references: References) -> dict[str, float]:
         """The smallest hand mask's area, for each frame of an interval with an empty hand mask at one end."""
         present, known = set(references.present), references.select(clip.stems).stems
         areas = [float(_shrink(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
@@ -203,17 +203,17 @@ def rank(
     return ranked
 
 
-def uncertainty(masks: Sequence[Probability], least: float = 0.0) -> float:
+def uncertainty(masks: Sequence[Probability], min_area: float = 0.0) -> float:
     """Measure how much the masks (H, W) of a frame disagree and how unsure each is, as a share of the subject's area.
 
     Args:
         masks: Of one frame.
-        least: Lower bound of the area, in pixels, where the subject may be absent. Without it, a trace of the subject
-            would be as uncertain as a whole subject elsewhere.
+        min_area: Lower bound of the subject's area in pixels, for frames in which it may be absent. Without it, a trace
+            of the subject would be as uncertain as a whole subject elsewhere.
     """
     stack = np.stack(masks)
     mean = stack.mean(axis=0)
-    area = max(float(mean.sum()), least)
+    area = max(float(mean.sum()), min_area)
     return float(2 * (mean * (1 - mean)).sum() / area) if area else 1.0
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
 """What W&B takes for ``WANDB_MODE``."""
 
-GIVEN_UP = "DREAMING_WANDB_GIVEN_UP"
+UNREACHABLE = "DREAMING_WANDB_UNREACHABLE"
 """Variable that names a file, made by the first of several processes that finds W&B unreachable."""
 
 _unreachable: list[str] = []
@@ -35,11 +35,11 @@ _config: dict[str, Any] = {}
 def status_message() -> Iterator[None]:
     """Let this process and those that it starts in a block know from one another that W&B is unreachable."""
     path = Path(gettempdir()) / f"dreaming-{uuid4().hex}"
-    os.environ[GIVEN_UP] = str(path)
+    os.environ[UNREACHABLE] = str(path)
     try:
         yield
     finally:
-        del os.environ[GIVEN_UP]
+        del os.environ[UNREACHABLE]
         path.unlink(missing_ok=True)
 
 
@@ -114,28 +114,28 @@ def check_mode() -> None:
     Raises:
         ConfigError: If it is set to another word.
     """
-    told = os.environ.get("WANDB_MODE")
-    if told and told not in MODES:
+    mode = os.environ.get("WANDB_MODE")
+    if mode and mode not in MODES:
         raise ConfigError(
-            "WANDB_MODE", found=told, expected="one of " + ", ".join(MODES), hint="correct the variable, or unset it"
+            "WANDB_MODE", found=mode, expected="one of " + ", ".join(MODES), hint="correct the variable, or unset it"
         )
 
 
 @rank_zero_only
 def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
     check_mode()
-    told = os.environ.get("WANDB_MODE")
-    wanted = told or "online"
-    if wanted == "online" and _is_given_up():
+    mode = os.environ.get("WANDB_MODE")
+    wanted = mode or "online"
+    if wanted == "online" and _is_unreachable():
         wanted = "offline"
     try:
-        if wanted == "online" and not told and not wandb.login(prompt=False, verify=False):
+        if wanted == "online" and not mode and not wandb.login(prompt=False, verify=False):
             wanted = "offline"
         return _init(wanted, settings, about)
     except (wandb.errors.CommError, wandb.errors.UsageError, TimeoutError) as error:
         if wanted != "online":
             raise
-        if _give_up(str(error)):
+        if _mark_unreachable(str(error)):
             reason = " ".join(str(error).split())[:120].rstrip(".")
             log.warning("W&B cannot be reached (%s); runs are kept offline", reason)
         return _init("offline", settings, about)
@@ -146,16 +146,16 @@ def _init(mode: str, given: Mapping[str, float], about: Mapping[str, Any]) -> wa
     return wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
 
 
-def _is_given_up() -> bool:
-    return bool(_unreachable) or (GIVEN_UP in os.environ and Path(os.environ[GIVEN_UP]).exists())
+def _is_unreachable() -> bool:
+    return bool(_unreachable) or (UNREACHABLE in os.environ and Path(os.environ[UNREACHABLE]).exists())
 
 
-def _give_up(reason: str) -> bool:
+def _mark_unreachable(reason: str) -> bool:
     """Try no more, here and in related processes; return whether this is the first of them to find out."""
     _unreachable.append(reason)
     try:
-        if GIVEN_UP in os.environ:
-            Path(os.environ[GIVEN_UP]).touch(exist_ok=False)
+        if UNREACHABLE in os.environ:
+            Path(os.environ[UNREACHABLE]).touch(exist_ok=False)
     except FileExistsError:
         return False
     return True
@@ -182,5 +182,5 @@ def finish(logger: Logger, *, written_here: bool = True, failed: bool = False) -
         try:
             run.finish(**({"exit_code": 1} if failed else {}))
         except TimeoutError as error:
-            _give_up(str(error))
+            _mark_unreachable(str(error))
             log.warning("W&B did not take all of a run; to upload the rest: wandb sync %s", run.sync_dir)

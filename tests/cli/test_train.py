@@ -36,7 +36,7 @@ def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tin
     assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
 
 
-def test_no_mask_is_held_back_where_the_protocol_says_so(disc_clip, run, refused_untouched, tiny):
+def test_no_mask_is_held_out_where_the_protocol_says_so(disc_clip, run, refused_untouched, tiny):
     drawing = disc_clip(count=12, masks=tuple(range(1, 13)), keyframes=())
     arguments = ("model=cnn", f"clip={drawing.path}", *tiny("cnn"))
     words = ("stage.mask.validation", "'fold'", "auto or split or folds")

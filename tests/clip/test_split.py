@@ -59,7 +59,7 @@ def test_masks_without_a_subject_do_not_count_and_leave_no_use_without_one(prese
     assert {stems[0], stems[-1]} <= set(split.nn_train)
 
 
-def test_with_few_masks_of_the_subject_nothing_is_held_back():
+def test_with_few_masks_of_the_subject_nothing_is_held_out():
     stems = names(HOLD_OUT_FROM + 3)
     assert split_by_count(stems, absent=stems[:3]).validation == "split"
     assert split_by_count(stems, absent=stems[:4]).validation == "folds"

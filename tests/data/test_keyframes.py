@@ -21,21 +21,21 @@ def keyframes(count=2, height=60, width=80, channels=3, seed=0):
 
 def test_versions_of_a_keyframe_hold_out_the_same_pixels_and_are_yielded_once():
     one = keyframes(channels=4)
-    places = [0, 0, 1]
+    indices = [0, 0, 1]
     several = Keyframes(
-        tuple(one.stems[place] for place in places), one.sources[places], one.styled[places], one.masks[places]
+        tuple(one.stems[index] for index in indices), one.sources[indices], one.styled[indices], one.masks[indices]
     )
     data = KeyframesDataModule(several, patch=16, batch_size=5, holdout=0.2)
     np.testing.assert_array_equal(data.held_out[0], data.held_out[1])
     assert data.held_out[0].any()
     whole = list(data.iter_keyframes())
     assert len(whole) == 2
-    for number, place in enumerate((0, 2)):
+    for number, index in enumerate((0, 2)):
         np.testing.assert_allclose(
-            whole[number][0], several.sources[place, ..., :3].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6
+            whole[number][0], several.sources[index, ..., :3].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6
         )
-        np.testing.assert_allclose(whole[number][1], several.styled[place].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
-        np.testing.assert_array_equal(whole[number][2][0], several.masks[place] & ~data.held_out[place])
+        np.testing.assert_allclose(whole[number][1], several.styled[index].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(whole[number][2][0], several.masks[index] & ~data.held_out[index])
 
 
 def test_a_batch_has_frame_style_and_other_patches():
@@ -153,15 +153,15 @@ def ramps(height=64, width=96):
 
 def training_pixels(batch):
     """(y, x) of all pixels of a batch that are trained on."""
-    places = ((batch["styled"] + 1) * 127.5)[:, :2].permute(0, 2, 3, 1)[batch["mask"][:, 0]]
-    return {(round(y), round(x)) for y, x in places.tolist()}
+    pixels = ((batch["styled"] + 1) * 127.5)[:, :2].permute(0, 2, 3, 1)[batch["mask"][:, 0]]
+    return {(round(y), round(x)) for y, x in pixels.tolist()}
 
 
 def test_pixels_outside_the_mask_are_not_trained_on():
     given_ = ramps()
     data = KeyframesDataModule(given_, patch=16, batch_size=40, holdout=0.0, erosion=0)
-    places = set().union(*(training_pixels(data.make_batch(step)) for step in range(77)))
-    assert places <= set(map(tuple, np.argwhere(given_.masks[0])))
+    pixels = set().union(*(training_pixels(data.make_batch(step)) for step in range(77)))
+    assert pixels <= set(map(tuple, np.argwhere(given_.masks[0])))
 
 
 def test_downsampled_scales_take_turns():
@@ -191,8 +191,8 @@ def test_scales_are_larger_patches_at_full_resolution():
     assert data.smallest_batch == 1
     torch.testing.assert_close(data.make_batch(3), once.make_batch(1))
     wide = data.make_batch(4)
-    places = training_pixels(wide)
-    assert places <= set(map(tuple, np.argwhere(data.keyframes.masks[0] & ~data.held_out[0])))
+    pixels = training_pixels(wide)
+    assert pixels <= set(map(tuple, np.argwhere(data.keyframes.masks[0] & ~data.held_out[0])))
     inner = wide["mask"][:, 0, 1:] & wide["mask"][:, 0, :-1]
     styled = (wide["styled"][:, 0] + 1) * 127.5
     assert (styled[:, 1:] - styled[:, :-1])[inner].round().unique().tolist() == [1], "no pixel is left out"

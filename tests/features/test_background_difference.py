@@ -27,7 +27,7 @@ def grey(level):
 def test_quantiles_are_those_of_the_differences_summed_over_lab():
     others = [(grey(level), np.eye(3)) for level in (100, 90, 112, 130, 104)]
     found = named(SHARP.differences(grey(100), others))  # differences 0, 30, 36, 90, 12
-    for name, expected in (("least", 0), ("quarter", 12), ("half", 30), ("three_quarters", 36)):
+    for name, expected in (("minimum", 0), ("quarter", 12), ("half", 30), ("three_quarters", 36)):
         np.testing.assert_allclose(found[f"background_{name}"], expected / 50, rtol=1e-6)
     np.testing.assert_allclose(found["background_half_blurred"], 30 / 50, rtol=1e-5)
     np.testing.assert_allclose(found["background_samples"], 5 / 50, rtol=1e-6)
@@ -36,8 +36,8 @@ def test_quantiles_are_those_of_the_differences_summed_over_lab():
 def test_pixels_outside_a_sample_are_not_compared_with_it():
     shifted = np.array([[1, 0, 8], [0, 1, 0], [0, 0, 1.0]])  # a pixel lies 8 further right there
     found = named(SHARP.differences(grey(100), [(grey(150), np.eye(3)), (grey(100), shifted)]))
-    assert found["background_least"][:, :24].max() == 0
-    np.testing.assert_allclose(found["background_least"][:, 24:], 3, rtol=1e-6)
+    assert found["background_minimum"][:, :24].max() == 0
+    np.testing.assert_allclose(found["background_minimum"][:, 24:], 3, rtol=1e-6)
     np.testing.assert_allclose(found["background_samples"][0, [0, -1]], [2 / 50, 1 / 50], rtol=1e-6)
 
 
@@ -49,8 +49,8 @@ def test_slack_tolerates_a_registration_error():
         named(BackgroundSampling(offsets=(1,), slack=slack, sigma=0).differences(picture, [(moved, np.eye(3))]))
         for slack in (0, 1)
     )
-    assert strict["background_least"][:, 1:-1].mean() > 1
-    assert loose["background_least"][:, 1:-1].max() == 0
+    assert strict["background_minimum"][:, 1:-1].mean() > 1
+    assert loose["background_minimum"][:, 1:-1].max() == 0
 
 
 def test_without_samples_all_channels_are_zero():

@@ -27,8 +27,8 @@ def shift(x, y):
 
 
 def apart(one, other):
-    places = [cv2.perspectiveTransform(CORNERS, matrix) for matrix in (one, other)]
-    return np.linalg.norm(places[0] - places[1], axis=-1).max()
+    moved = [cv2.perspectiveTransform(CORNERS, matrix) for matrix in (one, other)]
+    return np.linalg.norm(moved[0] - moved[1], axis=-1).max()
 
 
 @settings(max_examples=15, deadline=None)

@@ -211,7 +211,7 @@ def test_trust_is_zero_where_a_keyframe_is_not_painted(drawing):
         drawn["0006"][8:-8, ~edge, 3], np.where(arrived, whole["0006"][..., 3], 0)[8:-8, ~edge]
     )
     back = [channels[..., 3] for _, channels in GUIDE.training_examples(clip, clip.layers[0], ["0003"], seed=0)]
-    assert all((trust[8:-8, 24:45] == 0).all() and trust[8:-8, 52:72].mean() > 150 for trust in back)
+    assert all((confidence[8:-8, 24:45] == 0).all() and confidence[8:-8, 52:72].mean() > 150 for confidence in back)
 
 
 def test_transparent_areas_are_filled_from_the_other_keyframe(drawing):
@@ -255,10 +255,10 @@ def test_round_trips_with_flow_errors_are_trusted_where_they_are_right(drawing):
     off = np.stack(
         [np.abs(inner(channels[..., :3]) - inner(paint(made.images["0004"]))).mean(2) for channels in examples]
     )
-    trust = np.stack([inner(channels[..., 3]) for channels in examples])
-    assert (trust > 200).mean() > 0.1
-    assert (trust < 50).mean() > 0.1
-    assert off[trust < 50].mean() > 4 * off[trust > 200].mean()
+    confidence = np.stack([inner(channels[..., 3]) for channels in examples])
+    assert (confidence > 200).mean() > 0.1
+    assert (confidence < 50).mean() > 0.1
+    assert off[confidence < 50].mean() > 4 * off[confidence > 200].mean()
 
 
 def test_each_pixel_comes_from_the_side_with_the_greater_weight():

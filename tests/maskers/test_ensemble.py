@@ -144,10 +144,10 @@ def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
     assert masker._left_out.stems == ("0005",)
 
 
-@pytest.mark.parametrize("held_back", [False, True])
-def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, held_back):
+@pytest.mark.parametrize("held_out", [False, True])
+def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, held_out):
     """Others may leave out more masks at once than the mixer did when it was chosen, or not the same together."""
-    count, masks = (12, range(1, 13)) if held_back else (9, (1, 3, 4, 6, 9))
+    count, masks = (12, range(1, 13)) if held_out else (9, (1, 3, 4, 6, 9))
     drawing = disc_clip(count=count, masks=tuple(masks))
     for stem, mask in drawing.truth.items():
         drawing.save(f"truth/{stem}.png", mask)

@@ -177,7 +177,7 @@ def test_a_lone_mask_that_shows_the_subject_is_never_left_out(left, caplog, name
     assert all(np.isfinite(mask).all() for mask in masks.values())
 
 
-def test_held_back_masks_serve_where_two_of_them_show_the_subject(disc_clip, caplog):
+def test_held_out_masks_serve_where_two_of_them_show_the_subject(disc_clip, caplog):
     """The subject is in twelve of fifteen hand masks: every use has some that show it."""
     drawing = disc_clip(count=15, masks=tuple(range(1, 16)))
     for number in (2, 3, 5):
@@ -193,7 +193,7 @@ def test_held_back_masks_serve_where_two_of_them_show_the_subject(disc_clip, cap
         drawing.save(f"{use}_output/{number:04d}.png", drawing.truth[f"{number:04d}"] & (number != 4))
     clip = drawing.clip
     few = plan_cross_validation(clip, references(clip))
-    assert (few.references.stems, few.held_back) == (("0001", "0002"), 2)
+    assert (few.references.stems, few.held_out) == (("0001", "0002"), 2)
     warn_about(few, "ensemble")
     (warning,) = [record for record in caplog.records if record.name == "dreaming.maskers.out_of_fold"]
     assert (warning.levelname, warning.args) == ("WARNING", ("ensemble", 2))
@@ -220,7 +220,7 @@ def test_masks_between_others_are_evidence_where_there_are_enough(disc_clip):
     assert found(many, MAKERS["gmm"]()).gaps == (1, 1, 2)
 
 
-def test_held_back_masks_are_evidence_without_refitting(disc_clip):
+def test_held_out_masks_are_evidence_without_refitting(disc_clip):
     clip = Clip(disc_clip(count=12, masks=tuple(range(1, 13))).path)
     refs, given = references(clip), plan_cross_validation(clip, references(clip))
     assert given.validation == "split"

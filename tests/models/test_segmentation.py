@@ -151,8 +151,8 @@ def test_flip_averages_over_the_mirrored_frame_at_its_true_place():
         def __init__(self, in_channels):
             super().__init__()
 
-        def forward(self, image, places):
-            return image[:, :1] + 10 * places[:, :1]
+        def forward(self, image, positions):
+            return image[:, :1] + 10 * positions[:, :1]
 
     image = torch.rand(1, 3, 4, 6)
     plain, flipped = (make(Where, flip=flip).predict_logits(image) for flip in (False, True))
@@ -193,7 +193,7 @@ def test_evidence_reaches_the_network_beside_the_picture_at_its_resolution():
             super().__init__()
             assert in_channels == 5
 
-        def forward(self, image, places):
+        def forward(self, image, positions):
             return image[:, 4:5]
 
     features = torch.rand(1, 2, 8, 12)
@@ -210,7 +210,7 @@ class Silent(torch.nn.Module):
     def __init__(self, in_channels):
         super().__init__()
 
-    def forward(self, image, places):
+    def forward(self, image, positions):
         return 0 * image[:, :1, 1:-1, 1:-1]
 
 

@@ -39,8 +39,8 @@ def test_dilation_widens_the_receptive_field():
 
 def test_features_and_coordinates_are_inputs():
     cnn = CNN(in_channels=5, padding="none").eval()
-    image, places = torch.randn(1, 5, 40, 40), coordinates((40, 40))
+    image, positions = torch.randn(1, 5, 40, 40), coordinates((40, 40))
     crop = (slice(None), slice(None), slice(4, 34), slice(6, 36))
-    inside = cnn(image[crop], places[crop])
-    torch.testing.assert_close(inside, cnn(image, places)[..., 4:14, 6:16], rtol=1e-4, atol=1e-5)
+    inside = cnn(image[crop], positions[crop])
+    torch.testing.assert_close(inside, cnn(image, positions)[..., 4:14, 6:16], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(inside, cnn(image[crop]))

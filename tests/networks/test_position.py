@@ -10,9 +10,9 @@ from dreaming.networks.position import Position, centre, coordinates, mirrored
 
 
 def test_coordinates_run_from_edge_to_edge():
-    places = coordinates((2, 4))
-    assert places[0, 0].tolist() == [[-0.375, -0.125, 0.125, 0.375]] * 2
-    assert places[0, 1].tolist() == [[-0.25] * 4, [0.25] * 4]
+    positions = coordinates((2, 4))
+    assert positions[0, 0].tolist() == [[-0.375, -0.125, 0.125, 0.375]] * 2
+    assert positions[0, 1].tolist() == [[-0.25] * 4, [0.25] * 4]
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(-5, 9), st.integers(-5, 9))

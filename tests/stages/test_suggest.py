@@ -50,9 +50,9 @@ def test_uncertainty_is_zero_where_all_agree_and_else_a_share_of_the_area():
     assert uncertainty([sure, sure]) == 0
     assert uncertainty([sure, other]) == pytest.approx(2 * 2 * 0.25 / 3)
     assert uncertainty([0 * sure]) == 1
-    assert uncertainty([0 * sure], least=3.0) == 0
-    assert uncertainty([sure, other], least=6.0) == pytest.approx(2 * 2 * 0.25 / 6)
-    assert uncertainty([sure, other], least=2.0) == uncertainty([sure, other])
+    assert uncertainty([0 * sure], min_area=3.0) == 0
+    assert uncertainty([sure, other], min_area=6.0) == pytest.approx(2 * 2 * 0.25 / 6)
+    assert uncertainty([sure, other], min_area=2.0) == uncertainty([sure, other])
 
 
 def plain_rank(stems, marked, uncertain, thumbnails, appearance, count, excluded=()):

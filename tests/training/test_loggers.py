@@ -14,7 +14,7 @@ import wandb
 from dreaming.io.image import encode_png
 from dreaming.training import loggers
 from dreaming.training.image_logging import send
-from dreaming.training.loggers import GIVEN_UP, csv_logger, finish, status_message, wandb_logger
+from dreaming.training.loggers import UNREACHABLE, csv_logger, finish, status_message, wandb_logger
 
 
 def test_a_continued_run_writes_beside_the_metrics_of_the_first(tmp_path):
@@ -70,13 +70,13 @@ def test_of_several_processes_one_says_that_wandb_does_not_answer(modes, monkeyp
         assert modes[3:] == ["offline"], "another process knows"
         # Of two that try at the same time the second one to find out keeps quiet.
         with monkeypatch.context() as late:
-            late.setattr(loggers, "_is_given_up", lambda: False)
+            late.setattr(loggers, "_is_unreachable", lambda: False)
             begin()
         assert modes[4:] == ["online", "offline"]
-        path = Path(os.environ[GIVEN_UP])
+        path = Path(os.environ[UNREACHABLE])
     assert len([record for record in caplog.records if "W&B" in record.message]) == 1
     assert not path.exists()
-    assert GIVEN_UP not in os.environ
+    assert UNREACHABLE not in os.environ
 
 
 def test_a_key_that_wandb_refuses_leaves_runs_offline_and_is_told_once(modes, monkeypatch, caplog):
