@@ -136,6 +136,10 @@ def test_every_stage_is_built_under_its_name(composed, name):
     assert name in ORDER
 
 
+def test_evaluate_has_the_folds_of_the_ensemble(composed):
+    assert composed("dream", "model.ensemble.folds=3").stage.evaluate.folds == 3
+
+
 @pytest.mark.parametrize("name", choices("trainer"))
 def test_every_trainer_is_composed_and_built_where_the_machine_has_it(composed, tmp_path, name):
     for program in ("train", "dream"):

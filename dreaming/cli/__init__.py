@@ -1,1 +1,1 @@
-"""The two programs; the only room that sees the run's config."""
+"""The two programs, and the only package that reads the config of a run."""

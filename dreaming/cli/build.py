@@ -1,4 +1,4 @@
-"""Objects from config nodes: each node is compared with the signature of its class first, then built."""
+"""Objects built from config nodes; each node is first compared with the signature of its class."""
 
 import difflib
 import functools
@@ -26,17 +26,17 @@ SETTINGS = {
     "trusted_packages": list[str],
     "tuned": bool,
 }
-"""Accepted values of the keys that no class takes."""
+"""Accepted values of the keys that are not parameters of a class."""
 
 GROUPS = ("data", "model", "masker", "guide", "stage", "logger", "callbacks")
-"""Keys that hold one node under each name."""
+"""Config groups: mappings from names to nodes."""
 
 
 class KeyedPartial(functools.partial[Any]):
-    """A partial of a class whose refusal of a parameter names the config key.
+    """A partial of a class that reports an invalid parameter under its config key.
 
     Attributes:
-        keys: The config key of each parameter that the config sets; that of the node under the empty name.
+        keys: The config key of each parameter that the config sets, and of the node itself under the empty name.
     """
 
     keys: Mapping[str, str]
@@ -52,15 +52,16 @@ class KeyedPartial(functools.partial[Any]):
 
 
 def build(config: DictConfig, key: str, **given: Any) -> Any:
-    """Build what a node of the config stands for, its lists and mappings as plain ones.
+    """Build the object that a node of the config describes; lists and mappings become plain ones.
 
     Args:
         config: The whole config.
         key: The node's dotted key.
-        given: Further arguments of the node's own class.
+        given: Additional arguments of the node's class.
 
     Raises:
-        ConfigError: If a key is unknown or missing, or a value does not fit, by the full key where it is set.
+        ConfigError: If a key is unknown or missing, or a value is invalid; it names the full key where the value is
+            set.
     """
     tree, node = _Tree(config), resolved(OmegaConf.select(config, key))
     tree.validate(node, key)
@@ -68,10 +69,10 @@ def build(config: DictConfig, key: str, **given: Any) -> Any:
 
 
 def validate(config: DictConfig) -> None:
-    """Compare all keys and values of a config with what its classes take, without building anything.
+    """Compare all keys and values of a config with the signatures of its classes, without building anything.
 
     Raises:
-        ConfigError: If a key is unknown, or a value does not fit.
+        ConfigError: If a key is unknown, or a value is invalid.
     """
     tree, values = _Tree(config), resolved(config)
     for key, hint in SETTINGS.items():
@@ -84,7 +85,7 @@ def validate(config: DictConfig) -> None:
 
 
 class _Tree:
-    """Operations on nodes of one config, in which ``raw`` holds references as they are written."""
+    """Operations on nodes of one config; ``raw`` is the config with unresolved references."""
 
     def __init__(self, config: DictConfig) -> None:
         self.raw = OmegaConf.to_container(config, resolve=False)
@@ -146,7 +147,7 @@ class _Tree:
             ) from None
 
     def origin(self, key: str) -> str:
-        """The key where a value is set, for one that holds another key's value, such as ``${data.flow}``."""
+        """The key where a value is set: that of the target for a reference such as ``${data.flow}``."""
         node: Any = self.raw
         for match in re.finditer(r"[^.\[\]]+", key):
             try:
@@ -158,7 +159,7 @@ class _Tree:
         return key
 
     def _reference(self, text: str) -> str | None:
-        """The key that ``${key}`` or ``${oc.select:key,default}`` refers to; None where there is no such key."""
+        """The key that ``${key}`` or ``${oc.select:key,default}`` refers to; None if there is no such key."""
         match = re.fullmatch(r"\$\{(?:oc\.select:)?([\w.]+)(?:,.*)?\}", text)
         names = match[1].split(".") if match else []
         found = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None, names, self.raw)
@@ -170,7 +171,7 @@ class _Tree:
             self.origin(key),
             found="an unknown key",
             expected="one of " + ", ".join(known),
-            hint=f"say {near[0]}" if near else "",
+            hint=f"use {near[0]}" if near else "",
         )
 
 
@@ -183,7 +184,7 @@ def _items(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _as_config_error(error: ValueError, thing: Any, keys: Mapping[str, str]) -> ConfigError | None:
-    """Name the config key of a refused parameter; None for any other ``ValueError`` of our own code, which is a bug."""
+    """Convert a constructor's error to one that names the config key; None for a bug of ours."""
     if isinstance(error, ParameterError):
         first, dot, rest = error.name.partition(".")
         where = keys.get(first, f"{keys['']}.{first}") + dot + rest
@@ -195,10 +196,10 @@ def _as_config_error(error: ValueError, thing: Any, keys: Mapping[str, str]) -> 
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
-    """The config as plain data, each key that refers to another one with that one's value.
+    """The config as plain data, with all references resolved.
 
     Raises:
-        ConfigError: If keys refer to each other in a circle.
+        ConfigError: If references form a circle.
     """
     try:
         return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
@@ -207,6 +208,6 @@ def resolved(config: DictConfig) -> dict[str, Any]:
             raise
         raise ConfigError(
             "config",
-            found="a circular reference, such as a masker that needs one which needs it",
-            expected="maskers that need others, none itself",
+            found="a circular reference, such as masker A needs masker B, which needs A",
+            expected="no masker that needs itself",
         ) from None

@@ -1,4 +1,4 @@
-"""Everything of the config that can be told to be wrong before Hydra acts, with nothing made on disk."""
+"""Checks of the config before Hydra runs; they write nothing to disk."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -28,16 +28,16 @@ from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
 from dreaming.training.loggers import check_mode
 
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
-"""Arguments of a Trainer that would work against a model's ``limits``."""
+"""Arguments of a Trainer that conflict with a model's ``limits``."""
 
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
 
 def check(program: str, arguments: Sequence[str]) -> None:
-    """Compose the config as Hydra will, and look at what can be known of it, with nothing made on disk.
+    """Compose the config as Hydra will, and check it without writing to disk.
 
     Raises:
-        ConfigError: If a key, a choice or a value does not exist or fit.
+        ConfigError: If a key, a choice or a value does not exist or is invalid.
     """
     parsed = parse(arguments)
     config_folders(arguments)
@@ -51,8 +51,8 @@ def check(program: str, arguments: Sequence[str]) -> None:
             raise ConfigError(
                 str(override.input_line),
                 found="several values",
-                expected="one, or -m to run each",
-                hint=f"say -m, or {override.key_or_group}=[...] if all are meant for one run",
+                expected="one value, or -m to run each",
+                hint=f"add -m, or write {override.key_or_group}=[...] to use all in one run",
             )
     for singles in _variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
@@ -60,14 +60,14 @@ def check(program: str, arguments: Sequence[str]) -> None:
         _check_additions(overrides, config)
         if list(config.trusted_packages) != trusted:
             raise ConfigError(
-                "trusted_packages", found="a config file that sets it", expected="the command line to do so"
+                "trusted_packages", found="a config file that sets it", expected="this key on the command line only"
             )
         if multirun and config.get("ckpt_path") is not None:
             raise ConfigError(
                 "ckpt_path",
                 found=f"{config.ckpt_path} with -m",
                 expected="a single run to resume",
-                hint="leave out -m and give the overrides of the interrupted job; a sweep resumes without ckpt_path",
+                hint="leave out -m and repeat the overrides of the interrupted job; a sweep resumes without ckpt_path",
             )
         check_clip(config)
         _check_choices(program, config)
@@ -89,7 +89,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
 
 
 def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
-    """Overrides without sweeps in which each value of each sweep comes up, one sweep varied at a time."""
+    """Yield overrides without sweeps, so that each value of each sweep occurs; one sweep varies at a time."""
     values = [
         [f"{override.key_or_group}={value}" for value in searched_values(override)]
         if override.is_sweep_override()
@@ -104,7 +104,7 @@ def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
 
 
 def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
-    """Refuse ``+key=value`` where no class takes the key; a node compares those below it with its class."""
+    """Refuse ``+key=value`` with an unknown key; keys below a node are compared with its class elsewhere."""
     added = [override for override in overrides if override.is_add() or override.is_force_add()]
     for override in added:
         key = str(override.key_or_group)
@@ -118,14 +118,14 @@ def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
 
 
 def _check_choices(program: str, config: DictConfig) -> None:
-    """What is selected must be there, and enough of it."""
+    """Check that one model, or at least one masker, is selected, and that the selection exists."""
     if program == "train":
         if len(config.model) != 1:
             raise ConfigError(
                 "model",
                 found=", ".join(map(str, config.model)) or "none",
                 expected="one model",
-                hint="name one, or say -m model=unet,cnn to train several",
+                hint="name one, or use -m model=unet,cnn to train several",
             )
         if config.ckpt_path is not None:
             run_folder(str(config.clip), str(next(iter(config.model))), str(config.ckpt_path))
@@ -144,13 +144,13 @@ def _check_values(config: DictConfig) -> None:
         raise ConfigError(
             f"trainer.{key}",
             found=str(config.trainer[key]),
-            expected="no value, because each fit sets it",
+            expected="no value, because every fit sets it",
             hint="limits, logger and callbacks have keys of their own",
         )
 
 
 def _check_buildable(config: DictConfig) -> None:
-    """Read and build what the run will, for clip.yaml and constructors may refuse, too."""
+    """Read clip.yaml and build the objects that the run needs, because these may raise errors, too."""
     for key in ("stage.composite.masker", "stage.evaluate.masker"):
         named = OmegaConf.select(config, key)
         if named is not None and named not in config.masker:
@@ -173,17 +173,17 @@ def _check_buildable(config: DictConfig) -> None:
 
 
 def check_clip(config: DictConfig) -> None:
-    """A clip must be named, and be there or about to be made from a video."""
+    """Check that a clip is named, and that it or the video to make it from exists."""
     if OmegaConf.is_missing(config, "clip") or not config.clip:
         raise ConfigError(
             "clip",
             found="no clip",
             expected="the folder of a clip",
-            hint="name it: clip=FOLDER (and video=FILE at first)",
+            hint="name it: clip=FOLDER (and video=FILE the first time)",
         )
     path, video = clip_path(config), config.get("video")
     if path.exists() and not path.is_dir():
-        raise ConfigError("clip", found=f"the file {path}", expected="a folder", hint=f"say video={path} clip=FOLDER")
+        raise ConfigError("clip", found=f"the file {path}", expected="a folder", hint=f"use video={path} clip=FOLDER")
     if video is not None and not Path(str(video)).is_file():
         raise ConfigError(
             "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", hint="correct the path"
@@ -203,7 +203,7 @@ def _folders(path: Path) -> list[str]:
 
 
 def check_stages(config: DictConfig) -> None:
-    """``stages`` must be a list of stages that exist."""
+    """Check that ``stages`` is a list of stages that exist."""
     stages = config.stages
     if not isinstance(stages, ListConfig):
         named = "extract,mask" if stages is None else stages
@@ -216,5 +216,5 @@ def check_stages(config: DictConfig) -> None:
                 "stages",
                 found=f"no stage {stage!r}",
                 expected="stages among " + ", ".join(known),
-                hint=f"say stages=[{near[0]}]" if near else "correct the name",
+                hint=f"use stages=[{near[0]}]" if near else "",
             )

@@ -25,7 +25,7 @@ TAKING_A_VALUE = {
     "--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp",
     "--experimental-rerun",
 }  # fmt: skip
-"""Hydra's flags that are followed by their value."""
+"""Hydra's flags that take a value as the next argument."""
 
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
@@ -33,8 +33,8 @@ INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info
 def config_root() -> Path:
     """The folder that holds ``conf/`` and ``experiments/``: the checkout, or ``share/`` in an installed wheel.
 
-    Hydra takes any folder beside ``experiments/`` for a group: the package's own ``stages/`` must not lie there, or
-    ``stages=`` could not be given.
+    Hydra treats any folder beside ``experiments/`` as a config group. The package's ``stages/`` must not be among them,
+    because it would hide the key ``stages``.
     """
     checkout = PACKAGE.parent
     return (
@@ -45,10 +45,10 @@ def config_root() -> Path:
 
 
 class ConfigRoot(SearchPathPlugin):
-    """Lets Hydra find ``experiments/``, and the folder of ``--config-dir`` whenever a config is composed."""
+    """Adds ``experiments/`` and the folder of ``--config-dir`` to Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append both."""
+        """Append both folders."""
         # --help would list all groups of conf/ a second time.
         if not {"--help", "-h"} & set(arguments()) or any(text.startswith("experiments=") for text in arguments()):
             search_path.append("dreaming", f"file://{config_root()}")
@@ -79,7 +79,7 @@ def register_resolvers() -> None:
 
 
 def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
-    """The folder of a model's run: a new one, or that of the run to resume.
+    """The run folder of a training: a new one, or that of the run to resume.
 
     Args:
         clip: The clip's folder.
@@ -109,7 +109,7 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
 
 
 def _run_of(checkpoint: Path, runs: Path) -> Path | None:
-    """The run folder that a checkpoint file lies in, of a multirun that of its job."""
+    """The run folder that contains a checkpoint file; in a multirun, the folder of the job."""
     from dreaming.training.run_registry import MULTIRUN
 
     path, runs = checkpoint.resolve(), runs.resolve()
@@ -150,13 +150,13 @@ def parse_shard(config: DictConfig) -> Shard:
             "shard",
             found=repr(config.shard),
             expected="k/n with 1 <= k <= n",
-            hint="say shard=1/4 for the first of four",
+            hint="use shard=1/4 for the first of four",
         )
     return Shard(int(match[1]), int(match[2]))
 
 
 def thread_count(config: DictConfig) -> int:
-    """Threads to use: the config's, or this job's share of all that this process may run on."""
+    """Number of threads: from the config, or this job's share of the CPUs available to this process."""
     if config.threads is not None:
         return int(config.threads)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -164,33 +164,33 @@ def thread_count(config: DictConfig) -> int:
 
 
 def jobs_at_once(cores: int) -> int:
-    """Jobs that the launcher runs on this machine at once."""
+    """Number of jobs that the launcher runs on this machine at the same time."""
     jobs = HydraConfig.get().launcher.get("n_jobs", 1)
     return cores if jobs is None or jobs < 1 else int(jobs)
 
 
 def informs_only(arguments: Sequence[str]) -> bool:
-    """Whether the arguments ask for help or a print of the config rather than a run."""
+    """Whether the arguments only ask for help or for the config, and not for a run."""
     return bool(INFORMING & {argument.split("=")[0] for argument in arguments})
 
 
 def prepare() -> None:
-    """Make Hydra let errors through instead of printing tracebacks and exiting 1."""
+    """Make Hydra raise errors instead of printing tracebacks and exiting with code 1."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_resolvers()
 
 
 def task_overrides() -> list[str]:
-    """The overrides of the job at work, unresolved, because one may set a key to the value of another."""
+    """The overrides of the current job, unresolved, because one may refer to another key."""
     return cast(list[str], OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False))
 
 
 def composition_overrides(overrides: Sequence[Override]) -> list[str]:
-    """Those overrides that Hydra's compose API takes: all but Hydra's own, except where it looks for config."""
+    """The overrides that Hydra's compose API accepts: all except Hydra's own; of these only the search path."""
     keys = [(str(override.key_or_group), str(override.input_line)) for override in overrides]
     return [text for key, text in keys if not key.startswith("hydra") or key == "hydra.searchpath"]
 
 
 def arguments() -> list[str]:
-    """What the user typed."""
+    """The command-line arguments."""
     return sys.argv[1:]

@@ -1,4 +1,4 @@
-"""The program ``dreaming``: everything that is still to do, from a video to a stylised video."""
+"""The program ``dreaming``: run the stages that are not up to date, from a video to a stylised video."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from dreaming.cli import program
 
 
 def dream(config: DictConfig) -> Any:
-    """Run the stages that the config names; return what a sweep optimises."""
+    """Run the stages that the config names; return the objectives of a sweep."""
     from dreaming.cli.stages import run_stages  # imports torch, which --help must not
 
     return run_stages(config)

@@ -1,4 +1,4 @@
-"""One sentence for what Hydra, OmegaConf and Lightning say about a mistake of the user's."""
+"""Conversion of errors of Hydra, OmegaConf and Lightning to one sentence for the user."""
 
 import difflib
 import re
@@ -15,10 +15,10 @@ from dreaming.errors import ConfigError, DreamingError
 
 
 def explain(error: Exception) -> DreamingError | None:
-    """One sentence for an error of Hydra's or OmegaConf's that the user can mend; None for a bug of ours."""
+    """Convert an error that the user can correct; None for a bug of ours."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, DreamingError):
-        # OmegaConf cuts the chain of causes that its own errors have.
+        # OmegaConf removes the explicit cause of its own errors; the context remains.
         cause = cause.__cause__ or (cause.__context__ if isinstance(cause, OmegaConfBaseException) else None)
     if cause is not None:
         return cause
@@ -29,8 +29,8 @@ def explain(error: Exception) -> DreamingError | None:
         return ConfigError(
             "config",
             found=" ".join(text.split()).rstrip("."),
-            expected="what Lightning can do on this machine",
-            hint="correct the value, or say trainer=auto",
+            expected="a trainer that Lightning supports on this machine",
+            hint="correct the value, or use trainer=auto",
         )
     if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
         key = match[1].split("@")[0]
@@ -45,7 +45,7 @@ def explain(error: Exception) -> DreamingError | None:
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
-    """The sentence for a key that is not there, with the one of ``known`` that may have been meant."""
+    """Create the error for a key that does not exist, with the most similar one of ``known``."""
     near = difflib.get_close_matches(key, [other for other in known if other != key], n=1)
     return ConfigError(
         key,
@@ -55,7 +55,7 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
 
 
 def known_keys() -> list[str]:
-    """Every key of both programs' default configs, and of a sweep."""
+    """All keys of both programs' default configs, and of a sweep."""
     found: list[str] = []
     for program in ("dream", "train"):
         with initialize_config_dir(str(config_root() / "conf")):
@@ -75,5 +75,5 @@ def _unknown_choice(group: str, name: str, choices: Sequence[str]) -> ConfigErro
         f"{group}={name}",
         found="no such choice",
         expected="one of " + ", ".join(choices) if choices else "a group that `--help` lists",
-        hint=f"say {group}={near[0]}" if near else "",
+        hint=f"use {group}={near[0]}" if near else "",
     )

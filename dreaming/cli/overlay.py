@@ -1,4 +1,4 @@
-"""Values that ``clip.yaml`` and the clip's sweeps set: they override conf/, and the command line overrides them."""
+"""Values from ``clip.yaml`` and from the clip's sweeps; they override conf/, and the command line overrides them."""
 
 import copy
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def with_clip_values(config: DictConfig, overrides: Sequence[str], *, silent: bool = False) -> DictConfig:
-    """Apply what ``clip.yaml`` and the best trials of the clip's sweeps set, except keys that the command line sets."""
+    """Apply the values of ``clip.yaml`` and of the clip's best trials, except keys that the command line sets."""
     return with_best_trials(with_clip_settings(config, overrides), overrides, silent=silent)
 
 
@@ -31,13 +31,13 @@ def with_clip_settings(config: DictConfig, overrides: Sequence[str]) -> DictConf
 
 
 def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bool = False) -> DictConfig:
-    """The config in which each selected model and masker has the values of its best trial, saying so unless silent.
+    """Apply the values of the best trial of each selected model and masker, and log them unless ``silent``.
 
-    A key that the command line sets is left as it is. What a sweep found for one model is set for that model only, even
-    where the key is shared, as those of ``data`` are; and only in a run of the same generator, guides, seed and so on.
+    Keys that the command line sets stay as they are. The values of a model are set for this model only, even if models
+    share the key, such as those in ``data``; and only in a run with the same generator, guides, seed and so on.
 
     Raises:
-        ConfigError: If a ``best.yaml`` sets what the config does not have.
+        ConfigError: If a ``best.yaml`` sets an unknown key.
     """
     if not config.get("tuned") or not clip_path(config).is_dir():
         return config
@@ -52,13 +52,13 @@ def with_best_trials(config: DictConfig, overrides: Sequence[str], *, silent: bo
 
 
 def _groups(config: DictConfig, best: BestTrial) -> list[str]:
-    """Which of ``model`` and ``masker`` a best trial is of: those whose values it has."""
+    """The groups, ``model`` or ``masker`` or both, whose values a best trial sets."""
     named = [group for group in ("model", "masker") if any(text.startswith(f"{group}.") for text in best.overrides)]
     return named or ["model" if best.component in config.get("model", {}) else "masker"]
 
 
 def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], silent: bool) -> bool:
-    """Whether this run makes the choices under which the trial's values were found; says so where it does not."""
+    """Whether this run has the same choices as the trial; if not, log a warning unless ``silent``."""
     said = {(override.get_key_element(), str(override.value())) for override in parse(overrides)}
     chosen = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
     for choice in parse(best.choices):
@@ -66,7 +66,7 @@ def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], s
         if (key, value) not in said and str(chosen.get(key, config.get(key))) != value:
             log.log(
                 logging.DEBUG if silent else logging.WARNING,
-                "%s: what sweep %s found best is not used, for it was found with %s; say that, too, or tuned=false",
+                "%s: the best values of sweep %s are not used, because its trials ran with %s; add that or tuned=false",
                 best.component, best.sweep, choice.input_line,
             )  # fmt: skip
             return False
@@ -74,7 +74,7 @@ def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], s
 
 
 def _is_used(model: str, config: DictConfig) -> bool:
-    """Whether a selected masker or a stage that runs is given this model."""
+    """Whether a selected masker or a stage that runs uses this model."""
     running = [config.stage[stage] for stage in config.stages if stage in config.stage]
     return any(f"${{model.{model}}}" in OmegaConf.to_yaml(node) for node in (config.masker, *running))
 
@@ -89,8 +89,8 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silen
             raise ConfigError(
                 f"sweeps/{best.sweep}/{BEST}",
                 found=key,
-                expected="keys that the config has",
-                hint="sweep anew, remove the file, or say tuned=false",
+                expected="keys of the config",
+                hint="repeat the sweep, remove the file, or set tuned=false",
             )
         OmegaConf.update(tuned, key, override.value())
         used.append(str(override.input_line))
@@ -98,7 +98,7 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silen
     config[group][best.component] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
     log.log(
         logging.DEBUG if silent else logging.INFO,
-        "%s: as sweep %s found best (trial %d, %.4f): %s; tuned=false leaves it as set in conf/",
+        "%s: best values of sweep %s (trial %d, %.4f): %s; tuned=false ignores them",
         best.component, best.sweep, best.trial, best.value,
-        " ".join(used) or "nothing that the command line does not set",
+        " ".join(used) or "none, because the command line sets all of them",
     )  # fmt: skip

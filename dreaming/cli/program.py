@@ -1,4 +1,4 @@
-"""What both programs share: check, run under Hydra, and end with a sentence and an exit code.
+"""The common part of both programs: check the config, run under Hydra, report errors, and set the exit code.
 
 Modules that import torch are imported where they are used, because ``--help`` has to be quick.
 """
@@ -34,7 +34,7 @@ Job = Callable[[DictConfig], Any]
 
 
 def main(program: str, job: Job) -> None:
-    """Run a program and exit: 0 done, 2 for a mistake of the user's, 130 interrupted, 143 terminated."""
+    """Run a program and exit: 0 success, 2 an error of the user, 130 interrupted, 143 terminated."""
     sys.exit(_run(program, job))
 
 
@@ -49,7 +49,7 @@ def _run(program: str, job: Job) -> int:
         else:
             return _work(program, job, arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has read enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
         return BROKEN_PIPE
     except Exception as error:
@@ -78,10 +78,10 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
         if refused:
             raise refused[0]
     except KeyboardInterrupt:
-        _print_error("interrupted; start it again to resume")
+        _print_error("interrupted; run the same command to resume")
         return INTERRUPTED
     except SIGTERMException:
-        _print_error("terminated; start it again to resume")
+        _print_error("terminated; run the same command to resume")
         return TERMINATED
     except Exception as error:
         return _explained(error)
@@ -106,7 +106,9 @@ def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
     cv2.setNumThreads(threads)
     try:
         overrides = configuration.task_overrides()
-        trust(trusted_packages(configuration.parse(overrides)))  # again, because a launcher may have begun this process
+        trust(
+            trusted_packages(configuration.parse(overrides))
+        )  # again, because a launcher may have started this process
         config = with_clip_values(config, overrides)
         record = Path(HydraConfig.get().runtime.output_dir) / str(HydraConfig.get().output_subdir) / "config.yaml"
         if record.exists():  # Hydra wrote it without the clip's values
@@ -118,16 +120,16 @@ def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
         if explained is None:
             raise
         if HydraConfig.get().mode is hydra.types.RunMode.RUN:
-            # Past Hydra, which would print lines of its own about a job that failed.
+            # The error bypasses Hydra, which would print additional lines about a failed job.
             refused.append(explained)
             return None
-        # A multirun goes on with its other jobs, so each failed job logs its reason.
+        # A multirun continues with its other jobs, so each failed job logs its error.
         log.error("%s", explained)
         raise explained from error
 
 
 def _explained(error: Exception) -> int:
-    """Print one sentence for a mistake of the user's; raise anything else."""
+    """Print an error that the user can correct as one sentence; raise any other."""
     explained = _as_space(error) or explain(error)
     if explained is None:
         raise error

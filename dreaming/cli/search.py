@@ -1,4 +1,4 @@
-"""Whether a search space names keys and values that the config takes; told before the first trial."""
+"""Checks of a sweep before its first trial: search space, devices and the sweeper's settings."""
 
 import copy
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dreaming.sweep.config import SweepConfig
 
 
 def searched_values(override: Override) -> Iterator[str]:
-    """Values that come up in a sweep: all of a choice or range, both ends of an interval."""
+    """Yield values of a sweep to check: all of a choice or range, both ends of an interval."""
     value = override.value()
     if isinstance(value, IntervalSweep):
         yield from (str(value.start), str(value.end))
@@ -23,10 +23,10 @@ def searched_values(override: Override) -> Iterator[str]:
 
 
 def check_devices(config: DictConfig) -> None:
-    """Refuse trials on several devices: a trial's course would stay in the processes that fit on them.
+    """Refuse trials on several devices, because a trial's progress would stay in the processes of the devices.
 
     Raises:
-        ConfigError: If the trainer asks for several.
+        ConfigError: If the trainer uses several.
     """
     devices = config.trainer.get("devices", 1)
     alone = devices in (1, "1") or (isinstance(devices, ListConfig) and len(devices) == 1)
@@ -34,16 +34,16 @@ def check_devices(config: DictConfig) -> None:
         raise ConfigError(
             "trainer.devices",
             found=f"{devices} in a sweep",
-            expected="1, for a trial reports to the study from the process that trains it",
-            hint="say trainer=gpu, and hydra/launcher=joblib for several trials at once",
+            expected="1, because a trial reports its progress from the process that trains it",
+            hint="use trainer=gpu, and hydra/launcher=joblib for several trials at the same time",
         )
 
 
 def check_sweeper(config: DictConfig) -> None:
-    """Refuse what Hydra's own sweeper would take, and a sweep has another key for.
+    """Refuse settings of Hydra's own sweeper for which a sweep has another key.
 
     Raises:
-        ConfigError: If such a key is set to what the sweep does not do, or no job may run at once.
+        ConfigError: If such a key has a value without effect, or the number of parallel jobs is 0.
     """
     plan: SweepConfig = build(config, "sweep")
     given = config.hydra.sweeper
@@ -56,26 +56,26 @@ def check_sweeper(config: DictConfig) -> None:
     ):
         if found != used:
             raise ConfigError(
-                f"hydra.sweeper.{key}", found=f"{found}, which has no effect", expected="a sweep's own key",
-                hint=f"say {hint}",
+                f"hydra.sweeper.{key}", found=f"{found}, which has no effect", expected="the key of the sweep",
+                hint=f"use {hint}",
             )  # fmt: skip
     if given.n_jobs == 0:
         raise ConfigError(
             "hydra.sweeper.n_jobs",
             found="0",
-            expected="1 or more trials at once, or -1 for one a core",
-            hint="correct it, or the launcher's number that it follows",
+            expected="1 or more parallel trials, or -1 for one per core",
+            hint="correct it, or the launcher's number of jobs, which is its default",
         )
 
 
 def check_search(config: DictConfig) -> None:
-    """Compare each key and value of the search space with what the config takes.
+    """Compare each key and value of the search space with the config's classes.
 
     Args:
-        config: The composed config, Hydra's part among it.
+        config: The composed config, including Hydra's part.
 
     Raises:
-        ConfigError: If a key does not exist, or a value is of another type than its class takes.
+        ConfigError: If a key does not exist, or a value is invalid.
     """
     plain = copy.deepcopy(config)
     OmegaConf.set_struct(plain, False)

@@ -1,4 +1,4 @@
-"""``--cfg job``: print the config of a run, with the values of ``clip.yaml`` and of the clip's sweeps."""
+"""The flag ``--cfg job``: print the config of a run, with the values of ``clip.yaml`` and of the clip's sweeps."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ def _flags(arguments: Sequence[str]) -> Namespace:
 
 
 def shows_config(arguments: Sequence[str]) -> bool:
-    """Whether the arguments ask for the config of a run; Hydra itself prints its own part of it."""
+    """Whether the arguments ask for the config of a run; for other parts, Hydra prints it."""
     return any(text.split("=")[0] in ("--cfg", "-c") for text in arguments) and _flags(arguments).cfg == "job"
 
 
 def show_config(program: str, arguments: Sequence[str]) -> None:
-    """Print the config, or the part of it that ``--package`` names, as YAML.
+    """Print the config, or the part named by ``--package``, as YAML.
 
     Raises:
-        ConfigError: If there is no such part.
+        ConfigError: If the part does not exist.
     """
     from dreaming.cli.overlay import with_clip_values
 

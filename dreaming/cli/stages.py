@@ -22,19 +22,19 @@ log = logging.getLogger(__name__)
 
 
 def run_stages(config: DictConfig) -> float | Objectives | None:
-    """Run the stages that the config names; return what a sweep could optimise, if there is anything."""
+    """Run the stages that the config names; return the score, or in a sweep the objectives, if there are any."""
     pl.seed_everything(config.seed, verbose=False)
     folder = Path(HydraConfig.get().runtime.output_dir)
     given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
     stages = {str(name): build(config, f"stage.{name}", **given) for name in config.stage}
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
-    _say_unused_filter(config, stages)
+    _warn_of_unused_filter(config, stages)
     if "sweep" not in config:
         return order.run(clip, list(config.stages), stages)
 
     evaluate = stages["evaluate"]
     assert isinstance(evaluate, EvaluateStage)
-    evaluate.loggers = {}  # a trial is one run of W&B, which is begun for it below
+    evaluate.loggers = {}  # a trial is one W&B run, which masker_trial opens
     measures = {
         "score": lambda: _score(clip, config, stages),
         "seconds": lambda: _seconds(clip, evaluate),
@@ -42,12 +42,12 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
     return masker_trial(build(config, "sweep"), build(config, "logger"), clip, folder, task_overrides(), measures)
 
 
-def _say_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:
+def _warn_of_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:
     running = order.with_inputs(list(config.stages), stages)
     if {"filter", "stylise"} <= set(running) and not config.model.style.filtered:
         log.warning(
-            "stages=[filter]: filtered/ is made, but the style is learnt from frames as they are and paints those;"
-            " model.style.filtered=true has it use the filtered ones"
+            "filter: the style is not trained on the temporally smoothed frames in filtered/;"
+            " to use them, set model.style.filtered=true"
         )
 
 
@@ -59,7 +59,7 @@ def _score(clip: Clip, config: DictConfig, stages: Mapping[str, Stage]) -> float
 
 
 def _seconds(clip: Clip, evaluate: EvaluateStage) -> float:
-    """What a frame takes the masker that ``evaluate`` scores."""
+    """Prediction time per frame, in seconds, of the masker that ``evaluate`` scores."""
     masker = evaluate.maskers.get(evaluate.chosen or "")
     if masker is None or not clip.parts:
         raise _nothing_to_optimise()
@@ -69,7 +69,7 @@ def _seconds(clip: Clip, evaluate: EvaluateStage) -> float:
 def _nothing_to_optimise() -> ConfigError:
     return ConfigError(
         "stages",
-        found="nothing that a sweep could optimise",
+        found="stages without a score to optimise",
         expected="the stage evaluate, on a clip with hand masks",
-        hint="leave stages to the sweep",
+        hint="leave out stages=, which the sweep sets",
     )

@@ -8,7 +8,7 @@ from dreaming.cli import program
 
 
 def train(config: DictConfig) -> Any:
-    """Train the model that the config selects; return what a sweep optimises."""
+    """Train the model that the config selects; return the objectives of a sweep."""
     from dreaming.cli.training import train_model  # imports torch, which --help must not
 
     return train_model(config)

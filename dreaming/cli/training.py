@@ -19,7 +19,7 @@ from dreaming.training.task import TrainingTask
 def train_model(config: DictConfig) -> float | tuple[float, ...]:
     """Train the selected model on each part or layer of the clip; return the mean of the monitored values.
 
-    In a sweep, the values of its objectives.
+    In a sweep, return the values of its objectives.
     """
     pl.seed_everything(config.seed, verbose=False)
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
@@ -35,7 +35,7 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
             clip.path,
             found=f"nothing to train {task.name} on",
             expected="hand masks for a segmenter, keyframes for the style",
-            hint="paint some as README shows",
+            hint="paint some as described in README.md",
         )
     if "sweep" in config:
         return train_trial(build(config, "sweep"), task, clip, subjects, context, folder, task_overrides())

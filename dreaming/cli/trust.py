@@ -1,4 +1,4 @@
-"""What a config may name as ``_target_``: a config from elsewhere must not choose code to run."""
+"""The classes that a config may name as ``_target_``, so that a config from elsewhere cannot run arbitrary code."""
 
 import importlib.util
 import pkgutil
@@ -19,37 +19,37 @@ TRUSTED = (
     "optuna.pruners.*",
     "rich.logging.RichHandler",
 )
-"""Names, and modules of which all public classes and functions are trusted; besides, all of ``dreaming``."""
+"""Trusted names, and modules whose public classes and functions are all trusted, in addition to ``dreaming``."""
 
 
 _packages: set[str] = {"dreaming"}
 
 
 def trust(packages: Collection[str]) -> None:
-    """Trust these packages of the user's, and no others, as much as ``dreaming`` itself.
+    """Trust these packages of the user's, and no others, like ``dreaming`` itself.
 
     Raises:
-        ConfigError: If one is not a package's plain name, or there is no such package.
+        ConfigError: If one is not the name of an existing top-level package.
     """
     for name in packages:
         if not name.isidentifier() or importlib.util.find_spec(name) is None:
             raise ConfigError(
                 "trusted_packages",
                 found=f"no package {name}",
-                expected="packages that are installed or lie in a folder of PYTHONPATH",
+                expected="packages that are installed or in a folder of PYTHONPATH",
             )
     _packages.clear()
     _packages.update({"dreaming", *packages})
 
 
 def trusted_packages(overrides: Iterable[Override]) -> list[str]:
-    """The packages that the command line trusts; a config file has no say in it."""
+    """The packages that the command line trusts; a config file cannot add to them."""
     values = [override.value() for override in overrides if override.key_or_group == "trusted_packages"]
     return [str(name) for value in values for name in (value if isinstance(value, list) else [value])]
 
 
 def is_trusted(target: str) -> bool:
-    """Whether a name may be imported: this runs no code but that of trusted packages."""
+    """Whether a name may be imported, because this only runs code of trusted packages."""
     module, _, name = target.rpartition(".")
     if not name or any(part.startswith("_") for part in target.split(".")):
         return False
@@ -57,10 +57,10 @@ def is_trusted(target: str) -> bool:
 
 
 def find_target(target: str) -> Any:
-    """Import the class or function that a trusted name stands for.
+    """Import the class or function of a trusted name.
 
     Raises:
-        LookupError: If there is none, or it comes from another package, such as a module that one of ours imports.
+        LookupError: If there is none, or it is defined in another package, such as a module that one of ours imports.
     """
     try:
         thing = pkgutil.resolve_name(target)

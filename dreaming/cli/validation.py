@@ -1,4 +1,4 @@
-"""Comparison of config values with the annotations of the parameters that take them, by pydantic."""
+"""Validation of config values against the annotations of parameters, by pydantic."""
 
 import inspect
 import types
@@ -15,7 +15,7 @@ WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 class Problem(NamedTuple):
-    """A value that does not fit: what lies where below the parameter's key (such as ``.pixel``), and what would fit."""
+    """An invalid value: its key below the parameter's (such as ``.pixel``), the value, and the accepted values."""
 
     below: str
     found: str
@@ -23,7 +23,7 @@ class Problem(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """What a class or function takes: annotations by name, the required ones, and whether it takes any other name."""
+    """Parameters of a class or function: annotations by name, the required names, and whether it has ``**kwargs``."""
 
     hints: Mapping[str, Any]
     required: frozenset[str]
@@ -32,7 +32,7 @@ class Parameters(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parameters_of(thing: Any) -> Parameters:
-    """Read the signature of a class or function, of a wrapper that of what it wraps."""
+    """Read the signature of a class or function; of a wrapper, that of the wrapped function."""
     thing = inspect.unwrap(thing)
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = list(inspect.signature(thing).parameters.values())
@@ -49,16 +49,16 @@ def parameters_of(thing: Any) -> Parameters:
 
 
 def find_problem(value: Any, hint: Any) -> Problem | None:
-    """Compare a plain value, as YAML holds it, with an annotation.
+    """Validate a plain value from YAML against an annotation.
 
-    A mapping with a ``_target_`` fits wherever an object, a list or a mapping is expected.
+    A mapping with a ``_target_`` is accepted wherever an object, a list or a mapping is expected.
     """
     try:
         _adapter(hint).validate_python(value)
     except ValidationError as error:
         below = ""
         for step in error.errors(include_url=False, include_context=False)[0]["loc"]:
-            # Within a union, the location goes on with the member that comes first, and a tuple may lack an item.
+            # Within a union, the location continues with the first member, and a tuple may lack an item.
             if get_origin(_bare(hint)) in (Union, types.UnionType) or (isinstance(step, int) and step >= len(value)):
                 break
             value, hint = value[step], _item(hint, step)
@@ -68,14 +68,14 @@ def find_problem(value: Any, hint: Any) -> Problem | None:
 
 
 def show(value: Any) -> str:
-    """A plain value as the user would write it."""
+    """Format a plain value as the user would write it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return "a group of keys" if isinstance(value, Mapping) else repr(value)
 
 
 def describe(hint: Any) -> str:
-    """The accepted values of an annotation in words."""
+    """Describe the accepted values of an annotation in words."""
     if get_origin(hint) is Annotated:
         return ", ".join([describe(get_args(hint)[0]), *map(_bounds, get_args(hint)[1:])]).rstrip(", ")
     origin, arguments = get_origin(hint), get_args(hint)
@@ -126,7 +126,7 @@ OrNode = WrapValidator(lambda value, handler: value if is_node(value) else handl
 
 
 def _plain(hint: Any) -> Any:
-    """The annotation of the plain data from which a value of an annotated type is made."""
+    """The annotation of the plain data from which a value of the annotated type is built."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return Annotated[(_plain(arguments[0]), *arguments[1:])]

@@ -92,12 +92,12 @@ class StepDataset(Dataset[Any]):
 class SteppedDataModule(LightningDataModule):
     """Training batches that depend on seed and step only.
 
-    They depend neither on the number of workers nor on interruptions: a resumed run continues with the batch that it
-    would have had. With DDP each device takes its share of each batch, so that all devices together train like one.
+    They depend neither on the number of workers nor on interruptions: a resumed run continues with the next batch. With
+    DDP each device takes its share of each batch, so that all devices together train like one.
 
     Args:
         batch_size: Crops per batch.
-        steps_per_epoch: Steps per Lightning epoch; crops are drawn without end, so it has no other effect.
+        steps_per_epoch: Steps per Lightning epoch; the stream of crops is endless, so it has no other effect.
         seed: Seed of all random draws.
     """
 

@@ -22,8 +22,7 @@ Maps = NDArray[np.float32]
 
 
 MapSource = Callable[[Collection[str], Iterable[str]], Iterator[tuple[str, Maps]]]
-"""``source(left_out, stems)`` yields each named frame's masks, predicted by maskers trained without the references that
-are left out."""
+"""``source(left_out, stems)`` yields each named frame's masks, predicted by maskers trained without ``left_out``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +31,8 @@ class TrainingMasks:
 
     Attributes:
         references: All hand-masked frames of the training.
-        held_out: Names of those that validate.
-        validation: How they were chosen; see ``run_registry.Best``.
+        held_out: Names of the frames to validate on.
+        validation: How they are chosen; see ``run_registry.Best``.
     """
 
     references: References
@@ -42,7 +41,7 @@ class TrainingMasks:
 
     @classmethod
     def of(cls, clip: Clip, references: References) -> Self:
-        """Look up which of the hand masks the clip's split holds out."""
+        """Create from hand masks and the clip's split of them."""
         split = clip.split(references.part)
         held_out = tuple(stem for stem in references.stems if stem in split.nn_valid)
         return cls(references, held_out, split.validation)
@@ -56,9 +55,9 @@ class FoldDataBuilder:
         references: All hand-masked frames that any fold trains on or is validated on.
         features: Features that the network receives; None: none.
         lucid_dreaming: Settings of synthetic frames; None: none.
-        maps: Predicts masks of other maskers that the network receives; None: none. It excludes synthetic frames, for
-            which these maskers have no masks.
-        folds: Hand-masked frames that are held out together, to predict the masks of training frames.
+        maps: Predicts masks of other maskers that the network receives; None: none. It cannot be combined with
+            synthetic frames, for which these maskers have no masks.
+        folds: Hand-masked frames that are left out together to predict the masks of training frames.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class FoldDataBuilder:
         assert self._maps is not None
         outside = self._references.without(train.stems).stems
         maps: dict[str, Maps] = {}
-        # Whole folds are held out: a pair of them serves both, so that many hand masks need no more fits.
+        # Whole folds are left out. A pair of folds is the same for both of them, which saves half of the fits.
         for fold in self._folds:
             inside = train.select(fold.stems).stems
             if inside:

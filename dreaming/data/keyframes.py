@@ -196,7 +196,7 @@ class KeyframesDataModule(SteppedDataModule):
             yield frame, styled, torch.from_numpy(mask)[None]
 
     def make_batch(self, step: int) -> PairedSample:
-        """Make the batch of one step, at the scale whose turn it is."""
+        """Make the batch of one step; the scales take turns."""
         rounds, index = divmod(step, len(self.scales))
         scale = self.scales[index]
         turn = rounds * self.scales.count(scale) + self.scales[:index].count(scale)

@@ -84,9 +84,9 @@ class ScaleSampler:
         )
 
     def make_batch(self, turn: int) -> StyleSample:
-        """Make the batch of one of this scale's turns; every centre occurs once before any is repeated."""
+        """Make this scale's batch number ``turn``; every centre occurs once before any is repeated."""
         start, end = turn * self.batch_size, (turn + 1) * self.batch_size
-        # Rounding the sum over all turns keeps the share exact for small batches too.
+        # Rounding the sum over all batches keeps the share exact for small batches too.
         near = [int(self.edge_share * count) for count in (start, end)]
         index = [
             _take(self._everywhere, start - near[0], end - near[1]),

@@ -125,7 +125,7 @@ class SegmentationDataModule(SteppedDataModule):
     def make_batch(self, step: int) -> RawCrops:
         """Draw crops with headroom for the geometric augmentation, by one gather.
 
-        Random numbers are drawn for the whole batch, so that all devices together train on what one would. Only this
+        Random numbers are drawn for the whole batch, so that several devices train on the same batch as one. Only this
         device's crops are gathered.
         """
         rows_here = self.local_rows

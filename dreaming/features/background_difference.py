@@ -1,9 +1,9 @@
-"""Difference of a frame from what other frames show at the same place, after removal of the camera's motion.
+"""Difference of a frame from other frames at the same position, after compensation of the camera's motion.
 
 A moving subject hides its background only for a while: earlier and later frames show it. As in ViBe (Barnich and Van
 Droogenbroeck, "ViBe: A Universal Background Subtraction Algorithm for Video Sequences", IEEE Transactions on Image
-Processing 2011), a frame is compared with samples instead of their mean. No mask is involved; a classifier decides how
-far to trust the differences.
+Processing 2011), a frame is compared with samples instead of their mean. No mask is involved; a classifier
+decides how reliable the differences are.
 """
 
 from collections.abc import Iterable, Sequence

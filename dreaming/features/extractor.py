@@ -1,7 +1,7 @@
 """Feature extraction for segmenters: propagated hand masks, colour likelihood and appearance of each pixel.
 
 The features of a frame without a hand mask come from the nearest hand masks. For a frame with a hand mask they are
-*simulated*, so that a classifier or network learns how far to trust them: once from the other hand masks (leave one
+*simulated*, so that a classifier or network learns how reliable they are: once from the other hand masks (leave one
 out), and several times from its own mask after a round trip along the optical flow.
 """
 
@@ -38,7 +38,7 @@ _latest: dict[str, tuple[MaskPropagator, ColourLikelihood, BackgroundDifference]
 
 
 def clear_cache() -> None:
-    """Forget the masks propagated for the last clip, so that the next extraction can be timed from the start."""
+    """Discard the masks cached for the last clip, so that the next extraction can be timed from the start."""
     _latest.clear()
 
 
@@ -266,7 +266,7 @@ class FeatureExtractor:
         return max(2.0, (len(self._indices) - 1) / max(1, len(self.sources) - 1))
 
     def _round_trip(self, stem: str, number: int) -> tuple[PropagationSource, PropagationSource]:
-        """The frame's own mask as it arrives at two other frames, as far apart as hand masks are on average."""
+        """The frame's own mask propagated to two other frames, as far apart as hand masks are on average."""
         settings = self.settings
         digest = hashlib.blake2b(f"{settings.seed} {stem} {number}".encode(), digest_size=8).digest()
         share = (number + np.random.default_rng(int.from_bytes(digest)).random()) / settings.round_trips

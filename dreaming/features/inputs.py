@@ -33,8 +33,8 @@ class FeatureInputs:
     Attributes:
         features: Settings of the features.
         channels: Names of the channels; no colours, since the network sees the frame.
-        prior: The mask that the network corrects instead of starting from nothing: one of the channels or of the
-            extra inputs; None: no prior.
+        prior: Name of the channel or extra input with the mask that the network corrects; None: the network predicts
+            the mask by itself.
     """
 
     kind: ClassVar[str] = "feature_inputs"

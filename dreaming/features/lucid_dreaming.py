@@ -23,7 +23,7 @@ from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.types import Flow, Image, Mask, Size
 
 SEAM_SIGMA = 0.7
-"""Gaussian blur of the subject's outline in pixels, so that no hard edge gives the subject away."""
+"""Gaussian blur of the subject's outline in pixels, so that no hard edge reveals the composition."""
 INPAINT_RADIUS = 3.0
 """Radius in pixels from which the hole behind the subject is filled."""
 HOLE_MARGIN = 3
@@ -92,7 +92,7 @@ class LucidDreaming:
         subject_motion: Change of the subject between a synthetic frame and its neighbours, from which masks are
             propagated.
         background_motion: Change of the background between them.
-        max_gap: Largest gap, in frames, that a synthetic neighbour is given in the features.
+        max_gap: Largest gap, in frames, that the features report for a synthetic neighbour.
         short_side: Shorter side of the synthetic frames in pixels; None: full size.
         seed: Seed of all random draws.
     """
@@ -166,7 +166,7 @@ class SyntheticScene:
         return cls(extended.astype(np.float32) / 255, mask, inpainted.astype(np.float32) / 255)
 
     def changed(self, subject: SceneChange, background: SceneChange, random: np.random.Generator) -> "SyntheticScene":
-        """Change both layers separately; the subject keeps its shape and place if it would leave the frame."""
+        """Change both layers separately; the subject keeps its shape and position if it would leave the frame."""
         for _ in range(PLACEMENT_ATTEMPTS):
             coordinates = subject.coordinates(self.mask, random)
             mask = _sample(self.mask.astype(np.float32), coordinates, cv2.BORDER_CONSTANT) > 0.5

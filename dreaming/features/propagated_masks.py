@@ -1,4 +1,4 @@
-"""Masks propagated from their frame to others, cached so that none takes the same path twice."""
+"""Masks propagated from their frame to others, with a cache so that no path is computed twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class PropagatedMask:
 
 @dataclass(eq=False)
 class MaskPropagator:
-    """Propagates masks to any frame and keeps them, and those on the way, in a temporary file; thread-safe.
+    """Propagates masks to any frame, and caches them in a temporary file, with those on the way; thread-safe.
 
     Attributes:
         clip: The clip.
@@ -90,13 +90,13 @@ class MaskPropagator:
         return PropagatedMask(source, gap, *parts)
 
     def source_at(self, source: PropagationSource, stem: str) -> PropagationSource:
-        """The source as it arrives at another frame, as a new source there, as if it were a hand mask of that frame."""
+        """The source propagated to another frame, as a new source there, as if it were a hand mask of that frame."""
         self.propagate(source, stem)
         mask = self._buffer.read((source.name, stem))[0]
         return PropagationSource(stem, mask, f"{source.name} {stem}")
 
     def propagate(self, source: PropagationSource, end: str) -> None:
-        """Propagate a source to a frame, and thereby to all frames on the way, unless that is cached."""
+        """Propagate a source to a frame, and thereby to all frames on the way, unless the result is cached."""
         first, last = self._indices[source.stem], self._indices[end]
         forward = last > first
         with self._lock:

@@ -1,1 +1,1 @@
-"""Input channels of the style network beside the frame."""
+"""Guides: input channels of the style network in addition to the frame."""

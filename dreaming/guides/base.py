@@ -24,7 +24,7 @@ class Guide(ABC):
     (``io.manifest.describe``).
 
     Attributes:
-        version: Raised when the result for the same keyframes changes.
+        version: Increased when the result for the same keyframes changes.
     """
 
     version: ClassVar[int] = 1
@@ -47,7 +47,7 @@ class Guide(ABC):
 
     @property
     def requires_masks(self) -> bool:
-        """Whether the guide depends on the layer's masks, which then are made first."""
+        """Whether the guide depends on the layer's masks, which have to be made first."""
         return False
 
     @abstractmethod
@@ -62,8 +62,8 @@ class Guide(ABC):
     ) -> Iterator[tuple[str, Channels]]:
         """Yield the guides of the keyframes for training; by default, as ``draw`` yields them.
 
-        A guide that would show more at keyframes than at other frames yields each keyframe one or more times as if it
-        were not one.
+        A guide that contains more information at keyframes than at other frames yields each keyframe one or more times,
+        as if it were not a keyframe.
 
         Args:
             clip: The clip.

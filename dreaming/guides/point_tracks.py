@@ -107,7 +107,7 @@ class PointTracks:
         """Add points where a frame is uncovered, if too much of it is."""
         new, total = Points.none(), int(mask.sum())
         present = self.points(stem)
-        # A layer narrower than the points' distance may contain none of them: then the nearest ones beside it serve.
+        # A layer narrower than the points' distance may contain no point: then the nearest points beside it are used.
         for allowed in (mask, np.ones_like(mask)):
             hole = mask & far_from((present + new).positions, self._size, coverage.reach)
             if not hole.any() or (not always and hole.sum() <= coverage.max_hole * total):

@@ -64,15 +64,15 @@ class PropagatedGuide(Guide):
     """The nearest stylised keyframes on both sides of a frame, propagated along the optical flow.
 
     Six channels: RGB of the propagated keyframe, at each pixel from the side with the greater weight
-    w = visibility exp(-error / error_scale) / steps; confidence, 255 w steps of that side; nearness in time, 255 halved
-    every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side. Where a
-    keyframe is not painted, the weight of its side is 0.
+    w = visibility exp(-error / error_scale) / steps; confidence, 255 w steps of that side; nearness in time, 255
+    halved every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side.
+    Where a keyframe is not painted, the weight of its side is 0.
 
     In training, a keyframe is never shown as it is. It is shown as the other keyframes propagated to it, and as itself
     after a round trip with a random flow error: occlusions show there as elsewhere, but flow errors that add up on the
-    way to another frame cancel out on the way back. If the painter lays new strokes on each keyframe, round trips are
-    misleading, because they return every stroke to its place. Then, as far as the keyframes propagated to each other
-    show, all channels are 0 in all frames.
+    way to another frame cancel out on the way back. If the brush strokes do not follow the motion, round trips are
+    misleading, because they return every stroke to its position. If a comparison of the keyframes, propagated to each
+    other, shows this, all channels are 0 in all frames.
 
     Attributes:
         flow: Optical flow method.
@@ -85,7 +85,7 @@ class PropagatedGuide(Guide):
         round_trips: Round trips of each keyframe for training.
         max_gap: Largest number of steps from a keyframe to the turn of a round trip.
         flow_error: Scale of a round trip's flow error, in working pixels per step: a smooth random flow, the cube of a
-            normal deviate, so that most of the image is close to its place and some of it far off.
+            normal deviate, so that most of the image has a small error and some of it a large one.
         min_transfer_ratio: How much better than its frame the other keyframes must predict a keyframe's strokes, as
             a ratio of correlations, for the guide to be used.
         workers: Pairs of frames whose flow is computed in parallel.
@@ -121,7 +121,7 @@ class PropagatedGuide(Guide):
         return 0
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield each named frame's guide, in order; frames in the clip's order cost least."""
+        """Yield each named frame's guide, in order; the clip's order is the fastest."""
         propagator = self._propagator(clip, layer)
         if not self._strokes_transfer(propagator, layer, propagator.propagate_neighbours):
             yield from ((stem, self._zeros(clip.size)) for stem in stems)
@@ -162,7 +162,7 @@ class PropagatedGuide(Guide):
     def training_examples(
         self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
     ) -> Iterator[tuple[str, Channels]]:
-        """Yield each keyframe as the others show it, and as itself after round trips of random length."""
+        """Yield each keyframe predicted from the others, and from itself after round trips of random length."""
         propagator = self._propagator(clip, layer)
         neighbours_of = cache(propagator.propagate_neighbours)
         if not self._strokes_transfer(propagator, layer, neighbours_of):
@@ -184,14 +184,14 @@ class PropagatedGuide(Guide):
         trips: Sequence[_RoundTrip],
         neighbours: list[PropagatedKeyframe],
     ) -> Iterator[list[PropagatedKeyframe]]:
-        """A keyframe after each of its round trips; as it is in a clip of one frame, where there are none."""
+        """A keyframe after each of its round trips; unchanged in a clip of one frame, which has no round trips."""
         if not trips:
             yield [propagator.keyframe(stem)]
         # Drift correction against the keyframe itself would undo every error.
         uncorrected = replace(propagator, propagator=replace(propagator.propagator, drift=None))
         for number, trip in enumerate(trips):
             returned = uncorrected.round_trip(stem, trip.turn, partial(self._flow_error, propagator, trip))
-            # Every second one beside a real neighbour, as frames between two keyframes have it.
+            # Every second round trip is combined with a real neighbour, as in frames between two keyframes.
             yield [returned, *neighbours[:1]] if number % 2 else [returned]
 
     def _draw_round_trips(self, propagator: KeyframePropagator, stem: str, seed: int) -> Iterator[_RoundTrip]:

@@ -40,7 +40,7 @@ class GuideFolder(FrameFolder):
         return self.image_folders[-1].files
 
     def refresh(self) -> None:
-        """Forget the listing, after another process added files."""
+        """Discard the cached listing, after another process added files."""
         for folder in self.image_folders:
             folder.refresh()
 

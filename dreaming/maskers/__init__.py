@@ -1,1 +1,1 @@
-"""Frames in, foreground probabilities out."""
+"""Maskers: methods that predict the subject's mask in every frame."""

@@ -97,7 +97,7 @@ def context_channels(
     sigmas: Sequence[float] = (2.0, 5.0, 12.0),
     offsets: Sequence[int] = (8, 20),
 ) -> FeatureMaps:
-    """Return what the second classifier sees of the first one's maps, (C, h, w).
+    """Compute the second classifier's input channels from the first one's maps, (C, h, w).
 
     Args:
         own: Map of the frame (h, w).

@@ -29,10 +29,10 @@ MARGIN = 0.1
 """Added to each side of a subject's box, as a share of its longer side, because the box is interpolated."""
 
 REPEATS = 4
-"""Times that a nearest-neighbour model learns its first picture; then each pixel holds two samples of it."""
+"""Updates of a nearest-neighbour model with its first picture, after which each pixel holds two samples of it."""
 
 PLATES = 7
-"""Frames of an interval that fill in the background that its hand-masked frames do not show."""
+"""Frames of an interval from which the background behind the subject is filled in."""
 
 LARGEST = 2.0
 """Height and width of the mosaic that a panned clip is laid into, at most, in those of a frame; bounds its memory."""
@@ -46,25 +46,25 @@ Subtractor: TypeAlias = Literal["mog2", "knn"]
 class BackgroundMasker(SequenceMasker):
     """Subtract the background in both directions, from each hand mask to the next.
 
-    The model restarts at every hand-masked frame. Before it learns a frame, the subject found there is eroded and
-    painted over with random colours, so that a subject at rest does not become background. The masks of both
+    The model restarts at every hand-masked frame. Before it is updated with a frame, the predicted subject
+    is eroded and replaced by random colours, so that a subject at rest does not become background. The masks of both
     directions are blended by distance in time.
 
-    Hand masks that lie in ``backsub/`` and in no other folder are used in addition to the references.
+    Hand masks that are only in ``backsub/`` are used in addition to the references.
 
     Attributes:
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
         threshold: Squared distance above which a pixel is foreground: in standard deviations for ``mog2``, in grey
             levels for ``knn``.
         history: Number of frames that the model remembers, if ``learning_rate`` is None; None: all of an interval.
-        learning_rate: Share of each new frame in the model; the higher, the faster a subject at rest is eroded. None:
+        learning_rate: Share of each new frame in the model; at a higher rate a subject at rest vanishes faster. None:
             OpenCV's own rate, which starts at one half and falls.
-        erosion: Side in pixels of the square that erodes what is painted over; 0: no feedback.
-        stabilise: Camera motion that is removed first.
-        plate: Whether to fill in what the subject hides at a hand mask from other frames.
+        erosion: Side in pixels of the square that erodes the replaced region; 0: no feedback.
+        stabilise: Model of the camera motion that is compensated first.
+        plate: Whether to fill in the background behind the subject of a hand-masked frame from other frames.
         blur: Sigma in pixels of a Gaussian applied to every frame; 0: none.
         cleaning: Post-processing of each mask; it keeps blobs of half the smallest hand mask in any case.
-        seed: Of the random colours, together with the frame's name.
+        seed: Seed of the random colours, together with the frame's name.
     """
 
     kind: ClassVar[str] = "background_masker"
@@ -190,12 +190,12 @@ class BackgroundMasker(SequenceMasker):
         fed[filled] = mosaic.image[filled]
         unknown = ~filled & (subject | ~visible)
         fed[unknown] = _noise(self.seed, start, unknown)
-        # A nearest-neighbour model needs two samples; after one look everything would be foreground.
+        # A nearest-neighbour model needs two samples; with one, everything would be foreground.
         for _ in range(REPEATS if self.subtractor == "knn" else 1):
             model.apply(fed)
         for stem in stems:
             fed = mosaic.overlay(stem, self._frame(clip, stem))
-            # The frame is segmented before it is learnt, without random colours: false positives do not persist.
+            # The frame is segmented before the update, without random colours, so that false positives do not persist.
             foreground = model.apply(fed, learningRate=0) > 0
             # Cleaning works on the frame, because its area and border differ from those of the mosaic.
             subject = self._cleaning(mosaic.extract_mask(stem, foreground))
@@ -219,7 +219,7 @@ class BackgroundMasker(SequenceMasker):
 def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[np.float64]]:
     """Interpolate the subject's box (left, top, width, height) linearly between both ends.
 
-    If one end does not show the subject, the box of the other one holds throughout; if neither does, it is empty.
+    If one end does not show the subject, the box of the other one is used throughout; if neither does, it is empty.
     """
     known = [np.array(cv2.boundingRect(mask.view(np.uint8)), float) for mask in ends.values() if mask.any()]
     known = known or [np.zeros(4)]

@@ -36,7 +36,7 @@ class Masker(ABC):
 
     @abstractmethod
     def fit(self, clip: Clip, references: References) -> Self:
-        """Fit on the given references, and on no other mask of the clip that any result is scored on."""
+        """Fit on the references, and on no other mask on which results are scored."""
 
     @abstractmethod
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
@@ -47,27 +47,27 @@ class Masker(ABC):
         return self
 
     def share_out(self, stems: list[str], work: Work) -> None:
-        """Run ``work``, which predicts these frames; a masker with several devices runs a share of it on each."""
+        """Run ``work``, which predicts these frames; on several devices, each device predicts a share."""
         undivided(stems, work)
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
-        """Fingerprint of what ``fit`` would load from disk instead of training; empty if it loads nothing."""
+        """Fingerprint of the weights that ``fit`` would load from disk instead of training; empty if it loads none."""
         return ""
 
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
         """Fit on all references but ``left_out``, whose frames are then predicted without their masks.
 
-        A masker that has cross-validated on the way to its fit on all references loads that fold instead.
+        A masker that was cross-validated loads the fold without ``left_out`` instead.
         """
         return self.fit(clip, references.without(left_out.stems))
 
     def training_stems(self, split: Split) -> frozenset[str]:
-        """Stems of the hand-masked frames whose masks ``fit`` may use, given to it or read from the clip."""
+        """Stems of the hand-masked frames whose masks ``fit`` may use, as references or read from the clip."""
         return frozenset(split.nn)
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What ``fit`` measured and a user may want to know, as JSON data; stored in the manifest of the masks."""
+        """Measurements of ``fit`` for the user, as JSON data; stored in the manifest of the masks."""
         return {}
 
     @property
@@ -83,7 +83,7 @@ def is_whole(clip: Clip, references: References) -> bool:
 
 @dataclass
 class FrameMasker(Masker):
-    """A masker that sees one frame at a time; frames are predicted in parallel.
+    """A masker whose prediction depends on one frame; frames are predicted in parallel.
 
     Attributes:
         workers: Frames predicted at once.
@@ -102,7 +102,7 @@ class FrameMasker(Masker):
 
 @dataclass
 class SequenceMasker(Masker):
-    """A masker that sees one interval between two hand masks at a time; later intervals start ahead of time.
+    """A masker that predicts one interval between two hand masks at a time; later intervals start ahead of time.
 
     Hand-masked frames keep their hand masks.
 
@@ -140,7 +140,7 @@ class SequenceMasker(Masker):
         return self
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
-        """Yield each frame's probability, in the order of ``stems``; frames of one interval in order cost least."""
+        """Yield each frame's probability, in the order of ``stems``; the clip's order is the fastest."""
         groups = self._group(clip, list(stems))
 
         def begin(group: tuple[FrameInterval | None, list[str]]) -> Predictions:

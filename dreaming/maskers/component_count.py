@@ -29,7 +29,7 @@ class Trials:
     """Scores of each number of components.
 
     Attributes:
-        criterion: What the scores are.
+        criterion: Kind of the scores.
         counts: (N,) numbers of components.
         scores: (N, F), one per fit: Bayesian information criterion in nats per pixel (lowest is best) or mean
             silhouette in -1..1 (highest is best).
@@ -41,7 +41,7 @@ class Trials:
 
     @property
     def best(self) -> int:
-        """The number of components with the best mean score; the smaller one of equals."""
+        """The number of components with the best mean score; of equal ones, the smaller."""
         means = self.scores.mean(axis=1)
         index = means.argmin() if self.criterion == "bic" else means.argmax()
         return int(self.counts[index])
@@ -57,7 +57,7 @@ def try_counts(
         counts: Numbers of components to try.
         fits: Fits of each number.
         criterion: How to score a fit.
-        seed: Of the halves and the fits.
+        seed: Seed of the halves and the fits.
         reg_covar: Added to the variances.
     """
     scores = np.zeros((len(counts), fits))

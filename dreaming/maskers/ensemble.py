@@ -1,4 +1,4 @@
-"""A masker that fuses the masks of other maskers, weighted by how well each predicts masks it is not trained on."""
+"""A masker that fuses the masks of other maskers, weighted by their reliability on held-out masks."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ class EnsembleMasker(Masker):
         best = self.task.find_or_train(clip, self.task.data_of(clip, references), self.context)
         weights = self.task.fold_checkpoint(best, left_out.stems)
         if weights is None:
-            # Masks that the clip holds out for the ensemble are not among the references and have to be named.
+            # Masks that the clip holds out for the ensemble are not among the references, so they are passed by name.
             return self._fit(clip, references.without(left_out.stems), left_out.stems)
         self._chosen, self._weights = ModelSelection.read(best.folder).chosen, weights
         self._references, self._left_out = references, left_out

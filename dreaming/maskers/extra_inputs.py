@@ -1,4 +1,4 @@
-"""Probability maps of maskers as a further input of a network."""
+"""Probability maps of maskers as additional inputs of a network."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -27,7 +27,7 @@ def masker_maps(
         stems: Names of the frames.
     """
     stems, without = list(stems), references.select(left_out)
-    # All frames that were left out together are predicted at once, because another fold needs the others of them.
+    # All frames that were left out together are predicted at once, because other folds need the rest of them.
     wanted = [*without.select(clip.stems).stems, *stems]
     folders = [
         PredictionCache(clip, name, masker, references, without if len(without) else None).complete(wanted)

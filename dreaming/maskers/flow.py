@@ -29,7 +29,7 @@ from dreaming.io.types import Probability
 from dreaming.maskers.base import Predictions, SequenceMasker
 
 ERROR_SIGMA = 2.0
-"""Blur of the photometric error, in the flow's working pixels; the default of the other users of propagation."""
+"""Blur of the photometric error, in the flow's working pixels; the same as the default of the features."""
 
 EDGE_EPSILON = 1e-3
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""

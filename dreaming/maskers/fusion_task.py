@@ -1,4 +1,4 @@
-"""Training of the ensemble: fusion variants and single maskers compete on masks that none of them was trained on."""
+"""Training of the ensemble: fusion variants and single maskers are compared on held-out masks."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,7 +34,7 @@ from dreaming.training.task import TrainingRun, TrainingTask
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
-VARIANTS = "variants"  # a folder for each candidate; not named like the folders of runs
+VARIANTS = "variants"  # contains a folder for each candidate; the name differs from those of run folders
 UNTRAINED = "untrained.ckpt"
 
 
@@ -77,8 +77,8 @@ class FusionTask(TrainingTask[FusionData]):
         folds: Folds of cross-validation if no mask is held out.
         flow: Optical flow to compare a masker's map with those of the neighbouring frames; None for no comparison.
         variants: The fusion variants by name.
-        prior_weight: Weights of the maskers that the variants start with, by name; 1 for those not named. Single
-            maskers compete in the order of these weights, after the variants.
+        prior_weight: Weights of the maskers that the variants start with, by name; 1 for those not named. They
+            also define the order of preference of single maskers, after the variants.
         variant: The variant or masker to use; ``auto`` for the best of ``candidates`` and all single maskers.
         candidates: Variants that compete, in the order of preference.
         tolerance: A candidate loses to a preferred one that is worse by less than this many standard errors of their
@@ -90,7 +90,7 @@ class FusionTask(TrainingTask[FusionData]):
 
     kind: ClassVar[str] = "fusion_task"
 
-    # A variant is fitted without validation, and selected by this value only.
+    # Variants are fitted without validation; this value only selects one of them.
     monitor: str = "val/jaccard"
     mode: Literal["max", "min"] = "max"
     validate_every: PositiveInt = 150
@@ -122,7 +122,7 @@ class FusionTask(TrainingTask[FusionData]):
 
     @property
     def competitors(self) -> list[str]:
-        """The candidates to choose from, the preferred ones first."""
+        """The candidates to choose from, in order of preference."""
         if self.variant != AUTO:
             return [self.variant]
         alone = sorted(self.input_maskers, key=lambda name: -self.prior_weight.get(name, 1.0))

@@ -42,7 +42,7 @@ class GmmMasker(FrameMasker):
     Attributes:
         mode: ``pair``: one mixture of the subject and one of the background, fitted on the hand-masked frames;
             ``components``: one mixture of the whole video, whose components that the hand masks select are the subject.
-        components: Of each mixture; None to select the number by ``criterion``.
+        components: Number of components of each mixture; None: selected by ``criterion``.
         criterion: Selects the number of components: Bayesian information criterion or mean silhouette.
         counts: Numbers of components that are tried.
         samples: Pixels that a mixture is fitted on, drawn evenly from its frames.
@@ -51,7 +51,7 @@ class GmmMasker(FrameMasker):
         prior: In mode ``pair``, the subject's probability before the colour is known; None: its share of the hand
             masks' area.
         reg_covar: Added to the variances (colours are in 0..1), so that no component collapses to one colour.
-        seed: Of samples and fits.
+        seed: Seed of samples and fits.
 
     Raises:
         ParameterError: If a number of components is too small, or there is none to try.
@@ -86,7 +86,7 @@ class GmmMasker(FrameMasker):
             )
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Fit the mixtures; draw ``runs/gmm/gmm_components.png`` if all references select their size.
+        """Fit the mixtures; draw ``runs/gmm/gmm_components.png`` if all references select the number of components.
 
         Raises:
             MaskError: If subject or background has fewer pixels than a mixture has components, or fewer than twice as

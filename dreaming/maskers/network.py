@@ -30,7 +30,7 @@ from dreaming.training.inference import prepare_inference, share_out
 
 @dataclass
 class NetworkMasker(Masker):
-    """Masks by a network that is trained on this clip, or loaded if it has been already.
+    """Masks by a network that is trained on this clip, or loaded if it has been trained before.
 
     Attributes:
         task: How the network is trained.
@@ -75,7 +75,7 @@ class NetworkMasker(Masker):
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
         """Load the final weights of the fold that left out exactly these masks, or train without them.
 
-        The fold's best weights are not used, because the left-out masks select them.
+        The fold's best weights are not used, because they were selected by the left-out masks.
         """
         train = references.without(left_out.stems)
         best = self.task.find_or_train(clip, TrainingMasks.of(clip, references), self.context)

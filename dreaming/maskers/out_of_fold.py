@@ -1,11 +1,11 @@
-"""Predictions of maskers on frames whose hand masks they are not trained on, which show how good the maskers are.
+"""Out-of-fold predictions: masks that maskers predict in frames whose hand masks they are not trained on.
 
 If some hand masks are held out, these are predicted. Otherwise cross-validation leaves out each mask once (folds of
 one mask, if there are at most five).
 
 A left-out mask at either end of the video is predicted from one side only, across a whole interval between hand masks,
-which happens to no frame once all masks are used. Such masks say little (on dance-twirl propagation scores 0.22 there
-and 0.56 elsewhere). They are ignored if enough others lie between masks.
+which happens to no frame once all masks are used. Such masks are not representative (on dance-twirl propagation scores
+0.22 there and 0.56 elsewhere). They are ignored if enough others lie between masks.
 """
 
 import logging
@@ -39,7 +39,7 @@ class Part:
 
     Attributes:
         left_out: The frames that are left out.
-        stems: Names of those of them that are scored.
+        stems: Names of the frames among them that are scored.
     """
 
     left_out: References
@@ -53,7 +53,7 @@ class CrossValidationPlan:
     Attributes:
         validation: ``explicit``, ``split`` or ``folds``.
         references: The hand-masked frames to predict, in order.
-        parts: How they are left out together.
+        parts: Groups of frames that are left out together.
         held_out: Number of held-out masks that are too few to be used.
         always_trained: Names of the masks that show the subject, if none of them is ever left out.
     """
@@ -95,7 +95,7 @@ def plan_cross_validation(
 
 
 def warn_about(plan: CrossValidationPlan, name: str) -> None:
-    """Warn if a plan cannot tell much about the maskers."""
+    """Warn if a plan cannot rank the maskers reliably."""
     if plan.held_out:
         log.warning(
             "%s: %d held-out masks are too few; it is trained on the maskers' masks by cross-validation",

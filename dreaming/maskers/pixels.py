@@ -25,7 +25,7 @@ from dreaming.maskers.base import Predictions, SequenceMasker
 BLEND = CHANNELS.index("blend")
 
 FOLDS = 3
-"""Parts of the training frames that the first classifier leaves out in turn to predict inputs of the second."""
+"""Folds of the training frames: the first classifier leaves out each in turn to predict inputs of the second."""
 
 FAR_SIGMA, FAR_SHARE = 25.0, 0.003
 """Where the propagated mask, blurred by FAR_SIGMA working pixels, is below FAR_SHARE, a pixel is background.
@@ -49,7 +49,7 @@ class PixelsMasker(SequenceMasker):
         outline_radius: Distance from the outline, in working pixels, that counts as near.
         frames: Hand-masked frames trained on, at most, spread over the clip; propagated masks come from all of them.
         edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
-        seed: Of samples and classifiers.
+        seed: Seed of samples and classifiers.
     """
 
     kind: ClassVar[str] = "pixels_masker"
@@ -69,7 +69,7 @@ class PixelsMasker(SequenceMasker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Train both classifiers on features simulated for the hand-masked frames.
 
-        A second fit on other hand masks of the clip reuses what was propagated before.
+        A second fit on other hand masks of the clip reuses the propagated masks of the first.
 
         Raises:
             MaskError: If no hand mask belongs to a frame of the clip, or nothing can be simulated.
@@ -140,7 +140,7 @@ class PixelsMasker(SequenceMasker):
         stacks = {stem: self._extractor.simulated(simulation, stem) for stem in simulation.stems}
         maps = {stem: out_of_fold.map(channels, self._possible(channels)) for stem, channels in stacks.items()}
         for source in simulation.sources:
-            if source.stem in maps:  # the mask of a neighbour that counts as hand-masked is known
+            if source.stem in maps:  # the hand mask of a neighbour that the simulation uses is known
                 maps[source.stem] = source.mask * np.float32(1 / 255)
         return frame.sample(self._with_context(simulation.stem, stacks[simulation.stem], maps))
 

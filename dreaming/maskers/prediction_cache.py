@@ -1,4 +1,4 @@
-"""A cache on disk of what maskers predict, for whatever builds on their probabilities."""
+"""A cache on disk of maskers' predictions, for the models that take them as input."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ MAKER = "predictions"
 KEPT = 64
 """Folders kept for each masker of each part. A run needs 31 at most: all references, five folds, five in each fold."""
 IN_USE = ".used-by-"
-"""Start of the name of an empty file that says which process reads the folder."""
+"""Prefix of the name of an empty file that marks the folder as in use by a process."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PredictionCache:
         name: The masker's name.
         masker: The masker; it is fitted only if something is missing.
         references: The hand-masked frames.
-        left_out: Those of them that it must not be fitted on; None for a fit on all.
+        left_out: The references to exclude from the fit; None: fit on all.
     """
 
     clip: Clip
@@ -58,17 +58,17 @@ class PredictionCache:
 
     @property
     def title(self) -> str:
-        """What is predicted, for the log."""
+        """Name of the predictions in the log."""
         return self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
 
     def complete(self, stems: Iterable[str]) -> FrameFolder:
-        """Predict what is missing of these frames.
+        """Predict those of the frames that are missing.
 
         Returns:
-            A folder with them, perhaps among others; it is not pruned while this object exists.
+            A folder that contains the frames; it is not pruned while this object exists.
         """
         stems = list(dict.fromkeys(stems))
-        # Without what the fit loads from disk: processes that start before and after that want the same folder.
+        # The lock does not depend on the loaded weights, so that processes share it before and after these exist.
         name = f"predictions {self.references.part} {self.name} {self._manifest().fingerprint}"
         with self.clip.lock(name, f"{self.title}: waiting for another process that predicts the same"):
             folder, manifest = self.folder, self._fitted_manifest()
@@ -81,7 +81,7 @@ class PredictionCache:
         return folder
 
     def _fit_and_predict(self, stems: list[str]) -> FrameFolder:
-        # A copy is fitted: the masker itself stays as light as its config, and can be sent to other processes.
+        # A copy is fitted, so that the masker itself stays small and can be sent to other processes.
         masker = copy(self.masker)
         if self.left_out is None:
             masker = masker.fit(self.clip, self.references)
@@ -91,7 +91,7 @@ class PredictionCache:
         def begin(missing: list[str]) -> Maker:
             return partial(masker.prepare(self.clip, missing).predict, self.clip)
 
-        # Only now is it known what a masker loads that loads its weights, and therefore the folder.
+        # The folder depends on the fingerprint of loaded weights, which exist only after the fit.
         folder = self.folder
         self._artifact(folder).complete(
             stems,
@@ -107,13 +107,13 @@ class PredictionCache:
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What the masker's fit reported, where it was kept."""
+        """The report of the masker's fit from the manifest; empty if there is none."""
         made = Manifest.read(self.folder.path / MANIFEST)
         return {} if made is None else made.fit_report
 
     @property
     def folder(self) -> FrameFolder:
-        """Where the predictions lie."""
+        """The folder of the predictions."""
         path = predictions(self.clip, self.references.part, self.name) / self._fitted_manifest().fingerprint[:16]
         return FrameFolder(path)
 
@@ -128,7 +128,7 @@ class PredictionCache:
             **fitted,
         }
         if self.left_out is not None:
-            # What is left out may be a mask that only the maskers' ensemble is trained on.
+            # A left-out mask may be one that only the ensemble is trained on.
             inputs["left out"] = fingerprint(self.left_out.stems)
         return Manifest(MAKER, 1, {"masker": describe(self.masker)}, inputs)
 
@@ -137,7 +137,7 @@ class PredictionCache:
 
 
 def _mark_in_use(folder: FrameFolder) -> None:
-    """Keep a folder from being pruned while this object exists; a process that dies releases it, too."""
+    """Protect a folder from ``prune`` while this object exists and its process runs."""
     marker = folder.path / f"{IN_USE}{owner()}-{id(folder)}"
     marker.touch()
     # The time of the last use; without ns, the system's own clock may be 4 ms behind.
@@ -151,9 +151,9 @@ def _release(marker: Path, process: int) -> None:
 
 
 def prune(clip: Clip, parent: Path, kept: int) -> None:
-    """Remove the folders of one masker that were not used for longest, beyond so many, unless a process uses them.
+    """Remove the least recently used folders of one masker beyond the number ``kept``, unless a process uses them.
 
-    Only files that their manifest names are removed, and folders that are empty then.
+    Only files that the manifest names are removed, then folders that are empty.
     """
     manifests = [(path, Manifest.read(path)) for path in parent.glob(f"*/{MANIFEST}")]
     ours = [(path, made) for path, made in manifests if made is not None and made.maker == MAKER and not made.unread]
@@ -198,7 +198,7 @@ class CachedMasker(Masker):
         return self
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
-        """Predict what is missing of these frames."""
+        """Predict those of the frames that are missing."""
         cache = PredictionCache(clip, self.name, self.masker, self._references)
         cache.complete(stems)
         self._fit_report = cache.fit_report
@@ -206,7 +206,7 @@ class CachedMasker(Masker):
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
-        """What the masker's fit reported."""
+        """The report of the masker's fit."""
         return self._fit_report
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
@@ -217,7 +217,7 @@ class CachedMasker(Masker):
 
 
 def predictions(clip: Clip, part: str, name: str) -> Path:
-    """Return where the folders of one masker lie."""
+    """Return the folder that contains all prediction folders of one masker."""
     return clip.path / "predictions" / part / name
 
 

@@ -34,7 +34,7 @@ from dreaming.training.task import TrainingRun, TrainingTask
 log = logging.getLogger(__name__)
 
 MIN_MASKS = 2
-"""Fewest masks to train on; one more if other maskers are trained on the same masks."""
+"""Minimum number of masks to train on; one more is needed if other maskers are trained on the same masks."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
 
     Attributes:
         inputs: Inputs of the network: ``rgb``, and any of ``position`` (encoded by the network) and ``features``.
-        features: Which features, and how they are extracted.
+        features: The features, and how they are extracted.
         lucid_dreaming: Makes synthetic frames to train on beside the hand-masked ones; None for none.
         extra_inputs: Maskers trained on the same masks, whose probability maps are a further input; None leaves one
             out. They need one mask more, because a fold leaves out a second one for their predictions.
@@ -232,7 +232,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
     def fold_weights(self, clip: Clip, best: Best, train: References) -> Path | None:
         """Find the final weights of the fold that was trained on exactly these masks; None if there is none.
 
-        The left-out masks may have decided when ``patience`` stopped that fold; they had no influence on the weights.
+        The left-out masks may decide when ``patience`` stops that fold, but they are not trained on.
         """
         stems = list(self._usable(clip, train).stems)
         for path in sorted(best.folder.glob(f"fold-*/{runs.FINGERPRINT}")):

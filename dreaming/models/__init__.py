@@ -1,1 +1,1 @@
-"""LightningModules, and the one function that fits them."""
+"""LightningModules, their inference, and the training task of styles."""

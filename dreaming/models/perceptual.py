@@ -30,7 +30,7 @@ def load_cached_vgg(make: Callable[..., nn.Module] | None, trainer: pl.Trainer) 
             pass
         except WeightsError as error:
             log.warning("val/perceptual is not logged: %s: found %s", error.where, error.found)
-    # All processes take part in the metric: those with weights would wait for one without.
+    # All processes compute the metric together: those with weights would wait for one without.
     everywhere = trainer.strategy.reduce_boolean_decision(vgg is not None)
     if vgg is None or not everywhere:
         return None

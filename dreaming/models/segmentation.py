@@ -52,14 +52,14 @@ class SegmentationModule(LightningModule):
         channels_last: Whether feature maps use the channels-last memory format, which is faster on most devices.
         features: Number of feature channels that the network takes beside the image.
         position: Whether the network takes coordinates, encoded by its ``positional_encoding``.
-        prior: Index of the feature channel that is a mask in 0..1. The network learns what to add to its logit, and a
-            factor for it; None for no such channel.
+        prior: Index of the feature channel with a mask in 0..1 that the network corrects: the output is this mask's
+            logit times a trained factor, plus the network's output. None: no such channel.
     """
 
     kind: ClassVar[str] = "segmentation_module"
 
     INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"channels_last": True}
-    """Arguments without effect on training, with the value to describe them by; validation uses tiles and flips."""
+    """Arguments without effect on training, with the value that stands for them in fingerprints."""
 
     mean: Tensor
     deviation: Tensor
@@ -176,10 +176,10 @@ class SegmentationModule(LightningModule):
         return self(centre(image, like), centre(positions, like))
 
     def check_sides(self, crop: int | None, frame: Size) -> None:
-        """Refuse training crops and frames that are smaller than the network's receptive field allows.
+        """Check that training crops and frames are large enough for the network's receptive field.
 
         Raises:
-            ConfigError: If they are.
+            ConfigError: If they are not.
         """
         if crop is not None:
             _check_side("data.segmentation.crop", crop, self.network)
@@ -246,6 +246,6 @@ def _check_side(key: str, side: int, network: nn.Module) -> None:
         raise ConfigError(
             key,
             found=f"{side} pixels",
-            expected=f"at least {min_size}, the reach of the network's convolutions",
+            expected=f"at least {min_size}, because of the network's receptive field",
             hint="raise it, use padding=zero or reduce the network's depth",
         )

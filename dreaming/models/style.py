@@ -42,8 +42,8 @@ class StyleModule(LightningModule):
         optimizer: Factory ``optimizer(groups, lr=...)``.
         lr: Learning rate.
         discriminator: Factory ``discriminator()``; called only if a loss term needs it.
-        vgg: Factory ``vgg()`` of a network of perceptual features; called before training if they count, else as
-            ``vgg(download=False)`` to log them if the weights are available.
+        vgg: Factory ``vgg()`` of a network of perceptual features; called before training if the loss or the
+            quality uses them, else as ``vgg(download=False)`` to log them if the weights are available.
         loss_weights: Weight of each loss term; a missing one is 0. ``pixel``: mean absolute difference; ``structure``:
             one minus SSIM; ``adversarial``: GAN loss; ``matching``: difference of the discriminator's features;
             ``perceptual``: difference of VGG's features.
@@ -62,7 +62,7 @@ class StyleModule(LightningModule):
     kind: ClassVar[str] = "style_module"
 
     INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
-    """Arguments without effect on training, and the value that stands for all of theirs in a fingerprint."""
+    """Arguments without effect on training, with the value that stands for them in fingerprints."""
 
     def __init__(
         self,

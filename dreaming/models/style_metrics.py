@@ -36,8 +36,9 @@ class StyleMetrics(Metric):
 
     ``likeness`` is SSIM (11x11 Gaussian), ``loss`` the mean absolute difference, ``sharpness`` the ratio of the mean
     gradients (the smaller by the larger), ``perceptual`` the distance of VGG features, if there are any. With the
-    ``propagated`` guide all are better than on frames without a keyframe: a window sees its own strokes, propagated to
-    a neighbour and back. They rank checkpoints and do not predict the quality of the clip.
+    ``propagated`` guide all are better than on frames without a keyframe, because a window's input contains its own
+    strokes, propagated to a neighbour and back. The metrics rank checkpoints; they do not predict the quality of the
+    whole clip.
     """
 
     full_state_update = False

@@ -42,7 +42,7 @@ BETTER = {
     **dict.fromkeys(("val/quality", "val/likeness", "val/sharpness"), "max"),
     **dict.fromkeys(("val/loss", "val/flicker", "val/perceptual"), "min"),
 }
-"""Mode of each metric of a style."""
+"""Whether a higher (``max``) or lower (``min``) value of each style metric is better."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Networks that fuse the masks of several maskers, from their mean to a gate that weighs each masker at each pixel.
+"""Networks that fuse the masks of several maskers, from their mean to a gate that weights each masker at each pixel.
 
 Inputs of any size have these channels: a normalised frame (3), one probability per masker (M), the difference of each
 probability from those of the neighbouring frames (M), and the distance to the nearest hand mask (1, see

@@ -27,7 +27,7 @@ class PixelHead(nn.Module):
 
     Args:
         channels: Channels of the features.
-        colours: Channels of the colours, which become waves.
+        colours: Channels of the colours, which are encoded by Fourier features.
         width: Channels of the two hidden layers.
         frequencies: Frequencies of the waves, in half periods over half the range of colours.
     """

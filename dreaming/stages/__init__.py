@@ -1,1 +1,1 @@
-"""Folder in, folder out: the steps from a video to a stylised video."""
+"""Stages: the steps from a video to a stylised video, each from folder to folder."""

@@ -24,15 +24,15 @@ class Stage(ABC):
         shard: The share of the frames that this process makes.
         writers: Threads that encode and write frames.
         run_folder: Folder of this run's own records; None for a new one in the clip.
-        frames_needed: Frames of its output folders that it looked at so far.
-        frames_made: Frames among them that were missing and that it made.
+        frames_needed: Number of frames of its output folders that were requested so far.
+        frames_made: Number of those frames that were missing and that it made.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]] = ()
     reads_its_share: ClassVar[bool] = False
-    """Whether this process's share of the inputs is enough for it; otherwise its inputs are made for all frames."""
+    """Whether the stage only needs this process's share of its inputs; otherwise they are made for all frames."""
 
     shard: Shard = field(default_factory=Shard, kw_only=True, metadata=NO_EFFECT)
     writers: int = field(default=2, kw_only=True, metadata=NO_EFFECT)
@@ -42,23 +42,23 @@ class Stage(ABC):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the stages whose outputs it reads in its present configuration."""
+        """Names of the stages whose outputs it reads with the current config."""
         return self.reads
 
     @abstractmethod
     def skips(self, clip: Clip) -> str | None:
-        """Return in a few words why there is nothing to do for this clip; None if there is something to do."""
+        """Return a short reason to skip this clip; None: run."""
 
     def check(self, clip: Clip) -> None:
-        """Raise for files of the user's that it cannot use, before other stages take their time; the frames exist."""
+        """Check the user's files before other stages spend time; called once the frames exist."""
         return
 
     @abstractmethod
     def run(self, clip: Clip) -> float | None:
-        """Read the declared inputs, write the declared outputs, and return the score to maximise, if there is one."""
+        """Run the stage; return the score to maximise, if there is one."""
 
     def manifest(self, **inputs: str) -> Manifest:
-        """Return what a folder made by this stage depends on."""
+        """Return the manifest of a folder that this stage makes from these inputs."""
         return Manifest(self.name, self.version, describe(self), inputs)
 
     def complete(
@@ -76,11 +76,10 @@ class Stage(ABC):
             clip: The clip.
             folder: The folder to fill.
             stems: Names of all its frames.
-            manifest: What it depends on; asked again after ``begin``.
-            begin: Takes the missing frames, does what is done once for all of them, such as fitting, and returns what
-                makes any of them.
-            share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes; what
-                makes them is pickled for that.
+            manifest: Returns the folder's manifest; called again after ``begin``.
+            begin: Called once with the missing frames, for example to fit a model; returns the function to make them.
+            share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes, for
+                which the function that makes them is pickled.
         """
         artifact = ArtifactFolder(folder, clip.path, str(folder.path.relative_to(clip.path)))
         share = self.shard.take(stems)
@@ -91,10 +90,10 @@ class Stage(ABC):
 
 
 def fingerprint_of(folder: FrameFolder) -> str:
-    """Return the fingerprint of a folder that an earlier stage made, for the manifest of what is made from it.
+    """Return the fingerprint of an earlier stage's folder, for the manifests of results that depend on it.
 
     Raises:
-        ClipError: If no stage made it.
+        ClipError: If no stage made the folder.
     """
     manifest = Manifest.read(folder.path / MANIFEST)
     if manifest is None:
@@ -102,6 +101,6 @@ def fingerprint_of(folder: FrameFolder) -> str:
             folder.path,
             found="no finished folder of frames",
             expected="the output of an earlier stage",
-            hint="run `dreaming clip=...` without stages=, which makes what is missing",
+            hint="run `dreaming clip=...` without stages= to make everything that is missing",
         )
     return manifest.fingerprint

@@ -27,12 +27,12 @@ from dreaming.stages.extract import find_source_video, read_video_metadata
 log = logging.getLogger(__name__)
 
 UNKNOWN_RATE = 24
-"""Frames per second for frames that come from no video."""
+"""Frames per second if the frames do not come from a video."""
 
 
 @dataclass(frozen=True)
 class _OpenLayer:
-    """A layer with its folders, each listed once for all frames; masks are None if it covers the whole frame."""
+    """A layer with its folders, which are listed once; ``masks`` is None if it covers the whole frame."""
 
     layer: Layer
     styled: FrameFolder

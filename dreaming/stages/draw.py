@@ -36,7 +36,7 @@ class DrawStage(Stage):
     keyframes: NonNegativeInt = 2
 
     def skips(self, clip: Clip) -> str | None:
-        """Skip a clip that is drawn already."""
+        """Skip a clip that is up to date."""
         record = Manifest.read(clip.path / RECORD)
         if record == self._manifest() and record.frames:
             return "up to date"
@@ -59,7 +59,7 @@ class DrawStage(Stage):
                 expected="an empty or new folder for the demo clip",
                 hint="choose another folder, or delete this one",
             )
-        # A record without a number of frames means that drawing was not finished, so a later run repeats it.
+        # A record without a number of frames marks an unfinished clip, so a later run repeats it.
         self._manifest().write(clip.path / RECORD)
         write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes)
         replace(self._manifest(), frames=self.scene.frames).write(clip.path / RECORD)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ExtractStage(Stage):
-    """Write the frames of a video to ``frames/``, named by their number in it; all of them, whatever the shard.
+    """Write the frames of a video to ``frames/``, named by their number in it; all of them, regardless of the shard.
 
     Attributes:
         video: The video; by default the only ``source.*`` in the clip's folder.

@@ -119,7 +119,7 @@ def _smoothed(clip: Clip, folder: FrameFolder, smooth: MaskSmoothing, stem: str)
 
 
 def with_base_maskers(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
-    """Add the maskers that the given ones take as input, in front of them."""
+    """Add the base maskers of some maskers, in front of them."""
     base = {name: masker for other in maskers.values() for name, masker in other.base_maskers.items()}
     return {**{name: masker for name, masker in base.items() if name not in maskers}, **maskers}
 

@@ -48,9 +48,9 @@ class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
 
     Frames are stylised at full size, because strokes look different at another size. They are kept, as is a style that
-    had to be trained, so the whole run continues from them. Existing results of another config stay; those of the
-    preview then lie in ``preview/``, which may be deleted at any time. With masks, the layers are composited; without,
-    each layer is shown beside the source.
+    had to be trained, so the whole run continues from them. Existing results of another config stay; in that case
+    the preview writes to ``preview/``, which may be deleted at any time. With masks, the layers are composited;
+    without, each layer is shown beside the source.
 
     Guides and temporally smoothed frames are made for the shown frames and those of training, and are kept too.
 
@@ -132,7 +132,7 @@ class PreviewStage(Stage):
         if self.filter.name in self.stylise.inputs:
             self._run(self.filter, clip, sorted({*needed, *self.stylise.training_frames(clip)}))
         if self.guide.name in self.stylise.inputs:
-            # In one go: keyframes are propagated past the frames of training anyway, on the way to those shown.
+            # In one call, because keyframes are propagated past the training frames anyway, on the way to those shown.
             self._run(self.guide, clip, sorted({*needed, *self.stylise.untrained_frames(clip)}))
 
     def _rate(self, clip: Clip) -> float:

@@ -41,7 +41,7 @@ Distances: TypeAlias = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 
 @dataclass
 class SuggestStage(Stage):
-    """Rank frames without a hand mask by how much a mask there is expected to improve; runs only if named.
+    """Rank frames without a hand mask by the expected benefit of painting one; runs only if named.
 
     A frame's uncertainty is the disagreement of its masks, and of each with itself, as a share of the subject. A new
     hand mask removes uncertainty from the frames that are nearer to it, in time and in appearance, than to any other

@@ -12,7 +12,7 @@ from dreaming.io.atomic import write_atomically
 BEST = "best.yaml"
 
 SCHEMA = 1
-"""Version of the record, raised when a field changes its meaning."""
+"""Version of the record, increased when a field changes its meaning."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class BestTrial:
                 path,
                 found="unknown contents",
                 expected=f"the best trial of a sweep, schema {SCHEMA}",
-                hint="move the file elsewhere, or say tuned=false",
+                hint="move the file elsewhere, or set tuned=false",
             ) from None
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {"train": "python train.py", "dream": "dreaming"}
 GROUPS = {"train": "model", "dream": "masker"}
-"""The config group that a program searches, by Hydra's name of its job."""
+"""The command of each program, by Hydra's name of its job."""
 
 Launch = Callable[[list[list[str]]], list[JobReturn]]
 """Runs one job for each list of overrides."""
@@ -72,7 +72,7 @@ def _refit(result: SweepResult, trial: FrozenTrial, launch: Launch) -> BestTrial
         refit = f"sweep.refit={_quote(_run_folder(result, trial))}"
         (job,) = launch([[*_values(result, trial), *result.others, refit]])
         _ = job.return_value  # raises what the job raised
-    # Recorded after the fit only: later runs use the record, and need the weights that belong to it.
+    # The record is written after the fit, because later runs that use it need its weights.
     best.write(result.sweep_config.folder)
     log.info(
         "sweep %s: the best is trial %d (%.4f), recorded in %s; command: %s",

@@ -1,4 +1,4 @@
-"""What all trials of a study share. It is kept in the study, so that trials of different data never mix."""
+"""Description of the data and overrides that all trials of a study share, so that different ones never mix."""
 
 import logging
 import re
@@ -19,28 +19,27 @@ from dreaming.sweep.study import FINISHED
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "description"
-"""User attribute of a study: what its trials share."""
+"""User attribute of a study: the description."""
 
 MASK_FOLDERS = ("hand_masks", "backsub", *(f"{half}/{use}_output" for half in HALVES for use in USES))
 
 WITHOUT_EFFECT = (
     "clip", "video", "stages", "stage", "shard", "trainer", "logger", "threads", "ckpt_path", "tuned", "hydra", "sweep",
 )  # fmt: skip
-"""First words of the override keys that decide where and on what a trial runs, but not its result."""
+"""First components of override keys that affect where a trial runs, but not its result."""
 
 MASK_STAGE = "stage.mask."
-"""Start of the override keys that concern the masks of every masker: they belong to the command, and not to the best
-values of one masker."""
+"""Prefixes of override keys that affect the masks of all maskers, so they are not values of one masker."""
 
 
 def affects_result(text: str, group: str) -> bool:
-    """Whether an override decides the result of a trial; not the choice of ``group``, which the sweep sets itself."""
+    """Whether an override affects the result of a trial; the choice of ``group`` is excluded, as the sweep sets it."""
     key = text.partition("=")[0].lstrip("+~")
     return key != group and re.split(r"[./@]", key)[0] not in WITHOUT_EFFECT
 
 
 def describe_study(sweep_config: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
-    """Describe what the trials of a sweep share, independently of the machine and the path of the clip.
+    """Describe the data and overrides that the trials of a sweep share, independently of machine and path of the clip.
 
     Args:
         sweep_config: The sweep.
@@ -63,7 +62,7 @@ def _fingerprint(clip: Path, folders: Sequence[Path]) -> str:
 
 
 def check_description(study: Study, sweep_config: SweepConfig, description: dict[str, Any]) -> None:
-    """Refuse a study whose trials share something else; a study without finished or running trials is taken over.
+    """Refuse a study whose description differs; a study without finished or running trials gets the new one.
 
     A study that lacks a description is resumed with a warning, because its trials may have taken days.
 
@@ -86,7 +85,7 @@ def check_description(study: Study, sweep_config: SweepConfig, description: dict
                 f"sweep {sweep_config.name}",
                 found=found,
                 expected=f"{expected}, as in its earlier trials",
-                hint=f"say sweep.name=ANOTHER to start a new sweep{remove}",
+                hint=f"set sweep.name=ANOTHER to start a new sweep{remove}",
             )
 
 

@@ -1,4 +1,4 @@
-"""Report the progress of a trial to the study, and end the trial when the pruner says so.
+"""Report the progress of a trial to the study, and end the trial if the pruner decides so.
 
 A trial may consist of several fits: one for each cross-validation fold of each part. All trials run the same fits in
 the same order, so values reported at the same percentage are comparable. The reported value is the mean of the best
@@ -67,7 +67,7 @@ class TrialProgress:
         self.best = self._better(self.best, self.value)
         self.trial.report(self.value, percent)
         self.log(self.value, percent)
-        # A trial at its end costs nothing more, and a complete result is worth more than a pruned one.
+        # At its end a trial is not pruned: that would save nothing, and a complete result is more useful.
         return percent < 100 and self.trial.should_prune()
 
     def _better(self, one: float, other: float) -> float:
@@ -75,7 +75,7 @@ class TrialProgress:
 
 
 class PruningCallback(Callback):
-    """Report each validation of one fit on one device, and end the trial when the pruner says so.
+    """Report each validation of one fit on one device, and end the trial if the pruner decides so.
 
     Args:
         progress: Progress of the trial, shared by its fits.

@@ -39,7 +39,7 @@ HAS_HEARTBEAT = "has_heartbeat"
 """User attribute: true for a trial with a heartbeat. Only such a trial is recognised as lost when they stop."""
 
 SURPLUS = "surplus"
-"""User attribute: true for a trial that was released, because other processes had asked for enough trials before."""
+"""User attribute: true for a surplus trial, released because other processes run enough trials."""
 
 FIRST_HEARTBEAT_TIMEOUT = 2.0
 """Seconds to wait for the first heartbeat of a new trial."""
@@ -99,7 +99,7 @@ def open_study(sweep_config: SweepConfig, sampler: BaseSampler | None = None) ->
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner = sweep_config.pruner or optuna.pruners.NopPruner()
     if sampler is None:
-        # A job reads its trial's values and samples none; any sampler will do.
+        # A job only reads its trial's values, so the sampler does not matter.
         return optuna.load_study(
             study_name=sweep_config.name, storage=storage, sampler=optuna.samplers.RandomSampler(), pruner=pruner
         )
@@ -117,7 +117,7 @@ def open_study(sweep_config: SweepConfig, sampler: BaseSampler | None = None) ->
             f"sweep {sweep_config.name}",
             found=f"a study with the directions {', '.join(directions)}",
             expected=", ".join(sweep_config.directions),
-            hint="say sweep.name=ANOTHER to start a new sweep",
+            hint="set sweep.name=ANOTHER to start a new sweep",
         )
     return study
 
@@ -137,7 +137,7 @@ def check_space(study: Study, space: dict[str, BaseDistribution]) -> None:
                     name,
                     found=f"{space.get(name, 'nothing')} in the search space",
                     expected=f"{earlier}, as in earlier trials of sweep {study.study_name}",
-                    hint="restore it, or say sweep.name=ANOTHER to start a new sweep",
+                    hint="restore it, or set sweep.name=ANOTHER to start a new sweep",
                 ) from None
 
 
@@ -147,7 +147,7 @@ def count_finished(study: Study) -> int:
 
 
 def count_running(study: Study) -> int:
-    """Number of running trials with a heartbeat; after ``retry_lost`` all of these are alive."""
+    """Number of running trials with a heartbeat; after ``retry_lost`` the processes of all of them run."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     # A trial whose process was killed before the first heartbeat never ends.
     return sum(bool(trial.user_attrs.get(HAS_HEARTBEAT)) for trial in trials)
@@ -230,7 +230,7 @@ def _retry(study: Study, trial: FrozenTrial) -> None:
 
 
 def _count_attempts(study: Study, trial: FrozenTrial) -> int:
-    """How many trials had this trial's values, itself included."""
+    """Number of trials with this trial's values, including itself."""
     trials = study.get_trials(deepcopy=False)
     count = 1
     while RETRY_OF in trial.user_attrs:
@@ -243,7 +243,7 @@ def heartbeat(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[
     """Send heartbeats for running trials while a block runs.
 
     The sweep sends them and not the jobs, because only the sweep can store a result. A job that waits in a cluster's
-    queue therefore counts as alive.
+    queue therefore counts as running.
 
     Args:
         study: The study.

@@ -110,7 +110,7 @@ class _ResumableSweeper(OptunaSweeperImpl):
                 name,
                 found="an interval",
                 expected="choices or a range, because a grid tries every value",
-                hint=f"say {name}=choice(...), or choose another sampler",
+                hint=f"set {name}=choice(...), or choose another sampler",
             ) from None
 
     def _run(self, study: Study, space: dict[str, BaseDistribution], fixed: dict[str, Any], others: list[str]) -> None:
@@ -148,7 +148,7 @@ class _ResumableSweeper(OptunaSweeperImpl):
             log.info("sweep %s: %s", name, _summarise(study, self.n_trials))
 
     def _too_many_failures(self, failures: int, finished: int, error: Exception) -> ConfigError:
-        """The error that ends a sweep: a sampler does not learn from failed trials, and may draw them for ever."""
+        """The error that ends a sweep; a sampler ignores failed trials, and may draw such values for ever."""
         reason = str(error) if isinstance(error, DreamingError) else f"{type(error).__name__}: {error}"
         return ConfigError(
             f"sweep {self.sweep_config.name}",
@@ -165,7 +165,7 @@ class _ResumableSweeper(OptunaSweeperImpl):
 
 
 def _check_installed(sampler: BaseSampler) -> None:
-    """Refuse a sampler without its package before the first trial; Optuna would notice after the random start-up."""
+    """Refuse a sampler without its package early; Optuna would fail only after its random start-up trials."""
     if isinstance(sampler, CmaEsSampler) and importlib.util.find_spec("cmaes") is None:
         raise ConfigError(
             "hydra/sweeper/sampler=cmaes",

@@ -27,7 +27,7 @@ REPEATS = 3
 def seconds_per_frame(task: TrainingTask[Any], clip: Clip, context: TrainingContext) -> float:
     """Inference time per frame of a task's network, in seconds: the fastest of three repeats.
 
-    A segmentation network is timed as the masker that it becomes, with its feature channels. A style network is timed
+    A segmentation network is timed as a masker, with its feature channels. A style network is timed
     without reading the frame and its guides, which are drawn beforehand. The weights are random, because they do not
     change the time.
     """

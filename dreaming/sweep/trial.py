@@ -49,7 +49,7 @@ def claim_trial(sweep_config: SweepConfig, overrides: Sequence[str], clip: Clip,
                 f"sweep {sweep_config.name}",
                 found="no running trial with the values of this job",
                 expected="a job that the sweep started",
-                hint="say -m to start a sweep",
+                hint="add -m to start a sweep",
             )
         trial = Trial(study, trial_id)
         path, root = folder.resolve(), clip.path.resolve()

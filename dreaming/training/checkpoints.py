@@ -20,14 +20,14 @@ LAST = "checkpoints/last.ckpt"
 """Checkpoint that Lightning writes with each new best one; without validation, after each epoch."""
 
 END = "checkpoints/end.ckpt"
-"""Final weights of a finished fit, whatever their score: Lightning writes ``last.ckpt`` only with a new best one."""
+"""Final weights of a finished fit, regardless of their score: Lightning writes ``last.ckpt`` only with a new best."""
 
 ROLLING = "checkpoints/rolling.ckpt"
 """Checkpoint that is written periodically between validations."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints atomically; Lightning's copies from ``/tmp`` are not atomic if that is another disk."""
+    """Writes checkpoints atomically; Lightning's way, copying from ``/tmp``, is not atomic if that is another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint so that a kill at any moment leaves the previous one intact.
@@ -66,8 +66,8 @@ class RngStateCallback(Callback):
 class PeriodicCheckpoint(Checkpoint):
     """Writes a checkpoint at an interval of time, between validations.
 
-    ``ModelCheckpoint(train_time_interval=...)`` ignores the interval under manual optimisation. It would also write
-    right before a validation, which a resumed fit would then skip, and does not write at the end for another process.
+    ``ModelCheckpoint(train_time_interval=...)`` ignores the interval under manual optimisation. It may also write right
+    before a validation, which a resumed fit would then skip, and does not write at the end for another process.
     As a ``Checkpoint``, this callback runs after all others, so it saves their latest state.
 
     Args:

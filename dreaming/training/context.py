@@ -34,14 +34,14 @@ class FitLimits:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """Trainer, loggers, callbacks and seed of a fit; only the seed is meant to change its result.
+    """Trainer, loggers, callbacks and seed of a fit; of these, only the seed identifies its result.
 
     Attributes:
         trainer: Builds the Trainer: device, precision, strategy, and anything else that a Trainer accepts.
         loggers: Build the loggers, by name.
         seed: Seed of all random numbers.
-        callbacks: Build callbacks of each fit from its index among those of one training (from 0), their number, and
-            its steps.
+        callbacks: Functions that build a callback from the index of a fit within one training (from 0), the number of
+            fits, and its steps.
         user_callbacks: Callbacks from the config by name, or functions that build them. Each fit uses a copy.
     """
 

@@ -1,4 +1,4 @@
-"""The score of a training on data that its model is not trained on: from one hold-out fit, or from all folds."""
+"""The score of a training on held-out data: from one fit, or from all folds of a cross-validation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from typing import Self
 from dreaming.training.fit_result import FitResult
 
 FOLDS = "folds"
-"""Kind of validation that leaves out each mask once."""
+"""Name of cross-validation, which leaves out each mask once."""
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Score of a training on data that was left out.
+    """Score of a training on held-out data.
 
     Attributes:
-        validation: How data was left out; see ``run_registry.Best``.
+        validation: How data was held out; see ``run_registry.Best``.
         score: Best monitored value.
         steps: Training steps at which it was reached.
         curve: Monitored value by step, averaged over folds; empty without folds.
-        results: The fits that were made.
-        pictures: Pictures that the folds drew.
+        results: Results of the fits.
+        pictures: Pictures drawn by the folds.
     """
 
     validation: str
@@ -38,7 +38,7 @@ class ValidationResult:
 
         Args:
             results: The folds' fits.
-            pictures: Pictures that they drew.
+            pictures: Pictures drawn by them.
             sign: +1 if a higher monitored value is better, -1 if a lower one is.
         """
         curve = mean_curve([result.curve for result in results])

@@ -1,4 +1,4 @@
-"""The trainer that suits the machine."""
+"""Default Trainer for the machine."""
 
 import logging
 from functools import lru_cache

@@ -24,7 +24,7 @@ RANK = "LOCAL_RANK"
 
 
 def launches_processes(trainer: pl.Trainer) -> bool:
-    """Whether a Trainer fits in processes of their own, even for a single device."""
+    """Whether a Trainer starts new processes to fit in, even for a single device."""
     return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
@@ -47,7 +47,7 @@ def check_normalisation(trainer: pl.Trainer, model: nn.Module) -> None:
     """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics.
 
     Raises:
-        ConfigError: If the trainer and the model ask for it.
+        ConfigError: If the config requests it.
     """
     shared = getattr(trainer.strategy, "_layer_sync", None) is not None and trainer.strategy.root_device.type == "cpu"
     if shared and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
@@ -60,11 +60,7 @@ def check_normalisation(trainer: pl.Trainer, model: nn.Module) -> None:
 
 
 def make_portable(built: Callable[..., Any]) -> None:
-    """Make partials that Hydra built picklable, as plain ones.
-
-    Args:
-        built: One of them.
-    """
+    """Register how to pickle partials of the class of ``built``: as plain ``functools.partial``."""
     if isinstance(built, functools.partial) and type(built) is not functools.partial:
         ForkingPickler.register(type(built), _reduced)
 
@@ -74,7 +70,7 @@ def _reduced(built: functools.partial[Any]) -> Any:
 
 
 def recall(callbacks: Sequence[Callback], checkpoint: Path) -> None:
-    """Restore the state of callbacks that ran in other processes from the checkpoint that these wrote."""
+    """Restore the state of callbacks that ran in other processes from the checkpoint that those processes wrote."""
     kept = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
     for callback in callbacks:
         callback.load_state_dict(kept[callback.state_key])
@@ -86,7 +82,7 @@ def is_one_of_several() -> bool:
 
 
 def in_each_process(count: int, stems: list[str], work: Work) -> None:
-    """Split frames into stretches of neighbours and process each stretch in a process of its own.
+    """Split frames into intervals and process each interval in a process of its own.
 
     Args:
         count: Number of devices.

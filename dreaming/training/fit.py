@@ -48,7 +48,7 @@ FIXED_TRAINER_ARGUMENTS = (
     "enable_progress_bar",
     "use_distributed_sampler",
 )
-"""Arguments of the Trainer that ``fit`` sets itself, so that a config must not."""
+"""Arguments of the Trainer that ``fit`` sets itself; a config must not set them."""
 
 DEFAULT_TRAINER_ARGUMENTS: Mapping[str, Any] = {
     "num_sanity_val_steps": 0,
@@ -86,7 +86,7 @@ def fit(
         fingerprint: Plain data that has to be the same for a fit to be resumed.
         title: Shown on the progress bar.
         max_steps: Number of steps instead of the task's, without its time limit.
-        standalone: Whether all loggers are used; a fold logs to its CSV file only.
+        standalone: Whether to use all loggers; a fold uses only its CSV file.
         turn: Index of this fit among those of one training, and their number.
         fold_curve: Monitored value by step, measured by cross-validation; logged as this fit's own.
         fold_pictures: Pictures drawn during cross-validation; logged as this fit's own.
@@ -99,7 +99,7 @@ def fit(
     finished = FitResult.read(folder / FIT_RESULT)
     if finished is not None:
         return finished
-    # A Trainer, its model and its data refer to one another: without this, those of the last fit stay in memory.
+    # A Trainer, its model and its data form reference cycles: without this, those of the last fit stay in memory.
     gc.collect()
     # Before the seed, because building data may fit other models, which must not change the random numbers here.
     batches = data()
@@ -162,7 +162,7 @@ class Observers:
             max_steps: Number of steps instead of the task's, without its time limit.
         """
         steps = max_steps or task.limits.max_steps
-        # All steps found best by cross-validation are done, even if the machine is slower than it was then.
+        # The number of steps comes from cross-validation, so a slower machine must not stop earlier.
         limit = task.limits.max_time if max_steps is None else None
         timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
         history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")

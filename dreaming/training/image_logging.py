@@ -76,8 +76,8 @@ class Pictures(Callback):
 class ContactSheet(Callback):
     """Adds a column of predictions for fixed windows to a sheet after each validation.
 
-    The first column shows the frame and the last one the ground truth, so that a user sees when more training stops to
-    help. Frames without a keyframe follow below, with a black ground truth.
+    The first column shows the frame and the last one the ground truth, so that a user sees when further
+    training no longer helps. Frames without a keyframe follow below, with a black ground truth.
 
     For modules that draw three panels side by side: frame, prediction and ground truth.
 

@@ -48,7 +48,7 @@ def prepare_inference(module: pl.LightningModule, context: TrainingContext) -> I
 
 
 def share_out(context: TrainingContext, stems: list[str], work: Work) -> None:
-    """Split frames into stretches of neighbours and process each on one of the trainer's devices, in parallel.
+    """Split frames into intervals and process each on one of the trainer's devices, in parallel.
 
     With one device the work runs in this process. Returns when all frames are done.
 
@@ -71,6 +71,6 @@ def share_out(context: TrainingContext, stems: list[str], work: Work) -> None:
 
 
 def _idle_trainer(context: TrainingContext) -> pl.Trainer:
-    """Build a Trainer that only tells devices and precision."""
+    """Build a Trainer only to read its devices and precision."""
     with quiet_lightning():
         return context.trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)

@@ -1,4 +1,4 @@
-"""Loggers of a fit: CSV files that a continued run never overwrites, and Weights & Biases, never in the way."""
+"""Loggers of a fit: CSV files that a resumed run does not overwrite, TensorBoard, and Weights & Biases."""
 
 import logging
 import os
@@ -19,21 +19,21 @@ from dreaming.errors import ConfigError
 log = logging.getLogger(__name__)
 
 MODES = ("online", "offline", "disabled", "shared", "run", "dryrun")
-"""What W&B takes for ``WANDB_MODE``."""
+"""Values of ``WANDB_MODE`` that W&B accepts."""
 
 UNREACHABLE = "DREAMING_WANDB_UNREACHABLE"
-"""Variable that names a file, made by the first of several processes that finds W&B unreachable."""
+"""Environment variable with the path of a file that the first process that cannot reach W&B creates."""
 
 _unreachable: list[str] = []
-"""Why W&B could not be reached; this process does not try again."""
+"""Reasons why W&B could not be reached; if there are any, this process does not try again."""
 
 _config: dict[str, Any] = {}
-"""Config of the run at work, logged to its W&B runs."""
+"""Config of the current run, logged to its W&B runs."""
 
 
 @contextmanager
 def status_message() -> Iterator[None]:
-    """Let this process and those that it starts in a block know from one another that W&B is unreachable."""
+    """Share between this process and those started in a block that W&B is unreachable, so that one of them warns."""
     path = Path(gettempdir()) / f"dreaming-{uuid4().hex}"
     os.environ[UNREACHABLE] = str(path)
     try:
@@ -45,7 +45,7 @@ def status_message() -> Iterator[None]:
 
 @contextmanager
 def logged_config(config: Mapping[str, Any]) -> Iterator[None]:
-    """Log a run's config, as plain data, to the W&B runs that begin in this block."""
+    """Log a config, as plain data, to the W&B runs that start in this block."""
     _config.update(config)
     try:
         yield
@@ -54,14 +54,14 @@ def logged_config(config: Mapping[str, Any]) -> Iterator[None]:
 
 
 def csv_logger(*, save_dir: str) -> CSVLogger:
-    """Metrics in ``metrics/``; a run that is continued writes to ``metrics-2/`` and so on."""
+    """Create a logger that writes to ``metrics/``, or if that exists to ``metrics-2/`` and so on."""
     names = (f"metrics-{number}" if number > 1 else "metrics" for number in count(1))
     name = next(name for name in names if not (Path(save_dir) / name).exists())
     return CSVLogger(save_dir, name="", version=name)
 
 
 def tensorboard_logger(*, save_dir: str) -> TensorBoardLogger:
-    """Event files of TensorBoard, in ``save_dir`` itself."""
+    """Create a logger that writes TensorBoard's event files to ``save_dir`` itself."""
     return TensorBoardLogger(save_dir, name="", version="")
 
 
@@ -77,20 +77,20 @@ def wandb_logger(
     name: str | None = None,
     job_type: str | None = None,
 ) -> WandbLogger:
-    """A W&B run whose files lie in ``save_dir``: offline unless the user is logged in and the server answers.
+    """Create a W&B run with its files in ``save_dir``: offline unless the user is logged in and the server answers.
 
-    ``WANDB_MODE`` has the last word on whether it is tried online.
+    ``WANDB_MODE`` takes precedence.
 
     Args:
         save_dir: Folder of its files.
         project: W&B project.
         entity: W&B team; None for the user's own.
-        tags: Of the run; a sweep's name is added.
+        tags: Tags of the run; a sweep's name is added.
         timeout: Seconds to wait for the server.
         finish_timeout: Seconds to wait at the end until all is uploaded.
         group: Name of the sweep that the run belongs to.
-        name: Of the run; None for one of W&B's.
-        job_type: What it is in its group.
+        name: Name of the run; None: W&B chooses one.
+        job_type: Role of the run in its group, such as ``trial``.
     """
     tags = [*tags, *([group] if group else [])]
     settings = {"init_timeout": timeout, "finish_timeout": finish_timeout}
@@ -109,10 +109,10 @@ def wandb_logger(
 
 
 def check_mode() -> None:
-    """Refuse a ``WANDB_MODE`` that W&B does not know.
+    """Check the environment variable ``WANDB_MODE``.
 
     Raises:
-        ConfigError: If it is set to another word.
+        ConfigError: If W&B does not accept its value.
     """
     mode = os.environ.get("WANDB_MODE")
     if mode and mode not in MODES:
@@ -151,7 +151,7 @@ def _is_unreachable() -> bool:
 
 
 def _mark_unreachable(reason: str) -> bool:
-    """Try no more, here and in related processes; return whether this is the first of them to find out."""
+    """Keep this and related processes from trying again; return whether this is the first of them to fail."""
     _unreachable.append(reason)
     try:
         if UNREACHABLE in os.environ:
@@ -162,17 +162,17 @@ def _mark_unreachable(reason: str) -> bool:
 
 
 def log_table(logger: Logger, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Log a table, where the logger takes any."""
+    """Log a table if the logger is W&B's."""
     if isinstance(logger, WandbLogger):
         logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
 
 
 def finish(logger: Logger, *, written_here: bool = True, failed: bool = False) -> None:
-    """Close a logger: what it holds is written, and another fit of this process gets a run of its own.
+    """Close a logger: write its buffered values, and end its run, so that the next fit starts a new one.
 
     Args:
         logger: The logger.
-        written_here: Whether this process logged to it; another one has written and closed its files.
+        written_here: Whether this process logged to it; if not, another process has written and closed its files.
         failed: Whether the fit ended with an error, which W&B then shows.
     """
     if written_here:
@@ -183,4 +183,4 @@ def finish(logger: Logger, *, written_here: bool = True, failed: bool = False) -
             run.finish(**({"exit_code": 1} if failed else {}))
         except TimeoutError as error:
             _mark_unreachable(str(error))
-            log.warning("W&B did not take all of a run; to upload the rest: wandb sync %s", run.sync_dir)
+            log.warning("W&B: the upload of a run is incomplete; to upload the rest: wandb sync %s", run.sync_dir)

@@ -18,7 +18,7 @@ class ModelSelection:
 
     Attributes:
         chosen: A fusion variant or a single masker.
-        scores: Jaccard index of each candidate on each left-out mask.
+        scores: Jaccard index of each candidate on each held-out mask.
         stems: Names of the frames of those masks.
         parts: Names of the frames that were left out together.
     """
@@ -45,7 +45,7 @@ class ModelSelection:
             raise CheckpointError(
                 folder / CHOICE,
                 found="no record, or a damaged one",
-                expected="what training wrote",
+                expected="the record that training writes",
                 hint="move this run folder away, so that the model is trained again",
             )
         return cls(**data)

@@ -22,7 +22,7 @@ FINGERPRINT = "fingerprint.json"
 TRIAL = "trial.json"
 """File in the run folder of a sweep's trial, which only the sweep resumes."""
 MULTIRUN = "multirun.yaml"
-"""Hydra's file in a folder with the run folders of several jobs."""
+"""Hydra's file in the folder of a multirun, which contains the run folders of its jobs."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Best:
     Attributes:
         folder: The run folder.
         checkpoint: Path of the weights, relative to the folder.
-        score: The monitored value on data that was left out.
+        score: The monitored value on held-out data.
         monitor: Name of that value.
         mode: Whether the highest (``max``) or the lowest (``min``) value is best.
         steps: Training steps of the weights.
-        validation: How data was left out: ``explicit``, ``split``, ``folds`` or ``holdout``.
+        validation: How data was held out: ``explicit``, ``split``, ``folds`` or ``holdout``.
         subject: The part or layer.
         fingerprint: Task, seed and fingerprint of the references, as plain data.
         seconds: Wall time of training.
@@ -71,7 +71,7 @@ class Best:
 
     @classmethod
     def read(cls, path: Path, folder: Path) -> Self | None:
-        """Read a record; None if it is absent or its weights are gone."""
+        """Read a record; None if it or its checkpoint does not exist."""
         data = read_known_record(path, [f.name for f in fields(cls) if f.name != "folder"])
         best = None if data is None else cls(folder=folder, **data)
         return best if best is not None and best.weights.exists() else None
@@ -83,7 +83,7 @@ class Best:
 
 
 def new_folder(runs: Path) -> Path:
-    """Folder of a run that starts now."""
+    """Path of a new run folder, named by the current time."""
     return runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
 
 
@@ -111,7 +111,7 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
 
 
 def record(best: Best, runs: Path) -> None:
-    """Record a finished run, and make it the best one if it is."""
+    """Record a finished run, and let ``best.json`` point to it if it is the best one."""
     best.write(best.folder / RESULT)
     pointer = runs / ("best.json" if best.subject == SUBJECT else f"best-{best.subject}.json")
     before = read_best(pointer)
@@ -120,7 +120,7 @@ def record(best: Best, runs: Path) -> None:
     if best.better_than(before):
         best.write(pointer, checkpoint=os.path.relpath(best.weights, runs))
     elif before is not None:
-        log.info("%s keeps %s %.4f of %s", pointer, before.monitor, before.score, before.checkpoint)
+        log.info("%s still points to %s %.4f of %s", pointer, before.monitor, before.score, before.checkpoint)
 
 
 def read_best(pointer: Path) -> Best | None:
@@ -129,7 +129,7 @@ def read_best(pointer: Path) -> Best | None:
 
 
 def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
-    """Find the best finished run with this fingerprint; of equals, the last by folder name."""
+    """Find the best finished run with this fingerprint; of equal ones, the last by folder name."""
     wanted = json.loads(json.dumps(fingerprint))
     found = [Best.read(path, path.parent) for path in sorted(runs.glob(f"**/{RESULT}"))]
     matching = [best for best in found if best is not None and best.fingerprint == wanted]

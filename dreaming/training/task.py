@@ -37,7 +37,7 @@ class TrainingRun(Generic[D]):
         context: Trainer, loggers and seed.
         folder: The run folder.
         fingerprint: Plain data that differs between any two trainings with different results.
-        prepared: What ``TrainingTask.prepare`` or the caller has computed already; None for nothing.
+        prepared: Result of ``TrainingTask.prepare``, or computed by the caller; None: nothing.
     """
 
     clip: Clip
@@ -61,9 +61,9 @@ class TrainingTask(ABC, Generic[D]):
         patience: Validations without improvement after which a fit stops; None for never.
         min_delta: Smallest change that counts as an improvement.
         warmup: Steps over which the learning rate rises at the start.
-        save_seconds: Seconds between checkpoints, so that a kill loses no more than that.
+        save_seconds: Seconds between checkpoints; a killed fit loses at most this time.
         validate_every: Largest number of steps between validations.
-        limits: When one fit ends.
+        limits: Limits of one fit.
     """
 
     name: str
@@ -93,7 +93,7 @@ class TrainingTask(ABC, Generic[D]):
         return math.ceil(self.limits.max_steps / epochs)
 
     def describe_training(self) -> dict[str, Any]:
-        """Describe as plain data what decides the weights; arguments used at inference only have a fixed value."""
+        """Describe as plain data everything that the weights depend on; inference-only arguments have a fixed value."""
         described: dict[str, Any] = describe(self)
         for name, usual in getattr(getattr(self.module, "func", None), "INFERENCE_ONLY", {}).items():
             if name in described["module"]:
@@ -106,7 +106,7 @@ class TrainingTask(ABC, Generic[D]):
 
     @abstractmethod
     def subjects(self, clip: Clip) -> list[str]:
-        """Names of what there is to train on in a clip: its parts, or its layers."""
+        """Names of the parts or layers of a clip that can be trained on."""
 
     @abstractmethod
     def training_data(self, clip: Clip, subject: str) -> D:
@@ -126,18 +126,18 @@ class TrainingTask(ABC, Generic[D]):
 
     @abstractmethod
     def cross_validate(self, run: TrainingRun[D]) -> ValidationResult:
-        """Fit with some data left out, once or fold by fold, and measure the monitored value on it."""
+        """Fit with some data held out, once or fold by fold, and measure the monitored value on that data."""
 
     def finalise(self, run: TrainingRun[D], validation: ValidationResult) -> FitResult | None:
         """Fit on all data after cross-validation; None if the last fit of the validation is the result."""
         return None
 
     def prepare(self, clip: Clip, data: D) -> Any:
-        """Compute what a training needs from other models, before its lock is taken; None for nothing."""
+        """Compute the inputs that come from other models, before the training's lock is taken; None: there are none."""
         return None
 
     def setup(self, run: TrainingRun[D]) -> Any:
-        """Compute what all fits of a run share, which replaces ``run.prepared``."""
+        """Compute the data that all fits of a run share; it replaces ``run.prepared``."""
         return run.prepared
 
     def check(self, clip: Clip, data: D) -> None:
@@ -158,7 +158,7 @@ class TrainingTask(ABC, Generic[D]):
             clip: The clip.
             data: What the model is trained on.
             context: Trainer, loggers and seed.
-            prepared: What ``prepare`` would compute, if the caller has it already.
+            prepared: Result of ``prepare``, if the caller has it already.
 
         Raises:
             ConfigError: If the trainer only tries a few batches (``fast_dev_run``).
@@ -187,7 +187,7 @@ class TrainingTask(ABC, Generic[D]):
         return best
 
     def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
-        """Train on one part or layer in this run folder, resuming what was interrupted there, and record the run."""
+        """Train on one part or layer in this run folder, resuming an interrupted training there, and record the run."""
         run = self._run(clip, subject, context, folder)
         with self.lock(clip, run.data):
             return self._train(run)

@@ -75,7 +75,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
     used = run("dreaming", f"clip={clip}", "stages=[mask]", "masker=cnn", *MACHINE)
     assert used.code == 0, used.err
     said = used.out + used.err
-    assert ("as sweep cnn found best" in said, "trained in" in said, len(list((clip / "masks/cnn").glob("*.png")))) == (
+    assert ("values of sweep cnn" in said, "trained in" in said, len(list((clip / "masks/cnn").glob("*.png")))) == (
         True, False, 8,
     )  # fmt: skip
     again = run("train.py", *shlex.split(best["command"])[2:], *MACHINE)
@@ -118,16 +118,16 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
         assert ran.code == 0, ran.err
         config = json.loads((drawing.path / "masks" / "threshold" / "manifest.json").read_text())["config"]["masker"]
         said = " ".join((ran.out + ran.err).split())  # on lines as wide as the screen
-        assert said.count("as sweep grey found best") == ("tuned=false" not in overrides)
+        assert said.count("best values of sweep grey") == ("tuned=false" not in overrides)
         return (config["space"], config["cleaning"]["closing"]), said
 
-    found = "threshold: as sweep grey found best (trial 1, 0.9000):"
+    found = "threshold: best values of sweep grey (trial 1, 0.9000):"
     values, said = made()
     assert values == ("lab", 3)
-    assert f"{found} {' '.join(tuned)}; tuned=false leaves" in said
+    assert f"{found} {' '.join(tuned)}; tuned=false ignores" in said
     values, said = made("masker.threshold.space=hsv")
     assert values == ("hsv", 3)
-    assert f"{found} {tuned[1]}; tuned=false leaves" in said
+    assert f"{found} {tuned[1]}; tuned=false ignores" in said
     assert made("tuned=false")[0] == ("hsv", None)
 
 

@@ -46,7 +46,7 @@ def test_no_mask_is_held_out_where_the_protocol_says_so(disc_clip, run, refused_
         assert ran.code == 0, ran.err
         best = json.loads((drawing.path / "runs" / "cnn" / "best.json").read_text())
         assert best["validation"] == validation
-        assert len(drawing.clip.split("subject").nn) < 12, "twelve are enough to hold some back"
+        assert len(drawing.clip.split("subject").nn) < 12, "twelve are enough to hold some out"
 
 
 def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_config(disc_clip, run, refused, tiny):

@@ -101,7 +101,7 @@ def test_two_processes_that_ask_together_end_with_the_wanted_number_of_trials(sw
     assert len({trial.params["lr"] for trial in complete}) == 3, "different draws although the seed is the same"
 
 
-TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", hint="say crop=33")
+TOO_DEEP = ConfigError("crop", found="32 pixels", expected="at least 33", hint="set crop=33")
 
 
 def limited(own, sweep_config):
@@ -111,7 +111,7 @@ def limited(own, sweep_config):
 
 
 @pytest.mark.parametrize(
-    ("result", "words"), [(TOO_DEEP, "crop: found 32 pixels, expected at least 33; say crop=33"), (math.nan, "nan")]
+    ("result", "words"), [(TOO_DEEP, "crop: found 32 pixels, expected at least 33; set crop=33"), (math.nan, "nan")]
 )
 def test_a_sweep_ends_after_too_many_failures_in_a_row(sweep_config, ours, result, words):
     own, _ = ours(itertools.chain([0.5], itertools.repeat(result)), n_jobs=1)
