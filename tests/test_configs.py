@@ -1,7 +1,9 @@
 """Every file of conf/ and experiments/: it composes, is built as the programs build it, and works on a tiny clip."""
 
+import copy
+import math
 import re
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from omegaconf import OmegaConf
 from dreaming.cli.build import build, validate
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.cli.search import check_search
+from dreaming.cli.trust import find_target
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
 from dreaming.io.shard import Shard
@@ -151,6 +155,8 @@ def test_every_trainer_is_composed_and_built_where_the_machine_has_it(composed, 
 
 @pytest.mark.parametrize("name", choices("logger"))
 def test_every_logger_logs(composed, tmp_path, monkeypatch, name):
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard")
     monkeypatch.setenv("WANDB_MODE", "offline")
     makers = build(composed("train", f"logger={name}"), "logger")
     assert "csv" in makers, "metrics are always at hand"
@@ -215,6 +221,54 @@ def test_values_in_the_files_are_such_as_their_classes_take(composed, program):
         for trainer in choices("trainer"):
             config = composed(program, f"model={model}", f"trainer={trainer}")
             validate(config)
+
+
+def numbers(value, path=()):
+    """The path of each number of a plain config."""
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers(item, (*path, name))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path
+
+
+def joined(path):
+    return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in path)[1:]
+
+
+def at(tree, path):
+    return reduce(lambda node, name: node[name], path, tree)
+
+
+MAY_BE_NEGATIVE = {"guide.canvas.min_correlation", "trainer.devices"}
+CHECKED_BY_TORCH = {"model.style.module.optimizer.betas[0]", "model.style.module.optimizer.betas[1]"}
+
+
+@pytest.mark.parametrize("program", ["dream", "train"])
+def test_impossible_numbers_are_refused_by_their_key(composed, program):
+    every = [f"{group}=[{','.join(choices(group))}]" for group in ("masker", "guide")]
+    names = every if program == "dream" else ["model=[unet,cnn,style]", every[1], "generator=fspbt", "trainer=gpu"]
+    raw = OmegaConf.to_container(composed(program, *names))
+    paths, wrong = list(numbers(raw)), []
+    assert len(paths) > 100
+    for path in paths:
+        nodes = [count for count in range(1, len(path)) if "_target_" in at(raw, path[:count])]
+        if not nodes:
+            continue  # checked by the class that refers to it
+        key, node = joined(path), at(raw, path[: nodes[-1]])
+        name = path[nodes[-1]]
+        hint = parameters_of(find_target(node["_target_"])).hints[name]
+        for value in (-1, 0, math.nan, math.inf, 1e30, "text"):
+            changed = {name: copy.deepcopy(node[name])}
+            at(changed, path[nodes[-1] : -1])[path[-1]] = value
+            problem = find_problem(changed[name], hint)
+            if problem and joined((*path[: nodes[-1]], name)) + problem.below != key:
+                wrong.append((key, value, problem))
+            fits = value in (0, 1e30) or (value == -1 and key in MAY_BE_NEGATIVE | CHECKED_BY_TORCH)
+            fits |= value == "text" and key == "trainer.devices"
+            if not problem and not fits:
+                wrong.append((key, value, "accepted"))
+    assert not wrong
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(CONF)) for path in FILES])

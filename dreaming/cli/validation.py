@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError, WrapValidator
 
-from dreaming.constraints import Range
+from dreaming.constraints import NonNegativeFloat, Range
 
 SETTINGS = ConfigDict(strict=True, allow_inf_nan=False)
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
@@ -41,6 +41,8 @@ def parameters_of(thing: Any) -> Parameters:
         hints = get_type_hints(initialiser, include_extras=True)
     except NameError:  # another library's annotation that exists for type checkers only
         hints = {}
+    if thing.__module__.startswith("torch.optim."):
+        hints |= {name: NonNegativeFloat for name in ("lr", "weight_decay") if name in hints}
     return Parameters(
         {p.name: hints.get(p.name, Any) for p in parameters if p.kind in named},
         frozenset(p.name for p in parameters if p.kind in named and p.default is p.empty),
@@ -58,6 +60,7 @@ def find_problem(value: Any, hint: Any) -> Problem | None:
     except ValidationError as error:
         below = ""
         for step in error.errors(include_url=False, include_context=False)[0]["loc"]:
+            hint = _without_none(hint)
             # Within a union, the location continues with the first member, and a tuple may lack an item.
             if get_origin(_bare(hint)) in (Union, types.UnionType) or (isinstance(step, int) and step >= len(value)):
                 break
@@ -160,6 +163,12 @@ def _item(hint: Any, step: str | int) -> Any:
 
 def _bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _without_none(hint: Any) -> Any:
+    """The annotation ``X`` of ``X | None``, in which pydantic's locations name no member of the union; else itself."""
+    members = [member for member in get_args(hint) if member is not types.NoneType]
+    return members[0] if get_origin(hint) in (Union, types.UnionType) and len(members) == 1 else hint
 
 
 def _is(kind: Any, base: type) -> bool:

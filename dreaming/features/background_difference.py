@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.errors import ParameterError
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.flow.cache import FlowCache
@@ -53,7 +53,7 @@ class BackgroundSampling:
 
     kind: ClassVar[str] = "background_sampling"
 
-    offsets: Sequence[int] = (3, 6, 10, 15, 21, 28)
+    offsets: Sequence[PositiveInt] = (3, 6, 10, 15, 21, 28)
     slack: NonNegativeInt = 1
     sigma: NonNegativeFloat = 1.0
 

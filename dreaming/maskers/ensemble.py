@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
+from dreaming.constraints import PositiveInt
 from dreaming.data.mask_stack import stack_channels
 from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.temporal_window import dilate
@@ -41,7 +42,7 @@ class EnsembleMasker(Masker):
 
     task: FusionTask
     context: TrainingContext
-    workers: int = field(default=2, metadata=NO_EFFECT)
+    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     @property
     def base_maskers(self) -> Mapping[str, Masker]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.constraints import PositiveInt
 from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.atomic import write_atomically
@@ -58,7 +59,7 @@ class ThresholdMasker(FrameMasker):
 
     space: Space = "hsv"
     bounds: Mapping[str, tuple[int, int]] | None = None
-    bins: int = 64
+    bins: PositiveInt = 64
     cleaning: Cleaning = field(default_factory=lambda: Cleaning(closing=None, smallest=None))
 
     def __post_init__(self) -> None:

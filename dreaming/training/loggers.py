@@ -14,6 +14,7 @@ import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from dreaming.constraints import NonNegativeFloat
 from dreaming.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,8 @@ def wandb_logger(
     project: str,
     entity: str | None,
     tags: list[str],
-    timeout: float = 15.0,
-    finish_timeout: float = 120.0,
+    timeout: NonNegativeFloat = 15.0,
+    finish_timeout: NonNegativeFloat = 120.0,
     group: str | None = None,
     name: str | None = None,
     job_type: str | None = None,

@@ -74,7 +74,7 @@ class TrainingTask(ABC, Generic[D]):
     validate_every: PositiveInt
     limits: FitLimits
     patience: NonNegativeInt | None = None
-    min_delta: float = 0.0
+    min_delta: NonNegativeFloat = 0.0
     warmup: NonNegativeInt = 0
     save_seconds: NonNegativeFloat = field(default=60.0, metadata=NO_EFFECT)
 
