@@ -1,4 +1,4 @@
-"""Progress bars."""
+"""Progress bars and log lines on the console."""
 
 import logging
 import time
@@ -10,6 +10,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 log = logging.getLogger(__name__)
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints each record as one line, however long, through the console that also draws the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        from rich import get_console
+        from rich.text import Text
+
+        level = Text(f"{record.levelname:<8} ", style=f"logging.level.{record.levelname.lower()}")
+        try:
+            get_console().print(level + Text(self.format(record)), soft_wrap=True)
+        except Exception:
+            self.handleError(record)
 
 
 class Bar:
@@ -44,6 +59,7 @@ class Bar:
 def bar(title: str, total: int) -> Iterator[Bar]:
     """Show a bar with count, steps per second and remaining time while the block runs."""
     # Imported here, because training code has to run where rich is not installed.
+    from rich import get_console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -54,5 +70,7 @@ def bar(title: str, total: int) -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, transient=True) as progress:
+    console = get_console()
+    shown = console.is_terminal or console.is_jupyter  # elsewhere, a finished bar would leave an empty line
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         yield Bar(progress, progress.add_task(title, total=total, rate="", note=""))

@@ -145,6 +145,12 @@ class _Tree:
                 found=target,
                 expected="a class of dreaming, of trusted_packages, or among " + ", ".join(TRUSTED),
             ) from None
+        except ImportError as error:
+            raise ConfigError(
+                self.origin(f"{key}._target_"),
+                found=f"{target}, whose import fails: {error}",
+                expected="a module that can be imported",
+            ) from error
 
     def origin(self, key: str) -> str:
         """The key where a value is set: that of the target for a reference such as ``${data.flow}``."""

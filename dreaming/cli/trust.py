@@ -1,5 +1,6 @@
 """The classes that a config may name as ``_target_``, so that a config from elsewhere cannot run arbitrary code."""
 
+import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Collection, Iterable
@@ -61,7 +62,16 @@ def find_target(target: str) -> Any:
 
     Raises:
         LookupError: If there is none, or it is defined in another package, such as a module that one of ours imports.
+        ImportError: If its module imports something that is missing.
     """
+    module = target.rpartition(".")[0]
+    if not module:
+        raise LookupError(target)
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{target}.".startswith(f"{error.name}."):
+            raise
     try:
         thing = pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError):

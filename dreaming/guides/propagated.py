@@ -165,7 +165,9 @@ class PropagatedGuide(Guide):
         """Yield each keyframe predicted from the others, and from itself after round trips of random length."""
         propagator = self._propagator(clip, layer)
         neighbours_of = cache(propagator.propagate_neighbours)
-        if not self._strokes_transfer(propagator, layer, neighbours_of):
+        transfers = self._strokes_transfer(propagator, layer, neighbours_of)
+        log.info("guide propagated: %s", "on" if transfers else "off, because brush strokes do not follow the motion")
+        if not transfers:
             yield from ((stem, self._zeros(clip.size)) for stem in stems)
             return
         trips = {stem: list(self._draw_round_trips(propagator, stem, seed)) for stem in stems}
@@ -247,7 +249,6 @@ class PropagatedGuide(Guide):
             return True
         neighbour_mean, frame_mean = float(np.mean(by_neighbours)), float(np.mean(by_frame))
         transfers = neighbour_mean > self.min_transfer_ratio * frame_mean
-        log.info("guide propagated: %s", "on" if transfers else "off, because brush strokes do not follow the motion")
         log.debug("strokes: correlation %.2f with neighbours, %.2f with frames", neighbour_mean, frame_mean)
         return transfers
 

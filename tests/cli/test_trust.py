@@ -2,7 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from dreaming.cli.build import build
-from dreaming.cli.trust import find_target, is_trusted
+from dreaming.cli.trust import find_target, is_trusted, trust
 from dreaming.errors import ConfigError
 
 REFUSED = [
@@ -45,3 +45,20 @@ def test_a_target_elsewhere_is_refused(target):
 def test_trusted_classes_are_found(target):
     assert is_trusted(target)
     assert find_target(target).__name__ == target.rpartition(".")[2]
+
+
+def test_a_trusted_module_that_misses_another_one_says_so(tmp_path, monkeypatch):
+    package = tmp_path / "trusted_but_broken"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "network.py").write_text("import no_such_dependency\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    trust(["trusted_but_broken"])
+    try:
+        with pytest.raises(ConfigError) as error:
+            build(OmegaConf.create({"a": {"_target_": "trusted_but_broken.network.Network"}}), "a")
+    finally:
+        trust([])
+    assert error.value.where == "a._target_"
+    assert isinstance(error.value.__cause__, ModuleNotFoundError)
+    assert "no_such_dependency" in str(error.value.found)
