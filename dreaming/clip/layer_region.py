@@ -10,7 +10,8 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.errors import ConfigError, MaskError
+from dreaming.constraints import NonNegativeFloat
+from dreaming.errors import MaskError
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.types import Mask
 
@@ -31,22 +32,13 @@ class LayerRegion:
         masks: Which masks cut the layer out.
         feather: Sigma of the Gaussian that softens the layer's edge, in pixels.
         margin: Pixels beyond what the soft edge shows; None: no region, so that styles are trained on whole keyframes.
-
-    Raises:
-        ConfigError: If ``margin`` is below 0.
     """
 
     kind: ClassVar[str] = "layer_region"
 
     masks: LayerMasks = field(metadata=NO_EFFECT)
-    feather: float = field(default=2.0, metadata=NO_EFFECT)
-    margin: float | None = field(default=None, metadata=NO_EFFECT)
-
-    def __post_init__(self) -> None:
-        if self.margin is not None and self.margin < 0:
-            raise ConfigError(
-                "model.style.roi.margin", found=str(self.margin), expected="0 pixels or more", hint="correct it"
-            )
+    feather: NonNegativeFloat = field(default=2.0, metadata=NO_EFFECT)
+    margin: NonNegativeFloat | None = field(default=None, metadata=NO_EFFECT)
 
     @property
     def requires_masks(self) -> bool:

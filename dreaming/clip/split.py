@@ -92,10 +92,10 @@ def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent
         return Split("folds", nn_train=tuple(stems), backsub=tuple(stems))
     if len(present) < FEWEST_TO_SPLIT:
         raise MaskError(
-            "stage.mask.validation",
+            "validation",
             found=f"split, and {len(present)} hand masks" + " that show the subject" * (len(present) < len(stems)),
             expected=f"at least {FEWEST_TO_SPLIT} to hold some out",
-            hint="paint more, or set stage.mask.validation=folds",
+            hint="paint more, or set it to folds or auto",
         )
     chosen: dict[str, list[str]] = {use: [] for use in SHARES}
     chosen["nn_train"] = [stems[0], stems[-1]]

@@ -69,7 +69,9 @@ class MaskStage(Stage):
 
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
         frames = clip.frames_fingerprint
-        masks = fingerprint(references.stems, references.images, references.masks)
+        pairs = zip(references.stems, references.images, references.masks, strict=True)
+        # One input per hand mask, so that the log names those that changed.
+        masks = {f"mask {stem}": fingerprint(image, mask) for stem, image, mask in pairs}
         # A masker that is also the base masker of another one is predicted once, for both.
         shared = [describe(base) for other in self.maskers.values() for base in other.base_maskers.values()]
         maker = CachedMasker(masker, name) if describe(masker) in shared else masker
@@ -78,7 +80,7 @@ class MaskStage(Stage):
         def manifest() -> Manifest:
             fitted = masker.fitted_fingerprint(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
-            inputs = {"frames": frames, "references": masks, "fitted": fitted}
+            inputs = {"frames": frames, "fitted": fitted, **masks}
             return Manifest(self.name, self.version, config, inputs, fit_report=report)
 
         def begin(stems: list[str]) -> Maker:

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.clip.layer_region import LayerRegion
-from dreaming.errors import ConfigError, MaskError
+from dreaming.errors import MaskError
 
 LAYER = Layer("painted", part="subject")
 
@@ -79,6 +80,7 @@ def test_a_keyframe_that_does_not_show_the_layer_is_named(disc_clip):
         LayerRegion(LayerMasks(["flow"]), margin=1.0).restrict(clip, LAYER, clip.keyframes(LAYER))
 
 
-def test_a_margin_below_zero_is_refused():
-    with pytest.raises(ConfigError, match=r"model.style.roi.margin: found -1, expected 0 pixels or more"):
-        LayerRegion(LayerMasks([]), margin=-1)
+@pytest.mark.parametrize(("name", "value"), [("margin", -1), ("feather", -0.5), ("margin", float("nan"))])
+def test_lengths_below_zero_are_refused(name, value):
+    assert find_problem(value, parameters_of(LayerRegion).hints[name])
+    assert find_problem(0, parameters_of(LayerRegion).hints[name]) is None

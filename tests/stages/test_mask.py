@@ -46,7 +46,7 @@ def test_masks_of_all_frames_are_written_as_8_bit_probabilities(disc_clip):
     assert np.array_equal(folder.read_mask(drawing.stems[2]), drawing.truth[drawing.stems[2]])
 
 
-def test_only_a_changed_config_or_hand_mask_remakes_them(disc_clip):
+def test_only_a_changed_config_or_hand_mask_remakes_them(disc_clip, caplog):
     drawing = disc_clip(masks=(1, 4))
     stamp = lambda: (drawing.path / "masks" / "colour" / "0002.png").stat().st_mtime_ns  # noqa: E731
     MaskStage({"colour": NearestColour()}).run(drawing.clip)
@@ -57,8 +57,10 @@ def test_only_a_changed_config_or_hand_mask_remakes_them(disc_clip):
     second = stamp()
     assert second != first
     shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
+    caplog.set_level("INFO", "dreaming.io.artifact_folder")
     MaskStage({"colour": NearestColour(softness=0.5)}).run(type(drawing.clip)(drawing.path))
     assert stamp() != second
+    assert ("masks/colour", "mask 0005") in [record.args for record in caplog.records]
 
 
 def test_maskers_see_the_nn_half_alone(disc_clip):
