@@ -84,7 +84,7 @@ def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, ref
     ("text", "words"),
     [
         ("generator.lr=-1", "lr"),
-        ("generator.network.dilations=[1,0]", "generator.network.dilations: found [1, 0]"),
+        ("generator.network.dilations=[1,0]", "generator.network.dilations[1]: found 0"),
         ("model.style.module.optimizer.betas=[2.0,0.9]", "Invalid beta"),
     ],
 )
@@ -93,7 +93,7 @@ def test_what_networks_refuse_is_told_before_a_run_has_a_folder(disc_clip, refus
 
 
 @pytest.mark.parametrize(
-    ("kind", "key"), [("gauss", "sigma"), ("edges", "sigma"), ("canvas", "radius"), ("propagated", "stroke")]
+    ("kind", "key"), [("gauss", "sigma"), ("edges", "sigma"), ("canvas", "radius"), ("propagated", "hardness")]
 )
 def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_untouched, kind, key):
     given = f"+guide@guide.other={kind}", f"guide.other.{key}=-1"

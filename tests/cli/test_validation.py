@@ -50,6 +50,7 @@ def test_a_problem_is_located_below_its_parameter():
     assert find_problem([[1, 2], [3, 0]], list[tuple[int, PositiveInt]]) == Problem(
         "[1][1]", "0", "a whole number, at least 1"
     )
-    assert find_problem([1, "a"], list[int] | None) == Problem("", "[1, 'a']", "a list of [a whole number] or null")
+    assert find_problem([1, "a"], list[int] | None) == Problem("[1]", "'a'", "a whole number")
+    assert find_problem("a", list[int] | None) == Problem("", "'a'", "a list of [a whole number] or null")
     assert find_problem([1, "a"], list[int | None]) == Problem("[1]", "'a'", "a whole number or null")
     assert find_problem([1], tuple[int, int]) == Problem("", "[1]", "a list of [a whole number, a whole number]")
