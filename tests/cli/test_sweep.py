@@ -21,8 +21,8 @@ TINY_SPACES = {
     "unet": ["+hydra.sweeper.params={model.unet.module.network.padding:'choice(zero,reflection)'}"],
     "cnn": ["+hydra.sweeper.params={model.cnn.module.network.kernel_size:'choice(3,5)'}"],
     "ensemble": [
-        "recipes.unet.limits.max_steps=2",
-        "recipes.unet.validate_every=1",
+        "tasks.unet.limits.max_steps=2",
+        "tasks.unet.validate_every=1",
         "model.ensemble.maskers.pixels.boosting.max_iter=2",
         "model.ensemble.maskers.pixels.samples=200",
         *(f"model.ensemble.variants.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
@@ -93,7 +93,7 @@ def test_a_sweep_leaves_its_study_its_best_trial_and_pictures_and_goes_on(disc_c
 @pytest.mark.slow
 def test_a_trial_of_a_network_that_reaches_across_a_crop_fails_in_a_sentence_and_the_sweep_goes_on(disc_clip, sweep):
     clip = disc_clip(masks=(1, 8)).path
-    shape = ("kernel_size=9", "num_layers=4", "dilation=2", "intermediate_channels=2", "thin=true", "norm=none")
+    shape = ("kernel_size=9", "num_layers=4", "dilation=2", "intermediate_channels=2", "separable=true", "norm=none")
     deep = [f"model.cnn.module.network.{text}" for text in (*shape, "positional_encoding=none")]
     deep += ["model.cnn.module.lr=0.01", "data.segmentation.batch_size=2"]  # all that is searched, for a grid of two
     space = "+hydra.sweeper.params={model.cnn.module.network.padding:'choice(zero,reflection)'}"
@@ -101,8 +101,7 @@ def test_a_trial_of_a_network_that_reaches_across_a_crop_fails_in_a_sentence_and
     assert ran.code == 0, ran.err
     states = {tuple(trial.params.values()): trial.state for trial in study_of(clip, "cnn").trials}
     assert states == {("zero",): TrialState.COMPLETE, ("reflection",): TrialState.FAIL}
-    said = " ".join((ran.out + ran.err).split())
-    assert "failed: data.segmentation.crop: found 32 pixels, expected at least 33" in said
+    assert "data.segmentation.crop: found 32" in " ".join((ran.out + ran.err).split())
 
 
 def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny):

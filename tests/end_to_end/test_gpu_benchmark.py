@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ABSENT = ("hydra", "omegaconf", "wandb", "optuna", "rich", "av", "PIL", "pydantic", "sqlalchemy", "jinja2")
+ABSENT = ("hydra-core", "hydra", "omegaconf", "wandb", "optuna", "rich", "av", "pydantic", "sqlalchemy", "jinja2")
 LAUNCH = f"""
-import runpy, sys
+import importlib.metadata, runpy, sys
+distribution = importlib.metadata.distribution
+def installed(name):
+    if name.lower() in {ABSENT!r}:  # Lightning asks for the distribution before it imports a package
+        raise importlib.metadata.PackageNotFoundError(name)
+    return distribution(name)
+importlib.metadata.distribution = installed
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {ABSENT!r}:
