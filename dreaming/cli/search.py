@@ -64,7 +64,7 @@ def check_sweeper(config: DictConfig) -> None:
             "hydra.sweeper.n_jobs",
             found="0",
             expected="1 or more parallel trials, or -1 for one per core",
-            hint="correct it, or the launcher's number of jobs, which is its default",
+            hint="set it, or the launcher's number of jobs, which it follows by default",
         )
 
 
