@@ -130,5 +130,5 @@ class EnsembleMasker(Masker):
         runner = prepare_inference(module, self.context)
         channels = prefetch_map(read, stems, self.workers)
         images = clip.frames.read_ahead(stems, depth=self.workers)
-        for layers, (stem, image) in zip(channels, images, strict=True):
-            yield stem, fuse(module, runner, image, layers)
+        stacks = ((stem, image, layers) for (stem, image), layers in zip(images, channels, strict=True))
+        yield from fuse(module, runner, stacks)

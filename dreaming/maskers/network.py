@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
+from torch import Tensor
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
@@ -93,13 +93,14 @@ class NetworkMasker(Masker):
         stems = list(stems)
         runner = prepare_inference(self._module, self.context)
         features = self._features(clip, stems)
-        for stem, image in clip.frames.read_ahead(stems):
-            known = list(islice(features, 1))  # (E, h, w), or none
-            with runner.forward_context():
-                frame = torch.from_numpy(image).to(runner.device).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
-                extra = [torch.from_numpy(maps).to(runner.device)[None] for maps in known]
-                probability = self._module.predict_probability(frame, *extra)[0, 0].float().cpu().numpy()
-            yield stem, probability
+
+        def compute(image: Tensor, *maps: Tensor) -> Tensor:
+            """Predict a frame (H, W, 3) with features (E, h, w), if there are any."""
+            frame = image.permute(2, 0, 1)[None].float() / 255
+            return self._module.predict_probability(frame, *(part[None] for part in maps))[0, 0].float()
+
+        images = clip.frames.read_ahead(stems)
+        yield from runner.stream(compute, ((stem, [image, *islice(features, 1)]) for stem, image in images))
 
     def _features(self, clip: Clip, stems: Sequence[str]) -> Iterator[FeatureMaps]:
         """Yield each frame's features and base maskers' maps, (E, h, w); nothing if the network takes neither."""

@@ -1,8 +1,11 @@
 """Prediction with a fusion variant, and its scores at frames with ground truth."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dreaming.data.mask_stack import MaskStacks
 from dreaming.io.types import Image, Mask, Probability
@@ -12,18 +15,22 @@ from dreaming.training.context import TrainingContext
 from dreaming.training.inference import InferenceRunner, prepare_inference
 
 
-def fuse(module: SegmentationModule, runner: InferenceRunner, image: Image, channels: NDArray[np.uint8]) -> Probability:
-    """Fuse the masks of one frame into one probability map (H, W).
+def fuse(
+    module: SegmentationModule, runner: InferenceRunner, stacks: Iterable[tuple[str, Image, NDArray[np.uint8]]]
+) -> Iterator[tuple[str, Probability]]:
+    """Fuse the masks of each frame into one probability map (H, W).
 
     Args:
         module: The trained fusion module.
         runner: Its device and precision.
-        image: The frame (H, W, 3).
-        channels: The maskers' predictions as ``data.mask_stack.stack_channels`` stacks them.
+        stacks: Name, frame (H, W, 3) and the maskers' predictions as ``data.mask_stack.stack_channels`` stacks them.
     """
-    with runner.forward_context():
-        pixels = torch.from_numpy(np.dstack([image, channels])).to(runner.device)
-        return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
+
+    def compute(pixels: Tensor) -> Tensor:
+        """Fuse (H, W, 3 + c) uint8."""
+        return module.predict_probability(pixels.permute(2, 0, 1)[None].float() / 255)[0, 0].float()
+
+    return runner.stream(compute, ((stem, [np.dstack([image, channels])]) for stem, image, channels in stacks))
 
 
 def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, context: TrainingContext) -> list[float]:
@@ -42,10 +49,13 @@ def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, c
             _jaccard(predicted[column] / 255, mask) for predicted, mask in zip(stacks.predictions, truth, strict=True)
         ]
     runner = prepare_inference(module, context)
-    return [
-        _jaccard(fuse(module, runner, image, stacks.channels(index)), mask)
-        for index, (image, mask) in enumerate(zip(stacks.references.images, truth, strict=True))
-    ]
+    references = stacks.references
+    inputs = (
+        (stem, image, stacks.channels(index))
+        for index, (stem, image) in enumerate(zip(references.stems, references.images, strict=True))
+    )
+    fused = fuse(module, runner, inputs)
+    return [_jaccard(probability, mask) for (_, probability), mask in zip(fused, truth, strict=True)]
 
 
 def _jaccard(probability: Probability | NDArray[np.float64], mask: Mask) -> float:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
@@ -156,15 +157,18 @@ class StyliseStage(Stage):
             (stem, np.concatenate([image, channels], axis=2))
             for (stem, image), (_, channels) in zip(frames, guided, strict=True)
         )
-        for items in _batches(pictures, batch_size):
-            images = np.stack([image for _, image in items])
-            with runner.forward_context():
-                batch = (
-                    torch.from_numpy(images).to(runner.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-                )  # (B, C, H, W)
-                styled = module.stylise(batch).add(1).mul(127.5).round().clamp(0, 255)
-                made = styled.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-            yield from ((stem, image) for (stem, _), image in zip(items, made, strict=True))
+
+        def compute(images: Tensor) -> Tensor:
+            """Stylise (B, H, W, 3 + c) uint8 to (B, H, W, 3) uint8."""
+            styled = module.stylise(images.permute(0, 3, 1, 2).float() / 127.5 - 1)
+            return styled.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+        batches = (
+            ([stem for stem, _ in items], [np.stack([image for _, image in items])])
+            for items in _batches(pictures, batch_size)
+        )
+        for names, made in runner.stream(compute, batches):
+            yield from zip(names, made, strict=True)
 
 
 def _batches(

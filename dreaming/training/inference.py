@@ -1,17 +1,24 @@
 """Running a trained module over frames on the trainer's devices and in its precision."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.plugins.precision import Precision
+from torch import Tensor
 
 from dreaming.io.shard import Work, undivided
 from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_strategy, in_each_process, is_one_of_several, make_portable
 from dreaming.training.quiet import quiet_lightning
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,59 @@ class InferenceRunner:
         """
         with torch.inference_mode(), self.precision.forward_context():
             yield
+
+    def stream(
+        self, compute: Callable[..., Tensor], items: Iterable[tuple[Key, Sequence[NDArray[Any]]]]
+    ) -> Iterator[tuple[Key, NDArray[Any]]]:
+        """Yield ``compute`` of each item's arrays, in order.
+
+        On a GPU inputs are copied from pinned memory on a stream of their own, and a result is awaited only after the
+        next item has been launched, so that neither copies nor the consumer delay the computation.
+
+        Args:
+            compute: Computes one tensor from an item's arrays, as tensors on the device.
+            items: Keys with arrays.
+        """
+        if self.device.type != "cuda":
+            for key, arrays in items:
+                with self.forward_context():
+                    result = compute(*(torch.from_numpy(array).to(self.device) for array in arrays)).cpu()
+                yield key, result.numpy()
+            return
+        copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        pending: deque[tuple[Key, Tensor, torch.cuda.Event]] = deque()
+        for key, arrays in items:
+            pending.append((key, *self._launch(compute, arrays, copies)))
+            if len(pending) > 1:
+                yield _wait(*pending.popleft())
+        while pending:
+            yield _wait(*pending.popleft())
+
+    def _launch(
+        self, compute: Callable[..., Tensor], arrays: Sequence[NDArray[Any]], copies: torch.cuda.Stream
+    ) -> tuple[Tensor, torch.cuda.Event]:
+        """Queue the copies and the computation; the event ends the copy into the returned host tensor."""
+        current = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(copies):
+            inputs = [
+                torch.from_numpy(np.ascontiguousarray(array)).pin_memory().to(self.device, non_blocking=True)
+                for array in arrays
+            ]
+        current.wait_stream(copies)
+        for tensor in inputs:
+            tensor.record_stream(current)
+        with self.forward_context():
+            result = compute(*inputs)
+            host = torch.empty_like(result, device="cpu", pin_memory=True)
+            host.copy_(result, non_blocking=True)
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record(current)
+        return host, event
+
+
+def _wait(key: Key, host: Tensor, event: torch.cuda.Event) -> tuple[Key, NDArray[Any]]:
+    event.synchronize()
+    return key, host.numpy()
 
 
 def prepare_inference(module: pl.LightningModule, context: TrainingContext) -> InferenceRunner:

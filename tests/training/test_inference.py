@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+import pytest
 import pytorch_lightning as pl
 import torch
 
@@ -30,3 +32,43 @@ def test_the_precision_of_the_trainer_holds_in_the_block():
 def test_the_suited_trainer_takes_half_precision_where_it_is_fast():
     trainer = suited_trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     assert trainer.precision == ("bf16-mixed" if has_fast_bfloat16() else "32-true")
+
+
+@pytest.fixture(
+    params=["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+)
+def runner(request):
+    trainer = partial(pl.Trainer, accelerator=request.param, devices=1)
+    return prepare_inference(Product(), TrainingContext(trainer))
+
+
+def test_a_stream_computes_every_item_in_order(runner):
+    items = ((key, [np.full((2, 3), key), np.ones((2, 3))]) for key in range(5))
+    results = list(runner.stream(lambda first, second: first * 2 + second, items))
+    assert [key for key, _ in results] == list(range(5))
+    for key, result in results:
+        np.testing.assert_array_equal(result, np.full((2, 3), 2 * key + 1))
+
+
+def test_a_stream_holds_no_context_while_its_consumer_runs(runner):
+    modes = []
+
+    def compute(array):
+        modes.append(torch.is_inference_mode_enabled())
+        return array
+
+    for _ in runner.stream(compute, [(0, [np.zeros(2)]), (1, [np.zeros(2)])]):
+        assert not torch.is_inference_mode_enabled()
+    assert modes == [True, True]
+
+
+def test_a_stream_reads_at_most_one_item_ahead(runner):
+    taken = []
+
+    def items():
+        for key in range(4):
+            taken.append(key)
+            yield key, [np.zeros(1)]
+
+    for key, _ in runner.stream(lambda array: array, items()):
+        assert len(taken) <= key + 2
