@@ -1,18 +1,18 @@
-"""The intervals of frames between hand-masked frames."""
+"""The intervals of frames between hand-masked frames, or between keyframes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 
 @dataclass(frozen=True)
 class FrameInterval:
-    """Neighbouring frames with a hand mask before them, after them, or both.
+    """Neighbouring frames with a reference, such as a hand-masked frame, before them, after them, or both.
 
     Attributes:
-        left: The hand-masked frame before the first; None at the clip's start.
+        left: The reference before the first frame; None at the clip's start.
         stems: All frames of the interval, in order.
-        right: The hand-masked frame after the last; None at the clip's end.
+        right: The reference after the last frame; None at the clip's end.
     """
 
     left: str | None
@@ -20,17 +20,39 @@ class FrameInterval:
     right: str | None
 
 
-def intervals_between(stems: Sequence[str], references: Sequence[str]) -> list[FrameInterval]:
-    """Return the intervals between hand-masked frames, which are named in order."""
+def intervals_between(stems: Sequence[str], references: Collection[str]) -> list[FrameInterval]:
+    """Return the intervals between some of a clip's frames."""
     marked = [index for index, stem in enumerate(stems) if stem in set(references)]
-    bounds = [None, *marked, None]
     intervals = []
-    for left, right in pairwise(bounds):
-        inside = stems[0 if left is None else left + 1 : right]
+    for left, right in pairwise([None, *marked, None]):
+        inside = tuple(stems[0 if left is None else left + 1 : right])
         if inside:
-            intervals.append(
-                FrameInterval(
-                    None if left is None else stems[left], tuple(inside), None if right is None else stems[right]
-                )
-            )
+            before, after = (None if index is None else stems[index] for index in (left, right))
+            intervals.append(FrameInterval(before, inside, after))
     return intervals
+
+
+def group_by_interval(
+    stems: Sequence[str], references: Collection[str], wanted: Iterable[str]
+) -> list[tuple[FrameInterval | None, list[str]]]:
+    """Group wanted frames, given in any order, that follow each other in one interval; a reference is a group alone.
+
+    Args:
+        stems: All frames of the clip, in order.
+        references: The frames between the intervals.
+        wanted: The frames to group.
+
+    Returns:
+        Groups of frames in the clip's order, each with its interval; None for a reference.
+    """
+    indices = {stem: index for index, stem in enumerate(stems)}
+    interval_of = {stem: each for each in intervals_between(stems, references) for stem in each.stems}
+    groups: list[tuple[FrameInterval | None, list[str]]] = []
+    for stem in wanted:
+        interval = interval_of.get(stem)
+        last, members = groups[-1] if groups else (None, [])
+        if interval is not None and last is interval and indices[members[-1]] < indices[stem]:
+            members.append(stem)
+        else:
+            groups.append((interval, [stem]))
+    return groups

@@ -1,6 +1,6 @@
 """Propagation of a layer's stylised keyframes through a clip along the optical flow."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,32 +26,13 @@ class PropagatedKeyframe:
 
     Attributes:
         image: (H, W, 3) RGB, the propagated stylised image.
-        cost: (h, w) at the flow's working size, ``flow.propagation.quantise_cost``; 255 where the keyframe is not
-            painted.
+        cost: (h, w) at the flow's working size, ``flow.propagation.quantise_cost``; 255 where it is not painted.
         steps: Number of steps between neighbouring frames from the keyframe.
     """
 
     image: Image
     cost: NDArray[np.uint8]
     steps: int
-
-
-@dataclass(frozen=True)
-class KeyframeInterval:
-    """The frames between two consecutive keyframes.
-
-    Attributes:
-        left: The keyframe before; None before the first keyframe.
-        right: The keyframe after; None after the last keyframe.
-    """
-
-    left: str | None
-    right: str | None
-
-    def paths(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
-        """(start, end) from each of the two keyframes to the farthest wanted frame; these are in the clip's order."""
-        ends = ((self.left, wanted[-1]), (self.right, wanted[0]))
-        return [(keyframe, end) for keyframe, end in ends if keyframe is not None]
 
 
 @dataclass(frozen=True)
@@ -82,27 +63,6 @@ class KeyframePropagator:
         """Names of the keyframes, in order."""
         return [stem for stem in self.keyframes.painted.stems if stem in self.indices]
 
-    def interval(self, stem: str) -> KeyframeInterval:
-        """The nearest keyframes before and after a frame, excluding itself."""
-        here = self.indices[stem]
-        before = [key for key in self.keyframe_stems if self.indices[key] < here]
-        after = [key for key in self.keyframe_stems if self.indices[key] > here]
-        return KeyframeInterval(before[-1] if before else None, after[0] if after else None)
-
-    def group_by_interval(self, stems: Iterable[str]) -> Iterator[tuple[KeyframeInterval | None, list[str]]]:
-        """Group frames of one interval in the clip's order; a keyframe is a group by itself, without an interval."""
-        interval: KeyframeInterval | None = None
-        group: list[str] = []
-        for stem in stems:
-            here = None if stem in self.keyframes.painted else self.interval(stem)
-            if group and (here is None or here != interval or self.indices[group[-1]] >= self.indices[stem]):
-                yield interval, group
-                group = []
-            interval = here
-            group.append(stem)
-        if group:
-            yield interval, group
-
     def keyframe(self, stem: str) -> PropagatedKeyframe:
         """A keyframe at its own frame, zero steps away."""
         cost = np.where(self._painted_area(stem) > MASK_THRESHOLD, np.uint8(0), UNPAINTED)
@@ -115,23 +75,25 @@ class KeyframePropagator:
             if propagated.stem in asked:
                 yield propagated.stem, self._propagated(propagated, image, area)
 
-    def round_trip(self, stem: str, turn: str, flow_error: Callable[[int], Flow]) -> PropagatedKeyframe:
-        """Propagate a keyframe to frame ``turn`` and back, then displace it by a flow error.
+    def round_trip(self, stem: str, turn: str, flow_error: Flow, error_per_step: float) -> PropagatedKeyframe:
+        """Propagate a keyframe to frame ``turn`` and back, then displace it by a flow error that grows with the steps.
 
         Args:
             stem: The keyframe.
             turn: The frame at which the round trip turns back.
-            flow_error: Returns the flow error (h, w, 2) that accumulates over a number of steps.
+            flow_error: (h, w, 2), the error up to its scale.
+            error_per_step: Scale of the error after one step, in working pixels.
         """
         there = self._path(stem, turn)
         *_, returned = self.propagator.propagate([*there, *there[-2::-1]])
-        displaced = self.propagator.displace(returned, flow_error(returned.steps))
+        displaced = self.propagator.displace(returned, error_per_step * returned.steps * flow_error)
         return self._propagated(displaced, self._stylised(stem), self._painted_area(stem))
 
     def propagate_neighbours(self, stem: str) -> list[PropagatedKeyframe]:
         """Propagate the keyframes before and after a keyframe to it."""
-        interval = self.interval(stem)
-        starts = [start for start in (interval.left, interval.right) if start is not None]
+        keyframes = self.keyframe_stems
+        index = keyframes.index(stem)
+        starts = [*keyframes[max(index - 1, 0) : index], *keyframes[index + 1 : index + 2]]
         return [keyframe for start in starts for _, keyframe in self.propagate(start, stem, [stem])]
 
     def _path(self, start: str, end: str) -> list[str]:

@@ -18,15 +18,18 @@ Channels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Guide(ABC):
-    """Additional input channels of the style network.
-
-    Subclasses are dataclasses; their fields are their config and enter the fingerprint of what they draw
-    (``io.manifest.describe``).
+    """Additional input channels of the style network; the fields of a subclass are its config.
 
     Attributes:
+        channels: Number of channels.
+        painting_channel: First of three channels that hold a stylised image of the frame; None: the guide has none.
+        requires_masks: Whether the guide depends on the layer's masks, which have to be made first.
         version: Increased when the result for the same keyframes changes.
     """
 
+    channels: ClassVar[int]
+    painting_channel: ClassVar[int | None] = None
+    requires_masks: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
@@ -35,40 +38,19 @@ class Guide(ABC):
         keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in folders])
         return {"frames": clip.frames_fingerprint, "keyframes": keyframes, "version": str(self.version)}
 
-    @property
-    @abstractmethod
-    def channels(self) -> int:
-        """Number of channels."""
-
-    @property
-    def painting_channel(self) -> int | None:
-        """First of three channels that hold a stylised image of the frame; None: the guide has none."""
-        return None
-
-    @property
-    def requires_masks(self) -> bool:
-        """Whether the guide depends on the layer's masks, which have to be made first."""
-        return False
-
     @abstractmethod
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
-        """Yield each named frame's guide, in order; hold few frames in memory.
+        """Yield each named frame's guide, in order, with few frames in memory.
 
-        A frame's guide does not depend on which other frames are requested.
+        The guide of a frame does not depend on which others are requested.
         """
 
     def training_examples(
         self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
     ) -> Iterator[tuple[str, Channels]]:
-        """Yield the guides of the keyframes for training; by default, as ``draw`` yields them.
+        """Yield the guides of the named keyframes for training; by default, as ``draw`` yields them.
 
         A guide that contains more information at keyframes than at other frames yields each keyframe one or more times,
-        as if it were not a keyframe.
-
-        Args:
-            clip: The clip.
-            layer: The layer whose keyframes are trained on.
-            stems: Names of the keyframes.
-            seed: Seed of random draws.
+        as if it were not a keyframe; ``seed`` is that of random draws.
         """
         return self.draw(clip, layer, stems)

@@ -22,13 +22,9 @@ class CustomGuide(Guide):
     """
 
     kind: ClassVar[str] = "custom_guide"
+    channels: ClassVar[int] = 3
 
     path: Path = field(metadata=NO_EFFECT)
-
-    @property
-    def channels(self) -> int:
-        """Red, green and blue."""
-        return 3
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The images' fingerprint.

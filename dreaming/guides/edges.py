@@ -27,15 +27,11 @@ class EdgeGuide(Guide):
     """
 
     kind: ClassVar[str] = "edge_guide"
+    channels: ClassVar[int] = 1
 
     sigma: PositiveFloat = 1.5
     max_slope: PositiveFloat = 40.0
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
-
-    @property
-    def channels(self) -> int:
-        """The slope."""
-        return 1
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames' fingerprint."""

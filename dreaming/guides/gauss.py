@@ -46,6 +46,8 @@ class GaussGuide(Guide):
     """
 
     kind: ClassVar[str] = "gauss_guide"
+    channels: ClassVar[int] = 3
+    requires_masks: ClassVar[bool] = True
 
     flow: DisFlow
     masks: LayerMasks = field(metadata=NO_EFFECT)
@@ -55,16 +57,6 @@ class GaussGuide(Guide):
     seed: int = 0
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
     name: str = field(default="gauss", metadata=NO_EFFECT)
-
-    @property
-    def requires_masks(self) -> bool:
-        """Points lie on the layer, which its masks define."""
-        return True
-
-    @property
-    def channels(self) -> int:
-        """Red, green and blue."""
-        return 3
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames, the layer's masks, and which frames are keyframes; not how these are stylised."""

@@ -17,11 +17,7 @@ class PositionGuide(Guide):
     """X and y, from 0 to 255 across the frame, to distinguish similar regions of a static scene."""
 
     kind: ClassVar[str] = "position_guide"
-
-    @property
-    def channels(self) -> int:
-        """X and y."""
-        return 2
+    channels: ClassVar[int] = 2
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The size of the frames."""

@@ -9,14 +9,14 @@ from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
+from dreaming.clip.intervals import FrameInterval, group_by_interval
 from dreaming.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.keyframe_propagation import KeyframeInterval, KeyframePropagator, PropagatedKeyframe
+from dreaming.flow.keyframe_propagation import KeyframePropagator, PropagatedKeyframe
 from dreaming.flow.propagation import (
     COST_LEVELS,
     DriftCorrection,
@@ -44,19 +44,6 @@ STROKE_SIGMA = 4.0
 
 MAX_LOG_RATIO = 50.0
 """Limit of a logarithm of a ratio of weights, far below the overflow of exp in float32."""
-
-
-@dataclass(frozen=True, eq=False)
-class _RoundTrip:
-    """One round trip of a keyframe.
-
-    Attributes:
-        turn: The frame at which it turns back.
-        knots: (h / KNOT_SPACING, w / KNOT_SPACING, 2), standard normal deviates of its flow error.
-    """
-
-    turn: str
-    knots: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -92,8 +79,8 @@ class PropagatedGuide(Guide):
     """
 
     kind: ClassVar[str] = "propagated_guide"
-
-    layout: ClassVar[tuple[str, ...]] = ("red", "green", "blue", "confidence", "nearness", "agreement")
+    channels: ClassVar[int] = 6
+    painting_channel: ClassVar[int | None] = 0
 
     flow: DisFlow
     error_scale: PositiveFloat = 5.0
@@ -110,25 +97,15 @@ class PropagatedGuide(Guide):
     min_transfer_ratio: NonNegativeFloat = 1.5
     workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
-    @property
-    def channels(self) -> int:
-        """Six."""
-        return len(self.layout)
-
-    @property
-    def painting_channel(self) -> int | None:
-        """The first three channels are a stylised image."""
-        return 0
-
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order; the clip's order is the fastest."""
         propagator = self._propagator(clip, layer)
         if not self._strokes_transfer(propagator, layer, propagator.propagate_neighbours):
             yield from ((stem, self._zeros(clip.size)) for stem in stems)
             return
-        groups = list(propagator.group_by_interval(stems))
-        paths = [path for interval, wanted in groups if interval for path in interval.paths(wanted)]
-        self._complete_flow(propagator, paths)
+        groups = group_by_interval(clip.stems, propagator.keyframe_stems, stems)
+        ends = [((each.left, wanted[-1]), (each.right, wanted[0])) for each, wanted in groups if each]
+        self._complete_flow(propagator, [(key, end) for pair in ends for key, end in pair if key is not None])
         for interval, wanted in groups:
             if interval is None:
                 yield from ((stem, self._blend([propagator.keyframe(stem)], clip.size)) for stem in wanted)
@@ -136,7 +113,7 @@ class PropagatedGuide(Guide):
                 yield from self._draw_interval(propagator, interval, wanted)
 
     def _draw_interval(
-        self, propagator: KeyframePropagator, interval: KeyframeInterval, wanted: Sequence[str]
+        self, propagator: KeyframePropagator, interval: FrameInterval, wanted: Sequence[str]
     ) -> Iterator[tuple[str, Channels]]:
         """Draw frames of one interval between keyframes, in the clip's order."""
         clip = propagator.clip
@@ -147,7 +124,6 @@ class PropagatedGuide(Guide):
                     buffer.write(stem, [side.image, side.cost, np.array([side.steps], np.uint32).view(np.uint8)])
 
             def from_right(stem: str) -> list[PropagatedKeyframe]:
-                """The right keyframe, if there is one."""
                 if interval.right is None:
                     return []
                 image, cost, steps = buffer.read(stem)
@@ -171,51 +147,31 @@ class PropagatedGuide(Guide):
             yield from ((stem, self._zeros(clip.size)) for stem in stems)
             return
         trips = {stem: list(self._draw_round_trips(propagator, stem, seed)) for stem in stems}
-        self._complete_flow(propagator, [(stem, trip.turn) for stem, several in trips.items() for trip in several])
+        self._complete_flow(propagator, [(stem, turn) for stem, several in trips.items() for turn, _ in several])
+        # Drift correction against the keyframe itself would undo every error.
+        uncorrected = replace(propagator, propagator=replace(propagator.propagator, drift=None))
         for stem, several in trips.items():
             neighbours = neighbours_of(stem)
             if neighbours:
                 yield stem, self._blend(neighbours, clip.size)
-            for sides in self._after_round_trips(propagator, stem, several, neighbours):
-                yield stem, self._blend(sides, clip.size)
+            if not several:
+                yield stem, self._blend([propagator.keyframe(stem)], clip.size)
+            for number, (turn, error) in enumerate(several):
+                returned = uncorrected.round_trip(stem, turn, error, self.flow_error)
+                # Every second round trip is combined with a real neighbour, as in frames between two keyframes.
+                yield stem, self._blend([returned, *neighbours[:1]] if number % 2 else [returned], clip.size)
 
-    def _after_round_trips(
-        self,
-        propagator: KeyframePropagator,
-        stem: str,
-        trips: Sequence[_RoundTrip],
-        neighbours: list[PropagatedKeyframe],
-    ) -> Iterator[list[PropagatedKeyframe]]:
-        """A keyframe after each of its round trips; unchanged in a clip of one frame, which has no round trips."""
-        if not trips:
-            yield [propagator.keyframe(stem)]
-        # Drift correction against the keyframe itself would undo every error.
-        uncorrected = replace(propagator, propagator=replace(propagator.propagator, drift=None))
-        for number, trip in enumerate(trips):
-            returned = uncorrected.round_trip(stem, trip.turn, partial(self._flow_error, propagator, trip))
-            # Every second round trip is combined with a real neighbour, as in frames between two keyframes.
-            yield [returned, *neighbours[:1]] if number % 2 else [returned]
-
-    def _draw_round_trips(self, propagator: KeyframePropagator, stem: str, seed: int) -> Iterator[_RoundTrip]:
-        """Draw the random round trips of a keyframe; none in a clip of one frame."""
-        rng = np.random.default_rng((seed, propagator.indices[stem]))
-        height, width = propagator.propagator.flows.working_size
-        for _ in range(self.round_trips if len(propagator.clip.stems) > 1 else 0):
-            turn = self._draw_turn(propagator, stem, rng)
-            knots = rng.standard_normal((height // KNOT_SPACING + 2, width // KNOT_SPACING + 2, 2))
-            yield _RoundTrip(turn, knots.astype(np.float32))
-
-    def _draw_turn(self, propagator: KeyframePropagator, stem: str, rng: np.random.Generator) -> str:
-        """Draw the frame at which a round trip turns back, uniformly in the logarithm of its distance."""
+    def _draw_round_trips(self, propagator: KeyframePropagator, stem: str, seed: int) -> Iterator[tuple[str, Flow]]:
+        """Draw turns, uniform in the logarithm of the distance, with flow errors; none in a clip of one frame."""
         names, index = propagator.clip.stems, propagator.indices[stem]
+        rng = np.random.default_rng((seed, index))
         rooms = {way: min(self.max_gap, room) for way, room in ((-1, index), (1, len(names) - 1 - index)) if room}
-        way = int(rng.choice(list(rooms)))
-        return names[index + way * int(np.exp(rng.uniform(0, np.log(rooms[way] + 1))))]
-
-    def _flow_error(self, propagator: KeyframePropagator, trip: _RoundTrip, steps: int) -> Flow:
         height, width = propagator.propagator.flows.working_size
-        smooth: Flow = cv2.resize(trip.knots, (width, height), interpolation=cv2.INTER_CUBIC) ** 3
-        return self.flow_error * steps * smooth
+        for _ in range(self.round_trips if rooms else 0):
+            way = int(rng.choice(list(rooms)))
+            turn = names[index + way * int(np.exp(rng.uniform(0, np.log(rooms[way] + 1))))]
+            knots = rng.standard_normal((height // KNOT_SPACING + 2, width // KNOT_SPACING + 2, 2)).astype(np.float32)
+            yield turn, cv2.resize(knots, (width, height), interpolation=cv2.INTER_CUBIC) ** 3
 
     def _zeros(self, size: Size) -> Channels:
         return np.zeros((*size, self.channels), np.uint8)

@@ -42,16 +42,12 @@ class StaticTextureGuide(Guide):
     """
 
     kind: ClassVar[str] = "static_texture_guide"
+    channels: ClassVar[int] = 1
 
     radius: PositiveInt = 3
     epsilon: PositiveFloat = 2.0e-4
     max_deviation: PositiveFloat = 40.0
     min_correlation: Annotated[float, Range(ge=-1, le=1)] = 0.05
-
-    @property
-    def channels(self) -> int:
-        """The deviation of the brightness."""
-        return 1
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield the same texture, (H, W, 1), for each named frame, in order."""

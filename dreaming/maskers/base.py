@@ -11,7 +11,7 @@ import numpy as np
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.clip.intervals import FrameInterval, intervals_between
+from dreaming.clip.intervals import FrameInterval, group_by_interval
 from dreaming.clip.split import Split
 from dreaming.constraints import PositiveInt
 from dreaming.errors import MaskError
@@ -141,7 +141,7 @@ class SequenceMasker(Masker):
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability, in the order of ``stems``; the clip's order is the fastest."""
-        groups = self._group(clip, list(stems))
+        groups = group_by_interval(clip.stems, self._masks, stems)
 
         def begin(group: tuple[FrameInterval | None, list[str]]) -> Predictions:
             interval, wanted = group
@@ -152,18 +152,3 @@ class SequenceMasker(Masker):
 
         for frames in prefetch_map(begin, groups, self.workers - 1) if self.workers > 1 else map(begin, groups):
             yield from frames
-
-    def _group(self, clip: Clip, stems: list[str]) -> list[tuple[FrameInterval | None, list[str]]]:
-        """Group the stems by interval, in order; a hand-masked frame is a group of its own, without an interval."""
-        indices = {stem: index for index, stem in enumerate(clip.stems)}
-        intervals = intervals_between(clip.stems, list(self._masks))
-        interval_of = {stem: interval for interval in intervals for stem in interval.stems}
-        groups: list[tuple[FrameInterval | None, list[str]]] = []
-        for stem in stems:
-            interval = interval_of.get(stem)
-            last, members = groups[-1] if groups else (None, [])
-            if interval is not None and last is interval and indices[members[-1]] < indices[stem]:
-                members.append(stem)
-            else:
-                groups.append((interval, [stem]))
-        return groups

@@ -1,9 +1,9 @@
-"""Runs between hand-masked frames, by hand."""
+"""Intervals between hand-masked frames, by hand."""
 
-from dreaming.clip.intervals import FrameInterval, intervals_between
+from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
 
 
-def test_hand_masks_cut_a_clip_into_runs():
+def test_hand_masks_cut_a_clip_into_intervals():
     assert intervals_between("abcdefg", ["b", "c", "f"]) == [
         FrameInterval(None, ("a",), "b"),
         FrameInterval("c", ("d", "e"), "f"),
@@ -13,3 +13,16 @@ def test_hand_masks_cut_a_clip_into_runs():
 
 def test_a_clip_masked_all_over_has_none():
     assert intervals_between("ab", ["a", "b"]) == []
+
+
+def test_wanted_frames_are_grouped_by_interval_in_any_order():
+    first, second = intervals_between("abcdefg", ["b", "e"])[:2]
+    groups = group_by_interval("abcdefg", ["b", "e"], "acdbdcc")
+    assert groups == [
+        (first, ["a"]),
+        (second, ["c", "d"]),
+        (None, ["b"]),
+        (second, ["d"]),
+        (second, ["c"]),
+        (second, ["c"]),
+    ]
