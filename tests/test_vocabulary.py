@@ -64,7 +64,7 @@ EXCEPTIONS = {
     ("dreaming/imaging/colour_histogram.py", "unseen"),  # a colour that occurs in no frame
     ("dreaming/io/", "palette"),  # of a palette PNG
     ("dreaming/demo/painter.py", "palette"),  # a painter's
-    ("dreaming/io/video_reader.py", "protocol"),  # of a URL
+    ("dreaming/io/video_stream.py", "protocol"),  # of a URL
     ("dreaming/networks/colour_map.py", "identity"),  # the identity map
 }
 

@@ -1,6 +1,7 @@
 """Checks of the config before Hydra runs; they write nothing to disk."""
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def check_clip(config: DictConfig) -> None:
     path, video = clip_path(config), config.get("video")
     if path.exists() and not path.is_dir():
         raise ConfigError("clip", found=f"the file {path}", expected="a folder", hint=f"use video={path} clip=FOLDER")
-    if video is not None and not Path(str(video)).is_file():
+    if video is not None and not os.path.isfile(str(video)):  # noqa: PTH113 -- Path.is_file may raise PermissionError
         raise ConfigError(
             "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", hint="correct the path"
         )

@@ -12,6 +12,7 @@ from typing import Any, Self
 import av
 
 from dreaming.errors import VideoError
+from dreaming.io.video_stream import open_media
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,7 @@ class Soundtrack:
         self._pending: tuple[Fraction, Any] | None = None
         if path is None:
             return
-        try:
-            source = self._stack.enter_context(av.open(str(path.resolve()), metadata_errors="replace"))
-        except (OSError, av.FFmpegError, ValueError):
-            raise self._unreadable() from None
+        source = self._stack.enter_context(open_media(path, "a video or sound file"))
         if source.streams.audio:
             stream = source.streams.audio[0]
             if stream.codec_context is not None and stream.codec_context.codec.canonical_name in _PLAYABLE:

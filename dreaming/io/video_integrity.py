@@ -1,9 +1,10 @@
-"""Detection of truncated video files, which ffmpeg plays without an error."""
+"""Detection of truncated video files, which ffmpeg plays without an error, and of a format it does not decode."""
 
 from pathlib import Path
 from typing import BinaryIO
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_TS_SYNC = 0x47
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
 
@@ -58,3 +59,20 @@ def _matroska_is_truncated(file: BinaryIO, size: int) -> bool:
         if header.startswith(_SEGMENT):
             break
     return position > size
+
+
+def ends_inside_packet(path: Path) -> bool:
+    """Whether an MPEG transport stream, of packets of 188, 192 or 204 bytes, ends with an incomplete packet."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    for length, offset in ((188, 0), (192, 4), (204, 0)):
+        if set(head[offset::length]) == {_TS_SYNC}:
+            return path.stat().st_size % length > 0
+    return False
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether a file is a WebP (RFC 9649) with several frames."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    return head.startswith(b"RIFF") and head[8:16] == b"WEBPVP8X" and bool(head[20:] and head[20] & 2)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +123,7 @@ class ExtractStage(Stage):
             wanted = set(missing)
             frames = read_frames(
                 video,
+                source,
                 start=self.start,
                 end=end,
                 every=self.every,
@@ -161,7 +163,7 @@ def find_source_video(clip: Clip) -> Path | None:
     if not clip.source.exists():
         return None
     path = Path(str(_record(clip).get("path", "")))
-    return path if path.is_file() else None
+    return path if os.path.isfile(path) else None  # noqa: PTH113 -- Path.is_file raises for a folder without permission
 
 
 def _record(clip: Clip) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Conversion of decoded video frames to upright RGB images."""
+
+import logging
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+from dreaming.io.types import Image
+
+log = logging.getLogger(__name__)
+
+# AVCOL_SPC_*: RGB, BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; 2 is "unspecified".
+_NAMED_MATRICES = {0, 1, 4, 5, 6, 7, 9}
+
+
+class FrameConverter:
+    """Converter of decoded frames to upright RGB; one per video, because it caches the conversion's tables."""
+
+    def __init__(self, pixel_aspect: Fraction | None) -> None:
+        self._aspect = pixel_aspect or Fraction(1)
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> Image:
+        """Convert a frame to (H, W, 3)."""
+        unnamed = frame.colorspace not in _NAMED_MATRICES and frame.format.name.startswith("yuv")
+        hd = frame.width >= 1280 or frame.height > 576
+        rgb = self._reformatter.reformat(
+            frame,
+            width=max(1, round(frame.width * self._aspect)),
+            format="rgb24",
+            src_colorspace=(Colorspace.ITU709 if hd else Colorspace.ITU601) if unnamed else None,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        )
+        matrix = _display_matrix(frame)
+        return np.ascontiguousarray(_apply_display_matrix(np.asarray(rgb.to_ndarray(), np.uint8), *matrix))
+
+
+def rotation_of(frame: Any) -> tuple[int, float]:
+    """Clockwise rotation that makes a frame upright, in degrees: 0, 90, 180 or 270, and what its matrix declares."""
+    a, b, _, _ = _display_matrix(frame)
+    exact = float(np.degrees(np.arctan2(b, a))) % 360
+    return (90 if b > 0 else 270) if abs(b) > abs(a) else (180 if a < 0 else 0), exact
+
+
+def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
+    """Coefficients of the map from (x, y) to (a x + c y, b x + d y)."""
+    matrix = next((bytes(data) for data in frame.side_data if data.type is SideData.DISPLAYMATRIX), None)
+    if matrix is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(matrix, np.int32, count=5).tolist()
+    return a, b, c, d
+
+
+def _apply_display_matrix(image: Image, a: int, b: int, c: int, d: int) -> Image:
+    """Rotate by quarter turns and mirror."""
+    if abs(b) > abs(a):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
