@@ -1,7 +1,10 @@
 """Checkpoints of a fit: atomic and periodic writing, the one to resume from, and loading of weights."""
 
 import io
+import logging
 import time
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,8 +16,11 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from dreaming.errors import CheckpointError
+from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, write_atomically
 from dreaming.training.distributed import launches_processes
+
+log = logging.getLogger(__name__)
 
 LAST = "checkpoints/last.ckpt"
 """Checkpoint that Lightning writes with each new best one; without validation, after each epoch."""
@@ -24,6 +30,12 @@ END = "checkpoints/end.ckpt"
 
 ROLLING = "checkpoints/rolling.ckpt"
 """Checkpoint that is written periodically between validations."""
+
+BEST = "checkpoints/best.ckpt"
+"""Checkpoint that Lightning writes with the best score."""
+
+RESUMABLE = {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch", "global_step"}
+"""Entries of a checkpoint that Lightning needs to resume a fit."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -99,13 +111,31 @@ class PeriodicCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path)
 
 
-def recover(folder: Path) -> Path | None:
-    """Find the checkpoint with most steps in a fit's folder, and remove files that a kill left incomplete."""
-    last, rolling = folder / LAST, folder / ROLLING
-    discard_unfinished(last.parent, ("best.ckpt", last.name, rolling.name))
-    saved = [path for path in (last, rolling) if path.exists()]
+def recover(folder: Path, model: pl.LightningModule) -> Path | None:
+    """Find the checkpoint with most steps in a fit's folder, and remove files that a kill left incomplete.
+
+    A damaged checkpoint is renamed, with a warning, and the best one of the others is used.
+
+    Args:
+        folder: Folder of the fit.
+        model: The module to resume, built from the same config.
+    """
+    paths = [folder / name for name in (LAST, ROLLING, BEST)]
+    discard_unfinished(paths[0].parent, [path.name for path in paths])
+    steps: dict[Path, int] = {}
+    for path in paths:
+        if not path.exists() and not path.is_symlink():
+            continue
+        try:
+            steps[path] = _steps(path, model)
+        except Exception as error:  # whatever torch raises for bytes that are no checkpoint
+            kept = set_aside_name(path)
+            path.rename(kept)
+            log.warning(
+                "%s: damaged, so it is kept as %s and not used (%s)", path, kept.name, " ".join(str(error).split())
+            )
     # File times change when a folder is copied. Of two with equal steps, the one after the validation comes first.
-    return max(saved, key=_steps, default=None)
+    return max(steps, key=lambda path: steps[path], default=None)
 
 
 def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
@@ -133,9 +163,23 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
     )
 
 
-def _steps(checkpoint: Path) -> int:
-    """Optimiser steps behind a checkpoint."""
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+def _steps(checkpoint: Path, model: pl.LightningModule) -> int:
+    """Optimiser steps behind a checkpoint of this model; raise any error if it is damaged or another model's."""
+    if not checkpoint.is_file():
+        raise ValueError("no file")
+    with zipfile.ZipFile(checkpoint) as archive:  # torch does not compare checksums
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    if missing := sorted(RESUMABLE - state.keys()):
+        raise ValueError(f"no {missing[0]}")
+    if _shapes(state["state_dict"]) != _shapes(model.state_dict()):
+        raise ValueError("weights of another network")
+    return int(state["global_step"])
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(value, "shape", None) for name, value in state.items()}
 
 
 def _on_gpu() -> bool:

@@ -120,7 +120,7 @@ def fit(
             if elsewhere:
                 check_normalisation(trainer, model)
                 make_portable(context.trainer)
-            trainer.fit(model, batches, ckpt_path=resume(folder, title), weights_only=True)
+            trainer.fit(model, batches, ckpt_path=resume(folder, title, model), weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
         failed = False
@@ -234,9 +234,9 @@ def build_trainer(
     return trainer
 
 
-def resume(folder: Path, title: str) -> Path | None:
+def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
     """Find the checkpoint to resume from; None for a new fit."""
-    newest = recover(folder)
+    newest = recover(folder, model)
     if newest is not None:
         log.info("%s: resuming from %s", title, newest)
     return newest

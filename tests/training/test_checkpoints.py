@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import CheckpointError
-from dreaming.training.checkpoints import AtomicCheckpointIO, load, recover
+from dreaming.training.checkpoints import RESUMABLE, AtomicCheckpointIO, load, recover
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.fit import fit
 from dreaming.training.task import TrainingTask
@@ -215,11 +215,71 @@ def test_a_fit_in_processes_of_its_own_ends_as_in_this_one(tmp_path, devices):
     ("steps", "expected"), [((20, 26), "rolling.ckpt"), ((30, 26), "last.ckpt"), ((20, 20), "last.ckpt")]
 )
 def test_the_checkpoint_with_most_steps_is_resumed_whatever_the_file_times(tmp_path, steps, expected):
-    folder = tmp_path / "checkpoints"
+    folder, model = tmp_path / "checkpoints", Line()
+    state = {**dict.fromkeys(RESUMABLE), "state_dict": model.state_dict()}
     for age, (name, step) in enumerate(zip(("rolling.ckpt", "last.ckpt"), reversed(steps), strict=True)):
-        AtomicCheckpointIO().save_checkpoint({"global_step": step}, folder / name)
+        AtomicCheckpointIO().save_checkpoint(state | {"global_step": step}, folder / name)
         os.utime(folder / name, (age, age))
-    assert recover(tmp_path).name == expected
+    assert recover(tmp_path, model).name == expected
     for age, name in enumerate(("last.ckpt", "rolling.ckpt")):
         os.utime(folder / name, (age, age))
-    assert recover(tmp_path).name == expected
+    assert recover(tmp_path, model).name == expected
+
+
+def damage(path, how):
+    """Replace a checkpoint by something that is none."""
+    whole = path.read_bytes()
+    path.unlink()
+    match how:
+        case "directory":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "loop":
+            path.symlink_to(path.name)
+        case "objects":
+            torch.save({"state_dict": Line(), "global_step": 7}, path)
+        case "content":
+            torch.save({"global_step": 7}, path)
+        case "list":
+            torch.save([1, 2], path)
+        case "network":
+            state = {**dict.fromkeys(RESUMABLE), "state_dict": Line(width=3).state_dict(), "global_step": 99}
+            torch.save(state, path)
+        case "bit":
+            middle = whole.index(b"state_dict") if b"state_dict" in whole else len(whole) // 2
+            path.write_bytes(whole[:middle] + b"X" + whole[middle + 1 :])
+        case _:
+            path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[how])
+
+
+DAMAGES = ["truncated", "empty", "text", "content", "list", "objects", "network", "bit", "directory", "fifo", "loop"]
+
+
+@pytest.fixture(scope="module")
+def cut_fit(tmp_path_factory):
+    """The folder of a fit that was cut off after a validation and some steps."""
+    folder = tmp_path_factory.mktemp("cut")
+    with pytest.raises(CutError):
+        run(folder, cut=26)
+    return folder
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before_it(tmp_path, cut_fit, caplog, how):
+    folder = shutil.copytree(cut_fit, tmp_path / "fit")
+    damage(folder / "checkpoints" / "rolling.ckpt", how)
+    assert recover(folder, Line()).name == "last.ckpt"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    kept = folder / "checkpoints" / "rolling.ckpt.kept-1"
+    assert kept.exists() or kept.is_symlink()
+    assert recover(folder, Line()).name == "last.ckpt"
+    assert len(caplog.records) == 1
+
+
+def test_without_an_intact_checkpoint_training_starts_again(tmp_path, cut_fit):
+    folder = shutil.copytree(cut_fit, tmp_path / "fit")
+    for path in sorted((folder / "checkpoints").iterdir()):
+        damage(path, "truncated")
+    assert run(folder).steps == 40
+    assert len(list((folder / "checkpoints").glob("*.kept-1"))) == 3
