@@ -1,6 +1,5 @@
 """The clip folder: the paths of everything that belongs to one video."""
 
-import json
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -19,7 +18,7 @@ from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
-from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files
+from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files, read_record
 from dreaming.io.types import Mask, Size
 from dreaming.io.video_metadata import skipped_stems
 
@@ -85,12 +84,7 @@ class Clip:
     @cached_property
     def skipped_frames(self) -> frozenset[str]:
         """Names of the video's frames that were not extracted; annotations of them are ignored."""
-        if not self.frames_are_made:
-            return frozenset()
-        try:
-            return skipped_stems(json.loads(self.source.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError):
-            return frozenset()
+        return skipped_stems(read_record(self.source)) if self.frames_are_made else frozenset()
 
     @property
     def frames_fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -241,15 +241,5 @@ def write_split(path: Path, splits: Mapping[str, Split]) -> None:
 
 def read_split(path: Path) -> dict[str, Split]:
     """The recorded split of each part; empty if none was recorded or the record is of another version."""
-    data = read_known_record(path, ["parts"])
-    if data is None:
-        return {}
-    names = {f.name for f in fields(Split)} - {"validation"}
-    try:
-        return {
-            part: Split(record["validation"], **{name: tuple(record[name]) for name in names})
-            for part, record in data["parts"].items()
-        }
-    except (KeyError, TypeError, AttributeError):
-        log.warning("%s: not used, because it is damaged or of another version", path)
-        return {}
+    data = read_known_record(path, {"parts": dict[str, Split]})
+    return {} if data is None else dict(data["parts"])

@@ -146,13 +146,10 @@ class FlowCache:
 
     def _read(self, stem: str) -> Pair:
         path = self._file(stem)
-        try:
-            pair = decode(path.read_bytes(), self.working_size)
-            if pair is not None:
-                return pair
-            found = "damaged or of another size"
-        except FileNotFoundError:
-            found = "missing"
+        pair = decode(path.read_bytes(), self.working_size) if path.is_file() else None
+        if pair is not None:
+            return pair
+        found = "damaged or of another size" if path.exists() else "missing"
         log.warning("%s: %s, so computed again", path, found)
         index = self._index[stem]
         grey = [self._flow.prepare(self._clip.frames.read(name)) for name in self._clip.stems[index : index + 2]]

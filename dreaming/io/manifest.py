@@ -11,11 +11,12 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from dreaming.io.atomic import write_atomically
+from dreaming.io.plain_json import read_plain_json
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ MANIFEST = "manifest.json"
 
 SCHEMA = 1
 """Version of the records' layout; increased when a field changes its meaning."""
+
+MAX_NUMBER = 1e12
+"""Upper bound of the seconds, frames and versions of a manifest."""
 
 NO_EFFECT: Mapping[str, bool] = {"effect": False}
 """Metadata of a dataclass field that does not change the result: threads, device, batch size, shard, logger."""
@@ -122,23 +126,32 @@ def write_record(path: Path, data: Mapping[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; return None if the file does not exist or holds anything else."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_plain_json(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        log.debug("%s cannot be read: %s", path, error)
+    except ValueError as error:
+        log.debug("%s cannot be used: %s", path, error)
         return None
     return data if isinstance(data, dict) else None
 
 
-def read_known_record(path: Path, fields: Iterable[str]) -> dict[str, Any] | None:
+def read_known_record(path: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read a record of this schema with exactly these fields; return None, with a warning, for any other.
 
     A record that is not fully understood is ignored, and never removed.
+
+    Args:
+        path: The file.
+        kinds: The annotation of each field's value, such as ``tuple[str, ...]``, to which it is converted.
     """
+    from pydantic import TypeAdapter, ValidationError  # here, because --help must not wait for it
+
     data = read_record(path)
-    if data is not None and data.pop("schema", None) == SCHEMA and data.keys() == set(fields):
-        return data
+    if data is not None and data.pop("schema", None) == SCHEMA and data.keys() == set(kinds):
+        try:
+            return {name: TypeAdapter(kind).validate_python(data[name]) for name, kind in kinds.items()}
+        except ValidationError as error:
+            log.debug("%s: %s", path, error)
     if path.exists():
         log.warning("%s: not used, because it is damaged or of another version", path)
     return None
@@ -190,7 +203,7 @@ class Manifest:
         data = read_record(path)
         if data is None or not isinstance(data.get("maker"), str):
             return None
-        known = {name: data.pop(name) for name, kind in _TYPES.items() if isinstance(data.get(name), kind)}
+        known = {name: data.pop(name) for name in _TYPES if _is_valid(name, data.get(name))}
         unread = {"schema": "missing", **data, **{name: "missing" for name in _TYPES if name not in known}}
         if unread["schema"] == SCHEMA:
             del unread["schema"]
@@ -217,6 +230,14 @@ _TYPES: Mapping[str, type | UnionType] = {
     "stems": list,
 }
 """Types of a manifest's fields in JSON."""
+
+
+def _is_valid(name: str, value: object) -> bool:
+    if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+        return False
+    if isinstance(value, int | float):
+        return 0 <= value < MAX_NUMBER
+    return name != "stems" or all(isinstance(stem, str) for stem in cast(list[object], value))
 
 
 def _flatten(data: object, prefix: str = "") -> dict[str, object]:

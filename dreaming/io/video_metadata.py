@@ -1,11 +1,12 @@
 """Metadata of the video that a clip's frames were extracted from."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from dreaming.errors import VideoError
 from dreaming.io.types import Size
@@ -105,6 +106,11 @@ class VideoMetadata:
                 raise TypeError("a size, count or time that is not an integer")
             if type(data["file"]) is not str or type(data["sound"]) is not bool:
                 raise TypeError("a file name or sound flag of the wrong type")
+            # Fraction("1e999999999") would not end.
+            if not all(re.fullmatch(r"\d{1,18}(/\d{1,18})?", str(data[key])) for key in ("time_base", "rate")):
+                raise ValueError("a rate or time base out of range")
+            if max(map(abs, (width, height, *pts))) >= 2**63:
+                raise ValueError("a size or time out of range")
             time_base, rate = Fraction(data["time_base"]), Fraction(data["rate"])
             if min(width, height, time_base, rate) <= 0 or rotation not in (0, 90, 180, 270):
                 raise ValueError("a size, rate, time base or rotation out of range")
@@ -126,13 +132,23 @@ def skipped_stems(record: object) -> frozenset[str]:
     Args:
         record: The parsed ``source.json``; a damaged one has no such names.
     """
+    extracted = extracted_numbers(record)
+    if extracted is None:
+        return frozenset()
+    count = cast(Mapping[str, int], record)["frames"]
+    return frozenset(frame_stem(number, count) for number in range(1, count + 1) if number not in extracted)
+
+
+def extracted_numbers(record: object) -> range | None:
+    """Numbers of the extracted frames, from the parsed ``source.json``; None if it is damaged."""
     match record:
-        case {"frames": int(count), "extracted": {"start": int(start), "end": int(end), "every": int(every)}} if (
-            every > 0
-        ):
-            extracted = range(start, end + 1, every)
-            return frozenset(frame_stem(number, count) for number in range(1, count + 1) if number not in extracted)
-    return frozenset()
+        case {
+            "frames": int(count),
+            "pts": list(pts),
+            "extracted": {"start": int(a), "end": int(b), "every": int(step)},
+        } if count == len(pts) and step > 0 and 1 <= a <= b <= count:
+            return range(a, b + 1, step)
+    return None
 
 
 def frame_stem(number: int, count: int) -> str:

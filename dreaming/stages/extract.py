@@ -1,9 +1,8 @@
 """The ``extract`` stage: numbered frames from a video, unless the user provides frames."""
 
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
-from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files, write_record
+from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
 from dreaming.io.shard import Shard
-from dreaming.io.video_metadata import VideoMetadata, frame_stem
+from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, frame_stem
 from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.base import Stage
 
@@ -73,10 +72,7 @@ class ExtractStage(Stage):
 
     def _recorded_count(self, clip: Clip) -> int:
         """Number of frames that the last extraction selected; 0 if unknown."""
-        selected = _record(clip).get("extracted")
-        if not isinstance(selected, Mapping):
-            return 0
-        return len(range(selected["start"], selected["end"] + 1, selected["every"]))
+        return len(extracted_numbers(_record(clip)) or ())
 
     def _video(self, clip: Clip) -> Path | None:
         if self.video is not None:
@@ -167,17 +163,12 @@ def find_source_video(clip: Clip) -> Path | None:
 
 
 def _record(clip: Clip) -> dict[str, Any]:
-    try:
-        data = json.loads(clip.source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        data = None
-    if isinstance(data, dict):
-        return data
-    raise VideoError(
-        clip.source,
-        found="a damaged file",
-        expected="the record that the extract stage writes",
-        hint="remove it and run `stages=[extract]` again",
-    )
+    data = read_record(clip.source)
+    if data is None and clip.source.exists():
+        raise VideoError(
+            clip.source,
+            found="a damaged file",
+            expected="the record that the extract stage writes",
+            hint="remove it and run `stages=[extract]` again",
+        )
+    return data or {}

@@ -1,8 +1,9 @@
 """The record of a finished fit in its folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from dreaming.io.manifest import read_known_record, write_record
 
@@ -37,8 +38,5 @@ class FitResult:
     @classmethod
     def read(cls, path: Path) -> "FitResult | None":
         """Read the result of a finished fit; None if the fit has not finished."""
-        data = read_known_record(path, [f.name for f in fields(cls)])
-        if data is None:
-            return None
-        data["curve"] = {int(step): value for step, value in data["curve"].items()}
-        return cls(**data)
+        data = read_known_record(path, get_type_hints(cls))
+        return None if data is None else cls(**data)

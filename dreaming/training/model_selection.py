@@ -1,10 +1,11 @@
 """Selection of one of several candidates by a few paired scores, with the one-standard-error rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import get_type_hints
 
 from dreaming.errors import CheckpointError
 from dreaming.io.manifest import read_known_record, write_record
@@ -40,7 +41,7 @@ class ModelSelection:
     @classmethod
     def read(cls, folder: Path) -> "ModelSelection":
         """Read the selection of a run folder."""
-        data = read_known_record(folder / CHOICE, [f.name for f in fields(cls)])
+        data = read_known_record(folder / CHOICE, get_type_hints(cls))
         if data is None:
             raise CheckpointError(
                 folder / CHOICE,

@@ -4,10 +4,10 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
@@ -65,16 +65,17 @@ class Best:
 
     def better_than(self, other: Self | None) -> bool:
         """Whether it replaces another run: its score is no worse, or their references differ."""
-        if other is None or other.fingerprint["references"] != self.fingerprint["references"]:
+        if other is None or other.fingerprint.get("references") != self.fingerprint.get("references"):
             return True
         return self.score >= other.score if self.mode == "max" else self.score <= other.score
 
     @classmethod
     def read(cls, path: Path, folder: Path) -> Self | None:
         """Read a record; None if it or its checkpoint does not exist."""
-        data = read_known_record(path, [f.name for f in fields(cls) if f.name != "folder"])
+        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name != "folder"}
+        data = read_known_record(path, kinds)
         best = None if data is None else cls(folder=folder, **data)
-        return best if best is not None and best.weights.exists() else None
+        return best if best is not None and best.weights.is_file() else None
 
     def write(self, path: Path, **replaced: str) -> None:
         """Write as JSON, atomically, with some entries replaced."""

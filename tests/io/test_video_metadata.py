@@ -80,7 +80,7 @@ def test_a_missing_value_is_named():
 
 
 def test_frames_outside_the_extracted_range_are_skipped():
-    record = {"frames": 7, "extracted": {"start": 2, "end": 6, "every": 2}}
+    record = {"frames": 7, "pts": [*range(7)], "extracted": {"start": 2, "end": 6, "every": 2}}
     assert skipped_stems(record) == {"0001", "0003", "0005", "0007"}
     for damaged in (None, [], {}, {"frames": 7}, {"frames": 7, "extracted": {"start": 1, "end": 7, "every": 0}}):
         assert skipped_stems(damaged) == frozenset()

@@ -1,0 +1,124 @@
+"""Damaged, foreign and hostile JSON: refused in time, by every reader of a clip folder's records."""
+
+import json
+import os
+
+import pytest
+
+from dreaming.clip.split import read_split
+from dreaming.errors import CheckpointError, VideoError
+from dreaming.io.manifest import Manifest, read_record, write_record
+from dreaming.io.plain_json import MAX_DEPTH, read_plain_json
+from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, skipped_stems
+from dreaming.training.fit_result import FitResult
+from dreaming.training.model_selection import CHOICE, ModelSelection
+from dreaming.training.run_registry import read_best
+
+BYTES = {
+    "empty": b"",
+    "text": b"hello",
+    "not UTF-8": b'{"a": "\xff"}',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "a huge number": b'{"a": ' + b"9" * 5000 + b"}",
+    "deep": b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+    "too deep to parse": b"[" * 10**5,
+    "cut": b'{"schema": 1, "maker": "ma',
+}
+
+
+def put(path, what):
+    match what:
+        case "directory":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "dangling link":
+            path.symlink_to("nowhere")
+        case "loop":
+            path.symlink_to(path.name)
+        case _:
+            path.write_bytes(BYTES[what])
+    return path
+
+
+@pytest.mark.parametrize("what", [*BYTES, "directory", "pipe", "dangling link", "loop"])
+def test_no_reader_of_a_record_fails_or_waits(tmp_path, what):
+    with pytest.raises(FileNotFoundError if what == "dangling link" else ValueError):
+        read_plain_json(put(tmp_path / "a.json", what))
+    for read in (read_record, Manifest.read, FitResult.read, read_best):
+        assert read(tmp_path / "a.json") is None
+    assert read_split(tmp_path / "a.json") == {}
+    put(tmp_path / CHOICE, what)
+    with pytest.raises(CheckpointError):
+        ModelSelection.read(tmp_path)
+
+
+def test_a_record_within_the_limits_is_read(tmp_path):
+    data = {"schema": 1, "a": [1, 2.5, None, float("inf"), "ü"]}
+    for _ in range(MAX_DEPTH - 3):
+        data = {"schema": 1, "b": data}
+    write_record(tmp_path / "a.json", data)
+    assert read_plain_json(tmp_path / "a.json") == data
+
+
+FIT = {"checkpoint": "a", "score": 0.5, "step": 1, "curve": {"1": 0.5}, "steps": 2, "seconds": 1.0}
+
+
+@pytest.mark.parametrize("key", FIT)
+@pytest.mark.parametrize("value", [None, "x" * 9, [1], {"a": []}])
+def test_a_field_of_the_wrong_type_makes_a_record_unused(tmp_path, caplog, key, value):
+    write_record(tmp_path / "fit.json", FIT)
+    assert FitResult.read(tmp_path / "fit.json") == FitResult(**{**FIT, "curve": {1: 0.5}})
+    write_record(tmp_path / "fit.json", {**FIT, key: value})
+    if not (key == "checkpoint" and isinstance(value, str)):
+        assert FitResult.read(tmp_path / "fit.json") is None
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("parts", [[], {"a": 1}, {"a": {"validation": "folds", "nn_train": [[]]}}, {"a": {}}])
+def test_a_split_of_wrong_types_is_not_used(tmp_path, parts):
+    write_record(tmp_path / "split.json", {"parts": parts})
+    assert read_split(tmp_path / "split.json") == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seconds": 10**400},
+        {"seconds": float("nan")},
+        {"frames": -1},
+        {"frames": True},
+        {"stems": [1]},
+        {"version": 1e9},
+    ],
+)
+def test_an_impossible_number_in_a_manifest_makes_it_unread(tmp_path, change):
+    Manifest("mask", 1, {}, {}).write(tmp_path / "m.json")
+    data = json.loads((tmp_path / "m.json").read_text())
+    (tmp_path / "m.json").write_text(json.dumps({**data, **change}))
+    assert list(Manifest.read(tmp_path / "m.json").unread) == list(change)
+
+
+VIDEO = {"file": "a", "width": 4, "height": 4, "rotation": 0, "frames": 2, "sound": False, "pts": [0, 1]}
+VIDEO |= {"rate": "25", "time_base": "1/25"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate": "1e999999999"}, {"pts": [0, 10**30]}, {"time_base": "1/1e9"}, {"width": 2**70}]
+)
+def test_a_video_record_with_a_huge_number_is_refused(change):
+    assert VideoMetadata.from_json(VIDEO).count == 2
+    with pytest.raises(VideoError):
+        VideoMetadata.from_json({**VIDEO, **change})
+
+
+def test_a_huge_range_of_frames_is_not_listed():
+    sane = {**VIDEO, "extracted": {"start": 1, "end": 1, "every": 1}}
+    assert (skipped_stems(sane), extracted_numbers(sane)) == ({"0002"}, range(1, 2))
+    for damaged in (
+        {"frames": 10**12},
+        {"extracted": {"start": 1, "end": 10**12, "every": 1}},
+        {"extracted": {"start": 1}},
+    ):
+        assert extracted_numbers({**sane, **damaged}) is None
+        assert skipped_stems({**sane, **damaged}) == frozenset()
