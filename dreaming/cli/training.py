@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from dreaming.cli.build import build
 from dreaming.cli.config import clip_path, task_overrides
 from dreaming.clip.clip import Clip
+from dreaming.clip.input_check import check_inputs
 from dreaming.errors import ClipError
 from dreaming.sweep.job import train_trial
 from dreaming.training.context import TrainingContext
@@ -23,6 +24,7 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
     """
     pl.seed_everything(config.seed, verbose=False)
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
+    check_inputs(clip)
     folder = Path(HydraConfig.get().runtime.output_dir)
     context = TrainingContext(
         build(config, "trainer"), build(config, "logger"), config.seed, user_callbacks=build(config, "callbacks")

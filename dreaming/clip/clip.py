@@ -117,6 +117,10 @@ class Clip:
         inside = self.path / "parts" / part
         return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.skipped_frames)
 
+    def mask_folders(self, part: str) -> list[FrameFolder]:
+        """All folders of hand masks of ``part``."""
+        return self._layout(part).folders
+
     def split(self, part: str) -> Split:
         """The use of each hand mask of ``part``; recorded in ``split.json``."""
         splits = {name: self._split(name) for name in self.parts}

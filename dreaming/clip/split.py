@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -241,5 +241,11 @@ def write_split(path: Path, splits: Mapping[str, Split]) -> None:
 
 def read_split(path: Path) -> dict[str, Split]:
     """The recorded split of each part; empty if none was recorded or the record is of another version."""
-    data = read_known_record(path, {"parts": dict[str, Split]})
-    return {} if data is None else dict(data["parts"])
+    data = read_known_record(path, {"parts": dict[str, dict[str, str | tuple[str, ...]]]})
+    if data is None:
+        return {}
+    names = {f.name for f in fields(Split)}
+    if any(record.keys() != names for record in data["parts"].values()):
+        log.warning("%s: not used, because it is damaged or of another version", path)
+        return {}
+    return {part: Split(**record) for part, record in data["parts"].items()}

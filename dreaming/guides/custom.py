@@ -11,6 +11,7 @@ from dreaming.errors import FrameError
 from dreaming.guides.base import Channels, Guide
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, fingerprint_files
+from dreaming.io.picture_check import check_pictures
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class CustomGuide(Guide):
 
     path: Path = field(metadata=NO_EFFECT)
 
-    def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
-        """The images' fingerprint.
+    def check(self, clip: Clip) -> None:
+        """Check that there is an image for each frame.
 
         Raises:
-            FrameError: If a frame has no image.
+            FrameError: If a frame has no image, or one cannot be read.
+            SizeError: If an image is not of the frames' size.
         """
         images = FrameFolder(self.path)
         missing = [stem for stem in clip.stems if stem not in images]
@@ -41,6 +43,16 @@ class CustomGuide(Guide):
                 expected="one image per frame, named like it",
                 hint="add them, or leave the guide out",
             )
+        check_pictures(images, clip.size)
+
+    def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
+        """The images' fingerprint.
+
+        Raises:
+            FrameError: If a frame has no image.
+        """
+        self.check(clip)
+        images = FrameFolder(self.path)
         return {"pictures": fingerprint_files(images.files[stem] for stem in clip.stems)}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:

@@ -45,6 +45,12 @@ def is_signed(path: Path) -> bool:
     return start.startswith(_PNG) and start.endswith(_MARK)
 
 
+def _kind_of(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "a link to no file" if path.is_symlink() else "a named pipe, a socket or a device"
+
+
 def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
     """Natural sort key: ``9`` comes before ``10``, also within longer names."""
     parts = re.findall(r"\d+|\D+", stem)
@@ -76,7 +82,7 @@ class FrameFolder:
         """Image files by stem, in order.
 
         Raises:
-            FrameError: If two files share a stem.
+            FrameError: If two files share a stem, or one is no regular file.
         """
         found: dict[str, Path] = {}
         if not self.path.is_dir():
@@ -90,6 +96,10 @@ class FrameFolder:
                     found=f"a second picture of the same name, {found[path.stem].name}",
                     expected="one picture for each name",
                     hint="remove one of the two",
+                )
+            if not path.is_file():  # reading a named pipe would never end
+                raise FrameError(
+                    path, found=_kind_of(path), expected="an image file", hint="remove it or move it elsewhere"
                 )
             found[path.stem] = path
         return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))

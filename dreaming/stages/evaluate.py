@@ -26,6 +26,7 @@ from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
 from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.io.picture_check import check_pictures
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Size
 from dreaming.maskers.base import Masker
@@ -108,6 +109,12 @@ class EvaluateStage(Stage):
         if self._has_truth or clip.parts:
             return None
         return "no ground truth is set (stage.evaluate.truth), and the clip has no hand masks"
+
+    def check(self, clip: Clip) -> None:
+        """Check the true pictures."""
+        named = ((self.truth, clip.parts), (self.styled_truth, [layer.name for layer in clip.layers]))
+        for path in (path for truth, names in named if truth for path in (truth, *(Path(truth) / n for n in names))):
+            check_pictures(FrameFolder(Path(path)), clip.size)
 
     def run(self, clip: Clip) -> float | None:
         """Score, print and write; return the mean IoU of the chosen masker over all parts."""

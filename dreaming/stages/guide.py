@@ -48,6 +48,11 @@ class GuideStage(Stage):
             return "no guide is selected (guides=)"
         return None if clip.layers else "the clip has no keyframes"
 
+    def check(self, clip: Clip) -> None:
+        """Check the user's images."""
+        for guide in self.selected.values():
+            guide.check(clip)
+
     def run(self, clip: Clip) -> None:
         """Draw missing frames."""
         for layer in clip.layers:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dreaming.clip.clip import Clip
+from dreaming.clip.input_check import check_inputs
 from dreaming.io.shard import Shard
 from dreaming.stages.base import Stage
 
@@ -45,6 +46,7 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
     unchecked = True
     for name in running:
         if unchecked and name not in BRING_FRAMES:
+            check_inputs(clip)
             for later in running:
                 stages[later].check(clip)
             unchecked = False

@@ -1,0 +1,40 @@
+"""Checks of the user's images in a clip folder, made before any stage spends time on them."""
+
+from dreaming.clip.clip import Clip
+from dreaming.errors import FrameError
+from dreaming.io.frame_folder import FrameFolder, subfolders
+from dreaming.io.manifest import MANIFEST, Manifest
+from dreaming.io.picture_check import check_pictures
+
+
+def check_inputs(clip: Clip) -> None:
+    """Check the frames, hand masks and keyframes of a clip by listing them and reading their headers.
+
+    Raises:
+        FrameError: If a file cannot be opened or is of a kind that is not read, or if there are other pictures among
+            extracted frames.
+        SizeError: If an image has another size than the frames.
+        ClipError: If the folders contradict each other.
+    """
+    _check_frames(clip)
+    if not len(clip.frames):
+        return
+    for part in clip.parts:
+        for folder in clip.mask_folders(part):
+            check_pictures(folder, clip.size)
+    for name in subfolders(clip.path / "keyframes"):
+        for path in (clip.path / "keyframes" / name, clip.path / "keyframes" / name / "masks"):
+            check_pictures(FrameFolder(path, exclude=clip.skipped_frames), clip.size)
+
+
+def _check_frames(clip: Clip) -> None:
+    check_pictures(clip.frames)
+    made = Manifest.read(clip.frames.path / MANIFEST)
+    extra = [stem for stem in clip.frames.stems if stem not in set(made.stems)] if made and made.stems else []
+    if extra:
+        raise FrameError(
+            clip.frames.files[extra[0]],
+            found="a picture among extracted frames" + (f", and {len(extra) - 1} more" if len(extra) > 1 else ""),
+            expected="only the frames that the extract stage wrote",
+            hint="move it elsewhere",
+        )

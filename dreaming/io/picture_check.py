@@ -1,0 +1,81 @@
+"""Checks of the user's image files by their headers, before any of them is decoded."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from dreaming.errors import FrameError, SizeError
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.image import SUFFIXES, decode
+from dreaming.io.types import Size
+
+UNREADABLE = (
+    ".heic",
+    ".heif",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".jp2",
+    ".jxl",
+    ".exr",
+    ".hdr",
+    ".tga",
+    ".ppm",
+    ".jfif",
+    ".dng",
+)
+"""Suffixes of images that are not read."""
+
+
+def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
+    """Check that every image of a folder can be opened, is of a kind that is read, and has the right size.
+
+    Args:
+        folder: The folder.
+        size: (height, width) that all must have in pixels; None: that of most of them.
+
+    Raises:
+        FrameError: If an image cannot be opened, is no regular file or of a kind that is not read, such as HEIC.
+        SizeError: If one has another size.
+    """
+    if not folder.path.is_dir():
+        return
+    for path in sorted(folder.path.iterdir()):
+        if path.suffix.lower() in UNREADABLE and path.stem not in folder and not path.name.startswith("."):
+            raise FrameError(
+                path,
+                found=f"a {path.suffix[1:].upper()} picture, which is not read",
+                expected=", ".join(suffix[1:] for suffix in SUFFIXES),
+                hint="convert it or move it elsewhere",
+            )
+    sizes = {path: _header_size(path) for path in folder.files.values()}
+    groups = Counter(sizes.values()).most_common()
+    if len(groups) > 1 or size is not None:
+        _check_groups(sizes, [group for group, _ in groups], size)
+
+
+def _check_groups(sizes: Mapping[Path, Size], groups: list[Size], size: Size | None) -> None:
+    """Compare the decoded size of one image of each header size, because decoders turn some images upright."""
+    examples = [next(path for path, found in sizes.items() if found == group) for group in groups]
+    found = [decode(path).shape[:2] for path in examples]
+    expected = size or found[0]
+    # The rarest size first: it is the most likely mistake.
+    for group, path, actual in reversed(list(zip(groups, examples, found, strict=True))):
+        if actual != expected:
+            others = sum(other == group for other in sizes.values()) - 1
+            hint = "resize or remove it" + (f", and {others} more of this size" if others else "")
+            raise SizeError(path, found=(actual[0], actual[1]), expected=expected, hint=hint)
+
+
+def _header_size(path: Path) -> Size:
+    """(height, width) in a file's header; of the decoded image if Pillow does not read the kind."""
+    import PIL.Image
+    from PIL.ExifTags import Base
+
+    try:
+        with PIL.Image.open(path) as file:
+            turned = file.getexif().get(Base.Orientation, 1) in range(5, 9)
+            return (file.width, file.height) if turned else (file.height, file.width)
+    except Exception:  # whatever Pillow raises for damaged files; decode names the file and the reason
+        image = decode(path)
+        return image.shape[0], image.shape[1]

@@ -1,0 +1,57 @@
+"""The user's images are checked in every folder of a clip, before any work."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.clip.input_check import check_inputs
+from dreaming.errors import FrameError
+from dreaming.io.manifest import Manifest
+
+
+@pytest.mark.parametrize("folder", ["frames", "hand_masks", "keyframes/painted", "keyframes/painted/masks"])
+@pytest.mark.parametrize("how", ["folder", "size", "kind", "empty"])
+def test_a_wrong_file_in_any_folder_is_named(disc_clip, folder, how):
+    drawing = disc_clip(masks=(1, 4), keyframes=(4,))
+    drawing.save("keyframes/painted/masks/0004.png", drawing.truth["0004"])
+    check_inputs(drawing.clip)
+    path = drawing.path / folder / "0004.png"
+    path.unlink()
+    match how:
+        case "folder":
+            path.mkdir()
+        case "size":
+            drawing.save(f"{folder}/0004.png", np.zeros((9, 9), bool))
+        case "kind":
+            path = path.with_suffix(".heic")
+            path.touch()
+        case "empty":
+            path.touch()
+    with pytest.raises(FrameError) as caught:
+        check_inputs(drawing.clip)
+    assert caught.value.where == str(path)
+
+
+def test_masks_of_the_explicit_layout_and_of_parts_are_checked(disc_clip):
+    for target in ("nn/train_output", "parts/head/hand_masks"):
+        drawing = disc_clip(target.split("/")[0], masks=(1, 4))
+        shutil.move(drawing.path / "hand_masks", drawing.path / "moved")
+        (drawing.path / target).parent.mkdir(parents=True)
+        shutil.move(drawing.path / "moved", drawing.path / target)
+        check_inputs(drawing.clip)
+        cv2.imwrite(str(drawing.path / target / "0004.png"), np.zeros((9, 9), np.uint8))
+        with pytest.raises(FrameError) as caught:
+            check_inputs(drawing.clip)
+        assert caught.value.where == str(drawing.path / target / "0004.png")
+
+
+def test_a_picture_among_extracted_frames_is_named(disc_clip):
+    drawing = disc_clip()
+    Manifest("extract", 1, {}, {}, stems=drawing.stems).write(drawing.path / "frames" / "manifest.json")
+    check_inputs(drawing.clip)
+    path = drawing.save("frames/0004 copy.png", drawing.images["0004"])
+    with pytest.raises(FrameError) as caught:
+        check_inputs(drawing.clip)
+    assert caught.value.where == str(path)
