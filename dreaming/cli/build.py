@@ -9,7 +9,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from dreaming.cli.trust import TRUSTED, find_target, is_trusted
+from dreaming.cli.trust import TRUSTED, find_target
 from dreaming.cli.validation import describe, find_problem, is_node, parameters_of
 from dreaming.constraints import NonNegativeInt, PositiveInt
 from dreaming.errors import ConfigError, ParameterError
@@ -136,14 +136,13 @@ class _Tree:
     def target(self, node: Mapping[str, Any], key: str) -> Any:
         target = str(node["_target_"])
         try:
-            if not is_trusted(target):
-                raise LookupError(target)
             return find_target(target)
         except LookupError:
             raise ConfigError(
                 self.origin(f"{key}._target_"),
                 found=target,
-                expected="a class of dreaming, of trusted_packages, or among " + ", ".join(TRUSTED),
+                expected="a class of dreaming that a config may name, a class of trusted_packages, or one of "
+                + ", ".join(name for name in TRUSTED if not name.startswith("dreaming.")),
             ) from None
         except ImportError as error:
             raise ConfigError(

@@ -31,6 +31,8 @@ from dreaming.training.loggers import check_mode
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
 
+RERUN = "--experimental-rerun"
+
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
 
@@ -41,6 +43,13 @@ def check(program: str, arguments: Sequence[str]) -> None:
         ConfigError: If a key, a choice or a value does not exist or is invalid.
     """
     parsed = parse(arguments)
+    if any(text.startswith(RERUN) for text in arguments):
+        raise ConfigError(
+            RERUN,
+            found="a run folder, whose records would choose the code that runs",
+            expected="overrides",
+            hint="repeat the overrides listed in its .hydra/overrides.yaml",
+        )
     config_folders(arguments)
     trusted = trusted_packages(parsed)
     trust(trusted)

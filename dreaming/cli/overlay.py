@@ -3,10 +3,12 @@
 import copy
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from dreaming.cli.build import validate
 from dreaming.cli.config import clip_path, parse
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -85,20 +87,36 @@ def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silen
         key = str(override.key_or_group)
         if any(key == other or ("." in other and key.startswith(f"{other}.")) for other in said):
             continue
-        if "_target_" in key or OmegaConf.select(tuned, key.rpartition(".")[0]) is None:
+        if not _is_leaf(tuned, key):
             raise ConfigError(
                 f"sweeps/{best.sweep}/{BEST}",
                 found=key,
-                expected="keys of the config",
+                expected="keys of the config that hold a value",
                 hint="repeat the sweep, remove the file, or set tuned=false",
             )
         OmegaConf.update(tuned, key, override.value())
         used.append(str(override.input_line))
     node = OmegaConf.select(tuned, f"{group}.{best.component}")
     config[group][best.component] = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
+    try:
+        validate(config)
+    except ConfigError as error:
+        where = f"sweeps/{best.sweep}/{BEST}: {error.where}"
+        raise ConfigError(where, found=error.found, expected=error.expected, hint="set tuned=false") from None
     log.log(
         logging.DEBUG if silent else logging.INFO,
         "%s: best values of sweep %s (trial %d, %.4f): %s; tuned=false ignores them",
         best.component, best.sweep, best.trial, best.value,
         " ".join(used) or "none, because the command line sets all of them",
     )  # fmt: skip
+
+
+def _is_leaf(config: DictConfig, key: str) -> bool:
+    """Whether a key may hold a plain value: it is no part of another key's value, and it is no object."""
+    node: Any = config
+    *parents, name = key.split(".")
+    for parent in parents:
+        if not isinstance(node, DictConfig) or OmegaConf.is_interpolation(node, parent):
+            return False
+        node = node.get(parent)
+    return isinstance(node, DictConfig) and not isinstance(OmegaConf.select(node, name), DictConfig)

@@ -19,7 +19,7 @@ from rich.console import Console
 from dreaming.cli import config as configuration
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
-from dreaming.cli.trust import TRUSTED, trust, trusted_packages
+from dreaming.cli.trust import HYDRA_TARGETS, trust, trusted_packages
 from dreaming.errors import DreamingError, SpaceError
 from dreaming.io.atomic import FULL
 
@@ -90,7 +90,7 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
 
 def _start_hydra(program: str, task: Job) -> None:
     conf = str(configuration.config_root() / "conf")
-    hydra.main(config_path=conf, config_name=program, execution_whitelist=("dreaming.*", *TRUSTED))(task)()
+    hydra.main(config_path=conf, config_name=program, execution_whitelist=HYDRA_TARGETS)(task)()
 
 
 def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:

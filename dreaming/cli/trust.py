@@ -9,25 +9,46 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from dreaming.errors import ConfigError
+from dreaming.io.manifest import PACKAGE
 
 TRUSTED = (
+    "dreaming.guides.storage.select_guides",
+    "dreaming.sweep.config.SweepConfig",
+    "dreaming.training.devices.suited_trainer",
+    "dreaming.training.loggers.csv_logger",
+    "dreaming.training.loggers.tensorboard_logger",
+    "dreaming.training.loggers.wandb_logger",
+    "optuna.pruners.HyperbandPruner",
+    "optuna.pruners.MedianPruner",
+    "optuna.pruners.NopPruner",
+    "optuna.pruners.PercentilePruner",
+    "optuna.pruners.SuccessiveHalvingPruner",
+    "optuna.pruners.ThresholdPruner",
     "pytorch_lightning.Trainer",
-    "pytorch_lightning.callbacks.*",
-    "pytorch_lightning.loggers.*",
-    "pytorch_lightning.profilers.*",
-    "pytorch_lightning.strategies.*",
-    "torch.optim.*",
-    "optuna.pruners.*",
-    "rich.logging.RichHandler",
+    "pytorch_lightning.callbacks.DeviceStatsMonitor",
+    "pytorch_lightning.callbacks.GradientAccumulationScheduler",
+    "pytorch_lightning.callbacks.LearningRateMonitor",
+    "pytorch_lightning.callbacks.Timer",
+    "torch.optim.Adam",
+    "torch.optim.AdamW",
+    "torch.optim.NAdam",
+    "torch.optim.RAdam",
+    "torch.optim.RMSprop",
+    "torch.optim.SGD",
 )
-"""Trusted names, and modules whose public classes and functions are all trusted, in addition to ``dreaming``."""
+"""Trusted classes and functions, in addition to the classes of ``dreaming`` that declare a ``kind``.
 
+None of them reads or writes a file that a parameter names, imports a name or executes text.
+"""
 
-_packages: set[str] = {"dreaming"}
+HYDRA_TARGETS = ("dreaming.progress.ConsoleHandler", "dreaming.sweep.sweeper.StudySweeper", *TRUSTED)
+"""Names that Hydra itself may import for its sweeper and its logging."""
+
+_packages: set[str] = set()
 
 
 def trust(packages: Collection[str]) -> None:
-    """Trust these packages of the user's, and no others, like ``dreaming`` itself.
+    """Trust all classes and functions of these packages of the user's, and of no others.
 
     Raises:
         ConfigError: If one is not the name of an existing top-level package.
@@ -40,7 +61,7 @@ def trust(packages: Collection[str]) -> None:
                 expected="packages that are installed or in a folder of PYTHONPATH",
             )
     _packages.clear()
-    _packages.update({"dreaming", *packages})
+    _packages.update(packages)
 
 
 def trusted_packages(overrides: Iterable[Override]) -> list[str]:
@@ -49,23 +70,19 @@ def trusted_packages(overrides: Iterable[Override]) -> list[str]:
     return [str(name) for value in values for name in (value if isinstance(value, list) else [value])]
 
 
-def is_trusted(target: str) -> bool:
-    """Whether a name may be imported, because this only runs code of trusted packages."""
-    module, _, name = target.rpartition(".")
-    if not name or any(part.startswith("_") for part in target.split(".")):
-        return False
-    return target in TRUSTED or f"{module}.*" in TRUSTED or target.split(".")[0] in _packages
-
-
 def find_target(target: str) -> Any:
     """Import the class or function of a trusted name.
 
     Raises:
-        LookupError: If there is none, or it is defined in another package, such as a module that one of ours imports.
+        LookupError: If the name is not trusted, there is none, or it is defined in another package, such as a module
+            that one of ours imports.
         ImportError: If its module imports something that is missing.
     """
-    module = target.rpartition(".")[0]
-    if not module:
+    module, _, _ = target.rpartition(".")
+    package = target.partition(".")[0]
+    ours = package == PACKAGE and package not in _packages
+    private = any(part.startswith("_") for part in target.split("."))
+    if not module or private or not (ours or target in TRUSTED or package in _packages):
         raise LookupError(target)
     try:
         importlib.import_module(module)
@@ -76,6 +93,8 @@ def find_target(target: str) -> Any:
         thing = pkgutil.resolve_name(target)
     except (ImportError, AttributeError, ValueError):
         raise LookupError(target) from None
-    if not callable(thing) or str(getattr(thing, "__module__", "")).split(".")[0] != target.split(".")[0]:
+    if not callable(thing) or str(getattr(thing, "__module__", "")).split(".")[0] != package:
+        raise LookupError(target)
+    if ours and target not in TRUSTED and not isinstance(vars(thing).get("kind"), str):
         raise LookupError(target)
     return thing

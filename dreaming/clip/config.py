@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from dreaming.errors import ClipError
+from dreaming.io.plain_yaml import read_plain_yaml
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,11 @@ class ClipSettings:
         if not path.exists():
             return cls()
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise ClipError(path, found=f"no valid YAML ({reason})", expected="YAML") from None
+            data = read_plain_yaml(path)
+        except ValueError as error:
+            raise ClipError(
+                path, found=f"no valid YAML ({error})", expected="plain values, without tags and anchors"
+            ) from None
         data = {} if data is None else data
         _check_keys(path, data, {f.name for f in fields(cls)})
         rules: dict[str, tuple[Callable[[object], bool], str]] = {

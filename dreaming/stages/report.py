@@ -1,7 +1,6 @@
 """The ``report`` stage: one self-contained page with pictures, times and scores."""
 
 import base64
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from dreaming.imaging.overlay import overlay
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
-from dreaming.io.manifest import MANIFEST, Manifest
+from dreaming.io.manifest import MANIFEST, Manifest, read_record
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import LEGEND, OVER_TIME, SCORES
@@ -170,4 +169,8 @@ class ReportStage(Stage):
         """Read the scores on ground truth, or else the latest ones on hand masks."""
         paths = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
         path = next((path for path in paths if path.exists()), None)
-        return [] if path is None else json.loads(path.read_text())["summary"]
+        summary = [] if path is None else (read_record(path) or {}).get("summary")
+        if not isinstance(summary, list) or not all(isinstance(score, dict) for score in summary):
+            log.warning("%s: not shown, because it is damaged; stages=[evaluate] writes it again", path)
+            return []
+        return summary

@@ -1,18 +1,27 @@
 """The best trial of a sweep, recorded in ``sweeps/<name>/best.yaml``: how to train it again, and how to use it."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import HydraException
+from pydantic import TypeAdapter
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import write_atomically
+from dreaming.io.plain_yaml import read_plain_yaml
 
 BEST = "best.yaml"
 
 SCHEMA = 1
 """Version of the record, increased when a field changes its meaning."""
+
+
+SEARCHED = ("model", "masker", "data", "guide", "generator")
+"""Config groups whose values a best trial may set."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +62,44 @@ class BestTrial:
             ConfigError: If it is not such a record, or one of a newer schema.
         """
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = read_plain_yaml(path)
             if data.get("schema", SCHEMA) > SCHEMA:
                 raise ValueError("newer schema")
-            known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
-            texts = {key: tuple(map(str, data.get(key, ()))) for key in ("overrides", "choices")}
-            return cls(**{**known, **texts, "finished_at": str(data.get("finished_at", ""))})
-        except (yaml.YAMLError, AttributeError, TypeError, KeyError, ValueError):
+            best = TypeAdapter(cls).validate_python(data)
+            if wrong := [text for text in best.overrides if not is_value(text)]:
+                raise ValueError(wrong[0])
+        except (AttributeError, TypeError, ValueError) as error:
             raise ConfigError(
                 path,
-                found="unknown contents",
-                expected=f"the best trial of a sweep, schema {SCHEMA}",
+                found=f"unknown contents ({' '.join(str(error).split())[:160]})",
+                expected=f"the best trial of a sweep, schema {SCHEMA}, with plain values of {', '.join(SEARCHED)}",
                 hint="move the file elsewhere, or set tuned=false",
             ) from None
+        return best
 
 
 def is_value(text: str) -> bool:
-    """Whether an override sets a single value of a model, a masker or their data."""
-    key = text.partition("=")[0]
-    return "." in key and key[0] not in "+~" and "@" not in key
+    """Whether an override sets a key of a model, a masker or their data to a plain value.
+
+    A ``best.yaml`` may come from anybody, so its values must not refer to other keys or name classes.
+    """
+    try:
+        override = OverridesParser.create().parse_override(text)
+        value = override.value()
+    except HydraException:
+        return False
+    names = override.key_or_group.split(".")
+    named = len(names) > 1 and names[0] in SEARCHED and not any(name.startswith("_") for name in names)
+    replaces = override.type is OverrideType.CHANGE and override.package is None and not override.is_sweep_override()
+    return named and replaces and _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return "${" not in value and value != "???"
+    return value is None or isinstance(value, bool | int | float)
 
 
 def best_trials(clip: Clip) -> dict[str, BestTrial]:

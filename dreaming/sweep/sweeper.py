@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
@@ -26,6 +27,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from dreaming.errors import ConfigError, DreamingError
+from dreaming.sweep.cma_state import secure
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.finalise import GROUPS, SweepResult, finalise
 from dreaming.sweep.fingerprint import check_description, describe_study
@@ -44,7 +46,7 @@ from dreaming.sweep.trial import PRUNED
 
 log = logging.getLogger(__name__)
 
-TRUSTED = ("dreaming.sweep.*", "optuna.pruners.*")
+TRUSTED = ("dreaming.sweep.config.SweepConfig", *(f"optuna.pruners.{name}" for name in optuna.pruners.__all__))
 
 
 class StudySweeper(OptunaSweeper):
@@ -100,6 +102,8 @@ class _ResumableSweeper(OptunaSweeperImpl):
     def _create_sampler(self, space: dict[str, BaseDistribution]) -> BaseSampler:
         if isinstance(self.sampler, functools.partial) and self.sampler.func is GridSampler:
             return self.sampler({name: self._choices(name, distribution) for name, distribution in space.items()})
+        if isinstance(self.sampler, CmaEsSampler):
+            secure(self.sampler)
         return self.sampler
 
     def _choices(self, name: str, distribution: BaseDistribution) -> Any:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from dreaming.errors import ConfigError
-from dreaming.sweep.best import BestTrial, best_trials
+from dreaming.sweep.best import BestTrial, best_trials, is_value
 
 
 def best(**change):
@@ -16,7 +16,7 @@ def best(**change):
         "component": "unet",
         "trial": 3,
         "value": 0.9,
-        "overrides": ("a.b=1", "c=null"),
+        "overrides": ("model.unet.a=1", "data.c=null", "masker.d.e=[1,[x,2.5]]"),
         "command": "x y",
         "finished_at": "2026-11-28T12:00:00+00:00",
     }
@@ -53,7 +53,9 @@ def test_unknown_fields_are_ignored(tmp_path):
     assert BestTrial.read(path) == best()
 
 
-@pytest.mark.parametrize("text", ["", "a: 1", "- 1", "{", "sweep: unet\noverrides: 3"])
+@pytest.mark.parametrize(
+    "text", ["", "a: 1", "- 1", "{", "sweep: unet\noverrides: 3", "!!python/object/apply:os.getcwd []"]
+)
 def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "best.yaml"
     path.write_text(text)
@@ -67,5 +69,51 @@ def test_a_newer_schema_is_refused(tmp_path):
     best().write(tmp_path)
     path = tmp_path / "best.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "schema": 99}))
+    with pytest.raises(ConfigError):
+        BestTrial.read(path)
+
+
+HOSTILE = (
+    "masker.flow.workers={_target_:os.system}",
+    "masker.flow.workers=[1,{_target_:os.system}]",
+    "masker.flow._target_=os.system",
+    "masker.flow.workers=${seed}",
+    "masker.flow.workers='${oc.env:HOME}'",
+    "masker.flow.workers=[a,'${seed}']",
+    "masker.flow.workers=???",
+    "masker.flow.workers={}",
+    "masker.flow.workers=choice(1,2)",
+    "+masker.flow.workers=1",
+    "++masker.flow.workers=1",
+    "~masker.flow.workers",
+    "masker@masker.flow.seed=unet",
+    "masker=flow",
+    "clip=elsewhere",
+    "trusted_packages=[os]",
+    "trainer.default_root_dir=/",
+    "logger.csv.save_dir=/",
+    "callbacks.mine=1",
+    "hydra.run.dir=/",
+    "hydra/launcher=joblib",
+    "no override",
+    "",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_record_sets_only_plain_values_of_models_maskers_and_data(tmp_path, text):
+    assert not is_value(text)
+    best(overrides=("model.unet.a=1", text)).write(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        BestTrial.read(tmp_path / "best.yaml")
+    assert refused.value.where == str(tmp_path / "best.yaml")
+    assert text in refused.value.found
+
+
+@pytest.mark.parametrize("change", [{"trial": "x"}, {"value": [1]}, {"component": {}}, {"sweep": 3}, {"choices": 3}])
+def test_a_field_of_another_type_is_refused(tmp_path, change):
+    best().write(tmp_path)
+    path = tmp_path / "best.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
     with pytest.raises(ConfigError):
         BestTrial.read(path)
