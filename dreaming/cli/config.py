@@ -18,6 +18,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from dreaming.errors import ConfigError
+from dreaming.io.atomic import refuse_links
 from dreaming.io.shard import Shard
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -88,6 +89,7 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
             wrote this checkpoint; None begins a new run.
 
     Raises:
+        ClipError: If the run folder contains a symbolic link.
         ConfigError: If there is no such run of this model in this clip.
     """
     from dreaming.training.run_registry import latest, new_folder, read_best  # import torch, which --help must not
@@ -105,6 +107,7 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
         found, expected = _run_of(Path(checkpoint), runs), f"last, best, or a checkpoint file in {runs}"
     if found is None:
         raise ConfigError("ckpt_path", found=checkpoint, expected=expected, hint="leave it out to begin a new run")
+    refuse_links(found, *found.rglob("*"))  # Hydra overwrites its records in .hydra/
     return str(found)
 
 

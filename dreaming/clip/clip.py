@@ -24,6 +24,9 @@ from dreaming.io.video_metadata import skipped_stems
 
 log = logging.getLogger(__name__)
 
+EXTRACT = "extract"
+"""Maker in the manifest of frames that the stage of this name wrote."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -74,7 +77,8 @@ class Clip:
     @property
     def frames_are_made(self) -> bool:
         """Whether ``extract`` wrote the frames; otherwise they are the user's, and never changed."""
-        return Manifest.read(self.frames.path / MANIFEST) is not None
+        made = Manifest.read(self.frames.path / MANIFEST)
+        return made is not None and made.maker == EXTRACT  # another program's manifest may lie there
 
     @property
     def source(self) -> Path:
@@ -89,7 +93,7 @@ class Clip:
     @property
     def frames_fingerprint(self) -> str:
         """Fingerprint of the frames: of their manifest if ``extract`` wrote them, otherwise of their contents."""
-        made = Manifest.read(self.frames.path / MANIFEST)
+        made = Manifest.read(self.frames.path / MANIFEST) if self.frames_are_made else None
         stems = self.stems
         return fingerprint(made.fingerprint, stems) if made else fingerprint_files(self.frames.files.values())
 

@@ -1,6 +1,7 @@
 """Folders of frames written by dreaming, each with a manifest; several processes may fill one together."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +10,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from dreaming.io.atomic import discard_unfinished
+from dreaming.io.atomic import discard_unfinished, refuse_links
 from dreaming.io.frame_folder import FrameFolder, is_signed
 from dreaming.io.image import SUFFIXES
 from dreaming.io.locks import lock
@@ -30,7 +31,7 @@ SET_ASIDE = ".kept-"
 def set_aside_name(path: Path) -> Path:
     """Return the first unused name for setting a file or folder aside: ``NAME.kept-1``, ``NAME.kept-2``, ..."""
     names = (path.with_name(f"{path.name}{SET_ASIDE}{number}") for number in count(1))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class ArtifactFolder:
             if not missing:
                 log.debug("%s: up to date (%d frames)", self.title, len(stems))
                 return 0
+            self.refuse_links()
             make = begin(missing)
             begun = time.monotonic()
             write = write or self.frames.write
@@ -122,6 +124,16 @@ class ArtifactFolder:
             rate = len(missing) / max(seconds, 1e-9)
             log.log(level, "%s: %d frames in %.1f s (%.1f frames/s)", self.title, len(missing), seconds, rate)
             return len(missing)
+
+    def refuse_links(self) -> None:
+        """Refuse a folder that is, or lies in, a symbolic link below the clip's folder.
+
+        Raises:
+            ClipError: If it does.
+        """
+        for folder in {self.path, *(path.parent for path in self.frames.outputs("x"))}:
+            inside = folder.relative_to(self.root)
+            refuse_links(*(self.root / part for part in (*reversed(inside.parents), inside) if part.parts))
 
     def discard_unfinished(self, stems: Iterable[str]) -> None:
         """Remove the temporary files of these frames that killed processes left."""
@@ -133,13 +145,18 @@ class ArtifactFolder:
             discard_unfinished(folder, files)
 
     def prepare(self, wanted: Manifest, every: Sequence[str]) -> None:
-        """Prepare the folder for this manifest: remove frames of another one, and set the user's pictures aside."""
+        """Prepare the folder for this manifest: remove frames of another one, and set the user's pictures aside.
+
+        Raises:
+            ClipError: If the folder is a symbolic link.
+        """
+        self.refuse_links()
         with self.lock("manifest"):
             discard_unfinished(self.path, [MANIFEST])
             before = self.manifest
             if before == wanted:
                 return
-            if before is not None and not before.unread:
+            if before is not None and not before.unread and before.maker == wanted.maker:
                 log.info("%s: remade: %s changed", self.title, wanted.difference(before))
                 # The old manifest stays until its frames are gone, so that a kill leaves none unexplained.
                 self.remove(before)
@@ -151,7 +168,8 @@ class ArtifactFolder:
 
     def remove(self, made: Manifest) -> None:
         """Remove the frames that a manifest names, except files that dreaming did not write."""
-        for stem in made.stems:
+        plain = [stem for stem in made.stems if isinstance(stem, str) and Path(stem).name == stem]
+        for stem in plain:  # no path, which may lead to another folder
             for path in self.frames.outputs(stem):
                 if is_signed(path):
                     path.unlink(missing_ok=True)
@@ -180,7 +198,7 @@ class ArtifactFolder:
         self.frames.refresh()
         listed = self.frames.files
         ours = [path for stem in every for path in (*self.frames.outputs(stem), listed.get(stem)) if path is not None]
-        strangers = [path for path in dict.fromkeys(ours) if path.exists()]
+        strangers = [path for path in dict.fromkeys(ours) if os.path.lexists(path)]
         if not strangers:
             return
         kept = set_aside_name(self.path)

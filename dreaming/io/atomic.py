@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from dreaming.errors import SpaceError
+from dreaming.errors import ClipError, SpaceError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ LONGEST = 120
 """Bytes of a file's name that the names of its temporary and lock files repeat; file systems allow 255 in all."""
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
+_OWNER = re.compile(r"[A-Za-z0-9_]{1,40}-\d+-\d+")
+"""End of a temporary file's name: ``owner`` and a number."""
 _counter = itertools.count()
 _writing = set[Path]()
 """Temporary files that this process is writing."""
@@ -63,14 +65,32 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{shorten(path.name)}.{owner()}-{next(_counter)}{UNFINISHED}")
 
 
+def refuse_links(*paths: Path) -> None:
+    """Refuse output files and folders that are symbolic links: what they point to is somebody else's.
+
+    Raises:
+        ClipError: If one of them is.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise ClipError(
+                path,
+                found=f"a symbolic link to {path.readlink()}",
+                expected="a file or folder of its own for results, which may be replaced",
+                hint="remove the link; to use another disk, move the whole clip folder there",
+            )
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file atomically: after a kill or a power cut it is complete or as it was before.
 
     The file's permissions follow the umask.
 
     Raises:
+        ClipError: If the file is a symbolic link.
         SpaceError: If the disk is full.
     """
+    refuse_links(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(TRIES)):
@@ -119,7 +139,7 @@ def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
     prefixes = {f".{shorten(name)}" for name in names}
     for path in folder.glob(f".*{UNFINISHED}"):
         prefix, _, writer = path.name.removesuffix(UNFINISHED).rpartition(".")
-        if prefix not in prefixes:
+        if prefix not in prefixes or not _OWNER.fullmatch(writer):
             continue
         process = writer.rpartition("-")[0]
         alive = path in _writing if process == owner() else is_running(process)

@@ -36,7 +36,9 @@ def signed(png: bytes) -> bytes:
 
 
 def is_signed(path: Path) -> bool:
-    """Whether a file is a result of dreaming's that nobody has saved since."""
+    """Whether a file is a result of dreaming's that nobody has saved since, and no link to one."""
+    if path.is_symlink():
+        return False
     try:
         with path.open("rb") as file:
             start = file.read(_HEADER + len(_MARK))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import filelock
 
-from dreaming.io.atomic import shorten
+from dreaming.io.atomic import refuse_links, shorten
 
 log = logging.getLogger(__name__)
 
@@ -53,5 +53,6 @@ def try_lock(root: Path, name: str) -> Iterator[bool]:
 
 def _file_lock(root: Path, name: str) -> filelock.BaseFileLock:
     path = root / FOLDER / f"{shorten(quote(name, safe=' ').replace('%2F', '+'))}.lock"
+    refuse_links(path.parent, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(path)

@@ -20,7 +20,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from dreaming.constraints import Range
 from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
-from dreaming.io.atomic import FULL, temporary_path
+from dreaming.io.atomic import FULL, refuse_links, temporary_path
 from dreaming.io.audio import Soundtrack
 from dreaming.io.types import Image
 
@@ -102,6 +102,7 @@ def write_video(
         The number of frames.
 
     Raises:
+        ClipError: If the file is a symbolic link.
         ParameterError: If the encoder does not exist or rejects its settings.
         SizeError: If a frame has another size than the first.
         SpaceError: If the disk is full.
@@ -112,6 +113,7 @@ def write_video(
         raise VideoError(path, found="frame times that do not increase", expected="increasing ones")
     if begin is None:
         begin = times[0] if times and fps is None else Fraction(0)
+    refuse_links(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:

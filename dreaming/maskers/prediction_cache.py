@@ -157,6 +157,7 @@ def prune(clip: Clip, parent: Path, kept: int) -> None:
     """
     manifests = [(path, Manifest.read(path)) for path in parent.glob(f"*/{MANIFEST}")]
     ours = [(path, made) for path, made in manifests if made is not None and made.maker == MAKER and not made.unread]
+    ours = [(path, made) for path, made in ours if not path.parent.is_symlink() and not path.is_symlink()]
     ours.sort(key=lambda entry: entry[0].stat().st_mtime_ns, reverse=True)
     for path, made in ours[kept:]:
         folder = ArtifactFolder(FrameFolder(path.parent), clip.path, path.parent.name)

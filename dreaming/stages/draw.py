@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 RECORD = "draw.json"
 
+MADE_BEFORE = ("runs", ".locks")
+"""Folders that a run makes in a new clip before its first stage."""
+
 
 @dataclass
 class DrawStage(Stage):
@@ -52,10 +55,11 @@ class DrawStage(Stage):
             ClipError: If the folder holds a clip of the user, or one drawn with another config.
         """
         is_started = Manifest.read(clip.path / RECORD) == self._manifest()
-        if not is_started and ((clip.path / "source.mp4").exists() or len(clip.frames) or clip.parts):
+        others = [path for path in clip.path.glob("*") if path.name not in MADE_BEFORE]
+        if not is_started and others:
             raise ClipError(
                 clip.path,
-                found="another clip",
+                found=f"another clip ({others[0].name})",
                 expected="an empty or new folder for the demo clip",
                 hint="choose another folder, or delete this one",
             )

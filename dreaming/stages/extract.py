@@ -10,10 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.clip.clip import Clip
+from dreaming.clip.clip import EXTRACT, Clip
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
-from dreaming.io.manifest import NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
+from dreaming.io.frame_folder import is_signed
+from dreaming.io.manifest import (
+    MANIFEST,
+    NO_EFFECT,
+    Manifest,
+    fingerprint_files,
+    read_record,
+    write_record,
+)
 from dreaming.io.shard import Shard
 from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, frame_stem
 from dreaming.io.video_reader import probe, read_frames
@@ -37,7 +45,7 @@ class ExtractStage(Stage):
 
     kind: ClassVar[str] = "extract_stage"
 
-    name: ClassVar[str] = "extract"
+    name: ClassVar[str] = EXTRACT
 
     video: Path | None = field(default=None, metadata=NO_EFFECT)
     gamma: PositiveFloat = 1.0
@@ -63,6 +71,14 @@ class ExtractStage(Stage):
                     expected="one of the two",
                     hint="leave out video=, or move the frames away",
                 )
+            if is_signed(clip.frames.files[clip.stems[0]]):
+                log.warning(
+                    "%s: %s is missing, so these frames count as yours, without the times and the sound of a video;"
+                    " to extract them again, move the folder away and set video=",
+                    clip.frames.path, MANIFEST,
+                )  # fmt: skip
+            elif video is not None:
+                log.warning("%s: not used, because the clip has frames of its own", video)
             return f"the clip has {len(clip.frames)} frames of its own"
         if video is None and clip.frames_are_made:
             count, kept = self._recorded_count(clip), len(clip.frames)

@@ -12,6 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from dreaming.io.atomic import refuse_links
 from dreaming.sweep.dashboard import draw_dashboard
 from dreaming.sweep.study import FINISHED
 
@@ -70,6 +71,7 @@ def _draw(study: Study, folder: Path) -> list[Path]:
                 axes.figure.set_size_inches(max(6.4, 1.4 * len(axes.figure.axes)), 4.8)
             paths.append(_save(axes, folder / f"{name}.png"))
             if html:
+                refuse_links(folder / f"{name}.html")
                 figure = getattr(optuna.visualization, f"plot_{name}")(study)
                 # One copy of plotly's script beside the pages: they work without a network.
                 figure.write_html(folder / f"{name}.html", include_plotlyjs="directory")
@@ -83,6 +85,7 @@ def _draw(study: Study, folder: Path) -> list[Path]:
 def _save(axes: Any, path: Path) -> Path:
     from matplotlib import pyplot
 
+    refuse_links(path)
     figure = np.ravel(axes)[0].figure
     figure.savefig(path, dpi=120, bbox_inches="tight")
     pyplot.close(figure)

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dreaming.errors import ConfigError
+from dreaming.io.atomic import refuse_links
 from dreaming.sweep.config import SweepConfig
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,9 @@ def _connect(sweep_config: SweepConfig) -> RDBStorage:
     url = make_url(sweep_config.storage)
     options = {}
     if url.get_backend_name() == "sqlite":
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        path = Path(url.database or "")
+        refuse_links(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         options = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

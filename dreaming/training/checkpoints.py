@@ -22,6 +22,9 @@ from dreaming.training.distributed import launches_processes
 
 log = logging.getLogger(__name__)
 
+BEST = "checkpoints/best.ckpt"
+"""Checkpoint with the best validation."""
+
 LAST = "checkpoints/last.ckpt"
 """Checkpoint that Lightning writes with each new best one; without validation, after each epoch."""
 
@@ -50,6 +53,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         data = io.BytesIO()
         torch.save(checkpoint, data)
         write_atomically(Path(path), data.getvalue())
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove nothing: the files of a fit have fixed names, and a checkpoint from elsewhere may name any folder."""
 
 
 class RngStateCallback(Callback):

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 
 from dreaming.training.callbacks import CosineToBudget, FitTimer, MonitorHistory, StepBar, StepLimit
 from dreaming.training.checkpoints import (
+    BEST,
     END,
     LAST,
     ROLLING,
@@ -259,7 +260,7 @@ def summarise(
     dry = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     if elsewhere and not dry:
         recall([history, best, timer], folder / ROLLING)
-    checkpoint = Path(best.best_model_path) if validate else folder / LAST
+    checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
     score = best.best_model_score if validate else None
     result = FitResult(
         checkpoint="" if dry else str(checkpoint.absolute().relative_to(folder.absolute())),

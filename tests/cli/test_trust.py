@@ -106,7 +106,7 @@ def hostile_files(owned):
         "runs/unet/best.json": json.dumps({"_target_": "builtins.open", "file": owned, "mode": "w"}),
         "masks/threshold/manifest.json": json.dumps({"maker": tag, "config": {"_target_": "builtins.open"}}),
         "split.json": tag,
-        "source.json": node,
+        "source.json": json.dumps({"_target_": "builtins.open", "path": owned}),
         "evaluation.json": "${oc.env:HOME}",
         "bounds.json": pickle.dumps(Payload(owned)),
         "manifest.json": pickle.dumps(Payload(owned)),

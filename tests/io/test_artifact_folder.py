@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dreaming.errors import ClipError
 from dreaming.io.artifact_folder import ArtifactFolder
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
@@ -55,6 +56,7 @@ RECORDS = {
     "newer": lambda path: change_record(path, schema=2),
     "a field more": lambda path: change_record(path, more=1),
     "a field fewer": lambda path: change_record(path, stems=None),
+    "of another maker": lambda path: change_record(path, maker="app"),
     "gone": lambda path: (path / MANIFEST).unlink(),
 }
 
@@ -165,3 +167,58 @@ def test_long_names_have_locks_and_temporary_files(tmp_path):
     assert make(path, 1, stems, stems) == 2
     assert set(levels(path)) == set(stems)
     assert all(len(file.name.encode()) < 255 for file in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("linked", ["masks/gmm", "masks"])
+def test_a_linked_folder_is_refused_before_anything_is_made(path, tmp_path, linked):
+    theirs = tmp_path / "theirs" / "gmm"
+    theirs.mkdir(parents=True)
+    make(tmp_path / "made" / "gmm")
+    for each in (tmp_path / "made" / "gmm").iterdir():
+        each.rename(theirs / each.name)
+    before = contents(theirs)
+    link = tmp_path / linked
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(theirs if linked == "masks/gmm" else theirs.parent)
+    assert make(path) == 0, "what is complete is used"
+    with pytest.raises(ClipError) as refused:
+        make(path, 2, fail=True)
+    assert refused.value.where == str(link)
+    assert contents(theirs) == before
+
+
+def test_a_linked_clip_is_used(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "clip").symlink_to(tmp_path / "disk")
+    path = tmp_path / "clip" / "masks" / "gmm"
+    assert make(path) == 3
+    assert make(path, 2) == 3
+
+
+def test_a_link_in_place_of_a_frame_is_set_aside_and_its_target_stays(path, tmp_path):
+    make(path)
+    (path / "0002.png").rename(tmp_path / "theirs.png")
+    (path / "0002.png").symlink_to(tmp_path / "theirs.png")
+    theirs = (tmp_path / "theirs.png").read_bytes()
+    assert make(path, 2) == 3
+    assert levels(path) == dict.fromkeys(STEMS, 2)
+    assert (path.with_name("gmm.kept-1") / "0002.png").is_symlink()
+    assert (tmp_path / "theirs.png").read_bytes() == theirs
+
+
+def test_another_name_of_a_frame_stays(path, tmp_path):
+    make(path)
+    os.link(path / "0002.png", tmp_path / "copy.png")
+    copy = (tmp_path / "copy.png").read_bytes()
+    make(path, 2)
+    assert (tmp_path / "copy.png").read_bytes() == copy
+
+
+def test_a_record_names_no_files_of_other_folders(path):
+    other = path.with_name("unet")
+    make(other)
+    make(path)
+    before = contents(other)
+    change_record(path, stems=["../unet/0001", str(other / "0002"), "..", 3, None, ["0003"]])
+    make(path, 2)
+    assert contents(other) == before

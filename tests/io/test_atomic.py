@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dreaming.errors import SpaceError
+from dreaming.errors import ClipError, SpaceError
 from dreaming.io.atomic import discard_unfinished, owner, temporary_path, write_atomically
 
 
@@ -167,3 +167,31 @@ def test_a_file_that_never_stays_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "1.png", b"whole")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", ["theirs", "absent"])
+def test_a_link_is_refused_and_what_it_points_to_stays(tmp_path, target):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    link = tmp_path / "1.png"
+    link.symlink_to(target)
+    with pytest.raises(ClipError) as refused:
+        write_atomically(link, b"ours")
+    assert refused.value.where == str(link)
+    assert link.is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs", "1.png"}
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+def test_another_name_of_a_file_keeps_its_contents(tmp_path):
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    os.link(tmp_path / "theirs", tmp_path / "1.png")
+    write_atomically(tmp_path / "1.png", b"ours")
+    assert [(tmp_path / name).read_bytes() for name in ("theirs", "1.png")] == [b"theirs", b"ours"]
+
+
+@pytest.mark.parametrize("writer", ["download", "x-1", "1", "a b-1-1", "host-1-1-x", ""])
+def test_unfinished_files_of_other_programs_stay(tmp_path, writer):
+    path = tmp_path / f".1.png.{writer}.part"
+    path.touch()
+    discard_unfinished(tmp_path, ["1.png"])
+    assert path.exists()

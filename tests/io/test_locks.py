@@ -3,6 +3,7 @@ import logging
 import filelock
 import pytest
 
+from dreaming.errors import ClipError
 from dreaming.io.locks import lock, try_lock
 
 
@@ -29,3 +30,18 @@ def test_waiting_is_logged_only_where_somebody_else_holds_it(tmp_path, caplog):
     with pytest.raises(ValueError, match="mine"), lock(tmp_path, "a", "waiting"):
         raise ValueError("mine")
     filelock.FileLock(tmp_path / ".locks" / "a.lock").acquire(timeout=0)
+
+
+@pytest.mark.parametrize("linked", [".locks", ".locks/a.lock"])
+def test_a_link_in_place_of_a_lock_is_refused(tmp_path, linked):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "a.lock").write_text("theirs")
+    link = tmp_path / linked
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(theirs if linked == ".locks" else theirs / "a.lock")
+    for call in (try_lock(tmp_path, "a"), lock(tmp_path, "a", "waiting")):
+        with pytest.raises(ClipError) as refused, call:
+            pass
+        assert refused.value.where == str(link)
+    assert (theirs / "a.lock").read_text() == "theirs"

@@ -125,3 +125,12 @@ def test_what_is_no_folder_of_the_cache_is_not_removed(cached, monkeypatch):
     cached(0.2).complete(["0001"])
     assert [path.name for path in first.iterdir()] == ["mine.png"]
     assert (other / "manifest.json").exists()
+
+
+def test_a_linked_folder_is_not_removed(cached, monkeypatch, tmp_path):
+    monkeypatch.setattr("dreaming.maskers.prediction_cache.KEPT", 1)
+    first = cached(0.1).complete(["0001"]).path
+    theirs = first.rename(tmp_path / "theirs")
+    first.symlink_to(theirs)
+    cached(0.2).complete(["0001"])
+    assert {path.name for path in theirs.iterdir()} >= {"0001.png", "manifest.json"}

@@ -279,6 +279,45 @@ def test_without_the_source_only_a_remade_video_loses_its_sound(extracted, caplo
 
 
 def test_the_temporary_file_of_a_killed_process_is_removed(drawing):
-    (drawing.path / ".dream.mp4.abc_1234.part").write_bytes(b"half")
+    (drawing.path / ".dream.mp4.abc-1234-0.part").write_bytes(b"half")
     stage().run(drawing.clip)
     assert not list(drawing.path.glob(".dream*"))
+
+
+def test_a_video_that_somebody_changed_is_kept(drawing, caplog):
+    path = drawing.path / "dream.mp4"
+    path.write_bytes(b"mine")
+    stage().run(drawing.clip)
+    assert (drawing.path / "dream.mp4.kept-1").read_bytes() == b"mine"
+    assert [record.args[-1] for record in caplog.records] == ["dream.mp4.kept-1"]
+    stage(crf=30).run(drawing.clip)
+    path.write_bytes(b"graded")
+    stage(crf=30).run(drawing.clip)
+    assert path.read_bytes() == b"graded", "used while it is up to date"
+    stage(crf=20).run(drawing.clip)
+    assert (drawing.path / "dream.mp4.kept-2").read_bytes() == b"graded"
+    assert probe(path).count == 8
+    assert len(list(drawing.path.glob("dream*"))) == 4
+
+
+def test_a_video_of_a_killed_process_is_replaced(drawing, monkeypatch):
+    def killed(path, *_, **__):
+        path.write_bytes(b"finished, but not recorded")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dreaming.stages.composite.write_video", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stage().run(drawing.clip)
+    stage().run(drawing.clip)
+    assert sorted(path.name for path in drawing.path.glob("dream*")) == ["dream.json", "dream.mp4"]
+    assert probe(drawing.path / "dream.mp4").count == 8
+
+
+def test_a_linked_video_is_refused(drawing, tmp_path):
+    (tmp_path / "holiday.mp4").write_bytes(b"mine")
+    (drawing.path / "dream.mp4").symlink_to(tmp_path / "holiday.mp4")
+    with pytest.raises(ClipError) as refused:
+        stage().run(drawing.clip)
+    assert refused.value.where == str(drawing.path / "dream.mp4")
+    assert (tmp_path / "holiday.mp4").read_bytes() == b"mine"

@@ -35,7 +35,8 @@ def test_another_clip_is_not_overwritten(tmp_path, stage, disc_clip):
     stage.run(clip)
     stage.masks = 3
     assert stage.skips(clip) is None
-    for other in (clip, disc_clip("frames", masks=()).clip, disc_clip("masks", frames=False).clip):
+    keyframes = disc_clip("keyframes", frames=False, masks=()).clip
+    for other in (clip, disc_clip("frames", masks=()).clip, disc_clip("masks", frames=False).clip, keyframes):
         with pytest.raises(ClipError) as refused:
             stage.run(other)
         assert refused.value.where == str(other.path)

@@ -297,3 +297,36 @@ def slowly(*arguments, **named):
 if __name__ == "__main__":
     extract.read_frames = slowly
     ExtractStage(video=Path(sys.argv[2])).run(Clip(Path(sys.argv[1])))
+
+
+@pytest.mark.parametrize("record", [{"maker": "camera"}, {"maker": "camera", "schema": 1, "stems": ["0001"]}, []])
+def test_frames_with_the_manifest_of_another_program_are_the_user_s(disc_clip, drawing, record):
+    other = disc_clip("other", masks=(), keyframes=())
+    shutil.copy(drawing.video, other.path / "source.mkv")
+    (other.path / "frames" / "manifest.json").write_text(json.dumps(record))
+    before = contents(other, "*")
+    assert ExtractStage().skips(other.clip)
+    assert contents(other, "*") == before
+    with pytest.raises(ClipError):
+        ExtractStage(video=drawing.video).skips(other.clip)
+
+
+def test_extracted_frames_without_their_manifest_are_used_with_a_warning(drawing, caplog):
+    ExtractStage(video=drawing.video).run(drawing.clip)
+    (drawing.path / "frames" / "manifest.json").unlink()
+    before = contents(drawing)
+    assert ExtractStage().skips(drawing.clip)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert str(caplog.records[0].args[0]) == str(drawing.path / "frames")
+    assert contents(drawing) == before
+
+
+def test_a_linked_folder_of_frames_is_not_emptied(drawing, disc_clip):
+    ExtractStage(video=drawing.video).run(drawing.clip)
+    other = disc_clip("other", frames=False, masks=(), keyframes=())
+    (other.path / "frames").symlink_to(drawing.path / "frames")
+    before = contents(drawing, "*")
+    with pytest.raises(ClipError) as refused:
+        ExtractStage(video=drawing.video, gamma=2.0).run(other.clip)
+    assert refused.value.where == str(other.path / "frames")
+    assert contents(drawing, "*") == before

@@ -283,3 +283,10 @@ def test_without_an_intact_checkpoint_training_starts_again(tmp_path, cut_fit):
         damage(path, "truncated")
     assert run(folder).steps == 40
     assert len(list((folder / "checkpoints").glob("*.kept-1"))) == 3
+
+
+def test_a_checkpoint_names_no_file_to_remove(tmp_path):
+    (tmp_path / "checkpoints" / "theirs").mkdir(parents=True)
+    for path in (tmp_path / "checkpoints" / "theirs", tmp_path / "checkpoints" / ".." / "checkpoints"):
+        AtomicCheckpointIO().remove_checkpoint(path)
+    assert (tmp_path / "checkpoints" / "theirs").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dreaming.errors import CheckpointError
+from dreaming.errors import CheckpointError, ClipError
 from dreaming.training import run_registry as runs
 from dreaming.training.run_registry import Best
 
@@ -145,3 +145,15 @@ def test_a_run_folder_whose_fingerprint_cannot_be_read_is_left_alone(tmp_path, t
         runs.begin(tmp_path, {"task": 1})
     assert path.read_text() == text
     assert runs.unfinished(tmp_path.parent, {"task": 1}) is None
+
+
+@pytest.mark.parametrize("linked", ["run", "run/metrics/hparams.yaml"])
+def test_a_run_folder_with_a_link_is_refused(tmp_path, linked):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (tmp_path / linked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / linked).symlink_to(theirs)
+    with pytest.raises(ClipError) as refused:
+        runs.begin(tmp_path / "run", {"task": 1})
+    assert refused.value.where == str(tmp_path / linked)
+    assert not list(theirs.iterdir())
