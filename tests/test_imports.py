@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "dreaming"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
-    {"errors", "progress", "constraints"},
+    {"errors", "progress", "constraints", "interruption"},
     {"io"},
     {"clip", "imaging", "networks", "demo", "losses"},
     {"flow", "training"},

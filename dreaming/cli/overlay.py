@@ -118,5 +118,5 @@ def _is_leaf(config: DictConfig, key: str) -> bool:
     for parent in parents:
         if not isinstance(node, DictConfig) or OmegaConf.is_interpolation(node, parent):
             return False
-        node = node.get(parent)
+        node = OmegaConf.select(node, parent)
     return isinstance(node, DictConfig) and not isinstance(OmegaConf.select(node, name), DictConfig)

@@ -16,6 +16,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from dreaming import interruption
 from dreaming.cli import config as configuration
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
@@ -35,6 +36,7 @@ Job = Callable[[DictConfig], Any]
 
 def main(program: str, job: Job) -> None:
     """Run a program and exit: 0 success, 2 an error of the user, 130 interrupted, 143 terminated."""
+    interruption.install()
     sys.exit(_run(program, job))
 
 
@@ -58,8 +60,6 @@ def _run(program: str, job: Job) -> int:
 
 
 def _work(program: str, job: Job, arguments: list[str]) -> int:
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
     from dreaming.cli.check import check
     from dreaming.sweep.sweeper import StudySweeper
     from dreaming.training.loggers import status_message
@@ -77,12 +77,12 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
             _start_hydra(program, task)
         if refused:
             raise refused[0]
-    except KeyboardInterrupt:
-        _print_error("interrupted; run the same command to resume")
-        return INTERRUPTED
-    except SIGTERMException:
-        _print_error("terminated; run the same command to resume")
-        return TERMINATED
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, interruption.Terminated)
+        alone = program == "train" and not {"-m", "--multirun"} & set(arguments)
+        how = "add ckpt_path=last to the same command to resume" if alone else "run the same command to resume"
+        _print_error(f"{'terminated' if terminated else 'interrupted'}; {how}")
+        return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
         return _explained(error)
     return 0
@@ -101,14 +101,13 @@ def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
     from dreaming.cli.overlay import with_clip_values
     from dreaming.training.loggers import logged_config
 
+    interruption.install()  # again, because a launcher may have started this process
     threads = configuration.thread_count(config)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
         overrides = configuration.task_overrides()
-        trust(
-            trusted_packages(configuration.parse(overrides))
-        )  # again, because a launcher may have started this process
+        trust(trusted_packages(configuration.parse(overrides)))  # again, for the same reason
         config = with_clip_values(config, overrides)
         record = Path(HydraConfig.get().runtime.output_dir) / str(HydraConfig.get().output_subdir) / "config.yaml"
         if record.exists():  # Hydra wrote it without the clip's values

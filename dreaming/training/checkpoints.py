@@ -15,6 +15,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from torch import Tensor
 
+from dreaming import interruption
 from dreaming.errors import CheckpointError
 from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, write_atomically
@@ -81,8 +82,12 @@ class RngStateCallback(Callback):
             torch.cuda.set_rng_state(self._states["cuda"].cpu())
 
 
+class Interrupted(SystemExit):
+    """Ends a fit that has saved its state; Lightning would turn a ``KeyboardInterrupt`` into an exit with code 1."""
+
+
 class PeriodicCheckpoint(Checkpoint):
-    """Writes a checkpoint at an interval of time, between validations.
+    """Writes a checkpoint at an interval of time, between validations, and before a fit ends after Ctrl-C or SIGTERM.
 
     ``ModelCheckpoint(train_time_interval=...)`` ignores the interval under manual optimisation. It may also write right
     before a validation, which a resumed fit would then skip, and does not write at the end for another process.
@@ -96,20 +101,46 @@ class PeriodicCheckpoint(Checkpoint):
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds, self._last = path, seconds, 0.0
 
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Defer signals in the process that trains."""
+        interruption.defer()
+
     def on_train_start(self, *_: Any) -> None:
-        """Start the interval."""
+        """Start the interval, and replace Lightning's handler of SIGTERM."""
+        interruption.defer()
         self._last = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Write the checkpoint if the interval has passed."""
+        """Write the checkpoint if the interval has passed, or if a signal was received.
+
+        Raises:
+            Interrupted: After a signal.
+        """
         # A fit that resumes from a checkpoint right before a validation would skip that validation.
         loop = trainer.fit_loop.epoch_loop
         if loop.batch_progress.is_last_batch or trainer.should_stop:
             return
-        due = time.monotonic() - self._last >= self.seconds
-        if trainer.strategy.broadcast(due):  # clocks differ, and all processes take part in saving
+        due, stops = time.monotonic() - self._last >= self.seconds, interruption.is_pending()
+        due, stops = trainer.strategy.broadcast((due, stops))  # clocks differ, and all processes take part in saving
+        if due or stops:
             trainer.save_checkpoint(self.path)
             self._last = time.monotonic()
+        if stops:
+            raise Interrupted(1)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop after a validation, which may follow every batch, if a signal was received."""
+        self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Stop after an epoch without a validation if a signal was received."""
+        self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        # A fit that ends anyway records its result.
+        if not trainer.should_stop and trainer.strategy.broadcast(interruption.is_pending()):
+            trainer.save_checkpoint(self.path)
+            raise Interrupted(1)
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Write a last checkpoint for the parent process, which reads the callbacks' state from it."""

@@ -3,6 +3,7 @@
 import gc
 import logging
 import math
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from torch.multiprocessing.spawn import ProcessException
 
+from dreaming import interruption
 from dreaming.training.callbacks import CosineToBudget, FitTimer, MonitorHistory, StepBar, StepLimit
 from dreaming.training.checkpoints import (
     BEST,
@@ -121,14 +124,37 @@ def fit(
             if elsewhere:
                 check_normalisation(trainer, model)
                 make_portable(context.trainer)
-            trainer.fit(model, batches, ckpt_path=resume(folder, title, model), weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+            _fit(trainer, model, batches, resume(folder, title, model))
         failed = False
     finally:
         for logger in loggers:
             finish(logger, written_here=not elsewhere, failed=failed)
-    return summarise(trainer, observers, task, folder, validate=validate, elsewhere=elsewhere)
+    result = summarise(trainer, observers, task, folder, validate=validate, elsewhere=elsewhere)
+    interruption.check()
+    return result
+
+
+def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None) -> None:
+    """Fit, and raise the interruption of a fit after its state is saved.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C or, as ``Terminated``, after SIGTERM.
+    """
+    spawns = launches_processes(trainer)
+    if not spawns:  # otherwise, the processes that it starts defer signals, and this one waits for them
+        interruption.defer()
+    try:
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    except (SystemExit, ProcessException) as error:
+        launcher = trainer.strategy.launcher
+        if spawns and launcher is not None and isinstance(error, SystemExit):
+            launcher.kill(signal.SIGTERM)
+        interruption.check()
+        if trainer.interrupted and isinstance(error, SystemExit):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        interruption.stop_deferring()
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import pytest
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
 from dreaming.errors import ConfigError, MaskError, SpaceError
+from dreaming.interruption import Terminated
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def failing(error):
         (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (MisconfigurationException("No GPU\n found."), 2, "config: found No GPU found"),
         (KeyboardInterrupt(), 130, "dreaming: "),
-        (SIGTERMException(), 143, "dreaming: "),
+        (Terminated(), 143, "dreaming: "),
     ],
 )
 def test_how_an_ending_is_told(run, monkeypatch, tmp_path, capsys, error, code, sentence):

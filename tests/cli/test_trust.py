@@ -151,7 +151,10 @@ def test_a_file_that_names_code_is_refused(disc_clip, tmp_path, name):
     assert not owned.exists()
 
 
-@pytest.mark.parametrize("call", [recover, lambda folder: load(torch.nn.Linear(1, 1), folder / LAST)])
+@pytest.mark.parametrize(
+    "call",
+    [lambda folder: recover(folder, torch.nn.Linear(1, 1)), lambda folder: load(torch.nn.Linear(1, 1), folder / LAST)],
+)
 def test_a_pickle_in_place_of_a_checkpoint_is_not_executed(tmp_path, call):
     owned = tmp_path / "owned"
     write(tmp_path, LAST, hostile_files(str(owned))["x.pt"])

@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from dreaming import interruption
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import CheckpointError
 from dreaming.training.checkpoints import RESUMABLE, AtomicCheckpointIO, load, recover
@@ -78,9 +80,11 @@ class CutAt(Callback):
             raise CutError
 
 
-def run(folder, manual=True, cut=None, module=Line, trainer=TRAINER, save_seconds=0.0, **more):
+def run(folder, manual=True, cut=None, signals=None, module=Line, trainer=TRAINER, save_seconds=0.0, **more):
     made = LineTask("line", Line, Numbers, "val/error", "min", 10, FitLimits(40), save_seconds=save_seconds)
     callbacks = [] if cut is None else [lambda *_: CutAt(cut)]
+    if signals is not None:
+        callbacks.append(lambda *_: SignalAt(*signals))
     return fit(
         made,
         TrainingContext(trainer, callbacks=callbacks),
@@ -290,3 +294,44 @@ def test_a_checkpoint_names_no_file_to_remove(tmp_path):
     for path in (tmp_path / "checkpoints" / "theirs", tmp_path / "checkpoints" / ".." / "checkpoints"):
         AtomicCheckpointIO().remove_checkpoint(path)
     assert (tmp_path / "checkpoints" / "theirs").exists()
+
+
+class SignalAt(Callback):
+    """Sends this process a signal in the middle of a step."""
+
+    def __init__(self, number, step):
+        self.number, self.step = number, step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.fit_loop.total_batch_idx + 1 == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "step", "validate", "saved"),
+    [
+        (signal.SIGINT, KeyboardInterrupt, 6, True, 7),
+        (signal.SIGTERM, interruption.Terminated, 13, True, 14),
+        (signal.SIGINT, KeyboardInterrupt, 19, True, 20),  # the validation comes first
+        (signal.SIGTERM, interruption.Terminated, 9, False, 10),
+    ],
+)
+def test_a_signal_ends_a_fit_once_its_state_is_saved(tmp_path, number, error, step, validate, saved):
+    more = {"save_seconds": 1e9, "validate": validate, "manual": False}
+    before = [signal.getsignal(each) for each in interruption.SIGNALS]
+    whole = run(tmp_path / "whole", **more)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        run(tmp_path / "cut", signals=(number, step), **more)
+    assert ended.type is error
+    assert [signal.getsignal(each) for each in interruption.SIGNALS] == before
+    assert taken(tmp_path / "cut") == saved
+    assert run(tmp_path / "cut", **more).curve == whole.curve
+    for name, value in end(tmp_path / "whole").items():
+        torch.testing.assert_close(end(tmp_path / "cut")[name], value, rtol=0, atol=0)
+
+
+def test_a_signal_in_the_last_step_ends_the_run_after_the_result(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, signals=(signal.SIGINT, 39), validate=False, max_steps=40)
+    assert run(tmp_path, validate=False, max_steps=40).steps == 40
+    assert not (tmp_path / "checkpoints" / "rolling.ckpt").exists()

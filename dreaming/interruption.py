@@ -1,0 +1,78 @@
+"""Interruption by Ctrl-C or SIGTERM: at once, or where a training has saved its state; a second signal ends at once."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+WAITS = b"\ndreaming: saving the training; press Ctrl-C again to end at once\n"
+
+_received: signal.Signals | None = None
+_is_deferred = False
+_before: dict[signal.Signals, Any] = {}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM; libraries treat it like Ctrl-C."""
+
+
+def install() -> None:
+    """Handle the signals in this process, if this is its main thread; a signal that was received is forgotten."""
+    global _received
+    _received = None
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, _handle)
+
+
+def defer() -> None:
+    """From now on let the first signal only be noted; for a training, which may also run in a process of its own."""
+    global _is_deferred, _received
+    if not _is_deferred:
+        _received = None
+        _before.update({number: signal.getsignal(number) for number in SIGNALS})
+    _is_deferred = True
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, _handle)
+
+
+def stop_deferring() -> None:
+    """Let signals interrupt again, as before ``defer``."""
+    global _is_deferred
+    if _is_deferred and threading.current_thread() is threading.main_thread():
+        for number, handler in _before.items():
+            signal.signal(number, handler)
+    _is_deferred = False
+
+
+def is_pending() -> bool:
+    """Whether a signal was received."""
+    return _received is not None
+
+
+def check() -> None:
+    """Raise the interruption that was deferred, if there is one.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C.
+        Terminated: After SIGTERM.
+    """
+    if _received is not None:
+        raise Terminated if _received is signal.SIGTERM else KeyboardInterrupt
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    global _received
+    if _received is not None:
+        if sys.stderr.isatty():
+            os.write(2, b"\x1b[?25h\n")  # a progress bar hides the cursor
+        os._exit(128 + number)
+    _received = signal.Signals(number)
+    if not _is_deferred:
+        check()
+    os.write(2, WAITS)  # no logging in a signal handler
