@@ -63,12 +63,13 @@ class References:
     def folds(self, count: int = 5) -> list[Self]:
         """Return ``min(count, K)`` disjoint folds, each spread over time.
 
-        Frames that show the subject are distributed first, so that every training set shows it. If only one frame shows
-        it, that frame is in no fold.
+        Frames that show subject and background are distributed first, so that every training set shows both. If only
+        one frame does, that frame is in no fold.
         """
-        present = set(self.present)
-        indices = sorted(range(len(self)), key=lambda index: self.stems[index] not in present)
-        if len(present) == 1:
+        outlined = [bool(mask.any() and not mask.all()) for mask in self.masks]
+        outlined = outlined if any(outlined) else [stem in self.present for stem in self.stems]
+        indices = sorted(range(len(self)), key=lambda index: not outlined[index])
+        if sum(outlined) == 1:
             indices = indices[1:] or indices
         count = min(count, len(indices))
         return [self._take(sorted(indices[start::count])) for start in range(count)]

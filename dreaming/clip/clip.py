@@ -1,7 +1,7 @@
 """The clip folder: the paths of everything that belongs to one video."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,7 +145,7 @@ class Clip:
         A mask without foreground means that the part is absent from its frame, if another mask has foreground.
 
         Raises:
-            MaskError: If all masks of the part are empty, or one covers everything, or has no frame.
+            MaskError: If all masks of the part are empty, or one has no frame.
             SizeError: If a mask or frame is not of the clip's size.
         """
         wanted, layout = set(stems), self._layout(part)
@@ -165,7 +165,7 @@ class Clip:
         """The hand-masked frames of ``part`` that maskers are trained on, in memory.
 
         Raises:
-            MaskError: If none of their masks has any foreground.
+            MaskError: If none of their masks has any foreground, or any background.
         """
         references = self.references(part, self.split(part).nn)
         if len(references) and not references.present:
@@ -174,7 +174,18 @@ class Clip:
                 found=f"no foreground in any hand mask that maskers are trained on ({', '.join(references.stems)})",
                 expected=f"at least one that shows the {part}",
             )
+        if len(references) and references.masks.all():
+            raise MaskError(
+                self.path,
+                found=f"white all over in every hand mask that maskers are trained on ({', '.join(references.stems)})",
+                expected="white on the subject and black elsewhere",
+            )
         return references
+
+    def hand_masks(self, part: str) -> Iterator[tuple[str, Mask, str]]:
+        """Yield each hand mask's path within the clip, the mask (H, W), and how it was read, if in an unusual way."""
+        for stem, _, masks in sorted(self._layout(part).pairs(), key=lambda pair: natural_key(pair[0])):
+            yield str(masks.files[stem].relative_to(self.path)), *masks.interpret_mask(stem, self.size)
 
     def hand_mask(self, part: str, stem: str) -> Mask | None:
         """The hand mask of one frame, if there is one."""

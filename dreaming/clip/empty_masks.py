@@ -35,17 +35,17 @@ class EmptyMaskIndex:
         """One hand mask (H, W).
 
         Raises:
-            MaskError: If it is all foreground, or no mask of the part has any foreground.
+            MaskError: If no mask of the part has any foreground.
             SizeError: If it has another size.
         """
-        mask = masks.read_mask(stem, size)
-        if mask.any() and not mask.all():
+        mask = masks.read_painted_mask(stem, size)
+        if mask.any():
             return mask
-        absent = {} if mask.any() else self.of(part, layout)
+        absent = self.of(part, layout)
         if not absent:
             raise MaskError(
                 masks.files[stem],
-                found="a mask that is all foreground" if mask.any() else "a mask without any foreground",
+                found="a mask without any foreground",
                 expected="white on the subject and black elsewhere",
                 hint="paint it again or remove it",
             )

@@ -1,7 +1,7 @@
 """Checks of the user's images in a clip folder, made before any stage spends time on them."""
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import FrameError
+from dreaming.errors import ClipError, FrameError
 from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.picture_check import check_pictures
@@ -14,9 +14,10 @@ def check_inputs(clip: Clip) -> None:
         FrameError: If a file cannot be opened or is of a kind that is not read, or if there are other pictures among
             extracted frames.
         SizeError: If an image has another size than the frames.
-        ClipError: If the folders contradict each other.
+        ClipError: If the folders contradict each other, or hand masks lie in ``masks/``.
     """
     _check_frames(clip)
+    _check_misplaced(clip)
     if not len(clip.frames):
         return
     for part in clip.parts:
@@ -38,3 +39,17 @@ def _check_frames(clip: Clip) -> None:
             expected="only the frames that the extract stage wrote",
             hint="move it elsewhere",
         )
+
+
+def _check_misplaced(clip: Clip) -> None:
+    """Refuse hand masks in ``masks/``, which is for results."""
+    root = clip.path / "masks"
+    inside = [] if clip.parts else [root / name for name in subfolders(root)]
+    for folder in (FrameFolder(root), *map(FrameFolder, inside)):
+        if len(folder) and not (folder.path / MANIFEST).exists():
+            raise ClipError(
+                folder.path,
+                found=f"{len(folder)} pictures that dreaming did not write ({folder.stems[0]}, ...)",
+                expected="results only; hand masks belong in hand_masks/",
+                hint=f"move them to {clip.path / 'hand_masks'}",
+            )

@@ -66,7 +66,7 @@ class KeyframeFolder:
         Raises:
             KeyframeError: If that is nowhere.
         """
-        mask = self.masks.read_mask(stem, size) if stem in self.masks else np.ones(size, bool)
+        mask = self.masks.read_painted_mask(stem, size) if stem in self.masks else np.ones(size, bool)
         opacity = decode_opacity(self.painted.files[stem])
         if opacity is not None:
             mask &= opacity > 0.5
@@ -97,7 +97,7 @@ class KeyframeFolder:
                     hint="rename it or add the other",
                 )
         for stem in self.masks.stems:
-            if not self.masks.read_mask(stem, size).any():
+            if not self.masks.read_painted_mask(stem, size).any():
                 raise KeyframeError(
                     self.masks.files[stem],
                     found="a mask without any foreground",

@@ -183,7 +183,7 @@ class MaskLayout:
     def absent(self) -> dict[str, Path]:
         """The masks without foreground, by name; none if all masks are empty."""
         masks = [(stem, folder) for folder in self.folders for stem in folder.stems]
-        shown = prefetch_map(lambda mask: bool(mask[1].read_mask(mask[0]).any()), masks, AT_ONCE)
+        shown = prefetch_map(lambda mask: bool(mask[1].read_painted_mask(mask[0]).any()), masks, AT_ONCE)
         absent = {stem: folder.files[stem] for (stem, folder), seen in zip(masks, shown, strict=True) if not seen}
         return absent if len(absent) < len(masks) else {}
 

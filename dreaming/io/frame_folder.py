@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dreaming.errors import FrameError, SizeError
 from dreaming.io.atomic import write_atomically
 from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png, is_premultiplied, unpremultiply
+from dreaming.io.painted_mask import interpret
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Mask, Probability, Size
 
@@ -181,6 +182,16 @@ class FrameFolder:
     def read_mask(self, stem: str, size: Size | None = None) -> Mask:
         """One mask file as booleans (H, W): foreground where brighter than half."""
         return self.read_probability(stem, size) > 0.5
+
+    def interpret_mask(self, stem: str, size: Size | None = None) -> tuple[Mask, str]:
+        """One mask file of the user's as booleans (H, W), and how it was read if in an unusual way."""
+        probability = self.read_probability(stem, size)
+        # Of dreaming's own masks, which a user may copy, dim values are probabilities.
+        return (probability > 0.5, "") if is_signed(self.files[stem]) else interpret(self.files[stem], probability)
+
+    def read_painted_mask(self, stem: str, size: Size | None = None) -> Mask:
+        """One mask file of the user's as booleans (H, W), also labels, cut-outs and 16-bit values."""
+        return self.interpret_mask(stem, size)[0]
 
     def outputs(self, stem: str) -> list[Path]:
         """Paths of the files that ``write`` makes of one frame."""

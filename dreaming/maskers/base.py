@@ -71,6 +71,11 @@ class Masker(ABC):
         return {}
 
     @property
+    def min_references(self) -> int:
+        """Number of hand masks that ``fit`` needs."""
+        return 1
+
+    @property
     def base_maskers(self) -> Mapping[str, "Masker"]:
         """The maskers, by name, whose predictions this one takes as input and caches on disk."""
         return {}

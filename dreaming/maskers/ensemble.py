@@ -49,6 +49,11 @@ class EnsembleMasker(Masker):
         """The maskers whose masks are fused."""
         return self.task.input_maskers
 
+    @property
+    def min_references(self) -> int:
+        """Two, because cross-validation leaves one out."""
+        return 2
+
     def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the masks that the maskers or the fusion are trained on."""
         return frozenset(split.nn + split.ensemble_train + split.ensemble_valid)

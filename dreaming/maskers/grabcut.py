@@ -65,6 +65,11 @@ class GrabCutMasker(Masker):
         self.seed.fit_without(clip, references, left_out)
         return self
 
+    @property
+    def min_references(self) -> int:
+        """As many as the other masker needs."""
+        return self.seed.min_references
+
     def training_stems(self, split: Split) -> frozenset[str]:
         """Stems of the hand-masked frames that the other masker may use."""
         return self.seed.training_stems(split)

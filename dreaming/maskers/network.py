@@ -47,6 +47,11 @@ class NetworkMasker(Masker):
         """The maskers whose maps are an input of the network."""
         return self.task.input_maskers
 
+    @property
+    def min_references(self) -> int:
+        """Two, because cross-validation leaves one out."""
+        return 2
+
     def training_stems(self, split: Split) -> frozenset[str]:
         """Names of the masks that it or one of its base maskers is trained on."""
         own = super().training_stems(split)

@@ -147,6 +147,10 @@ class EvaluateStage(Stage):
     def _held_out_rows(self, clip: Clip, folder: Path, pictures: list[Path]) -> list[Row]:
         rows: list[Row] = []
         for part in clip.parts:
+            split = clip.split(part)
+            if len(split.nn) < 2 and not (self.tests and split.tests):
+                log.warning("evaluate: %s has a single hand mask, so no masker is scored", part)
+                continue
             maskers = with_base_maskers(self.maskers)
             predictions = predict_held_out(clip, part, maskers, self.folds, self.smooth, self.tests)
             own = list(predictions.rows(_prefix(clip, part)))
@@ -230,11 +234,11 @@ def _prefix(clip: Clip, part: str) -> str:
 
 
 def _score(masks: FrameFolder, truth: FrameFolder, size: Size, stem: str) -> Row:
-    return {"frame": stem, **scores(masks.read_mask(stem, size), truth.read_mask(stem, size))}
+    return {"frame": stem, **scores(masks.read_mask(stem, size), truth.read_painted_mask(stem, size))}
 
 
 def _compare(clip: Clip, masks: FrameFolder, truth: FrameFolder, stem: str) -> Comparison:
-    return clip.frames.read(stem), masks.read_mask(stem, clip.size), truth.read_mask(stem, clip.size)
+    return clip.frames.read(stem), masks.read_mask(stem, clip.size), truth.read_painted_mask(stem, clip.size)
 
 
 def _is_of(masks: FrameFolder, masker: Masker) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.clip.mask_check import warn_of_unusual_masks
 from dreaming.clip.split import Validation
 from dreaming.errors import MaskError
 from dreaming.flow.temporal_filter import MaskSmoothing
@@ -51,18 +52,25 @@ class MaskStage(Stage):
         """Skip a clip without hand masks."""
         return None if clip.parts else "the clip has no hand masks"
 
+    def check(self, clip: Clip) -> None:
+        """Check the hand masks and their number, and warn of unusual ones."""
+        for part in clip.parts:
+            warn_of_unusual_masks(clip, part)
+            count = len(clip.training_references(part))
+            for name, masker in self.maskers.items():
+                if count < masker.min_references:
+                    raise MaskError(
+                        clip.path,
+                        found=f"{count} hand mask{'s' * (count != 1)} of the {part}",
+                        expected=f"at least {masker.min_references} for masker={name}",
+                        hint="paint another, or use masker=pixels or masker=flow, which propagate a single one",
+                    )
+
     def run(self, clip: Clip) -> None:
         """Fit each masker on each part's references and write its masks."""
         for part in clip.parts:
             split = clip.split(part)
             references = clip.training_references(part)
-            if len(references) < 2:
-                raise MaskError(
-                    clip.path,
-                    found=f"{len(references)} hand masks to train maskers on",
-                    expected="at least 2",
-                    hint="paint the mask of another frame",
-                )
             log.info("%s: %d hand masks, validation: %s", part, len(references), split.validation)
             for name, masker in self.maskers.items():
                 self._mask(clip, references, name, masker)

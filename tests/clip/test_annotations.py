@@ -11,7 +11,7 @@ def make(count):
     images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 6, 3), np.uint8)
     masks = np.zeros((count, 4, 6), bool)
     masks[:, 0] = True
-    masks[1::2] = True
+    masks[1::2, :, 0] = True
     return References(stems, images, masks, "head")
 
 

@@ -14,6 +14,9 @@ from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.maskers.base import FrameMasker, Masker
+from dreaming.maskers.ensemble import EnsembleMasker
+from dreaming.maskers.flow import FlowMasker
+from dreaming.maskers.grabcut import GrabCutMasker
 from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.maskers.threshold import ThresholdMasker
 from dreaming.stages.mask import MaskStage
@@ -76,12 +79,19 @@ def test_maskers_see_the_nn_half_alone(disc_clip):
     assert masker.fitted == ("0001", "0008")
 
 
-def test_a_clip_without_masks_is_skipped_and_one_mask_refused(disc_clip):
+def test_a_clip_without_masks_is_skipped_and_one_mask_is_enough_for_some_maskers(disc_clip):
     assert MaskStage({}).skips(disc_clip("bare", masks=()).clip)
-    clip = disc_clip("one", masks=(4,)).clip
+    drawing = disc_clip("one", masks=(4,))
+    clip, flow = drawing.clip, FlowMasker(DisFlow())
     assert MaskStage({}).skips(clip) is None
+    stage = MaskStage({"flow": flow, "cut": GrabCutMasker(flow)})
+    stage.check(clip)
+    stage.run(clip)
+    for stem in ("0003", "0005"):  # on both sides of the mask
+        mask = clip.masks("subject", "flow").read_mask(stem)
+        assert (mask & drawing.truth[stem]).sum() / (mask | drawing.truth[stem]).sum() > 0.7
     with pytest.raises(MaskError) as caught:
-        MaskStage({"colour": NearestColour()}).run(clip)
+        MaskStage({"flow": flow, "ensemble": EnsembleMasker(None, None)}).check(clip)
     assert caught.value.where == str(clip.path)
 
 
