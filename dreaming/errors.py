@@ -97,3 +97,7 @@ class WeightsError(DreamingError):
 
 class SpaceError(DreamingError):
     """No space left to write to."""
+
+
+class AccessError(DreamingError):
+    """A file or folder that this process may not read or write."""

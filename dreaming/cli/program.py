@@ -20,9 +20,9 @@ from dreaming import interruption
 from dreaming.cli import config as configuration
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
+from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_error
 from dreaming.cli.trust import HYDRA_TARGETS, trust, trusted_packages
-from dreaming.errors import DreamingError, SpaceError
-from dreaming.io.atomic import FULL
+from dreaming.errors import DreamingError
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ def main(program: str, job: Job) -> None:
 
 def _run(program: str, job: Job) -> int:
     configuration.prepare()
+    logging.raiseExceptions = False  # a full disk must not print a traceback for each line of the log file
     arguments = configuration.arguments()
     try:
         if shows_config(arguments):
@@ -73,7 +74,7 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
     Plugins.instance().register(StudySweeper)
     try:
         check(program, arguments)
-        with status_message():
+        with status_message(), run_folder_of_read_only_clip(arguments if program == "dream" else ()):
             _start_hydra(program, task)
         if refused:
             raise refused[0]
@@ -115,7 +116,7 @@ def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
         with logged_config(resolved(config)):
             return job(config)
     except Exception as error:
-        explained = _as_space(error) or explain(error)
+        explained = system_error(error) or explain(error)
         if explained is None:
             raise
         if HydraConfig.get().mode is hydra.types.RunMode.RUN:
@@ -129,18 +130,11 @@ def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
 
 def _explained(error: Exception) -> int:
     """Print an error that the user can correct as one sentence; raise any other."""
-    explained = _as_space(error) or explain(error)
+    explained = system_error(error) or explain(error)
     if explained is None:
         raise error
     _print_error(str(explained))
     return USER_ERROR
-
-
-def _as_space(error: Exception) -> DreamingError | None:
-    if isinstance(error, OSError) and error.errno in FULL:
-        where = Path(str(error.filename or Path.cwd()))
-        return SpaceError(where, found="no space left on the disk", expected="room to write", hint="free some space")
-    return None
 
 
 def _print_error(sentence: str) -> None:

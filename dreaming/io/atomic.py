@@ -10,13 +10,15 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from dreaming.errors import ClipError, SpaceError
+from dreaming.errors import AccessError, ClipError, SpaceError
 
 log = logging.getLogger(__name__)
 
 UNFINISHED = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a full disk; a quota or a FAT file system may also end a file early."""
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of missing permissions, and of a disk that is mounted read-only."""
 GONE = (errno.ENOENT, errno.ESTALE)
 """Errors of a file that this or another machine removed while it was open."""
 TRIES = 10
@@ -60,6 +62,11 @@ def is_running(process: str) -> bool | None:
     return True
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether this process may create files in a folder: its permissions allow it, and the disk is not read-only."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def temporary_path(path: Path) -> Path:
     """A new hidden name beside ``path`` to write to before renaming, which ``discard_unfinished`` recognises."""
     return path.with_name(f".{shorten(path.name)}.{owner()}-{next(_counter)}{UNFINISHED}")
@@ -84,13 +91,17 @@ def refuse_links(*paths: Path) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file atomically: after a kill or a power cut it is complete or as it was before.
 
-    The file's permissions follow the umask.
+    The file's permissions follow the umask. A file that holds these bytes already stays as it is, so that a finished
+    clip can be read where it cannot be written.
 
     Raises:
         ClipError: If the file is a symbolic link.
         SpaceError: If the disk is full.
+        AccessError: If the file or its folder may not be written.
     """
     refuse_links(path)
+    if _holds(path, data):
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(TRIES)):
@@ -103,6 +114,13 @@ def write_atomically(path: Path, data: bytes) -> None:
                 log.debug("%s: retrying: another process removed this temporary file", path)
                 path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in DENIED:
+            raise AccessError(
+                path,
+                found=f"a file that cannot be written ({os.strerror(error.errno)})",
+                expected="permission to write to its folder",
+                hint="change the permissions, or copy the clip to a disk that can be written",
+            ) from None
         if error.errno not in FULL:
             raise
         raise SpaceError(
@@ -111,6 +129,13 @@ def write_atomically(path: Path, data: bytes) -> None:
             expected=f"room for {len(data):,} bytes",
             hint="free some space and run the same command again; finished files are kept",
         ) from None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.is_file() and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -136,6 +161,8 @@ def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
     A file stays while its process runs on this machine. Another machine's processes cannot be checked, so their files
     are removed, and ``write_atomically`` there tries again.
     """
+    if not is_writable(folder):
+        return
     prefixes = {f".{shorten(name)}" for name in names}
     for path in folder.glob(f".*{UNFINISHED}"):
         prefix, _, writer = path.name.removesuffix(UNFINISHED).rpartition(".")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import filelock
 
-from dreaming.io.atomic import refuse_links, shorten
+from dreaming.io.atomic import is_writable, refuse_links, shorten
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ def lock(root: Path, name: str, waiting: str) -> Iterator[None]:
         waiting: Logged at info level if another process holds the lock.
     """
     held = _file_lock(root, name)
+    if held is None:
+        yield
+        return
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
@@ -40,6 +43,9 @@ def lock(root: Path, name: str, waiting: str) -> Iterator[None]:
 def try_lock(root: Path, name: str) -> Iterator[bool]:
     """Hold the lock of this name while the block runs, and yield True; yield False if another process holds it."""
     held = _file_lock(root, name)
+    if held is None:
+        yield True
+        return
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
@@ -51,7 +57,10 @@ def try_lock(root: Path, name: str) -> Iterator[bool]:
         held.release()
 
 
-def _file_lock(root: Path, name: str) -> filelock.BaseFileLock:
+def _file_lock(root: Path, name: str) -> filelock.BaseFileLock | None:
+    """The lock; None in a folder that this process may only read, which it cannot change."""
+    if root.exists() and not is_writable(root):
+        return None
     path = root / FOLDER / f"{shorten(quote(name, safe=' ').replace('%2F', '+'))}.lock"
     refuse_links(path.parent, path)
     path.parent.mkdir(parents=True, exist_ok=True)

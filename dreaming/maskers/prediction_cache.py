@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.io.artifact_folder import ArtifactFolder, Maker
-from dreaming.io.atomic import is_running, owner
+from dreaming.io.atomic import is_running, is_writable, owner
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.locks import try_lock
 from dreaming.io.manifest import MANIFEST, Manifest, describe, fingerprint
@@ -138,6 +138,8 @@ class PredictionCache:
 
 def _mark_in_use(folder: FrameFolder) -> None:
     """Protect a folder from ``prune`` while this object exists and its process runs."""
+    if not is_writable(folder.path):
+        return
     marker = folder.path / f"{IN_USE}{owner()}-{id(folder)}"
     marker.touch()
     # The time of the last use; without ns, the system's own clock may be 4 ms behind.
@@ -155,6 +157,8 @@ def prune(clip: Clip, parent: Path, kept: int) -> None:
 
     Only files that the manifest names are removed, then folders that are empty.
     """
+    if not is_writable(parent):
+        return
     manifests = [(path, Manifest.read(path)) for path in parent.glob(f"*/{MANIFEST}")]
     ours = [(path, made) for path, made in manifests if made is not None and made.maker == MAKER and not made.unread]
     ours = [(path, made) for path, made in ours if not path.parent.is_symlink() and not path.is_symlink()]

@@ -1,0 +1,70 @@
+"""Errors of the operating system that a user can correct: permissions, read-only disks, full disks, odd files."""
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dreaming.cli.config import parse
+from dreaming.errors import AccessError, DreamingError, SpaceError
+from dreaming.io.atomic import DENIED, FULL, is_writable
+
+ODD = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ENXIO, errno.ENOTEMPTY)
+"""Errors of a folder in place of a file or the reverse, of link loops, long names and failing disks."""
+
+
+def system_error(error: Exception) -> DreamingError | None:
+    """Convert an error of the operating system to one sentence; None for any other error."""
+    if not isinstance(error, OSError):
+        return None
+    where = error.filename2 or error.filename
+    if isinstance(where, bytes):
+        where = os.fsdecode(where)
+    if error.errno in FULL:
+        return SpaceError(
+            where or fullest(places()),
+            found="no space left on the disk",
+            expected="room to write",
+            hint="free some space",
+        )
+    if error.errno in DENIED or (error.errno in ODD and where):
+        return AccessError(
+            where or "a file",
+            found=os.strerror(error.errno or 0).lower(),
+            expected="a file or folder that this user may read and write",
+            hint="change its permissions, or move it away",
+        )
+    return None
+
+
+def places() -> list[Path]:
+    """Folders that a run writes to: the clip, the working folder and the system's folder of temporary files."""
+    named = [str(override.value()) for override in parse(sys.argv[1:]) if override.key_or_group == "clip"]
+    return [Path(path) for path in (*named, Path.cwd(), tempfile.gettempdir()) if Path(path).is_dir()]
+
+
+def fullest(folders: Sequence[Path]) -> Path:
+    """The folder whose disk has least space left."""
+    return min(folders, key=lambda folder: shutil.disk_usage(folder).free)
+
+
+@contextmanager
+def run_folder_of_read_only_clip(arguments: Sequence[str]) -> Iterator[None]:
+    """Let Hydra write its records to a temporary folder if the clip cannot be written."""
+    overrides = parse(arguments)
+    clips = [Path(str(override.value())) for override in overrides if override.key_or_group == "clip"]
+    chosen = any(str(override.key_or_group) == "hydra.run.dir" for override in overrides)
+    if chosen or {"-m", "--multirun"} & set(arguments) or not clips or not clips[-1].is_dir() or is_writable(clips[-1]):
+        yield
+        return
+    before = sys.argv
+    with tempfile.TemporaryDirectory(prefix="dreaming-") as folder:
+        sys.argv = [*before, f"hydra.run.dir={folder}"]
+        try:
+            yield
+        finally:
+            sys.argv = before

@@ -1,0 +1,49 @@
+"""Errors of the operating system become one sentence that names the file or the disk."""
+
+import errno
+import sys
+from collections import namedtuple
+
+import pytest
+
+from dreaming.cli import system_errors
+from dreaming.cli.system_errors import fullest, places, run_folder_of_read_only_clip, system_error
+from dreaming.errors import AccessError, SpaceError
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.EIO])
+def test_a_file_that_cannot_be_used_is_named(number):
+    error = system_error(OSError(number, "x", "/clip/a.png"))
+    assert isinstance(error, AccessError)
+    assert error.where == "/clip/a.png"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "x", "/a"), OSError("x")])
+def test_other_errors_are_bugs(error):
+    assert system_error(error) is None
+
+
+def test_the_fullest_disk_is_named_where_the_error_names_no_file(tmp_path, monkeypatch):
+    (tmp_path / "clip").mkdir()
+    monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={tmp_path / 'clip'}"])
+    assert tmp_path / "clip" in places()
+    usage = namedtuple("usage", "free")
+    free = {str(tmp_path / "clip"): 10}
+    monkeypatch.setattr(system_errors.shutil, "disk_usage", lambda path: usage(free.get(str(path), 10**9)))
+    assert fullest(places()) == tmp_path / "clip"
+    error = system_error(OSError(errno.ENOSPC, "No space left on device"))
+    assert isinstance(error, SpaceError)
+    assert error.where == str(tmp_path / "clip")
+    assert system_error(OSError(errno.ENOSPC, "x", "/elsewhere/a")).where == "/elsewhere/a"
+
+
+def test_records_of_a_run_on_a_read_only_clip_go_to_a_temporary_folder(tmp_path, monkeypatch):
+    arguments = [f"clip={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["dreaming", *arguments])
+    for writable, given in ((True, arguments), (False, [*arguments, "-m"]), (False, [*arguments, "hydra.run.dir=x"])):
+        monkeypatch.setattr(system_errors, "is_writable", lambda _, writable=writable: writable)
+        with run_folder_of_read_only_clip(given):
+            assert sys.argv == ["dreaming", *arguments]
+    with run_folder_of_read_only_clip(arguments):
+        assert sys.argv[-1].startswith("hydra.run.dir=")
+    assert sys.argv == ["dreaming", *arguments]
