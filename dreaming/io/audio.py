@@ -12,7 +12,7 @@ from typing import Any, Self
 import av
 
 from dreaming.errors import VideoError
-from dreaming.io.video_stream import open_media
+from dreaming.io.video_stream import default_stream, open_media
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,11 @@ class Soundtrack:
         if path is None:
             return
         source = self._stack.enter_context(open_media(path, "a video or sound file"))
-        if source.streams.audio:
-            stream = source.streams.audio[0]
+        stream = default_stream(source.streams.audio)
+        if stream is not None:
+            if len(source.streams.audio) > 1:
+                number, language = source.streams.audio.index(stream) + 1, stream.language or "no language"
+                log.info("%s: sound from track %d of %d (%s)", path, number, len(source.streams.audio), language)
             if stream.codec_context is not None and stream.codec_context.codec.canonical_name in _PLAYABLE:
                 self._packets = self._copied(source, stream)
             else:

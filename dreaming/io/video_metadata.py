@@ -6,10 +6,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from dreaming.errors import VideoError
 from dreaming.io.types import Size
+
+_AUDIBLE = Fraction(1, 20)
+"""Sound that precedes the first frame by less, in seconds, is cut off: it is the delay of an encoder."""
+
+
+class Timing(NamedTuple):
+    """When frames are shown, and the part of the sound that belongs to them; all in seconds of the source's clock.
+
+    Attributes:
+        times: When each frame appears.
+        begin: What becomes 0.
+        end: Where the sound ends; None for the end of the sound track.
+        duration: How long the last frame is shown; None if unknown.
+    """
+
+    times: list[Fraction]
+    begin: Fraction
+    end: Fraction | None
+    duration: Fraction | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,8 @@ class VideoMetadata:
         time_base: Seconds; exact.
         rate: Average frames per second.
         sound: Whether the video has a sound track.
+        sound_start: When its sound starts, in seconds; None if unknown.
+        last_duration: How long the last frame is shown, in units of ``time_base``; None if unknown.
     """
 
     kind: ClassVar[str] = "video_metadata"
@@ -37,6 +58,8 @@ class VideoMetadata:
     time_base: Fraction
     rate: Fraction
     sound: bool
+    sound_start: Fraction | None = None
+    last_duration: int | None = None
 
     @property
     def count(self) -> int:
@@ -53,24 +76,27 @@ class VideoMetadata:
         """Presentation times of the frames in seconds; exact."""
         return tuple(pts * self.time_base for pts in self.pts)
 
-    def timing(self, numbers: Sequence[int]) -> tuple[list[Fraction], Fraction, Fraction | None]:
+    def timing(self, numbers: Sequence[int]) -> Timing:
         """Times of some frames, and the part of the sound that belongs to them.
 
-        The sound ends where the next frame of the sequence would begin. It includes what precedes the video's first
-        frame if that frame is among them.
+        The clock of a source may start anywhere. What becomes 0 is the start of the video or of its sound, if the first
+        frame is among these, and otherwise their first frame. The last frame and the sound end where the next frame of
+        the sequence would begin.
 
         Args:
             numbers: Numbers of the frames in the video, counted from 1, increasing.
-
-        Returns:
-            The frames' times, and begin and end of the sound, in seconds of the video; an end of None means the end of
-            the sound track.
         """
         times = [self.times[number - 1] for number in numbers]
-        step = numbers[-1] - numbers[-2] if len(numbers) > 1 else 1
-        following = numbers[-1] + step
-        begin = min(times[0], Fraction(0)) if numbers[0] == 1 else times[0]
-        return times, begin, self.times[following - 1] if following <= self.count else None
+        begin = times[0]
+        if numbers[0] == 1 and self.sound_start is not None and self.sound_start < begin - _AUDIBLE:
+            begin = self.sound_start
+        following = numbers[-1] + (numbers[-1] - numbers[-2] if len(numbers) > 1 else 1)
+        if following <= self.count:
+            end = self.times[following - 1]
+            return Timing(times, begin, end, end - times[-1])
+        if self.last_duration is None:
+            return Timing(times, begin, None, None)
+        return Timing(times, begin, None, self.times[-1] + self.last_duration * self.time_base - times[-1])
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain types, with rationals as ``"numerator/denominator"``."""
@@ -82,6 +108,8 @@ class VideoMetadata:
             "frames": self.count,
             "rate": str(self.rate),
             "sound": self.sound,
+            "sound_start": None if self.sound_start is None else str(self.sound_start),
+            "last_duration": self.last_duration,
             "time_base": str(self.time_base),
             "pts": list(self.pts),
         }
@@ -106,12 +134,18 @@ class VideoMetadata:
                 raise TypeError("a size, count or time that is not an integer")
             if type(data["file"]) is not str or type(data["sound"]) is not bool:
                 raise TypeError("a file name or sound flag of the wrong type")
+            # Records of earlier versions lack these.
+            sound_start, last_duration = data.get("sound_start"), data.get("last_duration")
             # Fraction("1e999999999") would not end.
-            if not all(re.fullmatch(r"\d{1,18}(/\d{1,18})?", str(data[key])) for key in ("time_base", "rate")):
-                raise ValueError("a rate or time base out of range")
+            rationals = [data["time_base"], data["rate"], 0 if sound_start is None else sound_start]
+            if not all(re.fullmatch(r"-?\d{1,18}(/\d{1,18})?", str(rational)) for rational in rationals):
+                raise ValueError("a rate or time out of range")
             if max(map(abs, (width, height, *pts))) >= 2**63:
                 raise ValueError("a size or time out of range")
+            if last_duration is not None and (type(last_duration) is not int or not 0 < last_duration < 2**63):
+                raise ValueError("a duration out of range")
             time_base, rate = Fraction(data["time_base"]), Fraction(data["rate"])
+            sound_start = None if sound_start is None else Fraction(sound_start)
             if min(width, height, time_base, rate) <= 0 or rotation not in (0, 90, 180, 270):
                 raise ValueError("a size, rate, time base or rotation out of range")
             if not pts or frames != len(pts) or any(later <= earlier for earlier, later in pairwise(pts)):
@@ -123,7 +157,18 @@ class VideoMetadata:
                 expected="the record that the extract stage writes",
                 hint="remove the file and run `stages=[extract]` again",
             ) from None
-        return cls(data["file"], width, height, rotation, tuple(pts), time_base, rate, data["sound"])
+        return cls(
+            data["file"],
+            width,
+            height,
+            rotation,
+            tuple(pts),
+            time_base,
+            rate,
+            data["sound"],
+            sound_start,
+            last_duration,
+        )
 
 
 def skipped_stems(record: object) -> frozenset[str]:

@@ -20,6 +20,9 @@ from dreaming.io.video_stream import VideoStream
 
 log = logging.getLogger(__name__)
 
+_FINE = 1000
+"""Units per frame of an assumed frame rate, so that its first frame keeps the time of the source's clock."""
+
 
 def probe(path: Path) -> VideoMetadata:
     """Read a video's size, rotation and frame times.
@@ -31,16 +34,21 @@ def probe(path: Path) -> VideoMetadata:
         VideoError: If the file is absent, unreadable, truncated, or has no video stream.
     """
     with VideoStream(path) as video:
-        pts = video.packet_times()
-    if pts is not None and is_truncated(path):
-        raise video.truncated(len(pts))
+        packets = video.packet_times()
+    if packets is not None and is_truncated(path):
+        raise video.truncated(len(packets[0]))
     with VideoStream(path) as video:
         frames = video.decode()
         first = next(frames)
-        if pts is None:
-            pts = [first.pts, *(frame.pts for frame in frames)]
+        if packets is None:
+            pts, duration = [first.pts], first.duration
+            for frame in frames:
+                pts.append(frame.pts)
+                duration = frame.duration
+        else:
+            pts, duration = packets
         height, width = FrameConverter(video.stream.sample_aspect_ratio)(first).shape[:2]
-        sound, time_base, rate = video.has_sound, video.stream.time_base, video.rate
+        sound, sound_start, time_base, rate = video.has_sound, video.sound_start, video.stream.time_base, video.rate
     rotation, exact = rotation_of(first)
     if abs(rotation - exact) > 1:
         log.warning("%s: rotated by %.0f degrees; frames are turned by %d degrees only", path, exact, rotation)
@@ -48,8 +56,12 @@ def probe(path: Path) -> VideoMetadata:
         log.warning("%s: HDR video; without tone mapping, its frames look flat", path)
     if None in pts or any(later <= earlier for earlier, later in pairwise(pts)):
         log.warning("%s: frame times do not increase; assuming %s frames per second", path, rate)
-        pts, time_base = list(range(len(pts))), 1 / rate
-    return VideoMetadata(path.name, width, height, rotation, tuple(pts), time_base, rate, sound)
+        begin = next((time for time in pts if time is not None), 0) * time_base
+        time_base, duration = 1 / (_FINE * rate), _FINE
+        pts = [round(begin / time_base) + _FINE * index for index in range(len(pts))]
+    return VideoMetadata(
+        path.name, width, height, rotation, tuple(pts), time_base, rate, sound, sound_start, duration or None
+    )
 
 
 def read_frames(

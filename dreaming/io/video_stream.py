@@ -1,6 +1,6 @@
 """Opening of video files and decoding of their frames; errors and damage (PyAV)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +49,13 @@ def open_media(path: Path, expected: str) -> Any:
         raise _denied(path, error.strerror, expected) from None
 
 
+def default_stream(streams: Iterable[Any]) -> Any | None:
+    """The stream that a player selects: the first one marked as the default, or else the first; None without any."""
+    candidates = list(streams)
+    marked = [stream for stream in candidates if stream.disposition & Disposition.default]
+    return next(iter(marked or candidates), None)
+
+
 def _denied(path: Path, reason: str | None, expected: str) -> VideoError:
     return VideoError(
         path,
@@ -84,17 +91,22 @@ class VideoStream:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
+    @property
+    def sound_start(self) -> Fraction | None:
+        """When the sound starts on the clock of the file, in seconds, without what decoders skip; None if unknown."""
+        sound = default_stream(self._container.streams.audio)
+        return None if sound is None or sound.start_time is None else sound.start_time * sound.time_base
+
     def _select(self) -> Any:
         """Select the default video stream, or the first."""
         container = self._container
         # ffmpeg's "tty" demuxer renders any text file as an image.
         if container.format.name == "tty" or not len(container.streams):
             raise self._unreadable()
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
+        stream = default_stream(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        if stream is None:
             types = ", ".join(sorted({stream.type for stream in container.streams}))
             raise VideoError(self.path, found=f"only streams of these types: {types}", expected="a video stream")
-        stream = next((s for s in streams if s.disposition & Disposition.default), streams[0])
         if stream.codec_context is None:
             found, expected = "a codec that ffmpeg cannot decode", "H.264, H.265, VP9 or similar"
             raise VideoError(self.path, found=found, expected=expected)
@@ -158,11 +170,14 @@ class VideoStream:
         if not self.count:
             raise self._unreadable()
 
-    def packet_times(self) -> list[int] | None:
-        """Read each frame's time from its packet; None if packets are not reliable for this container or codec."""
+    def packet_times(self) -> tuple[list[int], int] | None:
+        """Read each frame's time from its packet, and the last frame's duration, in units of the stream's time base.
+
+        None if packets are not reliable for this container or codec.
+        """
         if not self.is_indexed:
             return None
-        shown: list[int] = []
+        shown: dict[int, int] = {}
         key: int | None = None
         try:
             for packet in self._container.demux(self.stream):
@@ -170,13 +185,13 @@ class VideoStream:
                     continue
                 key = packet.pts if key is None and packet.is_keyframe else key
                 # Decoders drop frames before the first key frame, or that reference one.
-                if packet.is_corrupt or packet.pts is None or key is None or packet.pts < key:
+                if packet.is_corrupt or packet.pts is None or key is None or packet.pts < key or packet.pts in shown:
                     return None
                 if not packet.is_discard:
-                    shown.append(packet.pts)
+                    shown[packet.pts] = packet.duration or 0
         except av.FFmpegError:
             return None
-        return sorted(shown) if len(set(shown)) == len(shown) else None
+        return (sorted(shown), shown[max(shown)]) if shown else None
 
     def truncated(self, readable: int) -> VideoError:
         """The error for a truncated file."""

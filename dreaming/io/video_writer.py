@@ -53,7 +53,7 @@ def check_encoder(codec: str, crf: float, preset: str | None) -> None:
     # Hardware encoders refuse sizes below about 190 pixels.
     with av.open(io.BytesIO(), "w", format="mp4") as output:
         try:
-            stream = settings.add_to(output, 360, 640, _Timeline(Path(), None, 25, Fraction(0)))
+            stream = settings.add_to(output, 360, 640, _Timeline(Path(), None, 25, Fraction(0), None))
         except ValueError:
             raise ParameterError("codec", found=f"{codec}, which mp4 does not support", expected=expected) from None
         try:
@@ -76,6 +76,7 @@ def write_video(
     sound: Path | None = None,
     begin: Fraction | None = None,
     end: Fraction | None = None,
+    duration: Fraction | None = None,
     codec: str = "libx264",
     crf: float = 18,
     preset: str | None = "medium",
@@ -83,23 +84,25 @@ def write_video(
     """Encode frames as an mp4 for browsers, atomically: yuv420p, BT.709, limited range, index at the start.
 
     4:2:0 needs even sizes, so an odd last row or column is repeated once. Frame times are exact; ``begin`` becomes 0.
-    The sound is copied packet by packet and trimmed to ``begin``..``end``. A codec that browsers do not play in an mp4
-    is converted to AAC, with a warning. With ``fps`` the sound is neither stretched nor shifted.
+    With ``times`` and ``fps``, the frame rate is constant: a frame is repeated or dropped, so that each appears at the
+    multiple of 1/fps nearest to its time, and the speed is unchanged. The sound is copied packet by packet and trimmed
+    to ``begin``..``end``. A codec that browsers do not play in an mp4 is converted to AAC, with a warning.
 
     Args:
         path: The file to write, an mp4 whatever its suffix.
         frames: RGB images (H, W, 3) of one size.
         times: Presentation times in seconds, increasing; required without ``fps``.
-        fps: Frames per second, instead of ``times``.
+        fps: Constant number of frames per second; without ``times``, each frame is shown once.
         sound: A video or sound file whose sound track is added, if it has one.
         begin: Second of the source that becomes 0; by default the first frame's time.
         end: Second of the source at which the sound ends; None for its end.
+        duration: How long the last frame is shown, in seconds; None for the mean time between frames.
         codec: An ffmpeg video encoder that accepts yuv420p and is allowed in an mp4.
         crf: Constant rate factor, for encoders that have one; lower gives better quality and larger files.
         preset: The encoder's speed preset; None for its default, and for encoders without presets.
 
     Returns:
-        The number of frames.
+        The number of frames that were given.
 
     Raises:
         ClipError: If the file is a symbolic link.
@@ -112,12 +115,12 @@ def write_video(
     if times is not None and any(later <= earlier for earlier, later in pairwise(times)):
         raise VideoError(path, found="frame times that do not increase", expected="increasing ones")
     if begin is None:
-        begin = times[0] if times and fps is None else Fraction(0)
+        begin = times[0] if times else Fraction(0)
     refuse_links(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
-        timeline = _Timeline(path, times if fps is None else None, fps, begin)
+        timeline = _Timeline(path, times, fps, begin, duration)
         count = _encode(path, temporary, frames, timeline, (sound, begin, end), _Encoder(codec, crf, preset))
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
@@ -137,45 +140,63 @@ def write_video(
 
 
 class _Timeline:
-    """Presentation times of the frames, in integer ticks."""
+    """When each frame is shown, in integer ticks; at a constant rate, a tick is one frame."""
 
     def __init__(
-        self, path: Path, times: Sequence[Fraction] | None, fps: Fraction | float | None, begin: Fraction
+        self,
+        path: Path,
+        times: Sequence[Fraction] | None,
+        fps: Fraction | float | None,
+        begin: Fraction,
+        duration: Fraction | None,
     ) -> None:
-        self._path, self._times, self._begin = path, times, begin
-        if times is None:
-            assert fps is not None
-            self.rate = Fraction(fps).limit_denominator(1001)
-            self.tick = 1 / self.rate
-            return
+        self._path, self._is_constant = path, fps is not None
+        self._count = None if times is None else len(times)
         span = times[-1] - times[0] if times else Fraction(0)
-        self.rate = ((len(times) - 1) / span).limit_denominator(1001) if span else Fraction(25)
-        scale = math.lcm(*((time - begin).denominator for time in times))
-        if scale > _MAX_TIME_SCALE:
-            log.warning("%s: frame times are rounded to microseconds, because an mp4 cannot store them exactly", path)
-            scale = 1_000_000
-        self.tick = Fraction(1, scale)
+        step = span / (len(times) - 1) if times and span else Fraction(1, 25)
+        self.rate = (1 / step if fps is None else Fraction(fps)).limit_denominator(1001)
+        self.tick = 1 / self.rate
+        self._edges: list[int] | None = None
+        """Tick at which each frame appears, and the one at which the last ends."""
+        if times is None:
+            return
+        seconds = [time - begin for time in times] + [times[-1] + (duration or step) - begin] if times else []
+        if fps is None:
+            scale = math.lcm(*(second.denominator for second in seconds))
+            if scale > _MAX_TIME_SCALE:
+                log.warning(
+                    "%s: frame times are rounded to microseconds, because an mp4 cannot store them exactly", path
+                )
+                scale = 1_000_000
+            self.tick = Fraction(1, scale)
+        self._edges = [math.floor(second / self.tick + Fraction(1, 2)) for second in seconds]
+        if self._is_constant and self._edges:
+            self._edges[0] = 0
+            self._edges[-1] = max(self._edges[-1], 1)
 
     @property
     def movie_scale(self) -> int:
         """Ticks per second of edit lists: a multiple of the frames' time scale, at least 1000."""
         return self.tick.denominator * -(-1000 // self.tick.denominator)
 
-    def __call__(self, index: int) -> int:
-        """Time of a frame, counted from 0, in ticks."""
-        if self._times is None:
-            return index
-        if index >= len(self._times):
-            raise self._mismatch(f"more than {len(self._times)} frames")
-        return round((self._times[index] - self._begin) / self.tick)
+    def __call__(self, index: int) -> list[tuple[int, int]]:
+        """Time and duration of each showing of a frame, counted from 0, in ticks."""
+        if self._edges is None:
+            return [(index, 1)]
+        if index >= len(self._edges) - 1:
+            raise self._mismatch(f"more than {self._count} frames")
+        first, following = self._edges[index : index + 2]
+        if self._is_constant:
+            return [(tick, 1) for tick in range(first, following)]
+        return [(first, following - first)]
 
     def check(self, count: int) -> None:
         """Refuse a number of frames that differs from the number of times."""
-        if self._times is not None and count != len(self._times):
+        if self._count is not None and count != self._count:
             raise self._mismatch(f"{count} frames")
 
     def _mismatch(self, found: str) -> VideoError:
-        return VideoError(self._path, found=found, expected=f"one for each of {len(self._times or ())} times")
+        return VideoError(self._path, found=found, expected=f"one for each of {self._count} times")
 
 
 def _encode(
@@ -199,15 +220,26 @@ def _encode(
         track = stack.enter_context(Soundtrack(output, *sound))
         output.start_encoding()
         to_yuv = _YuvConverter()
+        durations: dict[int, int] = {}
+
+        def mux(packets: Iterable[Any]) -> None:
+            for packet in packets:
+                packet.duration = durations.pop(packet.pts)
+                output.mux(packet)
+
         for count, image in enumerate(chain([first], images), 1):
             if image.shape != first.shape:
                 raise SizeError(f"{path}, frame {count}", found=image.shape[:2], expected=first.shape[:2])
-            frame = to_yuv(image)
-            frame.pts, frame.time_base = timeline(count - 1), timeline.tick
-            output.mux(stream.encode(frame))
-            track.mux_until(frame.pts * timeline.tick)
+            for tick, durations[tick] in timeline(count - 1):
+                frame = to_yuv(image)
+                frame.pts, frame.time_base = tick, timeline.tick
+                mux(stream.encode(frame))
+                track.mux_until(tick * timeline.tick)
         timeline.check(count)
-        output.mux(stream.encode())
+        delayed = stream.encode()
+        if delayed:  # the track's duration counts that of the last packet, which may precede others on the screen
+            durations[delayed[-1].pts] = next(reversed(durations.values()))
+        mux(delayed)
         track.mux_until(None)
     return count
 

@@ -54,7 +54,7 @@ class CompositeStage(Stage):
         threshold: Probability above which a pixel belongs to the part, before feathering; None keeps masks soft.
         feather: Standard deviation of the Gaussian that softens a layer's edge, in pixels.
         alpha: Whether to also write each layer as PNG with alpha, to ``alpha/<layer>/``.
-        fps: Frames per second; None for the source's frame times.
+        fps: Constant number of frames per second, at the source's speed; None for the source's frame times.
         crf: Constant rate factor; lower gives better quality and larger files.
         codec: Video encoder.
         preset: The encoder's speed preset; None for encoders without presets.
@@ -193,10 +193,9 @@ class CompositeStage(Stage):
 
     def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
         source = read_video_metadata(clip)
-        if self.fps is not None or source is None:
+        if source is None:
             return {"fps": self.fps or UNKNOWN_RATE}
-        times, begin, end = source.timing([int(stem) for stem in stems])
-        return {"times": times, "begin": begin, "end": end}
+        return {"fps": self.fps, **source.timing([int(stem) for stem in stems])._asdict()}
 
 
 def _set_aside(video: Path, record: Manifest | None) -> None:

@@ -140,7 +140,7 @@ class PreviewStage(Stage):
         source = read_video_metadata(clip)
         if self.fps is not None or source is None:
             return self.fps or UNKNOWN_RATE
-        times, _, _ = source.timing([int(stem) for stem in clip.stems])
+        times = source.timing([int(stem) for stem in clip.stems]).times
         return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 else float(source.rate)
 
     def _results(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:

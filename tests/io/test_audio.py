@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreaming.errors import VideoError
-from dreaming.io.video_reader import probe
+from dreaming.io.video_reader import probe, read_frames
 from dreaming.io.video_writer import write_video
 
 RATE = 48000
@@ -116,3 +116,67 @@ def test_an_unreadable_sound_file_is_named(tmp_path):
             write_video(tmp_path / "dream.mp4", FRAMES, times=TIMES, sound=sound)
         assert refused.value.where == str(sound)
     assert [path.name for path in tmp_path.iterdir()] == ["garbage.mp4"]
+
+
+BEEPS = (0.4, 1.4, 2.4, 3.4)  # seconds
+
+
+def flashes(path, offset, *, varying=False, **options):
+    """Write 4 s at 30 frames per second, with flashes and beeps at ``BEEPS``, on a clock that starts at ``offset``."""
+    base, numbers = Fraction(1, 90000), range(120)
+    if varying:
+        numbers = [number for number in numbers if number % 7 not in (1, 2, 4) or number % 30 in (12, 15)]
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=30, options={"preset": "ultrafast", "crf": "10", **options})
+        stream.width, stream.height, stream.pix_fmt, stream.codec_context.time_base = 32, 16, "yuv420p", base
+        track = output.add_stream("aac", rate=RATE, layout="mono")
+        for number in numbers:
+            frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 220 * (12 <= number % 30 < 15), np.uint8))
+            frame.pts, frame.time_base = 3000 * number + 90000 * offset, base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+        seconds = np.arange(4 * RATE) / RATE
+        heard = sum((seconds >= beep) & (seconds < beep + 0.05) for beep in BEEPS)
+        for index in range(0, 4 * RATE, 1024):
+            wave = (0.8 * np.sin(2 * np.pi * 1000 * seconds) * heard).astype(np.float32)[None, index : index + 1024]
+            samples = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave), format="fltp", layout="mono")
+            samples.sample_rate, samples.pts, samples.time_base = RATE, index + RATE * offset, Fraction(1, RATE)
+            output.mux(track.encode(samples))
+        output.mux(track.encode())
+    return path
+
+
+SOURCES = {
+    "bframes.mp4": {"offset": 0, "bf": "3"},
+    "varying.mkv": {"offset": 0, "varying": True},
+    "broadcast.ts": {"offset": 36001, "bf": "2"},
+}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def flashing(request, tmp_path_factory):
+    return flashes(tmp_path_factory.mktemp("flashes") / request.param, **SOURCES[request.param])
+
+
+@pytest.mark.parametrize("fps", [None, 25, Fraction(30000, 1001), 30, 60])
+@pytest.mark.parametrize(("start", "end"), [(1, None), (10, 60), (39, None)])
+def test_flashes_and_beeps_coincide_at_every_rate(tmp_path, flashing, start, end, fps):
+    source, path = probe(flashing), tmp_path / "dream.mp4"
+    found = list(read_frames(flashing, source, start=start, end=end))
+    timing = source.timing([number for number, _ in found])
+    write_video(path, [image for _, image in found], sound=flashing, fps=fps, preset="ultrafast", **timing._asdict())
+    written = probe(path)
+    assert written.times[0] <= Fraction(1, 10)
+    if fps is not None:
+        assert list(written.times) == [index / Fraction(fps) for index in range(written.count)]
+    assert abs(float(written.times[-1] - (timing.times[-1] - timing.begin))) <= 0.04
+    bright = [image.mean() > 110 for _, image in read_frames(path)]
+    seen = [
+        float(time)
+        for time, before, now in zip(written.times, [False, *bright], bright, strict=False)
+        if now and not before
+    ]
+    shift = SOURCES[flashing.name]["offset"] - float(timing.begin)
+    expected = [beep + shift for beep in BEEPS if 0 < beep + shift < written.times[-1]]
+    np.testing.assert_allclose(seen, expected, atol=0.0201)
+    np.testing.assert_allclose(seen, [beep for beep in clicks(path)[0] if beep > 0.01][: len(seen)], atol=0.0201)

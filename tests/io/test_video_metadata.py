@@ -15,7 +15,14 @@ SOURCE = VideoMetadata(
 
 
 def test_json_keeps_everything():
-    assert VideoMetadata.from_json(json.loads(json.dumps(SOURCE.to_json()))) == SOURCE
+    for source in (SOURCE, replace(SOURCE, sound_start=Fraction(1, 3), last_duration=7)):
+        assert VideoMetadata.from_json(json.loads(json.dumps(source.to_json()))) == source
+
+
+def test_a_record_of_an_earlier_version_is_read():
+    data = SOURCE.to_json()
+    del data["sound_start"], data["last_duration"]
+    assert VideoMetadata.from_json(data) == SOURCE
 
 
 def test_times_are_exact():
@@ -27,22 +34,38 @@ def test_times_are_exact():
 @pytest.mark.parametrize(
     ("numbers", "begin", "end"),
     [
-        ([1, 2, 3, 4, 5], 0, None),  # all sound, including what precedes the first frame
+        ([1, 2, 3, 4, 5], Fraction(1, 25), None),
         ([2, 3], Fraction(2, 25), Fraction(5, 25)),
-        ([1, 3], 0, Fraction(7, 25)),  # each frame stands for two
+        ([1, 3], Fraction(1, 25), Fraction(7, 25)),  # each frame stands for two
         ([2, 4], Fraction(2, 25), None),
         ([3], Fraction(4, 25), Fraction(5, 25)),
     ],
 )
 def test_the_sound_ends_where_the_next_frame_would_begin(numbers, begin, end):
-    times, *sound = SOURCE.timing(numbers)
-    assert times == [SOURCE.times[number - 1] for number in numbers]
-    assert sound == [begin, end]
+    timing = SOURCE.timing(numbers)
+    assert timing.times == [SOURCE.times[number - 1] for number in numbers]
+    assert (timing.begin, timing.end) == (begin, end)
+    assert timing.duration == (None if end is None else end - timing.times[-1])
 
 
-def test_sound_begins_at_a_first_frame_before_zero():
-    early = replace(SOURCE, pts=(-512, 0, 512))
-    assert early.timing([1, 2, 3])[1] == Fraction(-1, 25)
+@pytest.mark.parametrize(
+    ("sound_start", "begin"),
+    [
+        (Fraction(-1, 2), Fraction(-1, 2)),  # sound that precedes the first frame is kept
+        (Fraction(59, 1000), Fraction(2, 25)),  # an encoder's delay is not
+        (Fraction(3), Fraction(2, 25)),
+    ],
+)
+def test_the_clock_begins_with_the_video_or_its_sound(sound_start, begin):
+    late = replace(SOURCE, pts=(1024, 2048, 3072), sound_start=sound_start)
+    assert late.timing([1, 2, 3]).begin == begin
+    assert late.timing([2, 3]).begin == Fraction(4, 25)
+
+
+@pytest.mark.parametrize(("numbers", "duration"), [([4, 5], 1024), ([1, 2, 3, 4], 1024), ([2, 4], 2048)])
+def test_the_last_frame_lasts_until_the_next_or_the_video_s_end(numbers, duration):
+    timed = replace(SOURCE, last_duration=1024)
+    assert timed.timing(numbers).duration == Fraction(duration, 12800)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +83,8 @@ def test_sound_begins_at_a_first_frame_before_zero():
         {"rate": "fast"},
         {"sound": "yes"},
         {"file": None},
+        {"sound_start": "soon"},
+        {"last_duration": 0},
     ],
 )
 def test_a_wrong_value_is_refused(change):

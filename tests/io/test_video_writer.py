@@ -114,10 +114,36 @@ def test_times_finer_than_an_mp4_can_store_are_rounded_with_a_warning(tmp_path, 
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(12.5, Fraction(25, 2)), (Fraction(30000, 1001), Fraction(30000, 1001))])
-def test_fps_overrides_times(tmp_path, fps, rate):
+def test_fps_without_times_shows_each_frame_once(tmp_path, fps, rate):
     path = tmp_path / "dream.mp4"
-    write_video(path, FRAMES, times=[Fraction(index) for index in range(len(FRAMES))], fps=fps)
+    write_video(path, FRAMES, fps=fps)
     assert list(probe(path).times) == [index / rate for index in range(len(FRAMES))]
+
+
+@pytest.mark.parametrize(
+    ("fps", "shown"),
+    [
+        (10, [0, 0, 0, 1, 1, 3, 4, 4, 4, 4]),  # frame 2 is nearest to no multiple of 0.1 s
+        (20, [0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4]),
+        (2, [0, 4]),
+    ],
+)
+def test_fps_repeats_and_drops_frames_by_their_times(tmp_path, fps, shown):
+    path, times = tmp_path / "dream.mp4", [Fraction(time, 100) for time in (700, 725, 745, 748, 760)]
+    count = write_video(path, FRAMES[:5], times=times, fps=fps, duration=Fraction(2, 5), crf=5)
+    assert count == 5
+    assert list(probe(path).times) == [Fraction(index, fps) for index in range(len(shown))]
+    for (_, image), index in zip(read_frames(path), shown, strict=True):
+        assert np.abs(image.astype(int) - COLOURS[index]).max() <= 6
+
+
+@pytest.mark.parametrize("options", [{}, {"codec": "libx265", "preset": "ultrafast"}])
+def test_the_last_frame_keeps_its_duration(tmp_path, options):
+    path, times = tmp_path / "dream.mp4", [Fraction(index, 10) for index in range(7)]
+    write_video(path, FRAMES, times=times, duration=Fraction(3, 2), **options)
+    assert probe(path).times == tuple(times)
+    with av.open(str(path)) as container:
+        assert container.duration == 2_100_000
 
 
 def test_few_frames_are_in_memory_at_a_time(tmp_path):
