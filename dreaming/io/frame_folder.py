@@ -7,13 +7,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.errors import FrameError, SizeError
 from dreaming.io.atomic import write_atomically
-from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png, is_premultiplied, unpremultiply
+from dreaming.io.image import (
+    SUFFIXES,
+    decode,
+    decode_opacity,
+    decode_rgb,
+    encode_png,
+    is_premultiplied,
+    unpremultiply,
+)
 from dreaming.io.painted_mask import interpret
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Mask, Probability, Size
@@ -126,9 +133,9 @@ class FrameFolder:
     @cached_property
     def size(self) -> Size:
         """(height, width) of the first frame, which all others must share."""
-        return self._decode(self.stems[0], cv2.IMREAD_COLOR).shape[:2]
+        return decode(self._file(self.stems[0])).shape[:2]
 
-    def _decode(self, stem: str, flag: int) -> NDArray[np.uint8]:
+    def _file(self, stem: str) -> Path:
         if stem not in self.files:
             near = ", ".join(self.stems[:3]) + (", ..." if len(self) > 3 else "")
             raise FrameError(
@@ -137,10 +144,10 @@ class FrameFolder:
                 expected=f"one named like a frame ({near or 'the folder is empty'})",
                 hint="add it or correct the name",
             )
-        return decode(self.files[stem], flag)
+        return self.files[stem]
 
     def read(self, stem: str, size: Size | None = None) -> Image:
-        """One frame as RGB; 16-bit, grey, palette, alpha and EXIF-turned files are converted.
+        """One frame as sRGB; 16-bit, grey, palette, alpha, EXIF-turned files and other ICC profiles are converted.
 
         Args:
             stem: The frame's name.
@@ -150,9 +157,7 @@ class FrameFolder:
             FrameError: If it is absent or unreadable.
             SizeError: If it has another size.
         """
-        image = cv2.cvtColor(self._decode(stem, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        if is_premultiplied(self.files[stem]):
-            image = unpremultiply(image, decode_opacity(self.files[stem]))
+        image = decode_rgb(self._file(stem))
         expected = size or self.size
         if image.shape[:2] != expected:
             raise SizeError(
@@ -170,7 +175,7 @@ class FrameFolder:
             FrameError: If it is absent or unreadable.
             SizeError: If it has another size than ``size``.
         """
-        values = self._decode(stem, cv2.IMREAD_COLOR).max(axis=2)
+        values = decode(self._file(stem)).max(axis=2)
         if size is not None and values.shape != size:
             raise SizeError(self.files[stem], found=values.shape, expected=size, hint="paint it at the frames' size")
         probability = values.astype(np.float32) / 255.0

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.errors import FrameError
+from dreaming.io.colour_profile import convert_to_srgb
 from dreaming.io.types import Image, Probability
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -44,6 +45,18 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
             hint="export it again or remove it",
         )
     return image
+
+
+def decode_rgb(path: Path) -> Image:
+    """Decode an image file to upright 8-bit sRGB (H, W, 3), by its ICC profile; without alpha, not premultiplied.
+
+    Raises:
+        FrameError: If the file is unreadable, damaged or cut off.
+    """
+    image = cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB)
+    if is_premultiplied(path):
+        image = unpremultiply(image, decode_opacity(path))
+    return convert_to_srgb(image, path, path.read_bytes())
 
 
 def decode_opacity(path: Path) -> Probability | None:

@@ -1,6 +1,5 @@
 """Conversion of decoded video frames to upright RGB images."""
 
-import logging
 from fractions import Fraction
 from typing import Any
 
@@ -9,11 +8,12 @@ from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from dreaming.io.types import Image
-
-log = logging.getLogger(__name__)
+from dreaming.io.video_colour import Colours, SrgbConverter
 
 # AVCOL_SPC_*: RGB, BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; 2 is "unspecified".
 _NAMED_MATRICES = {0, 1, 4, 5, 6, 7, 9}
+UNSUPPORTED_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp", 15: "IPT-C2"}
+"""Matrices (AVCOL_SPC_*) that swscale replaces by another one, by number."""
 
 
 class FrameConverter:
@@ -22,20 +22,31 @@ class FrameConverter:
     def __init__(self, pixel_aspect: Fraction | None) -> None:
         self._aspect = pixel_aspect or Fraction(1)
         self._reformatter = VideoReformatter()
+        self._to_srgb: dict[tuple[int, int], SrgbConverter | None] = {}
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame to (H, W, 3)."""
         unnamed = frame.colorspace not in _NAMED_MATRICES and frame.format.name.startswith("yuv")
         hd = frame.width >= 1280 or frame.height > 576
+        to_srgb = self._converter(frame)
         rgb = self._reformatter.reformat(
             frame,
             width=max(1, round(frame.width * self._aspect)),
-            format="rgb24",
+            format="rgb24" if to_srgb is None else "rgb48le",
             src_colorspace=(Colorspace.ITU709 if hd else Colorspace.ITU601) if unnamed else None,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
-        matrix = _display_matrix(frame)
-        return np.ascontiguousarray(_apply_display_matrix(np.asarray(rgb.to_ndarray(), np.uint8), *matrix))
+        values = rgb.to_ndarray()
+        image = np.asarray(values, np.uint8) if to_srgb is None else to_srgb(np.asarray(values, np.uint16))
+        return np.ascontiguousarray(_apply_display_matrix(image, *_display_matrix(frame)))
+
+    def _converter(self, frame: Any) -> SrgbConverter | None:
+        """The frame's conversion to sRGB, with the peak of the first such frame, so that brightness does not jump."""
+        key = frame.color_primaries, frame.color_trc
+        if key not in self._to_srgb:
+            colours = Colours.of(frame)
+            self._to_srgb[key] = None if colours.is_srgb else SrgbConverter(colours)
+        return self._to_srgb[key]
 
 
 def rotation_of(frame: Any) -> tuple[int, float]:

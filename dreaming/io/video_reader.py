@@ -8,12 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from av.video.reformatter import ColorTrc
 
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import VideoError
 from dreaming.io.types import Image, Size
-from dreaming.io.video_frame import FrameConverter, rotation_of
+from dreaming.io.video_colour import Colours
+from dreaming.io.video_frame import UNSUPPORTED_MATRICES, FrameConverter, rotation_of
 from dreaming.io.video_integrity import ends_inside_packet, is_truncated
 from dreaming.io.video_metadata import VideoMetadata
 from dreaming.io.video_stream import VideoStream
@@ -52,8 +52,14 @@ def probe(path: Path) -> VideoMetadata:
     rotation, exact = rotation_of(first)
     if abs(rotation - exact) > 1:
         log.warning("%s: rotated by %.0f degrees; frames are turned by %d degrees only", path, exact, rotation)
-    if first.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67):
-        log.warning("%s: HDR video; without tone mapping, its frames look flat", path)
+    if (peak := Colours.of(first).peak) > 0:
+        log.info("%s: HDR with a peak of %.0f cd/m²; tone-mapped to SDR", path, peak)
+    if first.format.name.startswith("yuv") and first.colorspace in UNSUPPORTED_MATRICES:
+        log.warning(
+            "%s: the colour matrix %s is not supported; colours will be wrong",
+            path,
+            UNSUPPORTED_MATRICES[first.colorspace],
+        )
     if None in pts or any(later <= earlier for earlier, later in pairwise(pts)):
         log.warning("%s: frame times do not increase; assuming %s frames per second", path, rate)
         begin = next((time for time in pts if time is not None), 0) * time_base
@@ -77,7 +83,8 @@ def read_frames(
     """Decode a video into upright 8-bit RGB frames.
 
     The conversion respects the file's range (limited or full) and matrix. Without a named matrix it uses BT.709 for HD
-    and BT.601 otherwise, as players do. Non-square pixels are resampled to square ones.
+    and BT.601 otherwise, as players do. Other primaries than those of BT.709 are converted to sRGB, and HDR (PQ, HLG)
+    is tone-mapped. Non-square pixels are resampled to square ones.
 
     Args:
         path: The video.

@@ -1,6 +1,5 @@
 """Colours and orientation of decoded frames."""
 
-import logging
 from fractions import Fraction
 
 import numpy as np
@@ -62,13 +61,6 @@ def test_non_square_pixels_are_resampled(tmp_path):
     path = film(tmp_path / "dv.mp4", stream={"sample_aspect_ratio": Fraction(3, 2)})
     assert probe(path).size == (48, 96)
     assert next(read_frames(path))[1].shape == (48, 96, 3)
-
-
-def test_an_hdr_video_causes_a_warning(tmp_path, caplog):
-    path = film(tmp_path / "hlg.mkv", "ffv1", "yuv420p10le", pts=[0], stream={"color_trc": 18, "colorspace": 9})
-    probe(path)
-    ((level, arguments),) = [(record.levelno, record.args) for record in caplog.records]
-    assert (level, arguments) == (logging.WARNING, (path,))
 
 
 def test_a_turn_that_is_no_quarter_is_rounded_with_a_warning(tmp_path, caplog):
