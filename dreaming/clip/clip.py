@@ -50,7 +50,7 @@ class Clip:
     @cached_property
     def frames(self) -> FrameFolder:
         """The frames: the user's own, or written by ``extract``."""
-        return FrameFolder(self.path / "frames")
+        return FrameFolder(self.path / "frames", over_black=True)
 
     @property
     def stems(self) -> list[str]:

@@ -82,10 +82,11 @@ class FrameFolder:
     Args:
         path: The folder; it need not exist yet.
         exclude: Stems to skip.
+        over_black: Whether transparent pixels are shown over black, instead of with their hidden colours.
     """
 
-    def __init__(self, path: Path, *, exclude: Container[str] = ()) -> None:
-        self.path, self._exclude = Path(path), exclude
+    def __init__(self, path: Path, *, exclude: Container[str] = (), over_black: bool = False) -> None:
+        self.path, self._exclude, self._over_black = Path(path), exclude, over_black
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
@@ -158,6 +159,10 @@ class FrameFolder:
             SizeError: If it has another size.
         """
         image = decode_rgb(self._file(stem))
+        # Those of dreaming are stored over black.
+        if self._over_black and not is_signed(self.files[stem]):
+            opacity = decode_opacity(self.files[stem])
+            image = image if opacity is None else np.rint(image * opacity[..., None]).astype(np.uint8)
         expected = size or self.size
         if image.shape[:2] != expected:
             raise SizeError(

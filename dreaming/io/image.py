@@ -90,9 +90,19 @@ def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
 
 def _is_grey_png(path: Path) -> bool:
     """Whether a file is a grey PNG, such as the masks that dreaming writes, which need no second decoding."""
+    return _png_colour_type(path) == b"\0"
+
+
+def has_alpha(path: Path) -> bool:
+    """Whether a file is a PNG with an alpha channel."""
+    return _png_colour_type(path) in (b"\4", b"\6")
+
+
+def _png_colour_type(path: Path) -> bytes:
+    """IHDR's colour type of a PNG; empty for another file."""
     with path.open("rb") as file:
         header = file.read(26)
-    return header.startswith(b"\x89PNG") and header[25:] == b"\0"  # IHDR's colour type
+    return header[25:] if header.startswith(b"\x89PNG") else b""
 
 
 def is_premultiplied(path: Path) -> bool:

@@ -15,6 +15,9 @@ _NAMED_MATRICES = {0, 1, 4, 5, 6, 7, 9}
 UNSUPPORTED_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp", 15: "IPT-C2"}
 """Matrices (AVCOL_SPC_*) that swscale replaces by another one, by number."""
 
+_FORMATS = {(False, True): "rgb24", (False, False): "rgb48le", (True, True): "rgba", (True, False): "rgba64le"}
+"""Pixel formats by whether there is transparency, and whether the values are sRGB already."""
+
 
 class FrameConverter:
     """Converter of decoded frames to upright RGB; one per video, because it caches the conversion's tables."""
@@ -25,19 +28,26 @@ class FrameConverter:
         self._to_srgb: dict[tuple[int, int], SrgbConverter | None] = {}
 
     def __call__(self, frame: Any) -> Image:
-        """Convert a frame to (H, W, 3)."""
+        """Convert a frame to RGB (H, W, 3), or RGBA (H, W, 4) over black if any pixel is transparent."""
         unnamed = frame.colorspace not in _NAMED_MATRICES and frame.format.name.startswith("yuv")
         hd = frame.width >= 1280 or frame.height > 576
         to_srgb = self._converter(frame)
+        transparent = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
         rgb = self._reformatter.reformat(
             frame,
             width=max(1, round(frame.width * self._aspect)),
-            format="rgb24" if to_srgb is None else "rgb48le",
+            format=_FORMATS[transparent, to_srgb is None],
             src_colorspace=(Colorspace.ITU709 if hd else Colorspace.ITU601) if unnamed else None,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
         values = rgb.to_ndarray()
-        image = np.asarray(values, np.uint8) if to_srgb is None else to_srgb(np.asarray(values, np.uint16))
+        colours = values[..., :3]
+        image = np.asarray(colours, np.uint8) if to_srgb is None else to_srgb(np.asarray(colours, np.uint16))
+        if transparent:
+            opacity = values[..., 3:] // np.array(1 if to_srgb is None else 257, values.dtype)
+            if opacity.min() < 255:
+                # Over black, so that colours of hidden pixels never show.
+                image = np.dstack([np.rint(image * (opacity / 255)), opacity]).astype(np.uint8)
         return np.ascontiguousarray(_apply_display_matrix(image, *_display_matrix(frame)))
 
     def _converter(self, frame: Any) -> SrgbConverter | None:

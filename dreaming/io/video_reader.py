@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import ExitStack
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import VideoError
+from dreaming.io.deinterlacing import deinterlace
 from dreaming.io.types import Image, Size
 from dreaming.io.video_colour import Colours
 from dreaming.io.video_frame import UNSUPPORTED_MATRICES, FrameConverter, rotation_of
@@ -80,7 +82,7 @@ def read_frames(
     size: Size | None = None,
     gamma: PositiveFloat = 1.0,
 ) -> Iterator[tuple[int, Image]]:
-    """Decode a video into upright 8-bit RGB frames.
+    """Decode a video into upright, progressive 8-bit RGB frames of one size.
 
     The conversion respects the file's range (limited or full) and matrix. Without a named matrix it uses BT.709 for HD
     and BT.601 otherwise, as players do. Other primaries than those of BT.709 are converted to sRGB, and HDR (PQ, HLG)
@@ -96,7 +98,8 @@ def read_frames(
         gamma: Exponent of a tone curve over 0..1; above 1 darkens.
 
     Yields:
-        A frame's number in the video, independent of skipped frames, and its image (H, W, 3).
+        A frame's number in the video, independent of skipped frames, and its image (H, W, 3), or (H, W, 4) with its
+        opacity, over black, if any of its pixels is transparent.
 
     Raises:
         VideoError: If the file is absent, unreadable, truncated, or has no video stream or fewer than ``start`` frames.
@@ -106,27 +109,55 @@ def read_frames(
         raise VideoError(path, found=f"{source.count} frames", expected=f"at least {start}, the first one to extract")
     wanted = range(start, min(end or source.count, source.count) + 1, every)
     curve = np.rint((np.arange(256) / 255.0) ** gamma * 255).astype(np.uint8)
-    with VideoStream(path) as video:
+    target = size or source.size
+    with ExitStack() as stack:
+        video, frames = _from(path, source, wanted[0], stack)
         convert = FrameConverter(video.stream.sample_aspect_ratio)
-        for number, frame in _numbered(video, source, wanted):
+        changed = 0
+        for number, frame in _numbered(frames, _numbers(video, source), wanted):
             image = convert(frame)
-            if size is not None and size != image.shape[:2]:
-                shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-                image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-            yield number, image if gamma == 1 else cv2.LUT(image, curve)
+            if image.shape[:2] != source.size:
+                changed += 1
+            if image.shape[:2] != target:
+                shrinks = target[0] <= image.shape[0] and target[1] <= image.shape[1]
+                image = cv2.resize(image, target[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+            if gamma != 1:
+                image[..., :3] = cv2.LUT(np.ascontiguousarray(image[..., :3]), curve)
+            yield number, image
+        if changed:
+            height, width = source.size
+            log.warning("%s: changes its size; scaled %d frames to %dx%d pixels", path, changed, width, height)
         if video.damaged:
             log.warning("%s: %d packets or frames are damaged; the decoder concealed the errors", path, video.damaged)
         if video.is_recording and ends_inside_packet(path):
             log.warning("%s: cut off inside a packet; using its %d readable frames", path, source.count)
 
 
-def _numbered(video: VideoStream, source: VideoMetadata, wanted: range) -> Iterator[tuple[int, Any]]:
-    """Yield the wanted frames with their numbers; a frame that cannot be decoded is replaced by its predecessor."""
-    numbers = {pts: number for number, pts in enumerate(source.pts, 1)}
+def _numbers(video: VideoStream, source: VideoMetadata) -> dict[int, int]:
+    """Numbers of the frames by their times, if these identify them."""
     if not video.is_indexed or source.time_base != video.stream.time_base:
-        numbers = {}
+        return {}
+    return {pts: number for number, pts in enumerate(source.pts, 1)}
+
+
+def _from(path: Path, source: VideoMetadata, start: int, stack: ExitStack) -> tuple[VideoStream, Iterator[Any]]:
+    """Open a video and decode it from a key frame before ``start`` on, or from its first frame."""
+    video = stack.enter_context(VideoStream(path))
+    before = start - 2  # deinterlacing needs the frame before
+    numbers = _numbers(video, source)
+    if before > 1 and numbers and video.seek(source.pts[before - 1]):
+        frames = video.decode()
+        first = next(frames, None)
+        if first is not None and numbers.get(first.pts, start) <= before:
+            return video, deinterlace(chain([first], frames), path)
+        video = stack.enter_context(VideoStream(path))
+    return video, deinterlace(video.decode(), path)
+
+
+def _numbered(frames: Iterator[Any], numbers: dict[int, int], wanted: range) -> Iterator[tuple[int, Any]]:
+    """Yield the wanted frames with their numbers; a frame that cannot be decoded is replaced by its predecessor."""
     last, frame = 0, None
-    for following in video.decode():
+    for following in frames:
         number = max(last + 1, numbers.get(following.pts, 0))
         for skipped in range(last + 1, number):
             if skipped in wanted:

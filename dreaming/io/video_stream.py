@@ -16,6 +16,7 @@ from dreaming.io.video_integrity import is_animated_webp, is_truncated
 _INDEXED_CONTAINERS = {"mov", "matroska", "gif"}
 _INDEXED_CODECS = {"h264", "hevc", "av1", "vp9", "mjpeg", "prores", "ffv1", "gif", "dnxhd", "png", "qtrle"}
 
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _EXPECTED = "a complete video (mp4, mov, mkv, webm, gif, ...)"
 
 
@@ -113,6 +114,21 @@ class VideoStream:
         stream.thread_type = "AUTO"
         return stream
 
+    def _alpha_decoder(self) -> Any | None:
+        """The decoder of libvpx for transparent VP8 and VP9, whose alpha ffmpeg's own ignores; None for others."""
+        name = _ALPHA_DECODERS.get(self.stream.codec_context.name)
+        return av.CodecContext.create(name, "r") if name and self.stream.metadata.get("alpha_mode") == "1" else None
+
+    def seek(self, pts: int) -> bool:
+        """Continue at the last key frame up to a time; whether the container supports that."""
+        if not self.is_indexed or self._container.format.name == "gif":  # its frames build on each other
+            return False
+        try:
+            self._container.seek(pts, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        return True
+
     @property
     def has_sound(self) -> bool:
         """Whether the file has a sound track."""
@@ -141,7 +157,7 @@ class VideoStream:
         Raises:
             VideoError: If the file is truncated, or no frame can be decoded.
         """
-        cut = False
+        cut, decoder = False, self._alpha_decoder()
         packets = self._container.demux(self.stream)
         while True:
             try:
@@ -154,7 +170,7 @@ class VideoStream:
                 cut = packet.is_corrupt  # in most containers, the demuxer only marks a last, incomplete packet
                 self.damaged += packet.is_corrupt
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet if packet.size else None) if decoder else packet.decode()
             except av.InvalidDataError:
                 self.damaged += not packet.is_corrupt
                 continue

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import EXTRACT, Clip
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
-from dreaming.io.frame_folder import is_signed
-from dreaming.io.manifest import (
-    MANIFEST,
-    NO_EFFECT,
-    Manifest,
-    fingerprint_files,
-    read_record,
-    write_record,
-)
+from dreaming.io.frame_folder import FrameFolder, is_signed
+from dreaming.io.image import decode_opacity, has_alpha
+from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
 from dreaming.io.shard import Shard
 from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, frame_stem
 from dreaming.io.video_reader import probe, read_frames
@@ -149,8 +143,29 @@ class ExtractStage(Stage):
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
+        clip.frames.refresh()
+        if any(has_alpha(clip.frames.files[stem]) for stem in stems):
+            self._write_opacity(clip, stems, manifest)
         write_record(clip.source, record)  # the same video may have moved
         _warn_of_unused(clip)
+
+    def _write_opacity(self, clip: Clip, stems: list[str], manifest: Callable[[], Manifest]) -> None:
+        """Write the opacity of transparent frames to ``opacity/``, as masks that the user may copy."""
+        folder = FrameFolder(clip.path / "opacity")
+
+        def make(missing: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+            for stem in missing:
+                opacity = decode_opacity(clip.frames.files[stem])
+                opacity = np.ones(clip.size, np.float32) if opacity is None else opacity
+                yield stem, np.rint(opacity * 255).astype(np.uint8)
+            log.info(
+                "extract: the video is transparent; frames show it over black. To use its opacity as masks, copy "
+                "%s/*.png to %s, for masker=flow",
+                folder.path,
+                clip.path / "hand_masks",
+            )
+
+        self.complete(clip, folder, stems, manifest, lambda _: make)
 
 
 def _warn_of_unused(clip: Clip) -> None:

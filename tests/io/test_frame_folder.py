@@ -134,3 +134,12 @@ def test_a_result_is_signed_until_somebody_else_saves_it(tmp_path):
     path.write_bytes(encode_png(PICTURE))
     assert not is_signed(path)
     assert not is_signed(tmp_path / "absent.png")
+
+
+def test_hidden_colours_are_shown_over_black_on_request(tmp_path):
+    image = np.full((4, 6, 4), 200, np.uint8)
+    image[..., 3] = 0, 0, 0, 128, 255, 255
+    cv2.imwrite(str(tmp_path / "1.png"), image)
+    np.testing.assert_array_equal(FrameFolder(tmp_path).read("1"), 200)
+    shown = FrameFolder(tmp_path, over_black=True).read("1")
+    np.testing.assert_array_equal(shown[0, :, 0], [0, 0, 0, 100, 200, 200])

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import PIL.Image
 import pytest
-from drawn_video import SCENE, VIDEOS, corners, film
+from drawn_video import SCENE, VIDEOS, corners, film, scene, warnings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,3 +103,84 @@ def test_a_start_after_the_last_frame_is_refused(plain):
     with pytest.raises(VideoError) as refused:
         list(read_frames(plain, start=13))
     assert refused.value.where == str(plain)
+
+
+def transparent(number):
+    """RGBA with an opaque, a half transparent and a hidden part."""
+    image = np.zeros((48, 64, 4), np.uint8)
+    image[..., :3] = 10, 200, 30  # hidden
+    image[8:24, 8 + number : 40 + number] = 220, 40, 30, 255
+    image[28:44, 8:56] = 40, 60, 250, 128
+    return image
+
+
+ALPHA = {
+    "vp9.webm": ("libvpx-vp9", "yuva420p", {"deadline": "realtime", "crf": "5", "b": "0"}),
+    "vp8.webm": ("libvpx", "yuva420p", {"auto-alt-ref": "0", "crf": "5", "b": "2M"}),
+    "prores.mov": ("prores_ks", "yuva444p10le", {"profile": "4444"}),
+    "qtrle.mov": ("qtrle", "argb", {}),
+    "png.mov": ("png", "rgba", {}),
+    "a.apng": ("apng", "rgba", {}),
+    "ffv1.mkv": ("ffv1", "bgra", {}),
+}
+
+
+@pytest.mark.parametrize("name", ALPHA)
+def test_transparency_is_kept_and_hidden_colours_are_black(tmp_path, name):
+    codec, pix_fmt, options = ALPHA[name]
+    path = tmp_path / name
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pix_fmt
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(transparent(number), format="rgba").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    found = [image for _, image in read_frames(path)]
+    assert len(found) == 4
+    for number, image in enumerate(found):
+        assert image.shape == (48, 64, 4)
+        for row, column, expected in (
+            (16, 24 + number, (220, 40, 30, 255)),
+            (36, 32, (20, 30, 125, 128)),
+            (2, 2, (0, 0, 0, 0)),
+        ):
+            assert np.abs(image[row, column].astype(int) - expected).max() <= 8, (number, row)
+
+
+def test_frames_of_another_size_are_scaled_with_a_warning(tmp_path, caplog):
+    parts = [film(tmp_path / f"{size[0]}.ts", size=size, pts=range(5)) for size in ((48, 64), (96, 128))]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = list(read_frames(path))
+    assert {image.shape for _, image in found} == {(48, 64, 3)}
+    assert len(found) == probe(path).count == 10
+    assert np.abs(corners(found[-1][1]) - SCENE).max() <= 20
+    assert (path, 5, 64, 48) in warnings(caplog)
+
+
+@pytest.mark.parametrize("name", ["long.mp4", "long.mkv"])
+def test_a_late_start_does_not_decode_what_precedes_it(tmp_path, caplog, name):
+    path = film(tmp_path / name, pts=range(100), options={"g": "10", "bf": "2"})
+    whole = dict(read_frames(path))
+    source = probe(path)
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    data, position = bytearray(path.read_bytes()), 0
+    for packet in packets[:50]:
+        position = data.index(packet, position)
+        data[position + 5 : position + len(packet)] = bytes(len(packet) - 5)
+    path.write_bytes(data)
+    caplog.clear()
+    for number, image in read_frames(path, source, start=85, every=5):
+        np.testing.assert_array_equal(image, whole[number])
+    assert not warnings(caplog)
+
+
+def test_the_last_frame_of_a_gif_keeps_its_duration(tmp_path):
+    images = [PIL.Image.fromarray(scene(16, 32, number)) for number in range(3)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[100, 100, 900])
+    source = probe(tmp_path / "a.gif")
+    assert source.times[1] == Fraction(1, 10)
+    assert source.timing([1, 2, 3]).duration == Fraction(9, 10)

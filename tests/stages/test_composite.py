@@ -246,7 +246,7 @@ def test_the_video_keeps_the_source_s_times_and_sound(extracted):
 def test_a_rate_overrides_the_times(extracted):
     stage(fps=10).run(extracted.clip)
     times = probe(extracted.path / "dream.mp4").times
-    assert times == tuple(Fraction(index, 10) for index in range(9))  # 21 frames of 1/25 s
+    assert times == tuple(Fraction(index, 10) for index in range(8))  # 0.84 s
 
 
 def test_a_range_of_the_video_keeps_its_times(disc_clip, film):

@@ -11,12 +11,14 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError, MaskError, ParameterError, VideoError
+from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.video_reader import read_frames
@@ -195,6 +197,29 @@ def test_a_damaged_record_is_named(drawing, text):
         with pytest.raises(VideoError) as refused:
             read(drawing.clip)
         assert refused.value.where == str(drawing.clip.source)
+
+
+def test_the_opacity_of_a_transparent_video_can_be_used_as_masks(drawing):
+    path = drawing.path / "source.mov"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("qtrle", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "argb"
+        for number, (stem, image) in enumerate(drawing.images.items()):
+            cut_out = np.dstack([image, drawing.truth[stem].astype(np.uint8) * 255])
+            frame = av.VideoFrame.from_ndarray(cut_out, format="rgba").reformat(format="argb")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    ExtractStage().run(drawing.clip)
+    opacity = FrameFolder(drawing.path / "opacity")
+    assert opacity.stems == drawing.stems
+    for stem, truth in drawing.truth.items():
+        np.testing.assert_array_equal(opacity.read_mask(stem), truth)
+        np.testing.assert_array_equal(drawing.clip.frames.read(stem), drawing.images[stem] * truth[..., None])
+    (drawing.path / "hand_masks").mkdir()
+    for path in opacity.files.values():
+        shutil.copy(path, drawing.path / "hand_masks")
+    np.testing.assert_array_equal(drawing.clip.references("subject", ["0003"]).masks[0], drawing.truth["0003"])
 
 
 # -- errors
