@@ -1,6 +1,7 @@
 """Checks of the config before Hydra runs; they write nothing to disk."""
 
 import difflib
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ from dreaming.cli.trust import trust, trusted_packages
 from dreaming.errors import ConfigError
 from dreaming.stages.order import ORDER
 from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
-from dreaming.training.loggers import check_mode
+from dreaming.training.loggers import check_loggers
+from dreaming.training.quiet import quiet_lightning
 
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
@@ -84,6 +86,8 @@ def check(program: str, arguments: Sequence[str]) -> None:
         _check_values(config)
         config = with_best_trials(config, arguments, silent=True)
         _check_buildable(config)
+        if not multirun:  # a launcher may start its jobs on another machine
+            _check_trainer(config)
     if "sweep" in config:
         if not multirun:
             raise ConfigError(
@@ -147,8 +151,7 @@ def _check_choices(program: str, config: DictConfig) -> None:
 
 def _check_values(config: DictConfig) -> None:
     parse_shard(config)
-    if "wandb" in (config.get("logger") or {}):
-        check_mode()
+    check_loggers(config.get("logger") or {})
     validate(config)
     for key in set(config.get("trainer") or ()) & {*FIXED_TRAINER_ARGUMENTS, *SET_BY_LIMITS}:
         raise ConfigError(
@@ -180,6 +183,13 @@ def _check_buildable(config: DictConfig) -> None:
     for group in ("stage", "model"):
         for name in config.get(group, {}):
             build(config, f"{group}.{name}")
+
+
+def _check_trainer(config: DictConfig) -> None:
+    """Refuse a device that this machine lacks, or a profiler that does not exist, by Lightning's own checks."""
+    trainer = build(config, "trainer")
+    with quiet_lightning():
+        inspect.unwrap(trainer.func)(**trainer.keywords, logger=False)
 
 
 def check_clip(config: DictConfig) -> None:

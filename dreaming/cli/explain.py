@@ -27,7 +27,7 @@ def explain(error: Exception) -> DreamingError | None:
     text = str(error)
     if isinstance(error, MisconfigurationException):
         return ConfigError(
-            "config",
+            "trainer",
             found=" ".join(text.split()).rstrip("."),
             expected="a trainer that Lightning supports on this machine",
             hint="correct the value, or use trainer=auto",

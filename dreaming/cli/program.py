@@ -21,7 +21,7 @@ from dreaming.cli import config as configuration
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
 from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_error
-from dreaming.cli.trust import HYDRA_TARGETS, trust, trusted_packages
+from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.errors import DreamingError
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
 
 def _start_hydra(program: str, task: Job) -> None:
     conf = str(configuration.config_root() / "conf")
-    hydra.main(config_path=conf, config_name=program, execution_whitelist=HYDRA_TARGETS)(task)()
+    hydra.main(config_path=conf, config_name=program, execution_whitelist=whitelist())(task)()
 
 
 def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:

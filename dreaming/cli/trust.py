@@ -70,6 +70,11 @@ def trusted_packages(overrides: Iterable[Override]) -> list[str]:
     return [str(name) for value in values for name in (value if isinstance(value, list) else [value])]
 
 
+def whitelist() -> tuple[str, ...]:
+    """The trusted names as patterns for Hydra's own ``instantiate``, which builds a sweep's pruner and loggers."""
+    return (*HYDRA_TARGETS, *(f"{name}.*" for name in sorted(_packages)))
+
+
 def find_target(target: str) -> Any:
     """Import the class or function of a trusted name.
 

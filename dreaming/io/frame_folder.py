@@ -19,7 +19,6 @@ from dreaming.io.image import (
     decode_rgb,
     encode_png,
     is_premultiplied,
-    unpremultiply,
 )
 from dreaming.io.painted_mask import interpret
 from dreaming.io.prefetch import prefetch_map

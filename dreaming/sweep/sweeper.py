@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import optuna
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
@@ -46,8 +45,6 @@ from dreaming.sweep.trial import PRUNED
 
 log = logging.getLogger(__name__)
 
-TRUSTED = ("dreaming.sweep.config.SweepConfig", *(f"optuna.pruners.{name}" for name in optuna.pruners.__all__))
-
 
 class StudySweeper(OptunaSweeper):
     """The plugin class that ``conf/hydra/sweeper/study.yaml`` names."""
@@ -64,7 +61,7 @@ class _ResumableSweeper(OptunaSweeperImpl):
         """Instantiate the launcher and the sweep's settings from the config."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.n_jobs = effective_n_jobs(self.n_jobs)
-        self.sweep_config: SweepConfig = instantiate(config.sweep, _convert_="all", _execution_whitelist_=TRUSTED)
+        self.sweep_config: SweepConfig = instantiate(config.sweep, _convert_="all")
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the missing trials, then fit and record the best one.

@@ -57,9 +57,7 @@ def log_plots(config: DictConfig, sweep_config: SweepConfig, best: BestTrial | N
     node = config.logger.get(WANDB)
     if node is None or not (best or plots):
         return
-    build: Callable[..., WandbLogger] = instantiate(
-        node, _convert_="all", _execution_whitelist_=("dreaming.training.loggers.*",)
-    )
+    build: Callable[..., WandbLogger] = instantiate(node, _convert_="all")
     name = sweep_config.name
     logger = build(save_dir=str(sweep_config.folder), group=name, name=name, job_type="sweep")
     values = {} if best is None else {"best": list(best.overrides), "trial": best.trial}

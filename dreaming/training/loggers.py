@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from tempfile import gettempdir
@@ -109,22 +110,26 @@ def wandb_logger(
     return WandbLogger(project=project, save_dir=save_dir, experiment=run)
 
 
-def check_mode() -> None:
-    """Check the environment variable ``WANDB_MODE``.
+def check_loggers(names: Collection[str]) -> None:
+    """Check what the named loggers need: the value of ``WANDB_MODE``, and TensorBoard's package.
 
     Raises:
-        ConfigError: If W&B does not accept its value.
+        ConfigError: If W&B does not accept the value, or the package is not installed.
     """
     mode = os.environ.get("WANDB_MODE")
-    if mode and mode not in MODES:
+    if "wandb" in names and mode and mode not in MODES:
         raise ConfigError(
             "WANDB_MODE", found=mode, expected="one of " + ", ".join(MODES), hint="correct the variable, or unset it"
         )
+    if "tensorboard" in names and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        raise ConfigError(
+            "logger", found="tensorboard, whose package is missing", expected="a logger whose package is installed",
+            hint="run pip install tensorboard, or leave it out",
+        )  # fmt: skip
 
 
 @rank_zero_only
 def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
-    check_mode()
     mode = os.environ.get("WANDB_MODE")
     wanted = mode or "online"
     if wanted == "online" and _is_unreachable():

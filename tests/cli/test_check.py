@@ -1,9 +1,11 @@
 """What can be told to be wrong before anything is made on disk."""
 
 import pytest
+import torch
 
 from dreaming.cli.check import check
 from dreaming.cli.config import register_resolvers
+from dreaming.training import loggers
 
 SPARSE = {"count": 3, "masks": (1, 3), "keyframes": (2,)}
 
@@ -169,3 +171,18 @@ def test_a_mode_that_wandb_does_not_know_is_refused_where_it_is_asked(disc_clip,
     clip = f"clip={disc_clip(count=2, masks=(1, 2)).path}"
     refused_untouched("train.py", clip, "logger=wandb", words=("WANDB_MODE", "found on", "online"))
     refused_untouched("train.py", clip, "logger=csv", "seed=-1", words="seed")
+
+
+@pytest.mark.parametrize(
+    ("program", "text"), [("train.py", "trainer=mps"), ("dreaming", "trainer=gpu"), ("dreaming", "+trainer.profiler=x")]
+)
+def test_what_this_machine_lacks_is_refused_before_a_run_has_a_folder(disc_clip, refused_untouched, program, text):
+    if text == "trainer=gpu" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    refused_untouched(program, f"clip={disc_clip(**SPARSE).path}", text, words="trainer: ")
+
+
+def test_a_logger_whose_package_is_missing_is_refused_in_a_sentence(disc_clip, refused_untouched, monkeypatch):
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    clip = f"clip={disc_clip(count=2, masks=(1, 2)).path}"
+    refused_untouched("train.py", clip, "logger=tensorboard", words=("logger: ", "pip install tensorboard"))

@@ -13,7 +13,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 
 MADE = ("masks", "styled", "composite", "alpha", "dream.mp4", "source.json", "report.html")
 
@@ -142,13 +141,6 @@ def test_a_checkpoint_of_another_network_is_refused(disc_clip, run, refused, tin
     assert {p: p.read_bytes() for p in drawing.path.glob("masks/cnn/*")} == before
     weights.write_text("hello")
     refused("dreaming", *arguments, "masker=cnn", words=weights.name)
-
-
-def test_a_gpu_that_is_not_there_is_refused(disc_clip, refused, tiny):
-    if torch.cuda.is_available():
-        pytest.skip("there is one")
-    drawing = disc_clip(masks=(1, 8), keyframes=())
-    refused("dreaming", f"clip={drawing.path}", *tiny(), "trainer=gpu", "stages=[mask]", words="trainer=auto")
 
 
 def test_several_maskers_in_one_run_and_in_a_multirun(disc_clip, run, tiny):

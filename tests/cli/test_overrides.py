@@ -14,6 +14,7 @@ from dreaming.cli.config import config_root, register_resolvers
 
 NETWORK = '''
 import pytorch_lightning as pl
+from optuna.pruners import NopPruner
 from pytorch_lightning.callbacks import Callback
 from dreaming.networks.cnn import CNN
 
@@ -29,6 +30,9 @@ class Counter(Callback):
 
 class Tiny(CNN):
     """A network of the user's."""
+
+class Pruner(NopPruner):
+    """A pruner of the user's."""
 '''
 
 
@@ -149,6 +153,15 @@ def test_a_network_and_a_callback_of_a_user_s_own_package(run, refused, disc_cli
     best = json.loads((drawing.path / "runs" / "cnn" / "best.json").read_text())
     assert "Tiny" in json.dumps(best)
     assert (tmp_path / "steps").read_text()
+
+
+def test_a_pruner_of_a_user_s_own_package(run, disc_clip, tiny, package):
+    clip = disc_clip(masks=(1, 8), keyframes=()).path
+    pruner = ("~sweep.pruner", "+sweep.pruner={_target_:my_extension.Pruner}", f"trusted_packages=[{package[0]}]")
+    none = ("sweep=cnn", "hydra.sweeper.n_trials=0")
+    ran = run("train.py", "-m", *none, f"clip={clip}", "trainer=cpu", "logger=csv", *pruner)
+    assert ran.code == 0, ran.err
+    assert (clip / "sweeps" / "cnn" / "study.db").exists()
 
 
 def test_packages_are_trusted_on_the_command_line_only(refused_untouched, disc_clip, package):

@@ -130,7 +130,7 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
     assert made("tuned=false")[0] == ("hsv", None)
 
 
-def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, run, tiny):
+def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only_and_recorded(disc_clip, run, tiny, monkeypatch):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"
     folder.mkdir(parents=True)
@@ -138,7 +138,13 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, ru
     tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
     small = [text for text in tiny() if "batch_size" not in text]
-    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    ran = run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]", "logger=wandb")
+    assert ran.code == 0, ran.err
+    (record,) = drawing.path.glob("runs/dream/*/.hydra/config.yaml")
+    assert OmegaConf.load(record).model.cnn.module.lr == 0.02
+    (logged,) = drawing.path.glob("runs/cnn/*/wandb/offline-run-*/files/config.yaml")
+    assert OmegaConf.load(logged).model.value.cnn.module.lr == 0.02
     batch = {}
     for name in ("unet", "cnn"):
         task = read_best(drawing.path / "runs" / name / "best.json").fingerprint["task"]
