@@ -81,7 +81,7 @@ def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def style_module(machine: Machine, name: str, *, channels_last: bool = True) -> StyleModule:
+def style_module(machine: Machine, name: str) -> StyleModule:
     """A StyleModule as conf/generator/<name>.yaml describes it."""
     settings = GENERATORS[name]
     small = {"fast": {"pixel_steps": 2, "width": 8}, "fspbt": {"blocks": 1}}[name] if machine.reduced else {}
@@ -92,7 +92,6 @@ def style_module(machine: Machine, name: str, *, channels_last: bool = True) -> 
         optimizer=ADAM,
         lr=settings["lr"],
         loss_weights=settings["loss_weights"],
-        channels_last=channels_last,
     )
 
 
@@ -101,7 +100,10 @@ def train_style(
 ) -> StyleModule:
     """Train for a number of steps."""
     settings = dict(mode)
-    module = style_module(machine, name, channels_last=settings.get("channels_last", True))
+    module = style_module(machine, name)
+    if not settings.pop("channels_last", True):
+        module.layout = torch.contiguous_format
+        module.generator.to(memory_format=module.layout)
     if "compile_mode" in settings:
         module.generator.compile(mode=settings["compile_mode"])
     data = KeyframesDataModule(

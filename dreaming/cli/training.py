@@ -39,6 +39,7 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
             expected="hand masks for a segmenter, keyframes for the style",
             hint="paint some as described in README.md",
         )
+    clip.record_splits()
     if "sweep" in config:
         return train_trial(build(config, "sweep"), task, clip, subjects, context, folder, task_overrides())
     alone = len(subjects) == 1

@@ -1,10 +1,10 @@
 """The clip folder: the paths of everything that belongs to one video."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -125,15 +125,22 @@ class Clip:
         """All folders of hand masks of ``part``."""
         return self._layout(part).folders
 
-    def split(self, part: str) -> Split:
-        """The use of each hand mask of ``part``; recorded in ``split.json``."""
-        splits = {name: self._split(name) for name in self.parts}
-        write_split(self.path / "split.json", splits)
-        return splits[part]
+    @cached_property
+    def splits(self) -> Mapping[str, Split]:
+        """The use of each part's hand masks, decided once, so that it holds for a whole run."""
+        layouts = {part: self._layout(part) for part in self.parts}
+        return {
+            part: layout.split(self.validation, partial(self._empty_masks.of, part, layout))
+            for part, layout in layouts.items()
+        }
 
-    def _split(self, part: str) -> Split:
-        layout = self._layout(part)
-        return layout.split(self.validation, lambda: self._empty_masks.of(part, layout))
+    def record_splits(self) -> None:
+        """Write the splits to ``split.json``."""
+        write_split(self.path / "split.json", self.splits)
+
+    def split(self, part: str) -> Split:
+        """The use of each hand mask of ``part``."""
+        return self.splits[part]
 
     @cached_property
     def _empty_masks(self) -> EmptyMaskIndex:
@@ -159,7 +166,7 @@ class Clip:
 
     def bootstrap(self, part: str) -> References:
         """The hand-masked frames of ``part`` that only background subtraction is trained on, in memory."""
-        return self.references(part, self._split(part).bootstrap)
+        return self.references(part, self.split(part).bootstrap)
 
     def training_references(self, part: str) -> References:
         """The hand-masked frames of ``part`` that maskers are trained on, in memory.

@@ -56,34 +56,19 @@ class RawFrames(TypedDict):
     features: NotRequired[Tensor]
 
 
-class StepSampler(Sampler[int]):
-    """Numbers of an epoch's training steps, continued from the steps already taken.
-
-    Args:
-        datamodule: Provides the number of steps taken.
-        count: Steps per epoch.
-    """
-
-    def __init__(self, datamodule: "SteppedDataModule", count: int) -> None:
-        self.datamodule, self.count = datamodule, count
-
-    def __iter__(self) -> Iterator[int]:
-        first = self.datamodule.steps_taken
-        return iter(range(first, first + self.count))
-
-    def __len__(self) -> int:
-        return self.count
-
-
-class StepDataset(Dataset[Any]):
-    """The training batch of each step, made on access.
-
-    Args:
-        datamodule: Makes the batches.
-    """
+class EpochSteps(Sampler[int], Dataset[Any]):
+    """Numbers of an epoch's steps, continued from the steps already taken, and the batch of each step."""
 
     def __init__(self, datamodule: "SteppedDataModule") -> None:
         self.datamodule = datamodule
+
+    def __iter__(self) -> Iterator[int]:
+        trainer = self.datamodule.trainer
+        first = 0 if trainer is None else trainer.global_step
+        return iter(range(first, first + len(self)))
+
+    def __len__(self) -> int:
+        return self.datamodule.steps_per_epoch
 
     def __getitem__(self, step: int) -> Any:
         return self.datamodule.make_batch(step)
@@ -92,12 +77,12 @@ class StepDataset(Dataset[Any]):
 class SteppedDataModule(LightningDataModule):
     """Training batches that depend on seed and step only.
 
-    They depend neither on the number of workers nor on interruptions: a resumed run continues with the next batch. With
-    DDP each device takes its share of each batch, so that all devices together train like one.
+    They do not depend on interruptions: a resumed run continues with the next batch. With DDP each device makes its
+    ``local_rows`` of each batch, so that all devices together train like one.
 
     Args:
-        batch_size: Crops per batch.
-        steps_per_epoch: Steps per Lightning epoch; the stream of crops is endless, so it has no other effect.
+        batch_size: Samples per batch.
+        steps_per_epoch: Steps per Lightning epoch; the stream of batches is endless, so it has no other effect.
         seed: Seed of all random draws.
     """
 
@@ -106,7 +91,7 @@ class SteppedDataModule(LightningDataModule):
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
 
     def make_batch(self, step: int) -> Any:
-        """Make the training batch of one step, before transfer to the device."""
+        """Make this device's share of one step's batch, before its transfer to the device."""
         raise NotImplementedError
 
     @property
@@ -115,28 +100,9 @@ class SteppedDataModule(LightningDataModule):
         return self.batch_size
 
     @property
-    def steps_taken(self) -> int:
-        """Training steps taken so far; 0 without a Trainer."""
-        return self.trainer.global_step if self.trainer is not None else 0
-
-    @property
     def local_rows(self) -> slice:
         """This device's samples of a training batch: every n-th of n devices."""
-        if self.trainer is None or self.trainer.world_size == 1:
-            return slice(None)
-        return slice(self.trainer.global_rank, None, self.trainer.world_size)
-
-    def share(self, batch: Any) -> Any:
-        """Select this device's samples of a training batch: every n-th on n devices."""
-        rows = self.local_rows
-        if rows == slice(None):
-            return batch
-        return {name: value[rows] if isinstance(value, Tensor) else value for name, value in batch.items()}
-
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Return the batch, or this device's share of a training batch."""
-        training = self.trainer is not None and self.trainer.training
-        return self.share(batch) if training else batch
+        return slice(None) if self.trainer is None else slice(self.trainer.global_rank, None, self.trainer.world_size)
 
     def generator(
         self, step: int, stream: Literal["draw", "augment"], device: torch.device | str = "cpu"
@@ -160,4 +126,5 @@ class SteppedDataModule(LightningDataModule):
                 found=f"{self.smallest_batch} on {self.trainer.world_size} devices",
                 expected="at least one sample per device",
             )
-        return DataLoader(StepDataset(self), batch_size=None, sampler=StepSampler(self, self.steps_per_epoch))
+        steps = EpochSteps(self)
+        return DataLoader(steps, batch_size=None, sampler=steps)

@@ -16,7 +16,7 @@ from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Ran
 from dreaming.data.base import SteppedDataModule
 from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource
-from dreaming.data.scales import ScaleSampler, downsample_keyframes, downsample_masks
+from dreaming.data.scales import ScaleSampler
 from dreaming.errors import KeyframeError, MaskError, ParameterError
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,8 @@ class KeyframesDataModule(SteppedDataModule):
         patch: Height and width of a training patch in pixels; None: whole keyframes, in training and validation.
         batch_size: Patches or whole keyframes per step.
         scales: Scales of the patches, one per step in turn; a scale that occurs twice has twice the steps. At a scale
-            of s a patch spans patch / s pixels of the keyframe; see ``downsample``.
-        downsample: If false, patches of patch / s pixels at full resolution, s^2 times as many per step, so that steps
-            take equally long. The network then sees structures larger than ``patch``, such as strokes at 1080p. If
-            true, ``patch`` pixels of keyframes that are scaled down. The network then sees objects as if they were
-            farther away, but does not learn larger strokes, because it is applied at full resolution.
+            of s a patch has patch / s pixels, and a step s^2 times as many patches, so that steps take equally long.
+            The network then sees structures larger than ``patch``, such as strokes at 1080p.
         edge_share: Share of additional patches that are centred near the edge of a keyframe's mask.
         edge_width: Maximum distance in pixels from the outside of the mask to its edge pixels.
         erosion: Side in pixels of the square that erodes masks before patch centres are chosen; 0: no erosion.
@@ -55,7 +52,7 @@ class KeyframesDataModule(SteppedDataModule):
         probe: Crops of unpainted frames to measure flicker.
 
     Raises:
-        ParameterError: If whole keyframes at several scales are not downsampled, or a scale has no room for a patch.
+        ParameterError: If there is no scale, or another one than 1 for whole keyframes.
         KeyframeError: If a held-out keyframe does not exist, or none is left to train on.
         MaskError: If the eroded mask of a keyframe is empty.
     """
@@ -69,7 +66,6 @@ class KeyframesDataModule(SteppedDataModule):
         patch: PositiveInt | None = 32,
         batch_size: PositiveInt = 40,
         scales: Sequence[Annotated[float, Range(gt=0, le=1)]] = (1.0,),
-        downsample: bool = False,
         edge_share: UnitFloat = 0.0,
         edge_width: PositiveFloat = 24.0,
         erosion: NonNegativeInt = 7,
@@ -83,12 +79,12 @@ class KeyframesDataModule(SteppedDataModule):
         self.probe: Sequence[PairSample] = ()
         self.keyframes, self.patch, self.erosion = keyframes, patch, erosion
         self.holdout, self.holdout_keyframes = holdout, tuple(holdout_keyframes)
-        self.scales, self.downsample = tuple(scales), downsample
+        self.scales = tuple(scales)
         self.edge_share, self.edge_width = edge_share, edge_width
         if not scales:
             raise ParameterError("scales", found="an empty list", expected="at least one scale")
-        if patch is None and not downsample and set(scales) != {1}:
-            raise ParameterError("downsample", found=downsample, expected="true for whole keyframes at other scales")
+        if patch is None and set(scales) != {1}:
+            raise ParameterError("scales", found=list(scales), expected="[1.0] for whole keyframes")
         centres = self._centres()
         held_out, side = self._choose_held_out()
         allowed = centres & ~held_out & ~self._held_out_as_a_whole()
@@ -107,27 +103,19 @@ class KeyframesDataModule(SteppedDataModule):
         edge = self._near_edge() & allowed
         if edge_share and not edge.any():
             log.warning("edge_share has no effect, because no keyframe's mask has an edge.")
-        self.samplers = {scale: self._sampler(scale, training, allowed, edge) for scale in dict.fromkeys(self.scales)}
+        self.samplers = {scale: self._sampler(scale, allowed, edge) for scale in dict.fromkeys(self.scales)}
 
-    def _sampler(
-        self, scale: float, training: NDArray[np.bool_], centres: NDArray[np.bool_], edge: NDArray[np.bool_]
-    ) -> ScaleSampler:
-        source, patch, count = self.source, self.patch, self.batch_size
-        if scale != 1 and self.downsample:
-            source = PatchSource(downsample_keyframes(self.keyframes, scale), downsample_masks(training, scale))
-            centres, edge = downsample_masks(centres, scale), downsample_masks(edge, scale)
-        elif patch is not None:
-            patch, count = round(patch / scale), max(1, round(count * scale**2))
-        longer = max(source.height, source.width)
-        if patch is not None and patch > longer:
-            log.warning("patches of %d pixels are larger than keyframes of %d pixels", patch, longer)
-        if not centres.any():
-            raise ParameterError(
-                "scales", found=scale, expected="scales at which a pixel is completely inside a keyframe's mask"
-            )
+    def _sampler(self, scale: float, centres: NDArray[np.bool_], edge: NDArray[np.bool_]) -> ScaleSampler:
+        patch, count = self.patch, max(1, round(self.batch_size * scale**2))
+        if patch is not None:
+            patch = round(patch / scale)
+            if patch > (longer := max(self.source.height, self.source.width)):
+                log.warning("patches of %d pixels are larger than keyframes of %d pixels", patch, longer)
         # Batches at full scale do not depend on whether there are other scales.
         seed = (self.seed,) if scale == 1 else (self.seed, round(1e6 * scale))
-        return ScaleSampler(source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed)
+        return ScaleSampler(
+            self.source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed
+        )
 
     @property
     def smallest_batch(self) -> int:
@@ -196,11 +184,11 @@ class KeyframesDataModule(SteppedDataModule):
             yield frame, styled, torch.from_numpy(mask)[None]
 
     def make_batch(self, step: int) -> PairedSample:
-        """Make the batch of one step; the scales take turns."""
+        """Make this device's share of one step's batch; the scales take turns."""
         rounds, index = divmod(step, len(self.scales))
         scale = self.scales[index]
         turn = rounds * self.scales.count(scale) + self.scales[:index].count(scale)
-        batch = cast(PairedSample, self.samplers[scale].make_batch(turn))
+        batch = cast(PairedSample, self.samplers[scale].make_batch(turn, self.local_rows))
         if self.pairs is not None:
             batch["pair"] = self.pairs.make_batch(step)
         return batch

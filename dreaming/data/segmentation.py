@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, StackDataset
 
 from dreaming.clip.annotations import References
 from dreaming.constraints import NonNegativeInt, PositiveInt, UnitFloat
@@ -22,26 +22,6 @@ from dreaming.io.types import Size
 from dreaming.networks.position import coordinates, mirrored
 
 
-class WholeFrames(Dataset[RawFrames]):
-    """Whole hand-masked frames, one per item.
-
-    Args:
-        pixels: (K, H, W, 4) uint8.
-        features: (K, h, w, E); None: none.
-    """
-
-    def __init__(self, pixels: Tensor, features: Tensor | None = None) -> None:
-        self.pixels, self.features = pixels, features
-
-    def __getitem__(self, index: int) -> RawFrames:
-        if self.features is None:
-            return RawFrames(pixels=self.pixels[index])
-        return RawFrames(pixels=self.pixels[index], features=self.features[index])
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-
 class SegmentationDataModule(SteppedDataModule):
     """Random crops for training and whole frames for validation; frames are kept in memory once, as uint8.
 
@@ -52,7 +32,7 @@ class SegmentationDataModule(SteppedDataModule):
         synthetic: Synthetic frames to train on in addition, of any size.
         synthetic_share: Share of crops taken from them.
         features: Features of each frame of ``train``, then of ``synthetic``, in one or more versions of which each crop
-            draws one: (V, h, w, E) per frame, at any size. None: none.
+            draws one: (V, h, w, E) per frame, at any size; bytes stand for 0..1. None: none.
         valid_features: The same for ``valid``, one version each.
         crop: Side of a crop in pixels, at the working size.
         short_side: Working size: shorter side in pixels to which training frames are reduced; None: full size. The
@@ -144,19 +124,15 @@ class SegmentationDataModule(SteppedDataModule):
         rows, columns = (
             mirrored(first[:, None] + side, length) for first, length in zip(origins, (height, width), strict=True)
         )
-        pixels = self.gather(frame, rows, columns)
-        crops = RawCrops(pixels=pixels, origin=torch.stack(origins, dim=1), step=step)
+        # The four bytes of a pixel are moved as one integer.
+        words = self.pixels.view(torch.int32)[..., 0]
+        words = words[frame[:, None, None], rows[:, :, None], columns[:, None, :]]
+        crops = RawCrops(pixels=words[..., None].view(torch.uint8), origin=torch.stack(origins, dim=1), step=step)
         if self.features is not None:
             version = (torch.rand(self.batch_size, generator=generator) * self.versions[drawn]).long()
             version = (version + (self.versions.cumsum(0) - self.versions)[drawn])[rows_here]
             crops["features"] = self.features[version[:, None, None], rows[:, :, None], columns[:, None, :]]
         return crops
-
-    def gather(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Gather pixels (B, S, S, 4) by frame index (B,), rows and columns (B, S)."""
-        # The four bytes of a pixel are moved as one integer.
-        words = self.pixels.view(torch.int32)[..., 0]
-        return words[frame[:, None, None], rows[:, :, None], columns[:, None, :]][..., None].view(torch.uint8)
 
     def _centres(self, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Frame index, and (y, x) of the crop's centre pixel: (B,) each."""
@@ -179,7 +155,10 @@ class SegmentationDataModule(SteppedDataModule):
         """Load whole frames; an empty list without frames to validate on."""
         if self.valid_pixels is None:
             return []
-        return DataLoader(WholeFrames(self.valid_pixels, self.valid_features), batch_size=self.valid_batch)
+        planes: dict[str, Any] = {"pixels": self.valid_pixels}
+        if self.valid_features is not None:
+            planes["features"] = self.valid_features
+        return DataLoader(StackDataset(**planes), batch_size=self.valid_batch)
 
     def on_after_batch_transfer(self, batch: RawCrops | RawFrames, dataloader_idx: int = 0) -> MaskSample:
         """Convert a batch to a sample on the device; augment crops."""
@@ -188,23 +167,15 @@ class SegmentationDataModule(SteppedDataModule):
         pixels = batch["pixels"]
         count, height, width, _ = pixels.shape
         positions = coordinates((height, width), device=pixels.device).expand(count, -1, -1, -1)
-        sample = self.sample(pixels.movedim(3, 1).float() / 255, positions)
-        if "features" in batch:
-            sample["features"] = batch["features"].movedim(3, 1).float()
-        return sample
-
-    def sample(self, pixels: Tensor, positions: Tensor) -> MaskSample:
-        """Split pixels (B, 4, H, W) in 0..1, or (B, 4 + E, H, W) with features, into a sample."""
-        sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), coordinates=positions)
-        if pixels.shape[1] > 4:
-            sample["features"] = pixels[:, 4:]
+        sample = _sample(_scaled(pixels), positions)
+        if "features" in batch:  # of another size
+            sample["features"] = _scaled(batch["features"])
         return sample
 
     def augmented(self, crops: RawCrops) -> MaskSample:
         """Augment geometry and colour of crops; each pixel keeps the coordinates from which it was sampled."""
-        pixels = crops["pixels"].movedim(3, 1).float() / 255  # (B, 4 + E, S, S)
-        if "features" in crops:
-            pixels = torch.cat([pixels, crops["features"].movedim(3, 1)], dim=1)
+        planes = [_scaled(planes) for planes in (crops["pixels"], crops.get("features")) if planes is not None]
+        pixels = torch.cat(planes, dim=1)  # (B, 4 + E, S, S)
         generator = self.generator(crops["step"], "augment", pixels.device)
         side, rows = pixels.shape[-1], self.local_rows
         geometry = self.geometry or GeometricAugmentation()
@@ -214,13 +185,27 @@ class SegmentationDataModule(SteppedDataModule):
         frame = torch.tensor([self.pixels.shape[2], self.pixels.shape[1]], device=pixels.device)
         # Offsets are relative to the crop's centre; half a pixel converts an index to the centre of its pixel.
         first = crops["origin"].flip(1)[:, None, None] + (side - 1) / 2 + 0.5
-        sample = self.sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
+        sample = _sample(pixels, ((offsets + first) / frame - 0.5).movedim(3, 1))
         if self.color_jitter is not None:
             to = pixels.device
             sample["image"] = self.color_jitter(
                 sample["image"], self.components.to(to), self.variances.to(to), generator, self.batch_size, rows
             )
         return sample
+
+
+def _scaled(planes: Tensor) -> Tensor:
+    """Convert planes (B, H, W, C) to (B, C, H, W) float32, bytes to 0..1."""
+    scaled = planes.movedim(3, 1).float()
+    return scaled / 255 if planes.dtype == torch.uint8 else scaled
+
+
+def _sample(pixels: Tensor, positions: Tensor) -> MaskSample:
+    """Split pixels (B, 4, H, W), or (B, 4 + E, H, W) with features, into a sample."""
+    sample = MaskSample(image=pixels[:, :3], mask=(pixels[:, 3:4] > 0.5).float(), coordinates=positions)
+    if pixels.shape[1] > 4:
+        sample["features"] = pixels[:, 4:]
+    return sample
 
 
 def resize_features(versions: NDArray[Any], size: Size) -> Tensor:

@@ -1,26 +1,12 @@
 """Loss terms of segmentation networks, unweighted."""
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 
-def mask_terms(logits: Tensor, mask: Tensor, positive_weight: float = 1.0, smooth: float = 1.0) -> dict[str, Tensor]:
-    """Compute all loss terms, each a scalar.
-
-    Args:
-        logits: (B, 1, H, W), any value.
-        mask: (B, 1, H, W) in 0..1.
-        positive_weight: Weight of a foreground pixel in ``bce``, relative to a background pixel.
-        smooth: See ``dice``.
-    """
-    return {"bce": bce(logits, mask, positive_weight), "dice": dice(logits, mask, smooth)}
-
-
-def bce(logits: Tensor, mask: Tensor, positive_weight: float = 1.0) -> Tensor:
-    """Binary cross-entropy, mean over pixels (natural logarithm)."""
-    weight = torch.as_tensor(positive_weight, dtype=torch.float32, device=logits.device)
-    return F.binary_cross_entropy_with_logits(logits.float(), mask.float(), pos_weight=weight)
+def bce(logits: Tensor, mask: Tensor) -> Tensor:
+    """Binary cross-entropy of logits and a mask in 0..1, (B, 1, H, W) each; mean over pixels (natural logarithm)."""
+    return F.binary_cross_entropy_with_logits(logits.float(), mask.float())
 
 
 def dice(logits: Tensor, mask: Tensor, smooth: float = 1.0) -> Tensor:

@@ -281,7 +281,12 @@ class FusionTask(TrainingTask[FusionData]):
             folder,
             module=lambda: self.build(name),
             data=lambda: self.data(
-                train=stacked, valid=None, statistics=NEUTRAL, steps_per_epoch=steps, seed=run.context.seed
+                train=stacked.references,
+                valid=None,
+                statistics=NEUTRAL,
+                features=[stacked.channels(index)[None] for index in range(len(stacked))],
+                steps_per_epoch=steps,
+                seed=run.context.seed,
             ),
             validate=False,
             fingerprint={**run.fingerprint, "variant": name, "trained_on": list(stacked.references.stems)},

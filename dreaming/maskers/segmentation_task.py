@@ -33,6 +33,9 @@ from dreaming.training.task import TrainingRun, TrainingTask
 
 log = logging.getLogger(__name__)
 
+STATISTICS_FRAMES = 100
+"""Frames, evenly spread over the clip, on which its colour statistics are measured."""
+
 MIN_MASKS = 2
 """Minimum number of masks to train on; one more is needed if other maskers are trained on the same masks."""
 
@@ -48,7 +51,6 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         extra_inputs: Maskers trained on the same masks, whose probability maps are a further input; None leaves one
             out. They need one mask more, because a fold leaves out a second one for their predictions.
         folds: Folds of cross-validation if no mask is held out; fewer if there are fewer masks.
-        statistics_frames: Frames, evenly spread over the clip, on which its colour statistics are measured.
 
     Raises:
         ParameterError: If an input or feature is unknown, or if two parameters exclude each other.
@@ -61,7 +63,6 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
     lucid_dreaming: LucidDreaming | None = None
     extra_inputs: Mapping[str, Masker | None] = field(default_factory=dict)
     folds: PositiveInt = 5
-    statistics_frames: PositiveInt = 100
 
     def __post_init__(self) -> None:
         """Check the inputs against each other."""
@@ -175,7 +176,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
     def setup(self, run: TrainingRun[TrainingMasks]) -> "MaskFits":
         """Measure the colour statistics and set up the features that all fits of a run share."""
         stems, clip = run.clip.stems, run.clip
-        count = min(self.statistics_frames, len(stems))
+        count = min(STATISTICS_FRAMES, len(stems))
         chosen = np.unique(np.linspace(0, len(stems) - 1, count).round().astype(int))
         statistics = measure(image for _, image in clip.frames.read_ahead([stems[index] for index in chosen]))
         known, maps = self._usable(clip, run.data.references), None

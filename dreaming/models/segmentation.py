@@ -19,7 +19,7 @@ from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics
 from dreaming.imaging.overlay import overlay
 from dreaming.imaging.resize import working_size
 from dreaming.io.types import Image, Size
-from dreaming.losses.mask import mask_terms
+from dreaming.losses.mask import bce, dice
 from dreaming.metrics.boundary import BoundaryF
 from dreaming.metrics.region import FrameJaccard
 from dreaming.models.hyperparameters import to_factory, to_plain
@@ -43,13 +43,11 @@ class SegmentationModule(LightningModule):
         lr: Learning rate.
         loss_weights: Weight of each term of ``losses.mask``; 0 for those not named.
         statistics: The clip's colour statistics; ``NEUTRAL`` if a checkpoint replaces them.
-        positive_weight: Weight of a foreground pixel in the cross-entropy, relative to one of the background.
         short_side: Working resolution in pixels: frames are resized to this shorter side before the network, and
             logits back after it; None for the frames' own. Training crops have the working resolution already.
         tile: Side in working pixels of the tiles that frames are split into for prediction; None for whole frames.
         overlap: Working pixels by which neighbouring tiles overlap; they are blended linearly.
         flip: Whether each prediction is averaged with that of the mirrored frame.
-        channels_last: Whether feature maps use the channels-last memory format, which is faster on most devices.
         features: Number of feature channels that the network takes beside the image.
         position: Whether the network takes coordinates, encoded by its ``positional_encoding``.
         prior: Index of the feature channel with a mask in 0..1 that the network corrects: the output is this mask's
@@ -57,9 +55,6 @@ class SegmentationModule(LightningModule):
     """
 
     kind: ClassVar[str] = "segmentation_module"
-
-    INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"channels_last": True}
-    """Arguments without effect on training, with the value that stands for them in fingerprints."""
 
     mean: Tensor
     deviation: Tensor
@@ -72,12 +67,10 @@ class SegmentationModule(LightningModule):
         lr: PositiveFloat,
         loss_weights: Mapping[LossTerm, NonNegativeFloat],
         statistics: ColourStatistics = NEUTRAL,
-        positive_weight: PositiveFloat = 1.0,
         short_side: PositiveInt | None = None,
         tile: PositiveInt | None = None,
         overlap: NonNegativeInt = 64,
         flip: bool = False,
-        channels_last: bool = True,
         features: NonNegativeInt = 0,
         position: bool = True,
         prior: NonNegativeInt | None = None,
@@ -91,10 +84,9 @@ class SegmentationModule(LightningModule):
         encoding = {} if position else {"positional_encoding": "none"}
         self.network: nn.Module = to_factory(network)(in_channels=3 + features, **encoding)
         self.optimizer, self.lr, self.loss_weights = to_factory(optimizer), lr, dict(loss_weights)
-        self.positive_weight, self.short_side, self.flip = positive_weight, short_side, flip
+        self.short_side, self.flip = short_side, flip
         self.tile, self.overlap = tile, overlap
-        self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.network.to(memory_format=self.layout)
+        self.network.to(memory_format=torch.channels_last)  # faster on most devices
         self.register_buffer("mean", torch.as_tensor(statistics.mean, dtype=torch.float32))
         # The deviation of a clip of a single colour is 0.
         deviation = torch.as_tensor(statistics.deviation, dtype=torch.float32)
@@ -134,7 +126,7 @@ class SegmentationModule(LightningModule):
     def _network_logits(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits of the network without the prior."""
         image = torch.cat([(image[:, :3] - self.mean[:, None, None]) / self.deviation[:, None, None], image[:, 3:]], 1)
-        logits: Tensor = self.network(image.contiguous(memory_format=self.layout), positions)
+        logits: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), positions)
         return logits.float()
 
     def training_step(self, batch: MaskSample, index: int) -> Tensor:
@@ -150,7 +142,7 @@ class SegmentationModule(LightningModule):
         logits = self._crop_logits(batch) if training else self.predict_logits(*_inputs(batch))
         # Without padding, a network has no output at a crop's border.
         mask = centre(batch["mask"], logits)
-        terms = mask_terms(logits, mask, self.positive_weight)
+        terms = {"bce": bce(logits, mask), "dice": dice(logits, mask)}
         loss = torch.stack([weight * terms[name] for name, weight in self.loss_weights.items()]).sum()
         values = {f"{split}/loss": loss.detach()} | {f"{split}/loss/{name}": term for name, term in terms.items()}
         count = len(mask)

@@ -51,17 +51,14 @@ class StyleModule(LightningModule):
         quality: Powers in ``val/quality``, see ``composite_score``.
         channels: Channels of the frames: 3 and those of the guides.
         painted: First of each three channels that show a painting.
-        noise: Standard deviation of the noise added to training frames, in grey levels. With it the network does not
-            amplify the camera's noise into flicker.
         tile: Side in pixels of the tiles for inference; None: whole frames, or the largest tiles that fit in memory.
         overlap: Pixels computed around a tile and discarded; None: the generator's margin, with which tiles equal whole
             frames.
-        channels_last: Use the channels-last memory format, which is faster on most devices.
     """
 
     kind: ClassVar[str] = "style_module"
 
-    INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None, "channels_last": True}
+    INFERENCE_ONLY: ClassVar[Mapping[str, object]] = {"tile": None, "overlap": None}
     """Arguments without effect on training, with the value that stands for them in fingerprints."""
 
     def __init__(
@@ -77,23 +74,20 @@ class StyleModule(LightningModule):
         quality: Powers | None = None,
         channels: PositiveInt = 3,
         painted: Sequence[int] = (),
-        noise: NonNegativeFloat = 0.0,
         tile: PositiveInt | None = None,
         overlap: NonNegativeInt | None = None,
-        channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
         self.optimizer, self.lr, self.tile, self.overlap = to_factory(optimizer), lr, tile, overlap
         self.loss_weights: dict[str, float] = dict(loss_weights.items()) | {"consistency": consistency}
         self.quality: Powers = {"sharpness": 0.1} if quality is None else quality
-        self.noise = noise
         self.generator = to_factory(generator)(channels=channels, painted=painted)
         self.discriminator = None
         if self._counts("adversarial") or self._counts("matching"):
             assert discriminator is not None
             self.discriminator = to_factory(discriminator)()
-        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.layout = torch.channels_last  # faster on most devices
         self.generator.to(memory_format=self.layout)
         self._make_vgg = to_factory(vgg)
         # In a list VGG is not a submodule, so its 20 million weights are not in checkpoints.
@@ -139,10 +133,12 @@ class StyleModule(LightningModule):
     def training_step(self, batch: PairedSample, batch_idx: int) -> Tensor:
         """Return the sum of both networks' losses, from one pass of the generator, or two with unpainted frames."""
         # Masked pixels take the painted colours, so that no term has a gradient there.
-        generated = torch.where(batch["mask"], self(self._add_noise(batch["frame"])), batch["styled"])
+        generated = torch.where(batch["mask"], self(batch["frame"]), batch["styled"])
         terms = self._generator_terms(generated, batch["styled"])
         if "pair" in batch and self._counts("consistency"):
-            terms["consistency"] = self._temporal_loss(batch["pair"])
+            pair = batch["pair"]
+            before, after = self(torch.cat((pair["before"], pair["after"]))).chunk(2)
+            terms["consistency"] = temporal_loss(before, after, pair["motion"], pair["visible"])
         loss = torch.stack([self.loss_weights[name] * term for name, term in terms.items()]).sum()
         self.log("train/loss", loss.detach(), prog_bar=True)
         if self.discriminator is not None:
@@ -151,18 +147,6 @@ class StyleModule(LightningModule):
             loss = loss + terms["discriminator"]
         self.log_dict({f"train/loss/{name}": term.detach() for name, term in terms.items()})
         return loss
-
-    def _temporal_loss(self, pair: PairSample) -> Tensor:
-        frames = self(self._add_noise(torch.cat((pair["before"], pair["after"]))))
-        before, after = frames.chunk(2)
-        return temporal_loss(before, after, pair["motion"], pair["visible"])
-
-    def _add_noise(self, frame: Tensor) -> Tensor:
-        """Add noise to the colours but not to the guides."""
-        if not self.noise:
-            return frame
-        grain = torch.randn_like(frame[:, :3]) * (self.noise / 127.5)
-        return torch.cat((frame[:, :3] + grain, frame[:, 3:]), dim=1)
 
     def _generator_terms(self, generated: Tensor, styled: Tensor) -> dict[str, Tensor]:
         """Compute the unweighted terms that count."""

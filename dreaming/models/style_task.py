@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_region import LayerRegion
-from dreaming.constraints import Range
 from dreaming.data.frame_pairs import Consistency, FlickerProbe, pair_frames
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ParameterError
@@ -28,7 +27,6 @@ from dreaming.guides.storage import GuideStack
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, fingerprint
 from dreaming.losses.style import STRUCTURE_SIDE
-from dreaming.models.weight_averaging import EmaCallback
 from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
 from dreaming.training.context import TrainingContext
 from dreaming.training.cross_validation import ValidationResult
@@ -55,7 +53,6 @@ class StyleTask(TrainingTask[Layer]):
         roi: Region of a layer with a mask to train on; None: whole keyframes.
         probe: Unpainted frames to measure flicker in validations; None: none.
         consistency: Unpainted frames for the temporal loss; None: none.
-        ema_decay: Decay of the exponential moving average of the weights, which is validated and used; None: none.
 
     Raises:
         ParameterError: If patches are too small for the structure loss or the discriminator, or ``mode`` selects the
@@ -69,7 +66,6 @@ class StyleTask(TrainingTask[Layer]):
     roi: LayerRegion | None = field(default=None, metadata=NO_EFFECT)
     probe: FlickerProbe | None = None
     consistency: Consistency | None = None
-    ema_decay: Annotated[float, Range(ge=0, lt=1)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,9 +155,8 @@ class StyleTask(TrainingTask[Layer]):
         return keyframes if self.roi is None else self.roi.restrict(clip, layer, keyframes)
 
     def callbacks(self, folder: Path) -> list[Callback]:
-        """Draw a contact sheet, and average the weights if ``ema_decay`` is set."""
-        average = [] if self.ema_decay is None else [EmaCallback(self.ema_decay)]
-        return [ContactSheet(folder / STRIP), *average]
+        """Draw a contact sheet."""
+        return [ContactSheet(folder / STRIP)]
 
     def build(self) -> LightningModule:
         """Build the untrained module for frames with these guides."""

@@ -28,7 +28,6 @@ class CNN(nn.Module):
         dilation: The taps of layer i are ``dilation ** i`` pixels apart.
         separable: Use depthwise separable convolutions.
         positional_encoding: Encoding of each pixel's coordinates.
-        octaves: Number of wavelengths of the ``sin`` encoding.
         padding: Padding at the border; with ``none`` every layer makes the map smaller.
         norm: Normalisation between the layers.
     """
@@ -48,12 +47,11 @@ class CNN(nn.Module):
         dilation: PositiveInt = 1,
         separable: bool = False,
         positional_encoding: Encoding = "linear",
-        octaves: PositiveInt = 1,
         padding: Padding = "reflection",
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.position = Position(positional_encoding, octaves)
+        self.position = Position(positional_encoding)
         widths = [in_channels + self.position.channels, *[intermediate_channels] * (num_layers - 1), out_channels]
         layers: list[nn.Module] = []
         for layer, (before, after) in enumerate(pairwise(widths)):

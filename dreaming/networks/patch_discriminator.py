@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
+from dreaming.constraints import NonNegativeInt, PositiveInt
 
 LAYERS = 2
 
@@ -24,7 +24,6 @@ class PatchDiscriminator(nn.Module):
         filters: Channels of the first convolution. Each further one has twice as many, up to eight times the first.
         layers: Number of convolutions with stride 2; one with stride 1 and the output layer follow. With 2 layers the
             receptive field of an output is 34x34 pixels.
-        slope: Slope of the LeakyReLU below zero.
     """
 
     kind: ClassVar[str] = "patch_discriminator"
@@ -35,7 +34,6 @@ class PatchDiscriminator(nn.Module):
         channels: PositiveInt = 3,
         filters: PositiveInt = 12,
         layers: NonNegativeInt = LAYERS,
-        slope: NonNegativeFloat = 0.2,
     ) -> None:
         super().__init__()
         widths = [channels, *(filters * min(2**layer, 8) for layer in range(layers + 1))]
@@ -45,7 +43,7 @@ class PatchDiscriminator(nn.Module):
             # Instance normalisation removes the bias before it.
             convolution = nn.Conv2d(inputs, outputs, kernel_size=4, stride=stride, padding=1, bias=index == 0)
             norm = nn.InstanceNorm2d(outputs) if index > 0 else nn.Identity()
-            self.steps.append(nn.Sequential(convolution, norm, nn.LeakyReLU(slope)))
+            self.steps.append(nn.Sequential(convolution, norm, nn.LeakyReLU(0.2)))
         self.predict = nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:

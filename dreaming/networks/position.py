@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.io.types import Size
 
 Encoding: TypeAlias = Literal["none", "linear", "sin"]
@@ -51,22 +50,15 @@ def centre(features: Tensor, like: Tensor) -> Tensor:
 class Position(nn.Module):
     """Append a positional encoding to an image as further channels.
 
-    ``linear`` appends x and y (2 channels). ``sin`` appends sine and cosine of x, then of y, for each octave (4
-    channels per octave), after "Attention Is All You Need" (Vaswani et al. 2017), section 3.5, but on two axes, and
-    with wavelengths that halve and are measured in frame sides. Their formula with d_model 4 is one octave with a
-    wavelength of ``2 * pi`` pixels, which repeats about 200 times across a frame.
-
-    Args:
-        encoding: ``none``, ``linear`` or ``sin``.
-        octaves: Number of wavelengths of ``sin``, each half the previous one.
-        wavelength: Longest wavelength in frame sides; from 2 on the encoding of each pixel is unique.
+    ``linear`` appends x and y. ``sin`` appends sine and cosine of x, then of y, after "Attention Is All You Need"
+    (Vaswani et al. 2017), section 3.5, but on two axes and with a wavelength of two frame sides, so that the encoding
+    of each pixel is unique; their ``2 * pi`` pixels would repeat about 200 times across a frame.
     """
 
-    def __init__(self, encoding: Encoding = "none", octaves: PositiveInt = 1, wavelength: PositiveFloat = 2.0) -> None:
+    def __init__(self, encoding: Encoding = "none") -> None:
         super().__init__()
-        widths: dict[Encoding, int] = {"none": 0, "linear": 2, "sin": 4 * octaves}
-        self.encoding, self.octaves, self.wavelength = encoding, octaves, wavelength
-        self.channels = widths[encoding]
+        widths: dict[Encoding, int] = {"none": 0, "linear": 2, "sin": 4}
+        self.encoding, self.channels = encoding, widths[encoding]
 
     def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Append the encoding: (B, C, H, W) to (B, C + ``channels``, H, W).
@@ -80,9 +72,7 @@ class Position(nn.Module):
         if positions is None:
             positions = coordinates((image.shape[-2], image.shape[-1]), device=image.device)
         positions = positions.to(image.dtype).expand(len(image), -1, -1, -1)
-        return torch.cat([image, positions if self.encoding == "linear" else self._waves(positions)], dim=1)
-
-    def _waves(self, positions: Tensor) -> Tensor:
-        frequencies = 2 ** torch.arange(self.octaves, device=positions.device) / self.wavelength
-        angle = positions[:, None] * (2 * math.pi * frequencies)[:, None, None, None]  # (B, octaves, 2, H, W)
-        return torch.stack([angle.sin(), angle.cos()], dim=3).flatten(1, 3).to(positions.dtype)
+        if self.encoding == "sin":
+            angle = math.pi * positions
+            positions = torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1, 2)
+        return torch.cat([image, positions], dim=1)

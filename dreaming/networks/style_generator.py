@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
+from dreaming.constraints import NonNegativeInt, PositiveInt
 from dreaming.errors import ParameterError
 
 
-def _encode(inputs: int, outputs: int, kernel: int, stride: int, slope: float) -> nn.Sequential:
+def _encode(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
     # Batch normalisation removes the bias before it.
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(slope),
+        nn.LeakyReLU(0.2),
     )
 
 
@@ -68,8 +68,6 @@ class StyleGenerator(nn.Module):
         filters: Channels of the three encoder convolutions, the residual blocks (same as the third), both decoder steps
             and the last 7x7 convolution.
         blocks: Number of residual blocks.
-        slope: Slope of the encoder's LeakyReLU below zero.
-        smoothers: Whether two 3x3 convolutions follow the last 7x7 one.
 
     Attributes:
         multiple: Sampling grid in pixels: tiles that start on it see the same grid as the whole frame.
@@ -89,29 +87,25 @@ class StyleGenerator(nn.Module):
         painted: Sequence[int] = (),
         filters: Sequence[PositiveInt] = (32, 64, 128, 128, 128, 64),
         blocks: NonNegativeInt = 7,
-        slope: NonNegativeFloat = 0.2,
-        smoothers: bool = True,
     ) -> None:
         super().__init__()
         if len(filters) != 6 or filters[2] != filters[3]:
             raise ParameterError("filters", found=list(filters), expected="six numbers, the fourth equal to the third")
         full, half, quarter, _, rising, last = filters
-        self.encode_full = _encode(channels, full, 7, 1, slope)
-        self.encode_half = _encode(full, half, 3, 2, slope)
-        self.encode_quarter = _encode(half, quarter, 3, 2, slope)
+        self.encode_full = _encode(channels, full, 7, 1)
+        self.encode_half = _encode(full, half, 3, 2)
+        self.encode_quarter = _encode(half, quarter, 3, 2)
         self.blocks = nn.Sequential(*(ResidualBlock(quarter) for _ in range(blocks)))
         self.decode_half = _decode(2 * quarter, rising)
         self.decode_full = _decode(rising + half, rising)
         self.merge = nn.Sequential(nn.Conv2d(rising + full + channels, last, kernel_size=7, padding=3), nn.ReLU())
-        self.smooth = nn.Sequential()
-        if smoothers:
-            self.smooth = nn.Sequential(
-                nn.Conv2d(last, last, kernel_size=3, padding=1),
-                nn.ReLU(),
-                nn.BatchNorm2d(last),
-                nn.Conv2d(last, last, kernel_size=3, padding=1),
-                nn.ReLU(),
-            )
+        self.smooth = nn.Sequential(
+            nn.Conv2d(last, last, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.BatchNorm2d(last),
+            nn.Conv2d(last, last, kernel_size=3, padding=1),
+            nn.ReLU(),
+        )
         self.colour = nn.Sequential(nn.Conv2d(last, 3, kernel_size=1), nn.Tanh())
 
     @property
@@ -120,7 +114,7 @@ class StyleGenerator(nn.Module):
         encoder = 3 + 1 + 2  # the second strided convolution has a stride of two pixels at full resolution
         blocks = 2 * 4 * len(self.blocks)
         decoder = 2 + 1 + 3  # 3: nearest-neighbour upsampling reads up to 2 + 1 pixels before the pixel
-        return encoder + blocks + decoder + 3 + (2 if len(self.smooth) else 0)
+        return encoder + blocks + decoder + 3 + 2
 
     def forward(self, frame: Tensor) -> Tensor:
         """Map (B, channels, H, W) in -1..1 to (B, 3, H, W) in -1..1."""

@@ -42,7 +42,7 @@ def _features(width: int) -> nn.Sequential:
 
 
 class Vgg19Features(nn.Module):
-    """Frozen VGG-19 (Simonyan & Zisserman 2015) up to the last requested layer.
+    """Frozen VGG-19 (Simonyan & Zisserman 2015) up to the last requested layer, without ImageNet's normalisation.
 
     Args:
         layers: Indices in torchvision's ``vgg19().features`` of the layers whose outputs are returned.
@@ -50,7 +50,6 @@ class Vgg19Features(nn.Module):
         sha256: First digits of the checksum of ``weights``; None: not checked.
         url: URL of the official weights; the file's name ends in the first digits of its checksum.
         cache: Folder for the download; None: PyTorch's own.
-        normalise: Whether to normalise by ImageNet's mean and deviation first (Texler et al. 2020 do not).
         width: Channels of the first convolution; 64 in VGG-19.
         download: Whether to download the official weights if ``cache`` does not contain them.
 
@@ -70,7 +69,6 @@ class Vgg19Features(nn.Module):
         sha256: str | None = OFFICIAL_SHA256,
         url: str = OFFICIAL_URL,
         cache: str | Path | None = None,
-        normalise: bool = False,
         width: PositiveInt = 64,
         download: bool = True,
     ) -> None:
@@ -80,9 +78,6 @@ class Vgg19Features(nn.Module):
             raise ParameterError("layers", found=list(layers), expected=f"numbers from 0 to {len(features) - 1}")
         self.layers = frozenset(layers)
         self.features = nn.Sequential(*list(features)[: max(layers) + 1])
-        self.normalise = normalise
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
         if weights is None:
             if not download and not _cached_file(url, cache).exists():
                 raise NotDownloadedError(url, found="no file in the cache", expected="a downloaded file", hint=_HINT)
@@ -102,10 +97,7 @@ class Vgg19Features(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) in -1..1 to the outputs of the layers, in the network's order."""
-        current = image
-        if self.normalise:
-            current = ((image + 1) / 2 - self.get_buffer("mean")) / self.get_buffer("deviation")
-        outputs: list[Tensor] = []
+        current, outputs = image, list[Tensor]()
         for index, layer in enumerate(self.features):
             current = layer(current)
             if index in self.layers:

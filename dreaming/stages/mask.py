@@ -68,6 +68,7 @@ class MaskStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Fit each masker on each part's references and write its masks."""
+        clip.record_splits()
         for part in clip.parts:
             split = clip.split(part)
             references = clip.training_references(part)

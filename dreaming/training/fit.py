@@ -216,7 +216,6 @@ class Observers:
         if validate and task.patience is not None:
             stop = EarlyStopping(
                 task.monitor,
-                min_delta=task.min_delta,
                 mode=task.mode,
                 patience=task.patience,
                 check_on_train_epoch_end=False,

@@ -59,7 +59,6 @@ class TrainingTask(ABC, Generic[D]):
         monitor: Logged value that selects the best checkpoint.
         mode: Whether the highest (``max``) or the lowest (``min``) value is best.
         patience: Validations without improvement after which a fit stops; None for never.
-        min_delta: Smallest change that counts as an improvement.
         warmup: Steps over which the learning rate rises at the start.
         save_seconds: Seconds between checkpoints; a killed fit loses at most this time.
         validate_every: Largest number of steps between validations.
@@ -74,7 +73,6 @@ class TrainingTask(ABC, Generic[D]):
     validate_every: PositiveInt
     limits: FitLimits
     patience: NonNegativeInt | None = None
-    min_delta: NonNegativeFloat = 0.0
     warmup: NonNegativeInt = 0
     save_seconds: NonNegativeFloat = field(default=60.0, metadata=NO_EFFECT)
 

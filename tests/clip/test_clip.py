@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dreaming.clip.clip import Clip
+from dreaming.clip.split import read_split
 from dreaming.errors import ClipError, FrameError, MaskError, SizeError
 from dreaming.io.manifest import Manifest
 
@@ -70,7 +71,11 @@ def test_a_lone_subject_needs_no_parts(disc_clip):
         np.testing.assert_array_equal(references.masks[place], drawing.truth[stem])
     np.testing.assert_array_equal(clip.hand_mask("subject", "0004"), drawing.truth["0004"])
     assert clip.hand_mask("subject", "0002") is None
-    assert (drawing.path / "split.json").exists()
+    assert not (drawing.path / "split.json").exists(), "reading writes nothing"
+    drawing.save("hand_masks/0002.png", drawing.truth["0002"])
+    assert clip.split("subject").nn == references.stems, "decided once for a run"
+    clip.record_splits()
+    assert read_split(drawing.path / "split.json") == {"subject": clip.split("subject")}
 
 
 def test_parts_have_masks_of_their_own(disc_clip):
@@ -170,6 +175,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from dreaming.clip.clip import Clip
+from dreaming.clip.split import read_split
 with Clip(Path(sys.argv[1])).lock("masks/gmm", "waiting"):
     print("held", flush=True)
     time.sleep(60)

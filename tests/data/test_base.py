@@ -48,17 +48,3 @@ def test_more_devices_than_samples_are_rejected():
     with pytest.raises(ParameterError) as caught:
         data.train_dataloader()
     assert (caught.value.name, caught.value.found) == ("batch_size", "1 on 2 devices")
-
-
-def test_each_device_takes_its_share_of_a_batch():
-    class Trainer:
-        global_step, world_size, global_rank, training = 0, 3, 1, True
-
-    data = Numbers(batch_size=1, steps_per_epoch=3, seed=0)
-    batch = {"image": torch.arange(8), "step": 4}
-    data.trainer = Trainer()
-    assert data.on_after_batch_transfer(batch, 0)["image"].tolist() == [1, 4, 7]
-    Trainer.training = False
-    assert data.on_after_batch_transfer(batch, 0) is batch, "each device validates on all frames"
-    Trainer.training, Trainer.world_size = True, 1
-    assert data.on_after_batch_transfer(batch, 0) is batch

@@ -164,25 +164,6 @@ def test_pixels_outside_the_mask_are_not_trained_on():
     assert pixels <= set(map(tuple, np.argwhere(given_.masks[0])))
 
 
-def test_downsampled_scales_take_turns():
-    scales = [1.0, 0.25, 1.0, 0.5]
-    data = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0, scales=scales, downsample=True)
-    once = KeyframesDataModule(ramps(), patch=16, batch_size=8, holdout=0.0)
-    batches = [data.make_batch(step) for step in range(8)]
-    assert all(batch["frame"].shape == (8, 3, 16, 16) for batch in batches)
-    # From row to row colours differ by one at full scale, by two at half, by four at a quarter.
-    steps = []
-    for batch in batches:
-        styled = (batch["styled"][:, 0] + 1) * 127.5
-        learnt = batch["mask"][:, 0, 1:] & batch["mask"][:, 0, :-1]
-        steps.append(round((styled[:, 1:] - styled[:, :-1])[learnt].mean().item(), 3))
-    assert steps == [1, 4, 1, 2] * 2
-    for turn, step in enumerate((0, 2, 4, 6)):
-        torch.testing.assert_close(batches[step], once.make_batch(turn))
-    torch.testing.assert_close(batches[5], data.make_batch(5))
-    assert not torch.equal(batches[1]["styled"], batches[5]["styled"])
-
-
 def test_scales_are_larger_patches_at_full_resolution():
     data = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1, scales=[1.0, 0.5, 0.1])
     once = KeyframesDataModule(ramps(), patch=12, batch_size=16, holdout=0.1)
@@ -198,10 +179,10 @@ def test_scales_are_larger_patches_at_full_resolution():
     assert (styled[:, 1:] - styled[:, :-1])[inner].round().unique().tolist() == [1], "no pixel is left out"
 
 
-def test_several_scales_of_whole_keyframes_have_to_be_downsampled():
+def test_several_scales_of_whole_keyframes_are_refused():
     with pytest.raises(ParameterError) as error:
         KeyframesDataModule(keyframes(), patch=None, scales=[1.0, 0.5])
-    assert (error.value.name, error.value.found) == ("downsample", "False")
+    assert (error.value.name, error.value.found) == ("scales", "[1.0, 0.5]")
 
 
 def test_an_empty_list_of_scales_raises():
@@ -210,28 +191,11 @@ def test_an_empty_list_of_scales_raises():
     assert error.value.name == "scales"
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.25, 0.3])
-def test_pixels_that_contain_a_held_out_one_are_not_trained_on_at_any_scale(scale):
-    given_ = ramps()
-    # Pixels that are not trained on are blue, so training pixels must not contain any blue.
-    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale], downsample=True)
-    assert data.has_holdout
-    given_.styled[..., 2] = 255 * (data.held_out | ~given_.masks)
-    data = KeyframesDataModule(given_, patch=8, batch_size=30, holdout=0.2, erosion=0, scales=[scale], downsample=True)
-    batches = [data.make_batch(step) for step in range(20)]
-    blue = torch.cat([batch["styled"][:, 2][batch["mask"][:, 0]] for batch in batches])
-    assert len(blue) > 1000
-    assert (blue == -1).all()
-    assert any((batch["styled"][:, 2] > -1).any() for batch in batches), "patches extend over held-out pixels"
-    assert all(batch["frame"].shape[-1] == 2 * 8 for batch in [data.windows[0]]), "validation is at full scale"
-
-
 @pytest.mark.parametrize(
     ("patch", "options", "sizes"),
     [
         (97, {}, (97, 96)),
         (48, {"scales": [1.0, 0.25]}, (192, 96)),
-        (48, {"scales": [1.0, 0.25], "downsample": True}, (48, 24)),
     ],
 )
 def test_patches_larger_than_keyframes_are_a_warning(caplog, patch, options, sizes):
@@ -239,15 +203,6 @@ def test_patches_larger_than_keyframes_are_a_warning(caplog, patch, options, siz
     assert not caplog.records
     KeyframesDataModule(ramps(), patch=patch, batch_size=4, **options)
     assert [(record.levelname, record.args) for record in caplog.records] == [("WARNING", sizes)]
-
-
-def test_a_scale_without_room_raises():
-    given_ = ramps()
-    given_.masks[:] = False
-    given_.masks[:, 20:30, 20:30] = True
-    with pytest.raises(ParameterError) as error:
-        KeyframesDataModule(given_, patch=8, holdout=0.0, scales=[1.0, 0.1], downsample=True)
-    assert (error.value.name, error.value.found) == ("scales", "0.1")
 
 
 def test_a_share_of_the_patches_is_at_the_mask_s_edge(caplog):
@@ -295,14 +250,11 @@ def test_without_a_patch_size_batches_are_whole_keyframes():
     assert sum(int(batch["mask"].sum()) for batch in measured) == data.held_out.sum()
 
 
-def test_whole_keyframes_may_be_held_out_and_downsampled():
-    data = KeyframesDataModule(
-        keyframes(count=3), patch=None, batch_size=2, holdout_keyframes=["0010"], scales=[1.0, 0.5], downsample=True
-    )
+def test_whole_keyframes_may_be_held_out():
+    data = KeyframesDataModule(keyframes(count=3), patch=None, batch_size=2, holdout_keyframes=["0010"])
     batches = [data.make_batch(step) for step in range(4)]
-    assert [tuple(batch["frame"].shape) for batch in batches] == [(2, 3, 60, 80), (2, 3, 30, 40)] * 2
     ((measured,),) = data.val_dataloader()
     torch.testing.assert_close(
         measured["styled"][0], torch.from_numpy(data.keyframes.styled[1]).permute(2, 0, 1) / 127.5 - 1
     )
-    assert all(not torch.equal(frame, measured["styled"][0]) for frame in batches[0]["styled"])
+    assert all(not torch.equal(frame, measured["styled"][0]) for batch in batches for frame in batch["styled"])

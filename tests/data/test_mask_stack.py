@@ -6,7 +6,9 @@ import torch
 
 from dreaming.clip.annotations import References
 from dreaming.data.augment import GeometricAugmentation
-from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks, gap_level, stack_channels
+from dreaming.data.mask_stack import MaskStacks, gap_level, stack_channels
+from dreaming.data.segmentation import SegmentationDataModule
+from dreaming.imaging.colour_statistics import NEUTRAL
 
 
 @pytest.fixture
@@ -41,23 +43,31 @@ def test_frames_are_selected_with_all_their_data(stacks):
     assert stacks.select(["3"]).gaps == (0,)
 
 
+def datamodule(stacks, valid=None, **more):
+    features, seen = ([each.channels(index) for index in range(len(each))] for each in (stacks, valid or stacks))
+    return SegmentationDataModule(
+        stacks.references, valid and valid.references, NEUTRAL,
+        features=[each[None] for each in features], valid_features=seen, crop=16, **more,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("geometry", [None, GeometricAugmentation(flip_horizontal=1.0)])
 def test_crops_hold_masks_that_fit_the_hand_mask(stacks, geometry):
-    data = MaskStackDataModule(stacks, None, crop=16, batch_size=6, geometry=geometry)
+    data = datamodule(stacks, batch_size=6, geometry=geometry)
     batch = data.on_after_batch_transfer(data.make_batch(0))
     assert batch["image"].shape == (6, 3, 16, 16)
-    assert batch["stack"].shape == (6, 5, 16, 16)
+    assert batch["features"].shape == (6, 5, 16, 16)
     assert set(batch["mask"].unique().tolist()) == {0.0, 1.0}
     inside = batch["mask"][:, 0] > 0.5
-    assert torch.allclose(batch["stack"][:, 0], torch.where(inside, 200 / 255, 0.0), atol=1e-6)
-    assert torch.allclose(batch["stack"][:, 1], torch.where(inside, 0.0, 100 / 255), atol=1e-6)
-    assert torch.allclose(batch["stack"][:, 2], torch.where(inside, 100 / 255, 0.0), atol=1e-6)
-    assert {round(float(gap) * 255) for gap in batch["stack"][:, 4].unique()} <= {gap_level(n) for n in (4, 2, 0)}
+    assert torch.allclose(batch["features"][:, 0], torch.where(inside, 200 / 255, 0.0), atol=1e-6)
+    assert torch.allclose(batch["features"][:, 1], torch.where(inside, 0.0, 100 / 255), atol=1e-6)
+    assert torch.allclose(batch["features"][:, 2], torch.where(inside, 100 / 255, 0.0), atol=1e-6)
+    assert {round(float(gap) * 255) for gap in batch["features"][:, 4].unique()} <= {gap_level(n) for n in (4, 2, 0)}
 
 
 def test_whole_frames_hold_the_stack(stacks):
-    data = MaskStackDataModule(stacks.select(["1"]), stacks.select(["2", "3"]), crop=16)
+    data = datamodule(stacks.select(["1"]), stacks.select(["2", "3"]))
     (first, _) = list(data.val_dataloader())
     batch = data.on_after_batch_transfer(first)
-    assert batch["stack"].shape == (1, 5, 20, 30)
-    assert float(batch["stack"][0, 4, 0, 0]) == pytest.approx(gap_level(2) / 255)
+    assert batch["features"].shape == (1, 5, 20, 30)
+    assert float(batch["features"][0, 4, 0, 0]) == pytest.approx(gap_level(2) / 255)

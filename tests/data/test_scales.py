@@ -1,42 +1,29 @@
+"""Batches at one scale: a device gathers its own rows only, and all devices together make the whole batch."""
+
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
+import torch
 
-from dreaming.data.scales import downsample, downsample_masks
-
-
-def covered(length, count):
-    """Overlap (count, length) of ``count`` equal intervals with each of ``length`` pixels."""
-    edges = np.arange(count + 1) * length / count
-    pixels = np.arange(length)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return overlap.clip(min=0)
+from dreaming.clip.annotations import Keyframes
+from dreaming.data.patches import PatchSource
+from dreaming.data.scales import ScaleSampler
 
 
-@settings(max_examples=30, deadline=None)
-@given(scale=st.sampled_from([0.5, 0.25, 0.3, 0.75]), channels=st.sampled_from([3, 4, 9]), seed=st.integers(0, 99))
-def test_pixels_are_means_of_those_they_cover(scale, channels, seed):
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (2, 20, 28, channels), dtype=np.uint8)
-    height, width = round(20 * scale), round(28 * scale)
-    rows, columns = covered(20, height), covered(28, width)
-    slow = np.einsum("yi,kijc,xj->kyxc", rows, images.astype(float), columns)
-    slow /= rows.sum(axis=1)[:, None, None] * columns.sum(axis=1)[:, None]
-    small = downsample(images, scale)
-    assert small.shape == (2, height, width, channels)
-    assert np.abs(small - slow).max() <= 1
-    masks = rng.random((2, 20, 28)) < 0.9
-    touched = np.einsum("yi,kij,xj->kyx", rows > 1e-6, ~masks, columns > 1e-6) > 0
-    np.testing.assert_array_equal(downsample_masks(masks, scale), ~touched)
-
-
-def test_full_scale_changes_nothing():
-    images = np.random.default_rng(1).integers(0, 256, (1, 5, 7, 3), dtype=np.uint8)
-    assert downsample(images, 1.0) is images
-    masks = images[..., 0] > 99
-    assert downsample_masks(masks, 1.0) is masks
-
-
-def test_a_tiny_picture_keeps_a_pixel():
-    assert downsample(np.full((1, 3, 3, 3), 7, np.uint8), 0.1).tolist() == [[[[7, 7, 7]]]]
-    assert downsample_masks(np.ones((1, 3, 3), bool), 0.1).tolist() == [[[True]]]
+@pytest.mark.parametrize("patch", [5, None])
+def test_devices_gather_their_rows_of_the_same_batch(monkeypatch, patch):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (6, 12, 16, 3), dtype=np.uint8)
+    masks = np.ones((6, 12, 16), bool)
+    source = PatchSource(Keyframes(tuple("abcdef"), pictures, pictures, masks), masks)
+    edge = np.zeros_like(masks)
+    edge[:, :2] = True
+    sampler = ScaleSampler(source, masks, edge, patch=patch, batch_size=6, edge_share=0.3, seed=(0,))
+    gathered, method = [], "whole" if patch is None else "gather"
+    plain = getattr(source, method)
+    monkeypatch.setattr(source, method, lambda index, *size: gathered.append(len(index)) or plain(index, *size))
+    whole = sampler.make_batch(3, slice(None))
+    shares = [sampler.make_batch(3, slice(rank, None, 4)) for rank in range(4)]
+    assert gathered == [12, 4, 4, 2, 2]
+    for name, values in whole.items():
+        for rank, share in enumerate(shares):
+            assert torch.equal(share[name], values[rank::4]), name

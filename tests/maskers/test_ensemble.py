@@ -10,7 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from dreaming.data.mask_stack import MaskStackDataModule
+from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
@@ -19,7 +19,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.out_of_fold import out_of_fold, plan_cross_validation
-from dreaming.models.fusion import FusionModule
+from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
@@ -49,14 +49,14 @@ class Half(Masker):
 
 
 def task(maskers, **config):
-    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0, "dice": 1.0})
+    module = partial(SegmentationModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0, "dice": 1.0})
     variants = {
         "gated": FusionVariant(GatedFusion, 0.2, 20),
         "logistic": FusionVariant(ConvFusion, 0.1, 20),
         "mean": FusionVariant(MeanFusion),
     }
     config = {"candidates": ["gated", "mean"], "variants": variants, **config}
-    data = partial(MaskStackDataModule, crop=32, batch_size=4)
+    data = partial(SegmentationDataModule, crop=32, batch_size=4)
     return FusionTask("ensemble", module, data, "val/jaccard", "max", 60, FitLimits(60), maskers=maskers, **config)
 
 

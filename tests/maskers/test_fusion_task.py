@@ -9,11 +9,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from dreaming.data.mask_stack import MaskStackDataModule, MaskStacks
+from dreaming.data.mask_stack import MaskStacks
+from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.threshold import ThresholdMasker
-from dreaming.models.fusion import FusionModule
+from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.model_selection import ModelSelection
@@ -36,10 +37,10 @@ class GivenStacks(FusionTask):
 
 
 def task(**config):
-    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    module = partial(SegmentationModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
     variants = {"logistic": FusionVariant(ConvFusion, 0.2, 25), "mean": FusionVariant(MeanFusion)}
     config = {"candidates": ["logistic", "mean"], **config}
-    data = partial(MaskStackDataModule, crop=24, batch_size=2)
+    data = partial(SegmentationDataModule, crop=24, batch_size=2)
     maskers = {"right": ThresholdMasker(), "wrong": ThresholdMasker()}
     return GivenStacks(
         "ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), maskers=maskers, variants=variants, **config

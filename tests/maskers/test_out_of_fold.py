@@ -12,7 +12,6 @@ import torch
 from omegaconf import OmegaConf
 
 from dreaming.clip.clip import Clip
-from dreaming.data.mask_stack import MaskStackDataModule
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import MaskError
 from dreaming.features.extractor import PropagationFeatures
@@ -32,7 +31,6 @@ from dreaming.maskers.pixels import PixelsMasker
 from dreaming.maskers.prediction_cache import PredictionCache, gap
 from dreaming.maskers.segmentation_task import SegmentationTask
 from dreaming.maskers.threshold import ThresholdMasker
-from dreaming.models.fusion import FusionModule
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.cnn import CNN
 from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
@@ -58,9 +56,9 @@ def network(given=None, channels=()):
 
 
 def ensemble(maskers, **config):
-    module = partial(FusionModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
+    module = partial(SegmentationModule, optimizer=torch.optim.AdamW, loss_weights={"bce": 1.0})
     variants = {"logistic": FusionVariant(ConvFusion, 0.1, 10), "mean": FusionVariant(MeanFusion)}
-    data = partial(MaskStackDataModule, crop=24, batch_size=2)
+    data = partial(SegmentationDataModule, crop=24, batch_size=2)
     task = FusionTask(
         "ensemble", module, data, "val/jaccard", "max", 10, FitLimits(10), maskers=maskers, variants=variants, **config
     )

@@ -14,7 +14,6 @@ from dreaming.data.augment import ColorJitter, GeometricAugmentation
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ConfigError
 from dreaming.imaging.colour_statistics import NEUTRAL, measure
-from dreaming.models.fusion import FusionModule
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.cnn import CNN
 from dreaming.networks.unet import UNet
@@ -269,10 +268,9 @@ def test_frames_and_tiles_that_a_network_cannot_reflect_the_border_of_are_refuse
     make(DEEP["lost"][0]).predict_logits(torch.rand(1, 3, 2, 3))
 
 
-@pytest.mark.parametrize("kind", [SegmentationModule, FusionModule])
-def test_load_from_checkpoint_restores_network_and_hyperparameters(references, tmp_path, kind):
+def test_load_from_checkpoint_restores_network_and_hyperparameters(references, tmp_path):
     network = partial(CNN, num_layers=2, intermediate_channels=3, positional_encoding="sin")
-    module = kind(
+    module = SegmentationModule(
         network=partial(network, kernel_size=5), optimizer=partial(torch.optim.AdamW, weight_decay=0.5), lr=0.02,
         loss_weights={"dice": 2.0}, features=1, prior=0, flip=True, short_side=16,
         statistics=measure(references.images),
@@ -283,8 +281,8 @@ def test_load_from_checkpoint_restores_network_and_hyperparameters(references, t
     stored = torch.load(tmp_path / "model.ckpt", weights_only=True)["hyper_parameters"]
     assert "dreaming" not in json.dumps(stored)
     with renamed(CNN):
-        loaded = kind.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert (type(loaded), type(loaded.network)) == (kind, CNN)
+        loaded = SegmentationModule.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert (type(loaded), type(loaded.network)) == (SegmentationModule, CNN)
     torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
     image, features = torch.rand(1, 3, 20, 24), torch.rand(1, 1, 20, 24)
     found, expected = (each.eval().predict_logits(image, features) for each in (loaded, module))

@@ -20,7 +20,6 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import WeightsError
 from dreaming.models.style import StyleModule
-from dreaming.models.weight_averaging import EmaCallback
 from dreaming.networks.fast_generator import FastGenerator
 from dreaming.networks.patch_discriminator import PatchDiscriminator
 from dreaming.networks.style_generator import StyleGenerator
@@ -32,10 +31,17 @@ FILTERS = (8, 8, 8, 8, 8, 8)
 OPTIMIZER = partial(torch.optim.Adam, betas=(0.9, 0.999), weight_decay=1e-5)
 
 
-def module(blocks=1, filters=FILTERS, lr=4e-3, loss_weights=WEIGHTS, seed=0, **options):
+class Noisy(StyleGenerator):
+    """A generator that draws random numbers in training."""
+
+    def forward(self, frame):
+        return super().forward(frame) + 0.01 * torch.randn(1) * self.training
+
+
+def module(blocks=1, filters=FILTERS, lr=4e-3, loss_weights=WEIGHTS, seed=0, generator=StyleGenerator, **options):
     torch.manual_seed(seed)
     return StyleModule(
-        generator=partial(StyleGenerator, filters=filters, blocks=blocks),
+        generator=partial(generator, filters=filters, blocks=blocks),
         discriminator=partial(PatchDiscriminator, filters=4),
         optimizer=OPTIMIZER,
         lr=lr,
@@ -222,9 +228,9 @@ def records(caplog, name):
 def test_available_vgg_is_a_metric_and_changes_nothing_else(tmp_path, vgg, caplog, cached):
     if cached:  # downloaded before; the URL no longer works
         vgg = partial(Vgg19Features, url="file:///gone/vgg.pth", cache=tmp_path, width=4)
-    plain = module(noise=5.0)
+    plain = module(generator=Noisy)
     trainer(tmp_path, 5).fit(plain, data())
-    tracked = module(noise=5.0, vgg=vgg)
+    tracked = module(generator=Noisy, vgg=vgg)
     begun = trainer(tmp_path, 5)
     begun.fit(tracked, data())
     assert not records(caplog, "perceptual")
@@ -372,23 +378,14 @@ class Ended(Callback):
 
 
 @pytest.mark.slow
-def test_all_processes_have_the_same_generator_and_average(tmp_path):
+def test_all_processes_have_the_same_generator(tmp_path):
     model = fast()
     model.generator.__class__ = Differing
     options = {"strategy": "ddp_spawn", "devices": 2, "use_distributed_sampler": False}
-    trainer(tmp_path, 4, EmaCallback(0.9), Ended(tmp_path), **options).fit(model, data())
+    trainer(tmp_path, 4, Ended(tmp_path), **options).fit(model, data())
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, msg=name)
-
-
-def test_noise_is_added_to_colours_and_not_to_guides():
-    frame = torch.zeros(2, 5, 64, 64)
-    torch.manual_seed(0)
-    noisy = fast(channels=5, noise=5.0)._add_noise(frame)
-    assert float(noisy[:, :3].std()) == pytest.approx(5 / 127.5, rel=0.05)
-    assert not noisy[:, 3:].any()
-    assert fast(channels=5)._add_noise(frame) is frame
 
 
 def pairs(count=2, side=16):
@@ -455,15 +452,9 @@ def test_stylise_does_not_change_statistics_and_mode():
     assert model.generator.training
 
 
-def test_the_memory_format_changes_nothing():
-    frame = torch.rand(1, 3, 20, 20)
-    plain, last = (module(channels_last=on).stylise(frame) for on in (False, True))
-    torch.testing.assert_close(plain, last)
-
-
 @pytest.mark.parametrize("weights", [WEIGHTS, {"pixel": 4.0}])
 def test_load_from_checkpoint_restores_networks_and_hyperparameters(tmp_path, weights):
-    model = module(loss_weights=weights, noise=2.0, quality={"flicker": 0.5}, channels_last=False)
+    model = module(loss_weights=weights, quality={"flicker": 0.5})
     fitting = trainer(tmp_path, 2, limit_val_batches=0)
     fitting.fit(model, data())
     fitting.save_checkpoint(tmp_path / "model.ckpt")
@@ -474,8 +465,8 @@ def test_load_from_checkpoint_restores_networks_and_hyperparameters(tmp_path, we
     torch.testing.assert_close(loaded.state_dict(), model.state_dict())
     frame = data().make_batch(0)["frame"]
     torch.testing.assert_close(loaded.stylise(frame), model.stylise(frame))
-    assert (loaded.lr, loaded.noise, loaded.loss_weights) == (model.lr, model.noise, model.loss_weights)
-    assert (loaded.quality, loaded.layout) == (model.quality, torch.contiguous_format)
+    assert (loaded.lr, loaded.loss_weights) == (model.lr, model.loss_weights)
+    assert loaded.quality == model.quality
     assert loaded.configure_optimizers().defaults["weight_decay"] == 1e-5
     trainer(tmp_path, 1, limit_val_batches=0).fit(loaded, data())
 

@@ -41,14 +41,13 @@ def test_linear_appends_x_and_y():
     torch.testing.assert_close(out[1, 3:], coordinates((4, 6))[0])
 
 
-def test_sin_appends_sine_and_cosine_of_each_axis_and_octave():
-    position = Position("sin", octaves=2, wavelength=0.5)
+def test_sin_appends_sine_and_cosine_of_each_axis():
+    position = Position("sin")
     out = position(torch.zeros(1, 1, 3, 4))
-    assert out.shape[1] == 1 + position.channels == 9
+    assert out.shape[1] == 1 + position.channels == 5
     x, y = -0.125, 1 / 3  # of column 1, row 2
-    for octave, wavelength in enumerate((0.5, 0.25)):
-        expected = [f(2 * math.pi * place / wavelength) for place in (x, y) for f in (math.sin, math.cos)]
-        assert out[0, 1 + 4 * octave : 5 + 4 * octave, 2, 1].tolist() == pytest.approx(expected, abs=1e-5)
+    expected = [f(math.pi * place) for place in (x, y) for f in (math.sin, math.cos)]
+    assert out[0, 1:, 2, 1].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_none_appends_nothing():

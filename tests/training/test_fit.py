@@ -150,16 +150,6 @@ def test_patience_ends_a_fit_that_no_longer_improves(tmp_path):
     assert outcome.steps == 30
 
 
-def test_an_improvement_below_the_least_that_counts_is_none(tmp_path):
-    class Slow(Line):
-        def validation_step(self, batch, index):
-            self.log("val/error", torch.tensor(1.0 - self.global_step * 1e-5))
-
-    slow = run(tmp_path / "slow", task(max_steps=100, patience=2), module=Slow)
-    stopped = run(tmp_path / "stopped", task(max_steps=100, patience=2, min_delta=0.006), module=Slow)
-    assert (slow.steps, stopped.steps) == (100, 30)
-
-
 def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
     with pytest.raises(ConfigError) as caught:
         run(tmp_path, task(monitor="val/eror"))
