@@ -5,7 +5,6 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -109,17 +108,50 @@ def fit(
     batches = data()
     pl.seed_everything(context.seed, verbose=False)
     model = module()
-    observers = Observers.build(task, folder, title, validate=validate, max_steps=max_steps)
+    steps = max_steps or task.limits.max_steps
+    # The number of steps comes from cross-validation, so a slower machine must not stop earlier.
+    limit = task.limits.max_time if max_steps is None else None
+    timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
+    history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
+    best = ModelCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor=task.monitor if validate else None,
+        mode=task.mode,
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=not validate,
+    )
+    callbacks: list[Callback] = [
+        timer,
+        CosineToBudget(steps, timer, task.warmup),
+        StepBar(title, steps, timer, task.monitor),
+        history,
+        best,
+        RngStateCallback(),
+        PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
+        *([] if max_steps is None else [StepLimit(max_steps)]),
+    ]
+    if validate and task.patience is not None:
+        callbacks.append(
+            EarlyStopping(task.monitor, mode=task.mode, patience=task.patience, check_on_train_epoch_end=False)
+        )
     loggers: list[Logger] = []
     elsewhere, failed = False, True
     try:
-        open_loggers(loggers, context, folder, fingerprint, standalone=standalone)
+        for name, build in context.loggers.items():
+            if standalone or name == "csv":
+                loggers.append(build(save_dir=str(folder)))
+                loggers[-1].log_hyperparams({"seed": context.seed, "task": fingerprint["task"]})
         with quiet_lightning():
-            callbacks = [*observers.callbacks, *(build(*turn, observers.steps) for build in context.callbacks)]
-            # Pictures last: at the end of a fit, the callbacks of a task may replace the weights by their average.
+            callbacks += (build(*turn, steps) for build in context.callbacks)
+            # Pictures last: at the end of a fit, the user's callbacks may replace the weights by their average.
             callbacks += [*task.callbacks(folder), Pictures(folder / PICTURES), *context.build_callbacks()]
-            trainer = build_trainer(task, context, folder, callbacks, loggers, observers.steps, validate=validate)
-            log_folds(trainer.loggers, task.monitor, fold_curve or {}, fold_pictures)
+            trainer = build_trainer(task, context, folder, callbacks, loggers, steps, validate=validate)
+            for logger in trainer.loggers:  # what cross-validation measured and drew
+                for step, value in (fold_curve or {}).items():
+                    logger.log_metrics({task.monitor: value}, step=step)
+                send(logger, fold_pictures)
             elsewhere = launches_processes(trainer)
             if elsewhere:
                 check_normalisation(trainer, model)
@@ -129,7 +161,10 @@ def fit(
     finally:
         for logger in loggers:
             finish(logger, written_here=not elsewhere, failed=failed)
-    result = summarise(trainer, observers, task, folder, validate=validate, elsewhere=elsewhere)
+    if elsewhere and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
+        recall([history, best, timer], folder / ROLLING)
+    checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
+    result = summarise(trainer, history, timer, checkpoint, task.sign)
     interruption.check()
     return result
 
@@ -155,73 +190,6 @@ def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataM
         raise
     finally:
         interruption.stop_deferring()
-
-
-@dataclass(frozen=True)
-class Observers:
-    """The callbacks of a fit whose state makes up its result.
-
-    Attributes:
-        steps: Number of steps of the whole fit.
-        timer: Measures its wall time.
-        history: Records the monitored value.
-        best: Writes the best checkpoint.
-        callbacks: These and all others that every fit has.
-    """
-
-    steps: int
-    timer: FitTimer
-    history: MonitorHistory
-    best: ModelCheckpoint
-    callbacks: tuple[Callback, ...]
-
-    @classmethod
-    def build(
-        cls, task: TrainingTask[Any], folder: Path, title: str, *, validate: bool, max_steps: int | None
-    ) -> "Observers":
-        """Create the callbacks of one fit.
-
-        Args:
-            task: How to train.
-            folder: Folder of the fit.
-            title: Shown on the progress bar.
-            validate: Whether there are validation batches.
-            max_steps: Number of steps instead of the task's, without its time limit.
-        """
-        steps = max_steps or task.limits.max_steps
-        # The number of steps comes from cross-validation, so a slower machine must not stop earlier.
-        limit = task.limits.max_time if max_steps is None else None
-        timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
-        history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
-        best = ModelCheckpoint(
-            folder / "checkpoints",
-            filename="best",
-            monitor=task.monitor if validate else None,
-            mode=task.mode,
-            save_last=True,
-            enable_version_counter=False,
-            save_on_train_epoch_end=not validate,
-        )
-        callbacks: list[Callback] = [
-            timer,
-            CosineToBudget(steps, timer, task.warmup),
-            StepBar(title, steps, timer, task.monitor),
-            history,
-            best,
-            RngStateCallback(),
-            PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
-        ]
-        if max_steps is not None:
-            callbacks.append(StepLimit(max_steps))
-        if validate and task.patience is not None:
-            stop = EarlyStopping(
-                task.monitor,
-                mode=task.mode,
-                patience=task.patience,
-                check_on_train_epoch_end=False,
-            )
-            callbacks.append(stop)
-        return cls(steps, timer, history, best, tuple(callbacks))
 
 
 def build_trainer(
@@ -254,7 +222,7 @@ def build_trainer(
     )
     check_strategy(trainer)
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
         # ModelCheckpoint would still write its last checkpoint, from which a full fit would resume.
         trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, Checkpoint)]  # type: ignore[attr-defined]
     return trainer
@@ -268,29 +236,14 @@ def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
     return newest
 
 
-def summarise(
-    trainer: pl.Trainer, observers: Observers, task: TrainingTask[Any], folder: Path, *, validate: bool, elsewhere: bool
-) -> FitResult:
-    """Write the final checkpoint and the result of a fit; neither after ``fast_dev_run``.
-
-    Args:
-        trainer: The Trainer that has fitted.
-        observers: Its callbacks.
-        task: How it trained.
-        folder: Folder of the fit.
-        validate: Whether there were validation batches.
-        elsewhere: Whether other processes trained, so that the callbacks' state has to be read from a checkpoint.
-    """
-    timer, history, best = observers.timer, observers.history, observers.best
-    dry = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
-    if elsewhere and not dry:
-        recall([history, best, timer], folder / ROLLING)
-    checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
-    score = best.best_model_score if validate else None
+def summarise(trainer: pl.Trainer, history: MonitorHistory, timer: FitTimer, checkpoint: Path, sign: int) -> FitResult:
+    """Write the final checkpoint and the result of a fit; neither after ``fast_dev_run``."""
+    folder, dry = Path(trainer.default_root_dir), bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
+    best = history.best(sign) if history.values else None
     result = FitResult(
         checkpoint="" if dry else str(checkpoint.absolute().relative_to(folder.absolute())),
-        score=math.nan if score is None else float(score),
-        step=history.best(task.sign) if validate and history.values else history.steps,
+        score=math.nan if best is None else history.values[best],
+        step=history.steps if best is None else best,
         curve=history.values,
         steps=history.steps,
         seconds=timer.time_elapsed(),
@@ -300,21 +253,3 @@ def summarise(
         (folder / ROLLING).unlink(missing_ok=True)
         result.write(folder / FIT_RESULT)
     return result
-
-
-def open_loggers(
-    loggers: list[Logger], context: TrainingContext, folder: Path, fingerprint: Mapping[str, Any], *, standalone: bool
-) -> None:
-    """Append the loggers of a fit to a list one by one, so that those already open can be closed if one fails."""
-    for name, build in context.loggers.items():
-        if standalone or name == "csv":
-            loggers.append(build(save_dir=str(folder)))
-            loggers[-1].log_hyperparams({"seed": context.seed, "task": fingerprint["task"]})
-
-
-def log_folds(loggers: Sequence[Logger], monitor: str, curve: Mapping[int, float], pictures: Sequence[Path]) -> None:
-    """Log what cross-validation measured and drew."""
-    for logger in loggers:
-        for step, value in curve.items():
-            logger.log_metrics({monitor: value}, step=step)
-        send(logger, pictures)

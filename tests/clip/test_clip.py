@@ -175,7 +175,6 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from dreaming.clip.clip import Clip
-from dreaming.clip.split import read_split
 with Clip(Path(sys.argv[1])).lock("masks/gmm", "waiting"):
     print("held", flush=True)
     time.sleep(60)
