@@ -20,22 +20,17 @@ def pixel_loss(generated: Tensor, styled: Tensor) -> Tensor:
 
 
 def adversarial_loss(predictions: Tensor) -> Tensor:
-    """The generator's loss of a least-squares GAN.
+    """The generator's loss of a least-squares GAN from the discriminator's predictions, any shape.
 
     Source: Mao et al. 2017, equation 9 with c = 1, without the factor 1/2 as in Texler et al. 2020.
-
-    Args:
-        predictions: The discriminator's predictions on generated patches, any shape.
     """
     return functional.mse_loss(predictions, torch.ones_like(predictions))
 
 
 def discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """The discriminator's loss of a least-squares GAN (Mao et al. 2017, equation 9 with a = 0, b = 1).
+    """The discriminator's loss of a least-squares GAN from predictions, any shape; the generator is detached.
 
-    Args:
-        real: Predictions on painted patches, any shape.
-        generated: Predictions on generated patches, detached from the generator.
+    Source: Mao et al. 2017, equation 9 with a = 0, b = 1.
     """
     return (
         functional.mse_loss(real, torch.ones_like(real)) + functional.mse_loss(generated, torch.zeros_like(generated))
@@ -43,12 +38,7 @@ def discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
 
 
 def feature_distance(generated: FeatureMaps, styled: FeatureMaps) -> Tensor:
-    """Mean squared difference over the entries of all maps, so larger maps count more (Texler et al. 2020).
-
-    Args:
-        generated: Feature maps of the generated patches.
-        styled: Feature maps of the painted patches.
-    """
+    """Mean squared difference over the entries of all maps, so larger maps count more (Texler et al. 2020)."""
     squared = [functional.mse_loss(a, b, reduction="sum") for a, b in zip(generated, styled, strict=True)]
     return torch.stack(squared).sum() / sum(a.numel() for a in generated)
 
@@ -57,10 +47,6 @@ def feature_matching(generated: FeatureMaps, styled: FeatureMaps) -> Tensor:
     """Mean absolute difference of the discriminator's features, with equal weight for each layer.
 
     Source: Wang et al. 2018 (pix2pixHD), equation 4, with the mean over the layers instead of the sum.
-
-    Args:
-        generated: Feature maps of the generated patches.
-        styled: Feature maps of the painted patches.
     """
     return torch.stack([functional.l1_loss(a, b) for a, b in zip(generated, styled, strict=True)]).mean()
 
@@ -69,17 +55,9 @@ def similarity(one: Tensor, other: Tensor, *, side: int = STRUCTURE_SIDE, sigma:
     """Structural similarity around each pixel (Wang et al. 2004, equation 13), as ``metrics.similarity.ssim`` means it.
 
     It is computed in float32 even under autocast, because variances are small differences of squares. Windows that
-    cross the border are left out. The Gaussian is applied as two banded matrices, whose gradient takes a tenth of a
-    convolution's time.
-
-    Args:
-        one: (B, C, H, W) in -1..1, at least ``side`` pixels high and wide.
-        other: (B, C, H, W) in -1..1.
-        side: Side of the Gaussian window in pixels, odd.
-        sigma: Standard deviation of the Gaussian in pixels.
-
-    Returns:
-        (B, C, H - side + 1, W - side + 1).
+    cross the border are left out: images (B, C, H, W) in -1..1 give (B, C, H - side + 1, W - side + 1). The Gaussian,
+    of ``side`` pixels (odd) and deviation ``sigma``, is applied as two banded matrices, whose gradient takes a tenth of
+    a convolution's time.
     """
     with torch.autocast(one.device.type, enabled=False):
         one, other = (one.float() + 1) / 2, (other.float() + 1) / 2
@@ -112,16 +90,16 @@ def gradient(image: Tensor) -> Tensor:
 
 
 def temporal_loss(before: Tensor, after: Tensor, motion: Tensor, visible: Tensor) -> Tensor:
-    """Mean absolute difference between an image and its warped predecessor.
+    """Mean absolute difference between images (B, C, H, W) and their warped predecessors; 0 without visible pixels.
 
     Source: Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016, equation 7, with absolute instead of squared
     differences, like ``metrics.flicker``.
 
     Args:
-        before: (B, C, H, W).
-        after: The next image, (B, C, H, W).
+        before: The predecessor.
+        after: The image.
         motion: (B, 2, H, W), (x, y) in pixels from a pixel of ``after`` to its position in ``before``.
-        visible: (B, 1, H, W) bool, pixels that count; without any the result is 0.
+        visible: (B, 1, H, W) bool, pixels that count.
     """
     height, width = after.shape[-2:]
     y, x = torch.meshgrid(*(torch.arange(length, device=after.device) for length in (height, width)), indexing="ij")

@@ -40,21 +40,12 @@ class FrameMean(Metric):
 
 
 class MaskMean(FrameMean):
-    """Mean over frames of a score that compares two masks.
-
-    Args:
-        threshold: Probability above which a pixel is foreground.
-    """
+    """Mean over frames of a score that compares two masks; pixels of a probability above ``threshold`` count."""
 
     def __init__(self, threshold: float = 0.5) -> None:
         super().__init__()
         self.threshold = threshold
 
     def update(self, probability: Tensor, mask: Tensor) -> None:  # type: ignore[override]
-        """Add a batch of frames.
-
-        Args:
-            probability: (B, 1, H, W) in 0..1.
-            mask: Ground truth, (B, 1, H, W) of 0 and 1.
-        """
+        """Add frames: probabilities (B, 1, H, W) in 0..1, and their ground truth (B, 1, H, W) of 0 and 1."""
         super().update(probability[:, 0] > self.threshold, mask[:, 0] > 0.5)

@@ -18,15 +18,11 @@ def outline(mask: Mask) -> Mask:
 
 
 def boundary_f(predicted: Mask, truth: Mask, tolerance: float = 0.008) -> float:
-    """Harmonic mean of the outline's precision and recall, in 0..1; two masks without an outline score 1.
+    """Harmonic mean of the outline's precision and recall, in 0..1, of two masks (H, W); without outlines it is 1.
 
     Source: "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation" (Perazzi et al. 2016),
-    section 5. As in its code, an outline pixel is matched if the other outline passes within the tolerance.
-
-    Args:
-        predicted: (H, W).
-        truth: Ground truth, (H, W).
-        tolerance: Fraction of the frame's diagonal, rounded up to whole pixels.
+    section 5. As in its code, an outline pixel is matched if the other outline passes within the tolerance, a fraction
+    of the frame's diagonal that is rounded up to whole pixels.
     """
     ours, theirs = outline(predicted), outline(truth)
     if not ours.any() or not theirs.any():
@@ -39,12 +35,7 @@ def boundary_f(predicted: Mask, truth: Mask, tolerance: float = 0.008) -> float:
 
 
 class BoundaryF(MaskMean):
-    """Mean of ``boundary_f`` over frames.
-
-    Args:
-        threshold: Probability above which a pixel is foreground.
-        tolerance: Fraction of the frame's diagonal.
-    """
+    """Mean of ``boundary_f`` over frames."""
 
     def __init__(self, threshold: float = 0.5, tolerance: float = 0.008) -> None:
         super().__init__(threshold)

@@ -35,13 +35,7 @@ def mask_flicker(before: Mask, after: Mask, backward: Flow, visible: Mask) -> fl
     """Number of pixels that appear or vanish against the flow, as a fraction of the mask's mean area.
 
     A mask that follows its subject scores near 0 whatever the motion. One that loses half of the subject and recovers
-    it scores 0.5.
-
-    Args:
-        before: (H, W).
-        after: The next mask.
-        backward: Flow from ``after`` to ``before`` in pixels, (H, W, 2).
-        visible: Pixels that count, (H, W).
+    it scores 0.5. The arguments are those of ``flicker``.
     """
     warped: NDArray[Any] = warp(before.astype(np.float32), backward) > 0.5
     area = (np.count_nonzero(warped) + np.count_nonzero(after)) / 2

@@ -34,14 +34,7 @@ def fuse(
 
 
 def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, context: TrainingContext) -> list[float]:
-    """Jaccard index of a candidate at each frame.
-
-    Args:
-        module: The trained fusion module; None for a masker by itself.
-        name: The candidate's name.
-        stacks: Frames with ground truth and the maskers' predictions.
-        context: Trainer to run the module with.
-    """
+    """Jaccard index at each frame of a fusion module, or of the masker ``name`` by itself."""
     truth = stacks.references.masks
     if module is None:
         column = stacks.names.index(name)

@@ -14,12 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def load_cached_vgg(make: Callable[..., nn.Module] | None, trainer: pl.Trainer) -> nn.Module | None:
-    """Load VGG if each process of a trainer finds its weights on disk, else return None.
-
-    Args:
-        make: Factory ``make(download=False)``; None: there is no VGG.
-        trainer: The trainer.
-    """
+    """Load VGG by ``make(download=False)`` if each process of a trainer finds its weights on disk, else return None."""
     vgg = None
     if make is not None:
         try:

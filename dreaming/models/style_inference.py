@@ -33,7 +33,7 @@ def fold_normalisation(network: nn.Module) -> None:
 
 
 def compile_and_warm_up(network: nn.Module, run: Callable[[Tensor], Tensor], example: Tensor) -> None:
-    """Compile a network in place and run it once; if this fails, warn and use it uncompiled.
+    """Compile a network in place and run it once on a batch like the frames; if this fails, warn and use it uncompiled.
 
     Args:
         network: The network.
@@ -82,15 +82,10 @@ def in_suited_precision(run: Callable[[Tensor], Tensor], frame: Tensor) -> Tenso
 def whole_or_tiled(
     run: Callable[[Tensor], Tensor], field: ReceptiveField, frame: Tensor, *, tile: int | None, overlap: int | None
 ) -> Tensor:
-    """Stylise frames (B, 3 + c, H, W), in tiles if they are larger than one.
+    """Stylise frames and guides (B, 3 + c, H, W) in -1..1, in tiles of side ``tile`` if they are larger than one.
 
-    Args:
-        run: Runs the generator.
-        field: Its receptive field.
-        frame: Frames and guides in -1..1.
-        tile: Side of a tile in pixels; None: whole frames.
-        overlap: Pixels computed around a tile and discarded; None: the generator's margin, with which tiles equal whole
-            frames.
+    ``overlap`` are the pixels computed around a tile and discarded; None: the generator's margin, with which tiles
+    equal whole frames.
     """
     size = (frame.shape[-2], frame.shape[-1])
     if tile is None or tile >= max(size):
@@ -114,11 +109,8 @@ def in_fitting_tiles(
 ) -> tuple[Tensor, int | None]:
     """Like ``whole_or_tiled``, but halve the tiles and warn whenever the device runs out of memory.
 
-    Returns:
-        The stylised frames, and the side of the tiles that fit; None for whole frames.
-
-    Raises:
-        OutOfMemoryError: If even the smallest tiles do not fit.
+    Return the stylised frames, and the side of the tiles that fit; None for whole frames. ``OutOfMemoryError`` if even
+    the smallest tiles do not fit.
     """
     while True:
         try:

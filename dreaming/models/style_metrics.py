@@ -104,13 +104,7 @@ class FlickerRatio(Metric):
             self.add_state(state, torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, before: Tensor, after: Tensor, pair: PairSample) -> None:
-        """Add stylised crops.
-
-        Args:
-            before: The stylised ``pair["before"]``, (B, 3, S, S) in -1..1.
-            after: The stylised ``pair["after"]``.
-            pair: Crops of the source frames.
-        """
+        """Add crops of source frames, and the same crops stylised, (B, 3, S, S) in -1..1."""
         motion, visible = pair["motion"], pair["visible"]
         self.stylised += temporal_loss(before, after, motion, visible)
         self.source += temporal_loss(pair["before"][:, :3], pair["after"][:, :3], motion, visible)

@@ -12,13 +12,10 @@ from dreaming.networks.position import mirrored
 
 
 class SizeConstraints(Protocol):
-    """Sizes that a network accepts: the output is the input less both margins, and ``multiple`` * n + ``residue``.
+    """Sizes that a network accepts.
 
-    Attributes:
-        margin: Pixels by which the output is smaller than the input on each side.
-        multiple: Period of the output sizes.
-        residue: Remainder of the output sizes.
-        min_size: Smallest side of an input.
+    The output is the input less ``margin`` pixels on each side; its sides are ``multiple`` * n + ``residue`` pixels. An
+    input has at least ``min_size`` pixels on each side.
     """
 
     margin: int
@@ -61,7 +58,7 @@ def starts(length: int, tile: int, overlap: int, multiple: int) -> list[int]:
 def tiled(
     logits_of: Callable[[tuple[int, int], Size], Tensor], frame: Size, tile: int, overlap: int, multiple: int
 ) -> Tensor:
-    """Compute logits (B, 1, H, W) of a frame from tiles that are blended linearly.
+    """Compute logits (B, 1, H, W) of a frame from tiles that are blended linearly over their overlap.
 
     Args:
         logits_of: Computes the logits of a region from its origin and size.

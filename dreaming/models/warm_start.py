@@ -18,11 +18,7 @@ SHARE = 0.5
 
 @runtime_checkable
 class WarmStart(Protocol):
-    """A generator that can be fitted partly before training.
-
-    Attributes:
-        warm: Whether this has been done; part of the checkpoint, so that resumed training skips it.
-    """
+    """A generator that can be fitted partly before training; its buffer ``warm`` tells whether this has been done."""
 
     warm: Tensor
 

@@ -31,15 +31,9 @@ class FitTimer(Timer):
 class CosineToBudget(Callback):
     """Lower every learning rate to ``floor`` times its start along half a cosine over steps or time.
 
-    The limit that is closer decides, so the rate has reached its end when the fit does. This is a callback and not a
-    torch scheduler, because all processes have to agree on the elapsed time, and because a scheduler that is stepped
-    after a batch cannot use the time at the start of the next one.
-
-    Args:
-        max_steps: Number of steps of the whole fit.
-        timer: The fit's timer; without a limit, time is ignored.
-        warmup: Steps over which the rate rises linearly at the start.
-        floor: Final share of the learning rate.
+    The limit that is closer to its end decides. The rate first rises linearly for ``warmup`` steps. This is a callback
+    and not a torch scheduler, because all processes have to agree on the elapsed time, and because a scheduler that is
+    stepped after a batch cannot count what precedes the next one, such as a warm start.
     """
 
     def __init__(self, max_steps: int, timer: Timer, warmup: int = 0, floor: float = 0.02) -> None:
@@ -63,9 +57,6 @@ class StepLimit(Callback):
     """Stop a fit after a number of steps, also within an epoch.
 
     The Trainer's own ``max_steps`` miscounts if a fit resumes from a checkpoint within an epoch.
-
-    Args:
-        max_steps: Number of steps.
     """
 
     def __init__(self, max_steps: int) -> None:
@@ -79,9 +70,7 @@ class StepLimit(Callback):
 class MonitorHistory(Callback):
     """Records the monitored value of each validation, and the number of steps; part of every checkpoint.
 
-    Args:
-        monitor: Name of the logged value.
-        key: Config key of that name, for error messages.
+    ``key`` is the config key of the value's name, for error messages.
     """
 
     def __init__(self, monitor: str, key: str = "monitor") -> None:
@@ -92,11 +81,7 @@ class MonitorHistory(Callback):
         return max(self.values, key=lambda step: (sign * self.values[step], -step))
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """Record the value.
-
-        Raises:
-            ConfigError: If no value of that name is logged.
-        """
+        """Record the value; ``ConfigError`` if no value of that name is logged."""
         logged = trainer.callback_metrics
         if self.monitor not in logged:
             known = "a logged value: " + ", ".join(sorted(name for name in logged if name.startswith("val/")))
@@ -117,14 +102,7 @@ class MonitorHistory(Callback):
 
 
 class StepBar(Callback):
-    """Shows a progress bar over steps, with the loss and the monitored value.
-
-    Args:
-        title: Title of the bar.
-        total: Number of steps of the whole fit.
-        timer: The fit's timer, for the remaining time.
-        monitor: Name of the logged value to show.
-    """
+    """A progress bar over the ``total`` steps of a fit, with the loss, the monitored value and the remaining time."""
 
     def __init__(self, title: str, total: int, timer: Timer, monitor: str) -> None:
         self.title, self.total, self.timer, self.monitor = title, total, timer, monitor

@@ -46,11 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically; Lightning's way, copying from ``/tmp``, is not atomic if that is another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint so that a kill at any moment leaves the previous one intact.
-
-        Raises:
-            SpaceError: If the disk is full.
-        """
+        """Write so that a kill at any moment leaves the previous file intact; ``SpaceError`` if the disk is full."""
         data = io.BytesIO()
         torch.save(checkpoint, data)
         write_atomically(Path(path), data.getvalue())
@@ -87,15 +83,11 @@ class Interrupted(SystemExit):
 
 
 class PeriodicCheckpoint(Checkpoint):
-    """Writes a checkpoint at an interval of time, between validations, and before a fit ends after Ctrl-C or SIGTERM.
+    """Writes a checkpoint every ``seconds`` between validations, and before a fit ends after Ctrl-C or SIGTERM.
 
     ``ModelCheckpoint(train_time_interval=...)`` ignores the interval under manual optimisation. It may also write right
-    before a validation, which a resumed fit would then skip, and does not write at the end for another process.
-    As a ``Checkpoint``, this callback runs after all others, so it saves their latest state.
-
-    Args:
-        path: The file, which is overwritten.
-        seconds: Interval in seconds.
+    before a validation, which a resumed fit would then skip, and does not write at the end for another process. As a
+    ``Checkpoint``, this callback runs after all others, so it saves their latest state.
     """
 
     def __init__(self, path: Path, seconds: float) -> None:

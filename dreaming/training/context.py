@@ -15,11 +15,9 @@ from dreaming.io.manifest import NO_EFFECT
 
 @dataclass(frozen=True)
 class FitLimits:
-    """Limits of one fit, which ends at the first one reached.
+    """Limits of one fit, which ends at the first one reached: training steps and wall time.
 
-    Attributes:
-        max_steps: Training steps.
-        max_time: Wall time in seconds, including everything before the first step; None for no limit.
+    ``max_time`` is in seconds and includes everything before the first step; None for no limit.
     """
 
     kind: ClassVar[str] = "fit_limits"
@@ -40,8 +38,7 @@ class TrainingContext:
         trainer: Builds the Trainer: device, precision, strategy, and anything else that a Trainer accepts.
         loggers: Build the loggers, by name.
         seed: Seed of all random numbers.
-        callbacks: Functions that build a callback from the index of a fit within one training (from 0), the number of
-            fits, and its steps.
+        callbacks: Build a callback from the index of a fit within one training, the number of fits, and its steps.
         user_callbacks: Callbacks from the config by name, or functions that build them. Each fit uses a copy.
     """
 

@@ -34,13 +34,7 @@ class ValidationResult:
 
     @classmethod
     def of_folds(cls, results: Sequence[FitResult], pictures: Iterable[Path], sign: int) -> Self:
-        """Combine folds: the best value of their mean curve, at the earliest step where it is reached.
-
-        Args:
-            results: The folds' fits.
-            pictures: Pictures drawn by them.
-            sign: +1 if a higher monitored value is better, -1 if a lower one is.
-        """
+        """Combine folds: the best value of their mean curve, at its earliest step; ``sign`` +1: higher is better."""
         curve = mean_curve([result.curve for result in results])
         steps = max(curve, key=lambda step: (sign * curve[step], -step))
         return cls(FOLDS, curve[steps], steps, curve, tuple(results), tuple(pictures))

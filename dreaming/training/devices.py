@@ -13,8 +13,7 @@ log = logging.getLogger(__name__)
 def suited_trainer(**arguments: Any) -> pl.Trainer:
     """Build a Trainer on CUDA or else the CPU, in mixed bfloat16 where the device computes it faster than float32.
 
-    Args:
-        arguments: Anything that a Trainer accepts, device and precision included.
+    Any argument of a Trainer overrides this.
     """
     chosen = {
         # Lightning's own choice would be MPS on a Mac, which has no float64; metrics and colour maps need it.

@@ -29,11 +29,7 @@ def launches_processes(trainer: pl.Trainer) -> bool:
 
 
 def check_strategy(trainer: pl.Trainer) -> None:
-    """Refuse strategies that start the whole command once per device, because its locks would block each other.
-
-    Raises:
-        ConfigError: If the trainer has one of them.
-    """
+    """Refuse strategies that start the whole command once per device, because its locks would block each other."""
     if trainer.num_devices > 1 and not launches_processes(trainer):
         raise ConfigError(
             "trainer.strategy",
@@ -44,11 +40,7 @@ def check_strategy(trainer: pl.Trainer) -> None:
 
 
 def check_normalisation(trainer: pl.Trainer, model: nn.Module) -> None:
-    """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics.
-
-    Raises:
-        ConfigError: If the config requests it.
-    """
+    """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics."""
     shared = getattr(trainer.strategy, "_layer_sync", None) is not None and trainer.strategy.root_device.type == "cpu"
     if shared and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
         raise ConfigError(
@@ -82,12 +74,7 @@ def is_one_of_several() -> bool:
 
 
 def in_each_process(count: int, stems: list[str], work: Work) -> None:
-    """Split frames into intervals and process each interval in a process of its own.
-
-    Args:
-        count: Number of devices.
-        stems: Names of the frames.
-        work: Processes some frames; has to be picklable.
+    """Split frames into intervals and process each in a process of its own; ``work`` has to be picklable.
 
     Raises:
         DreamingError: If the work raises one; the first in time.

@@ -40,13 +40,7 @@ class PairDrawing(Protocol):
 
 
 class Pictures(Callback):
-    """Draws the validation samples as one sheet at the end of a fit.
-
-    Args:
-        path: File of the sheet.
-        count: Largest number of samples.
-        width: Largest width of the sheet in pixels.
-    """
+    """Draws up to ``count`` validation samples as one sheet, at most ``width`` pixels wide, at the end of a fit."""
 
     def __init__(self, path: Path, count: int = 6, width: int = 640) -> None:
         self.path, self.count, self.width = path, count, width
@@ -76,16 +70,10 @@ class Pictures(Callback):
 class ContactSheet(Callback):
     """Adds a column of predictions for fixed windows to a sheet after each validation.
 
-    The first column shows the frame and the last one the ground truth, so that a user sees when further
-    training no longer helps. Frames without a keyframe follow below, with a black ground truth.
-
-    For modules that draw three panels side by side: frame, prediction and ground truth.
-
-    Args:
-        path: File of the sheet.
-        count: Largest number of windows, and of frames without a keyframe.
-        columns: Largest number of validations, spread over the fit.
-        width: Largest width of a window in pixels.
+    The first column shows the frame and the last one the ground truth, so that a user sees when further training no
+    longer helps. Frames without a keyframe follow below, with a black ground truth. At most ``columns`` validations,
+    spread over the fit, are kept, of ``count`` windows of ``width`` pixels. For modules that draw three panels: frame,
+    prediction and ground truth.
     """
 
     def __init__(self, path: Path, count: int = 4, columns: int = 16, width: int = 96) -> None:

@@ -23,12 +23,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class InferenceRunner:
-    """The device and the precision that a module's forward calls run with.
-
-    Attributes:
-        device: The device that the module is on.
-        precision: The trainer's precision plugin.
-    """
+    """The device that a module is on, and the trainer's precision plugin, in which its forward calls run."""
 
     device: torch.device
     precision: Precision
@@ -110,12 +105,8 @@ def prepare_inference(module: pl.LightningModule, context: TrainingContext) -> I
 def share_out(context: TrainingContext, stems: list[str], work: Work) -> None:
     """Split frames into intervals and process each on one of the trainer's devices, in parallel.
 
-    With one device the work runs in this process. Returns when all frames are done.
-
-    Args:
-        context: Trainer to take the devices from.
-        stems: Names of the frames.
-        work: Computes and writes the frames it is given; has to be picklable.
+    Return when all are done. With one device the work runs in this process. It computes and writes the frames it is
+    given, and has to be picklable.
 
     Raises:
         ConfigError: If the trainer's strategy does not support several devices.

@@ -81,18 +81,8 @@ def wandb_logger(
 ) -> WandbLogger:
     """Create a W&B run with its files in ``save_dir``: offline unless the user is logged in and the server answers.
 
-    ``WANDB_MODE`` takes precedence.
-
-    Args:
-        save_dir: Folder of its files.
-        project: W&B project.
-        entity: W&B team; None for the user's own.
-        tags: Tags of the run; a sweep's name is added.
-        timeout: Seconds to wait for the server.
-        finish_timeout: Seconds to wait at the end until all is uploaded.
-        group: Name of the sweep that the run belongs to.
-        name: Name of the run; None: W&B chooses one.
-        job_type: Role of the run in its group, such as ``trial``.
+    ``WANDB_MODE`` takes precedence. A sweep's name is its ``group`` and a tag; ``job_type`` is the role of the run in
+    it. ``timeout`` and ``finish_timeout`` are seconds to wait for the server, and at the end until all is uploaded.
     """
     tags = [*tags, *([group] if group else [])]
     settings = {"init_timeout": timeout, "finish_timeout": finish_timeout}

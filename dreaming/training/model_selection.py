@@ -15,13 +15,9 @@ CHOICE = "choice.json"
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """The selected candidate and the scores behind it.
+    """The selected fusion variant or single masker, and the Jaccard index of each candidate on each held-out mask.
 
-    Attributes:
-        chosen: A fusion variant or a single masker.
-        scores: Jaccard index of each candidate on each held-out mask.
-        stems: Names of the frames of those masks.
-        parts: Names of the frames that were left out together.
+    ``stems`` are the names of the masks' frames, ``parts`` those of the frames that were left out together.
     """
 
     chosen: str
@@ -56,12 +52,8 @@ def choose(scores: Mapping[str, Sequence[float]], order: Sequence[str], toleranc
     """Select the candidate with the best mean score, or a preferred one that is not clearly worse.
 
     The best mean of three scores is often due to chance. This is the "one standard error rule" (Breiman et al.,
-    "Classification and Regression Trees", 1984, section 3.4.3), applied to paired differences.
-
-    Args:
-        scores: Scores of each candidate on the same masks; higher is better.
-        order: The candidates, in order of preference.
-        tolerance: Number of standard errors of the mean difference by which a preferred candidate may be worse.
+    "Classification and Regression Trees", 1984, section 3.4.3), applied to paired differences. A candidate that comes
+    earlier in ``order`` may be worse by ``tolerance`` standard errors of the mean difference; higher scores are better.
     """
     best = max(order, key=lambda name: fmean(scores[name]))
     for name in order:

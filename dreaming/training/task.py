@@ -31,13 +31,8 @@ D = TypeVar("D")
 class TrainingRun(Generic[D]):
     """One training of a task in its run folder.
 
-    Attributes:
-        clip: The clip.
-        data: What the model is trained on: the hand masks of a part, or a layer.
-        context: Trainer, loggers and seed.
-        folder: The run folder.
-        fingerprint: Plain data that differs between any two trainings with different results.
-        prepared: Result of ``TrainingTask.prepare``, or computed by the caller; None: nothing.
+    ``data`` is what the model is trained on: the hand masks of a part, or a layer. ``fingerprint`` differs between any
+    two trainings with different results. ``prepared`` is the result of ``TrainingTask.prepare`` or ``setup``.
     """
 
     clip: Clip
@@ -152,11 +147,7 @@ class TrainingTask(ABC, Generic[D]):
     def find_or_train(self, clip: Clip, data: D, context: TrainingContext, prepared: Any = None) -> Best:
         """Find the finished run of exactly this task on this data, or train it.
 
-        Args:
-            clip: The clip.
-            data: What the model is trained on.
-            context: Trainer, loggers and seed.
-            prepared: Result of ``prepare``, if the caller has it already.
+        ``prepared`` is the result of ``prepare``, if the caller has it already.
 
         Raises:
             ConfigError: If the trainer only tries a few batches (``fast_dev_run``).
