@@ -66,13 +66,9 @@ class GeometricAugmentation:
         return math.ceil(crop / 2 * (extent - 1) + (2 * self.elastic_std if self.elastic else 0))
 
     def positions(self, count: int, crop: int, like: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw sampling positions, (count, crop, crop, 2): (x, y) in pixels from the crop's centre.
+        """Draw sampling positions of ``count`` crops, (count, crop, crop, 2): (x, y) in pixels from the crop's centre.
 
-        Args:
-            count: Number of crops in the batch.
-            crop: Side of a crop in pixels.
-            like: A tensor on the device to use.
-            generator: A generator on the same device.
+        The generator and the tensor ``like`` are on the device to use.
         """
         line = torch.arange(crop, device=like.device) - (crop - 1) / 2
         grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)  # (crop, crop, 2)

@@ -27,13 +27,7 @@ MapSource = Callable[[Collection[str], Iterable[str]], Iterator[tuple[str, Maps]
 
 @dataclass(frozen=True, eq=False)
 class TrainingMasks:
-    """Hand masks of one part, with those that are held out for validation.
-
-    Attributes:
-        references: All hand-masked frames of the training.
-        held_out: Names of the frames to validate on.
-        validation: How they are chosen; see ``run_registry.Best``.
-    """
+    """Hand masks of one part, the names of the frames held out for validation, and how these are chosen."""
 
     references: References
     held_out: tuple[str, ...]
@@ -81,9 +75,7 @@ class FoldDataBuilder:
     def build(self, train: References, valid: References | None) -> dict[str, Any]:
         """Arguments of a datamodule: ``train``, ``valid``, ``synthetic``, ``features`` and ``valid_features``.
 
-        Args:
-            train: Frames to train on. No other hand mask influences the result.
-            valid: Frames to validate on.
+        No other hand mask than those of ``train`` influences the training data.
         """
         arguments: dict[str, Any] = {"train": train, "valid": valid}
         empty = np.empty((1, *self._clip.size, 0), np.float16)

@@ -44,24 +44,17 @@ class PairSample(TypedDict):
 
 
 class PairedSample(StyleSample):
-    """A training batch, with patches of unpainted frames if the loss compares them.
-
-    Attributes:
-        pair: Patches of unpainted frames; each device gets all of them.
-    """
+    """A training batch; ``pair`` are patches of unpainted frames, all on each device, if the loss compares them."""
 
     pair: NotRequired[PairSample]
 
 
 @dataclass(frozen=True)
 class FramePair:
-    """A frame and its successor.
+    """A frame ``before`` and its successor ``after``.
 
-    Attributes:
-        before: The frame.
-        after: Its successor.
-        backward: Flow from ``after`` to ``before`` in pixels, (H, W, 2).
-        visible: Pixels where forward and backward flow agree, (H, W).
+    ``backward`` is the flow from ``after`` to ``before`` in pixels, (H, W, 2). ``visible`` are the pixels where forward
+    and backward flow agree, (H, W).
     """
 
     before: GuidedFrame
@@ -85,14 +78,7 @@ class FramePair:
 
 
 class PairSource:
-    """Random patches of pairs of frames in memory, which take 27 bytes per pixel with a six-channel guide.
-
-    Args:
-        pairs: One or more pairs.
-        side: Height and width of a patch in pixels.
-        patches: Patches per step.
-        seed: Seed of the patches.
-    """
+    """Random patches of pairs of frames in memory, which take 27 bytes per pixel with a six-channel guide."""
 
     def __init__(self, pairs: Sequence[FramePair], *, side: int, patches: int, seed: int) -> None:
         self.pairs, self.side, self.patches, self.seed = list(pairs), side, patches, seed
@@ -140,13 +126,7 @@ class FlickerProbe:
         return spread(clip.stems[:-1], self.pairs)
 
     def crops(self, clip: Clip, read: Reader, region: Mask) -> list[PairSample]:
-        """Crop each pair where it has most detail; empty for a clip without pairs.
-
-        Args:
-            clip: The clip.
-            read: Reads named frames with their guides, in order.
-            region: (H, W), pixels that are painted in any keyframe.
-        """
+        """Crop each pair where it has most detail in the region (H, W) painted in any keyframe; empty without pairs."""
         side, stems = min(self.side, *clip.size), self.pair_stems(clip)
         pairs = read_pairs(clip, self.flow, read, stems) if stems else ()
         return [pair.patch(*_most_detailed(pair, region, side), side) for pair in pairs]
@@ -175,15 +155,7 @@ class Consistency:
         return spread([stem for stem in clip.stems[:-1] if stem not in without], self.pairs) if self.weight else []
 
     def source(self, clip: Clip, read: Reader, *, without: Sequence[str], side: int, seed: int) -> PairSource | None:
-        """Read the pairs; None if the weight is 0 or the clip has no pairs.
-
-        Args:
-            clip: The clip.
-            read: Reads named frames with their guides, in order.
-            without: Names of the pairs on which flicker is measured.
-            side: Height and width of a patch in pixels.
-            seed: Seed of the patches.
-        """
+        """Read the pairs but those of ``without``; None if the weight is 0 or there are none."""
         stems = self.pair_stems(clip, without)
         if not stems:
             return None

@@ -46,14 +46,9 @@ class PatchSample(TypedDict):
 
 
 class Shuffle:
-    """An endless stream of permutations of ``range(count)``.
+    """An endless stream of permutations of ``range(count)``; any part of it depends only on the seed.
 
-    Any part of the stream is available and depends only on the seed. The last permutation is kept, so a value costs
-    O(1).
-
-    Args:
-        count: Length of a permutation.
-        seed: Seed of this stream.
+    The last permutation is kept, so a value costs O(1).
     """
 
     def __init__(self, count: int, seed: Sequence[int]) -> None:
@@ -156,12 +151,7 @@ class HeldOutWindows(Dataset[StyleSample]):
 
 
 class HeldOutFrames(Dataset[StyleSample]):
-    """Whole keyframes with held-out pixels, one per batch; only those pixels are measured.
-
-    Args:
-        source: Pixels of the keyframes.
-        held_out: (K, H, W) bool, held-out pixels.
-    """
+    """Whole keyframes with held-out pixels (K, H, W), one per batch; only those pixels are measured."""
 
     def __init__(self, source: PatchSource, held_out: NDArray[np.bool_]) -> None:
         self.source = source

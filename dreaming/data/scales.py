@@ -13,7 +13,7 @@ class ScaleSampler:
     """Training batches of keyframes at one scale.
 
     Args:
-        source: Pixels of the keyframes at this scale.
+        source: Pixels of the keyframes.
         centres: (K, H, W) bool, allowed centres of patches.
         edge: (K, H, W) bool, pixels near the mask's edge.
         patch: Height and width of a patch in pixels; None: whole keyframes that have an allowed centre.

@@ -13,11 +13,7 @@ from dreaming.networks.separable import Norm, Padding, convolution, lost, normal
 class CNN(nn.Module):
     """Fully convolutional network of constant width, at the resolution of the image.
 
-    Attributes:
-        margin: Pixels by which the output is smaller than the input on each side.
-        multiple: The output's height and width are multiples of this, plus ``residue``.
-        residue: See ``multiple``.
-        min_size: Smallest height and width of an image in pixels.
+    It has the attributes of ``models.tiling.SizeConstraints``.
 
     Args:
         in_channels: Channels of the image, without the positional encoding.
@@ -75,9 +71,7 @@ class CNN(nn.Module):
     def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
-        Args:
-            image: The frame or crop.
-            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+        ``positions`` are its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
         logits: Tensor = self.layers(self.position(image, positions))
         return logits

@@ -58,12 +58,7 @@ class ColourMap(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor, smooth: Tensor | None = None) -> Tensor:
-        """Map (B, 3, H, W) in -1..1 to (B, 3, H, W) float32, clipped to -1..1.
-
-        Args:
-            image: The picture.
-            smooth: Result of ``smoothed`` for this picture, if it is already computed.
-        """
+        """Map (B, 3, H, W) in -1..1, and ``smoothed`` of it if known, to (B, 3, H, W) float32, clipped to -1..1."""
         features = self._features(image, smooth)  # (B, 9, H, W)
         pixels = features.permute(0, 2, 3, 1).flatten(0, 2)
         mapped = torch.cat([self._monomials(part) @ self.coefficients for part in torch.split(pixels, CHUNK)])
@@ -170,15 +165,11 @@ def receptive_radius(radius: int) -> int:
 
 
 def edge_preserving_mean(image: Tensor, radius: int, contrast: float) -> Tensor:
-    """Apply the guided filter with the picture as its own guide and one variance for all channels.
+    """Apply the guided filter to (B, C, H, W) with the picture as its own guide and one variance for all channels.
 
-    Sources: He et al., "Guided Image Filtering" (2013), equations 5, 6 and 8. For large radii the coefficients are
-    computed on a coarser grid, as in He and Sun, "Fast Guided Filter" (2015); the result is nearly the same.
-
-    Args:
-        image: (B, C, H, W).
-        radius: Radius of the squares in pixels.
-        contrast: The filter's epsilon, a variance.
+    Sources: He et al., "Guided Image Filtering" (2013), equations 5, 6 and 8; ``radius`` is that of the squares in
+    pixels, ``contrast`` the filter's epsilon, a variance. For large radii the coefficients are computed on a coarser
+    grid, as in He and Sun, "Fast Guided Filter" (2015); the result is nearly the same.
     """
     step, (height, width) = sampling_step(radius), image.shape[-2:]
     cells = functional.pad(image, (0, -width % step, 0, -height % step), mode="replicate") if step > 1 else image

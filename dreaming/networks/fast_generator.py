@@ -19,13 +19,7 @@ LOGIT_BOUND = 6.0
 
 
 class DilatedBlock(nn.Module):
-    """``x + conv1(relu(conv3(x)))`` with a dilated 3x3 convolution.
-
-    Args:
-        width: Channels of input and output.
-        dilation: Pixels between filter taps.
-        scale: Factor of the change at the start of training.
-    """
+    """``x + conv1(relu(conv3(x)))``, dilated; ``scale`` is the factor of the change at the start of training."""
 
     def __init__(self, width: int, dilation: int, scale: float) -> None:
         super().__init__()
@@ -121,11 +115,8 @@ class FastGenerator(nn.Module):
     def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
         """Fit the colour map, then train the pixel-wise network on single pixels, unless both are done.
 
-        Resumed training therefore keeps its weights. All pictures stay in memory, and the features of their pixels.
-
-        Args:
-            pictures: See ``ColourMap.fit``.
-            until: See ``PixelHead.fit``.
+        Resumed training therefore keeps its weights. All ``pictures`` of ``ColourMap.fit`` stay in memory, and the
+        features of their pixels. ``until`` is that of ``PixelHead.fit``.
         """
         if self.warm:
             return

@@ -41,12 +41,7 @@ def logits_of(probability: Tensor) -> Tensor:
 
 
 class FusionHead(nn.Module):
-    """Base of the fusion heads.
-
-    Args:
-        in_channels: Channels of the input.
-        prior_weight: Initial weight of each masker, above 0; None: equal weights.
-    """
+    """Base of the fusion heads; ``prior_weight`` is the initial weight of each masker, above 0, None: equal."""
 
     margin, multiple, residue, min_size = 0, 1, 0, 1
     initial_weights: Tensor
@@ -96,13 +91,8 @@ class VoteFusion(FusionHead):
 class ConvFusion(FusionHead):
     """One convolution of the maskers' logits, initially their weighted mean; 1 x 1: logistic regression.
 
-    Args:
-        in_channels: Channels of the input.
-        prior_weight: Initial weight of each masker, above 0; None: equal weights.
-        kernel_size: Side of the filter in pixels, odd.
-
     Raises:
-        ParameterError: If ``kernel_size`` is even.
+        ParameterError: If ``kernel_size`` (pixels) is even.
     """
 
     kind: ClassVar[str] = "conv_fusion"
@@ -133,15 +123,7 @@ class ConvFusion(FusionHead):
 class UNetFusion(FusionHead):
     """A U-Net of the probabilities only, as in 2021 (then with valid convolutions and crops of 252 pixels).
 
-    Args:
-        in_channels: Channels of the input.
-        prior_weight: No effect: its initial weights are random.
-        depth: Number of times that the resolution is halved.
-        width: Channels of the first level.
-        separable: Use depthwise separable convolutions.
-        positional_encoding: Encoding of each pixel's coordinates.
-        padding: Padding at the border; with ``none`` the output is smaller than the input.
-        norm: Normalisation after every convolution.
+    The arguments are those of ``UNet``; ``prior_weight`` has no effect, because its initial weights are random.
     """
 
     kind: ClassVar[str] = "u_net_fusion"
@@ -180,8 +162,8 @@ class UNetFusion(FusionHead):
 class GatedFusion(FusionHead):
     """A softmax gate over the maskers' logits that depends on how reliable each masker looks at a pixel.
 
-    For masker m with logit l_m, prior weight t_m and features f_m the gate is
-    g = softmax_m(log t_m + b_m + w . f_m + v_m . f), and the output is scale * sum_m(g_m l_m) + shift.
+    For masker m with logit l_m, prior weight t_m and features f_m the gate is g = softmax_m(log t_m + b_m + w . f_m +
+    v_m . f), and the output is scale * sum_m(g_m l_m) + shift.
 
     Features of a masker: its confidence; its difference from the other maskers, at the pixel and in the window; the
     roughness of its map in the window; the frame's gradient where its map has one; its difference from its own maps of
@@ -189,13 +171,8 @@ class GatedFusion(FusionHead):
     hand mask. The dozen parameters start at 0, so the initial output is the weighted mean. Weight decay keeps them near
     it if there are few hand masks.
 
-    Args:
-        in_channels: Channels of the input.
-        prior_weight: Initial weight of each masker, above 0; None: equal weights.
-        window: Side of the window in cells of ``CELL`` pixels, odd.
-
     Raises:
-        ParameterError: If ``window`` is even.
+        ParameterError: If ``window``, its side in cells of ``CELL`` pixels, is even.
     """
 
     kind: ClassVar[str] = "gated_fusion"

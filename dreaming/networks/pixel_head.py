@@ -23,13 +23,8 @@ class PixelHead(nn.Module):
 
     Flat areas with sharp borders, as in posterised paintings, are steep functions of colour. A network approximates
     them only if its inputs change fast with colour: Tancik et al., "Fourier Features Let Networks Learn High Frequency
-    Functions" (2020), equation 5 with one frequency per octave. The initial output is zero.
-
-    Args:
-        channels: Channels of the features.
-        colours: Channels of the colours, which are encoded by Fourier features.
-        width: Channels of the two hidden layers.
-        frequencies: Frequencies of the waves, in half periods over half the range of colours.
+    Functions" (2020), equation 5 with one frequency per octave, in half periods over half the range of colours. The
+    initial output is zero.
     """
 
     def __init__(self, *, channels: int, colours: int, width: int, frequencies: Sequence[float]) -> None:

@@ -17,13 +17,8 @@ def coordinates(
     """Coordinates of a region's pixel centres in its frame, (1, 2, H, W): x, then y, -0.5..0.5 from edge to edge.
 
     The frame's edges, not its outer pixel centres, are at -0.5 and 0.5, so coordinates do not depend on resolution.
-    Pixels outside the frame have coordinates beyond this range.
-
-    Args:
-        size: (height, width) of the region in pixels.
-        frame: (height, width) of the frame in pixels; None: the region is the frame.
-        origin: (y, x) of the region's first pixel in the frame.
-        device: Device of the result.
+    Pixels outside the frame have coordinates beyond this range. Sizes are (height, width) and ``origin`` is the (y, x)
+    of the region's first pixel in the frame; without ``frame`` the region is the frame.
     """
     frame = frame or size
     y, x = (
@@ -63,9 +58,7 @@ class Position(nn.Module):
     def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Append the encoding: (B, C, H, W) to (B, C + ``channels``, H, W).
 
-        Args:
-            image: The frame or crop.
-            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+        ``positions`` are the ``coordinates`` (1 or B, 2, H, W) of the image; None: those of a whole frame.
         """
         if self.encoding == "none":
             return image

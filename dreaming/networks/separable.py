@@ -23,14 +23,6 @@ class DepthwiseSeparableConv(nn.Sequential):
     """Depthwise separable convolution: one k x k filter per input channel, ReLU, then a 1 x 1 convolution.
 
     Source: MobileNets (Howard et al. 2017), section 3.1, without its normalisation.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel_size: Side of the filter in pixels, odd.
-        padding: Padding at the border; with ``none`` the output is ``(kernel_size - 1) * dilation`` pixels smaller.
-        dilation: Pixels between filter taps.
-        bias: Whether the 1 x 1 convolution has a bias; without effect before a normalisation.
     """
 
     def __init__(
@@ -59,7 +51,7 @@ def convolution(
     separable: bool = False,
     bias: bool = True,
 ) -> nn.Module:
-    """Make a full or depthwise separable convolution.
+    """Make a full or depthwise separable convolution with taps ``dilation`` pixels apart.
 
     Raises:
         ParameterError: If ``kernel_size`` is even.

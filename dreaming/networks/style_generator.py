@@ -33,11 +33,7 @@ def _double(image: Tensor, like: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """``x + conv(relu(norm(conv(relu(x)))))`` with 3x3 convolutions.
-
-    Args:
-        channels: Channels of input and output.
-    """
+    """``x + conv(relu(norm(conv(relu(x)))))`` with 3x3 convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -37,13 +37,8 @@ class Block(nn.Module):
 class UNet(nn.Module):
     """Encoder and decoder with skip connections on ``depth + 1`` levels, each with twice the channels of the last.
 
-    The 2021 network is ``depth=deepness, width=starting_multiplier, padding="none", norm="none"``.
-
-    Attributes:
-        margin: Pixels by which the output is smaller than the input on each side.
-        multiple: The output's height and width are multiples of this, plus ``residue``.
-        residue: See ``multiple``.
-        min_size: Smallest height and width of an image in pixels.
+    The 2021 network is ``depth=deepness, width=starting_multiplier, padding="none", norm="none"``. It has the
+    attributes of ``models.tiling.SizeConstraints``.
 
     Args:
         in_channels: Channels of the image, without the positional encoding.
@@ -93,9 +88,8 @@ class UNet(nn.Module):
     def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits (B, out_channels, H - 2 margin, W - 2 margin) of a normalised image (B, in_channels, H, W).
 
-        Args:
-            image: The frame or crop; its size without both margins is a multiple of ``multiple`` plus ``residue``.
-            positions: Its ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
+        The image's size without both margins is a multiple of ``multiple`` plus ``residue``. ``positions`` are its
+        ``coordinates`` (1 or B, 2, H, W); None: those of a whole frame.
         """
         features = self.position(image, positions)
         skips: list[Tensor] = []

@@ -56,11 +56,7 @@ class BestTrial:
 
     @classmethod
     def read(cls, path: Path) -> "BestTrial":
-        """Read a ``best.yaml``; unknown fields are ignored.
-
-        Raises:
-            ConfigError: If it is not such a record, or one of a newer schema.
-        """
+        """Read a ``best.yaml``, without unknown fields; ``ConfigError`` if it is no such record or a newer one."""
         try:
             data = read_plain_yaml(path)
             if data.get("schema", SCHEMA) > SCHEMA:

@@ -15,13 +15,7 @@ STYLES = {TrialState.COMPLETE: ("tab:blue", "o", "complete"), TrialState.PRUNED:
 
 
 def draw_dashboard(study: Study, plots: Mapping[str, Path], path: Path) -> Path:
-    """Draw the panels of a search with one objective side by side.
-
-    Args:
-        study: The search.
-        plots: Plots of the search that exist already, by name; the lower panels show two of them.
-        path: The PNG file to write.
-    """
+    """Draw the panels of a search with one objective as a PNG file; ``plots`` are those that exist already."""
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(14, 9), layout="constrained")

@@ -32,16 +32,7 @@ Launch = Callable[[list[list[str]]], list[JobReturn]]
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep with all its trials finished.
-
-    Attributes:
-        sweep_config: Its settings.
-        study: Its study.
-        searched: Keys of the searched values.
-        fixed: Overrides that all trials share, by key.
-        others: Shared overrides of another form, such as ``~guide.edges``.
-        config: The whole config, with Hydra's part.
-    """
+    """A sweep with all its trials finished; ``others`` are shared overrides such as ``~guide.edges``."""
 
     sweep_config: SweepConfig
     study: Study

@@ -41,11 +41,7 @@ def affects_result(text: str, group: str) -> bool:
 def describe_study(sweep_config: SweepConfig, clip: Path, overrides: Iterable[str], group: str) -> dict[str, Any]:
     """Describe the data and overrides that the trials of a sweep share, independently of machine and path of the clip.
 
-    Args:
-        sweep_config: The sweep.
-        clip: The clip's folder.
-        overrides: Overrides that all trials share.
-        group: ``model`` or ``masker``, whichever is searched.
+    ``group`` is ``model`` or ``masker``, whichever is searched.
     """
     roots = [clip, *sorted(clip.glob("parts/*"))]
     description = {"hand masks": _fingerprint(clip, [root / folder for root in roots for folder in MASK_FOLDERS])}

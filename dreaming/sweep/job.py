@@ -40,14 +40,7 @@ def train_trial(
 ) -> Objectives:
     """Measure one trial of a model on held-out data, or fit the best trial on all training frames.
 
-    Args:
-        sweep_config: The sweep.
-        task: The training task with the trial's values.
-        clip: The clip to train on.
-        subjects: The parts or layers to train.
-        context: Trainer, loggers and seed.
-        folder: This job's run folder.
-        overrides: This job's overrides, which identify its trial.
+    ``overrides`` are those of this job, which identify its trial; ``folder`` is its run folder.
 
     Returns:
         The value of each objective; for a pruned trial its best value so far.
@@ -86,18 +79,9 @@ def masker_trial(
     overrides: Sequence[str],
     measures: Mapping[str, Callable[[], float]],
 ) -> Objectives:
-    """Measure one trial of a masker.
+    """Measure one trial of a masker, and return the value of each objective.
 
-    Args:
-        sweep_config: The sweep.
-        loggers: Logger factories by name.
-        clip: The clip to measure on.
-        folder: This job's run folder.
-        overrides: This job's overrides, which identify its trial.
-        measures: Functions that measure each objective; only those of the sweep's objectives are called.
-
-    Returns:
-        The value of each objective.
+    ``overrides`` identify the trial. Of ``measures`` only those of the sweep's objectives are called.
     """
     trial = claim_trial(sweep_config, overrides, clip, folder)
     with record_duration(trial), trial_logger(loggers, sweep_config, trial, folder) as log_values:

@@ -23,17 +23,9 @@ from dreaming.training.callbacks import steps_done
 class TrialProgress:
     """The monitored value of a trial over all its fits.
 
-    Args:
-        trial: The trial.
-        monitor: Name of the logged value.
-        sign: +1 if higher is better, -1 if lower is better.
-        prunes: Whether to report to the study; Optuna prunes single-objective studies only.
-        log: Called with each reported value and its percentage.
-
-    Attributes:
-        percent: Percentage of the last report.
-        share: Progress of the running fit, 0 to 1.
-        best: The best reported value. The last one may be worse, because a new fold starts low.
+    It is reported to the study if ``prunes``, because Optuna prunes single-objective studies only, and passed to
+    ``log`` with its percentage. ``share`` is the progress of the running fit, 0 to 1. ``best`` is the best reported
+    value; the last one may be worse, because a new fold starts low.
     """
 
     def __init__(
@@ -50,14 +42,7 @@ class TrialProgress:
         return fmean(self.best_by_fit.values(), [self.share if fit == last else 1.0 for fit in self.best_by_fit])
 
     def report(self, fit: int, count: int, share: float, value: float) -> bool:
-        """Add the result of a validation; return whether the trial should end.
-
-        Args:
-            fit: Index of the fit, from 0.
-            count: Number of fits.
-            share: Progress of this fit, above 0 and up to 1.
-            value: The monitored value.
-        """
+        """Add a validation of fit ``fit`` of ``count``, at its progress ``share``; return whether to end the trial."""
         self.best_by_fit[fit] = self._better(self.best_by_fit.get(fit, value), value)
         self.share = min(1.0, share)
         percent = int(100 * (fit + self.share) / count)
@@ -75,24 +60,13 @@ class TrialProgress:
 
 
 class PruningCallback(Callback):
-    """Report each validation of one fit on one device, and end the trial if the pruner decides so.
-
-    Args:
-        progress: Progress of the trial, shared by its fits.
-        index: Index of this fit among the trial's fits, from 0.
-        count: Number of fits.
-        max_steps: Steps of this fit.
-    """
+    """Report each validation of one fit on one device, and end the trial if the pruner decides so."""
 
     def __init__(self, progress: TrialProgress, index: int, count: int, max_steps: int) -> None:
         self.progress, self.index, self.count, self.max_steps = progress, index, count, max_steps
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """Report the validation.
-
-        Raises:
-            TrialPruned: If the trial should end; Lightning passes it on to the caller of ``fit``.
-        """
+        """Report the validation; ``TrialPruned`` reaches the caller of ``fit`` if the trial should end."""
         share = max(steps_done(trainer) / self.max_steps, _share_of_time(trainer))
         value = float(trainer.callback_metrics[self.progress.monitor])
         if self.progress.report(self.index, self.count, share, value):

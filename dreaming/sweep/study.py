@@ -50,11 +50,7 @@ MAX_RETRIES = 2
 
 
 def open_storage(sweep_config: SweepConfig) -> RDBStorage:
-    """Open the database; create it if it is a file that does not exist.
-
-    Raises:
-        ConfigError: If the database cannot be reached, or its driver is not installed.
-    """
+    """Open the database, or create it; ``ConfigError`` if it cannot be reached or its driver is not installed."""
     attempts = 0
     while True:
         attempts += 1
@@ -172,12 +168,8 @@ def ask(study: Study, count: int) -> list[Trial]:
 def release_surplus(study: Study, asked: Sequence[Trial], total: int) -> list[Trial]:
     """Fail those new trials that exceed the total because other processes asked at the same time; return the rest.
 
-    No lock is needed: the database numbers the trials, so all processes agree on their order.
-
-    Args:
-        study: The study.
-        asked: The new trials.
-        total: Number of finished trials that the sweep ends with.
+    No lock is needed: the database numbers the trials, so all processes agree on their order. ``total`` is the number
+    of finished trials that the sweep ends with.
     """
     deadline = time.monotonic() + FIRST_HEARTBEAT_TIMEOUT
     while True:
@@ -243,15 +235,10 @@ def _count_attempts(study: Study, trial: FrozenTrial) -> int:
 
 @contextmanager
 def heartbeat(study: Study, trials: Sequence[Trial], interval: int) -> Iterator[None]:
-    """Send heartbeats for running trials while a block runs.
+    """Send heartbeats for running trials while a block runs, every ``interval`` seconds.
 
     The sweep sends them and not the jobs, because only the sweep can store a result. A job that waits in a cluster's
     queue therefore counts as running.
-
-    Args:
-        study: The study.
-        trials: The running trials.
-        interval: Seconds between two heartbeats.
     """
     storage, ended = _storage(study), threading.Event()
 

@@ -49,10 +49,8 @@ def masker_seconds_per_frame(masker: Masker, clip: Clip) -> float:
 
     The masker is fitted on all hand masks and predicts the shortest interval of frames between two of them as a whole,
     because it may need all of its frames. Optical flow and other results that it stores in the clip are made once and
-    not counted. Masks propagated for its features are counted, although the next masker of a run would reuse them.
-
-    Returns:
-        The mean over the clip's parts.
+    not counted. Masks propagated for its features are counted, although the next masker of a run would reuse them. The
+    result is the mean over the clip's parts.
     """
     return fmean(_part_seconds_per_frame(masker, clip, part) for part in clip.parts)
 

@@ -27,16 +27,10 @@ BEST_VALUE = "best_value"
 
 
 def claim_trial(sweep_config: SweepConfig, overrides: Sequence[str], clip: Clip, folder: Path) -> Trial:
-    """Find this job's trial in the shared study by its parameters, and claim it.
+    """Find this job's trial in the shared study by its parameters, and claim it for its run folder.
 
     The sweeper passes a trial's parameters to its job as overrides ``name=value``, and nothing else. If several running
     trials have the same parameters, each job claims a different one.
-
-    Args:
-        sweep_config: The sweep.
-        overrides: This job's overrides.
-        clip: The clip to train on.
-        folder: This job's run folder.
 
     Raises:
         ConfigError: If no running trial has these parameters.
