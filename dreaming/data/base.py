@@ -28,32 +28,28 @@ class MaskSample(TypedDict):
     features: NotRequired[Tensor]
 
 
-class RawCrops(TypedDict):
-    """Random crops before they are moved to the device and augmented there.
-
-    Attributes:
-        pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
-        origin: (B, 2), (y, x) of each crop's first pixel in its frame; it may lie outside.
-        step: Number of the training step.
-        features: (B, H, W, E), if the datamodule has any.
-    """
-
-    pixels: Tensor
-    origin: Tensor
-    step: int
-    features: NotRequired[Tensor]
-
-
 class RawFrames(TypedDict):
     """Whole frames before they are moved to the device.
 
     Attributes:
         pixels: (B, H, W, 4) uint8, RGB and the mask as 0 or 255.
-        features: (B, h, w, E), if the datamodule has any.
+        features: (B, h, w, E), if the datamodule has any; of crops at the size of the pixels.
     """
 
     pixels: Tensor
     features: NotRequired[Tensor]
+
+
+class RawCrops(RawFrames):
+    """Random crops before they are moved to the device and augmented there.
+
+    Attributes:
+        origin: (B, 2), (y, x) of each crop's first pixel in its frame; it may lie outside.
+        step: Number of the training step.
+    """
+
+    origin: Tensor
+    step: int
 
 
 class EpochSteps(Sampler[int], Dataset[Any]):

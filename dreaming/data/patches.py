@@ -28,23 +28,6 @@ class StyleSample(TypedDict):
     mask: Tensor
 
 
-class PatchSample(TypedDict):
-    """Patches as ``PatchSource`` crops them.
-
-    Attributes:
-        frame: The frame and its guides, (B, 3 + c, H, W) in -1..1; 0 beyond the border, like the zero padding of whole
-            frames.
-        styled: The painted keyframe, (B, 3, H, W) in -1..1; 0 beyond the border.
-        training: (B, 1, H, W) bool, pixels to train on; False beyond the border.
-        validation: (B, 1, H, W) bool, held-out pixels; False beyond the border.
-    """
-
-    frame: Tensor
-    styled: Tensor
-    training: Tensor
-    validation: Tensor
-
-
 class Shuffle:
     """An endless stream of permutations of ``range(count)``; any part of it depends only on the seed.
 
@@ -88,8 +71,8 @@ class PatchSource:
         stacked = np.concatenate((keyframes.sources, keyframes.styled, masks), axis=-1)
         self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 5))
 
-    def gather(self, centres: Tensor, size: int) -> PatchSample:
-        """Crop the square patches of a batch in one indexing operation.
+    def gather(self, centres: Tensor, size: int) -> dict[str, Tensor]:
+        """Crop the square patches of a batch in one indexing operation; they are 0 beyond the border.
 
         Args:
             centres: (B, 3) int64: keyframe, y, x. A patch of even size extends one pixel less down and right.
@@ -101,14 +84,14 @@ class PatchSource:
         y, x = y.clamp(0, self.height - 1), x.clamp(0, self.width - 1)
         index = (centres[:, :1] * self.height + y)[:, :, None] * self.width + x[:, None, :]  # (B, size, size)
         sample = self._sample(self._pixels[index])
-        return PatchSample(**{name: values * inside[:, None] for name, values in sample.items()})  # type: ignore[typeddict-item]
+        return {name: values * inside[:, None] for name, values in sample.items()}
 
-    def whole(self, index: Tensor) -> PatchSample:
+    def whole(self, index: Tensor) -> dict[str, Tensor]:
         """Return whole keyframes by their index (B,)."""
         return self._sample(self._pixels.view(self.count, self.height, self.width, -1)[index])
 
-    def _sample(self, pixels: Tensor) -> PatchSample:
-        """Split and scale the channels of (B, H, W, C) uint8."""
+    def _sample(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Split (B, H, W, C) uint8 into frame and painting in -1..1, and the pixels to train on and those held out."""
         pixels = pixels.permute(0, 3, 1, 2)
         values = pixels[:, :-2].float() / 127.5 - 1
         return {

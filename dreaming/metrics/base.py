@@ -40,12 +40,8 @@ class FrameMean(Metric):
 
 
 class MaskMean(FrameMean):
-    """Mean over frames of a score that compares two masks; pixels of a probability above ``threshold`` count."""
-
-    def __init__(self, threshold: float = 0.5) -> None:
-        super().__init__()
-        self.threshold = threshold
+    """Mean over frames of a score that compares two masks."""
 
     def update(self, probability: Tensor, mask: Tensor) -> None:  # type: ignore[override]
         """Add frames: probabilities (B, 1, H, W) in 0..1, and their ground truth (B, 1, H, W) of 0 and 1."""
-        super().update(probability[:, 0] > self.threshold, mask[:, 0] > 0.5)
+        super().update(probability[:, 0] > 0.5, mask[:, 0] > 0.5)

@@ -37,11 +37,7 @@ def boundary_f(predicted: Mask, truth: Mask, tolerance: float = 0.008) -> float:
 class BoundaryF(MaskMean):
     """Mean of ``boundary_f`` over frames."""
 
-    def __init__(self, threshold: float = 0.5, tolerance: float = 0.008) -> None:
-        super().__init__(threshold)
-        self.tolerance = tolerance
-
     def score(self, predicted: Tensor, truth: Tensor) -> float:
         """Boundary F-measure of two boolean masks (H, W)."""
         # OpenCV dilates by a disk of 73 pixels, the tolerance of a 4K frame, far faster than torch on any device.
-        return boundary_f(predicted.cpu().numpy(), truth.cpu().numpy(), self.tolerance)
+        return boundary_f(predicted.cpu().numpy(), truth.cpu().numpy())

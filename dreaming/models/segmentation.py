@@ -1,13 +1,12 @@
 """LightningModule of the segmentation networks, with prediction of frames of any size."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn import Parameter
 from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy
@@ -105,11 +104,8 @@ class SegmentationModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Create the optimiser; ``fit`` adds the learning-rate schedule, because it knows the number of steps."""
-        optimizer: Optimizer = self.optimizer(self._trainable_parameters(), lr=self.lr)
+        optimizer: Optimizer = self.optimizer(self.parameters(), lr=self.lr)
         return optimizer
-
-    def _trainable_parameters(self) -> Iterable[Parameter]:
-        return (weight for weight in self.parameters() if weight.requires_grad)
 
     def forward(self, image: Tensor, positions: Tensor | None = None) -> Tensor:
         """Compute logits (B, 1, H - 2 margin, W - 2 margin) of images (B, 3 + E, H, W): RGB in 0..1 and features."""

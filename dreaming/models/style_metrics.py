@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -46,8 +46,8 @@ class StyleMetrics(Metric):
     totals: Tensor
     weights: Tensor
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__()
         for state in ("totals", "weights"):
             self.add_state(state, torch.zeros(len(self.means)), dist_reduce_fx="sum")
 
@@ -98,8 +98,8 @@ class FlickerRatio(Metric):
     stylised: Tensor
     source: Tensor
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__()
         for state in ("stylised", "source"):
             self.add_state(state, torch.zeros(()), dist_reduce_fx="sum")
 

@@ -14,10 +14,10 @@ from statistics import fmean
 import optuna
 import pytorch_lightning as pl
 from optuna.trial import Trial
-from pytorch_lightning.callbacks import Callback, Timer
+from pytorch_lightning.callbacks import Callback
 
 from dreaming.sweep.trial import BEST_VALUE, PRUNED
-from dreaming.training.callbacks import steps_done
+from dreaming.training.callbacks import FitTimer, share_of_time, steps_done
 
 
 class TrialProgress:
@@ -67,17 +67,10 @@ class PruningCallback(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         """Report the validation; ``TrialPruned`` reaches the caller of ``fit`` if the trial should end."""
-        share = max(steps_done(trainer) / self.max_steps, _share_of_time(trainer))
+        timers = [each for each in trainer.callbacks if isinstance(each, FitTimer)]  # type: ignore[attr-defined]
+        share = max([steps_done(trainer) / self.max_steps, *map(share_of_time, timers)])
         value = float(trainer.callback_metrics[self.progress.monitor])
         if self.progress.report(self.index, self.count, share, value):
             self.progress.trial.set_user_attr(BEST_VALUE, self.progress.best)
             self.progress.trial.set_user_attr(PRUNED, value=True)
             raise optuna.TrialPruned
-
-
-def _share_of_time(trainer: pl.Trainer) -> float:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Timer):
-            left = callback.time_remaining()
-            return 0.0 if left is None else 1 - left / max(left + callback.time_elapsed(), 1e-9)
-    return 0.0

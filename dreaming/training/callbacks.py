@@ -28,6 +28,12 @@ class FitTimer(Timer):
         """Keep the timer running, which Lightning would restart here."""
 
 
+def share_of_time(timer: Timer) -> float:
+    """Elapsed share of a timer's limit, 0..1; 0 without one."""
+    left = timer.time_remaining()
+    return 0.0 if left is None else min(1.0, 1 - left / max(left + timer.time_elapsed(), 1e-9))
+
+
 class CosineToBudget(Callback):
     """Lower every learning rate to ``floor`` times its start along half a cosine over steps or time.
 
@@ -42,10 +48,8 @@ class CosineToBudget(Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Set the learning rate of the next step."""
         step = steps_done(trainer) - 1
-        left = self.timer.time_remaining()
-        elapsed = 0.0 if left is None else 1 - left / max(left + self.timer.time_elapsed(), 1e-9)
         # Processes that share a batch need the same rate, although their clocks differ.
-        share = trainer.strategy.broadcast(min(1.0, max(step / self.max_steps, elapsed)))
+        share = trainer.strategy.broadcast(min(1.0, max(step / self.max_steps, share_of_time(self.timer))))
         scale = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:

@@ -86,7 +86,7 @@ def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, ref
     ("text", "words"),
     [
         ("generator.lr=-1", "lr"),
-        ("generator.network.dilations=[1,0]", "generator.network.dilations[1]: found 0"),
+        ("+generator.network.dilations=[1,0]", "generator.network.dilations[1]: found 0"),
         ("model.style.module.optimizer.betas=[2.0,0.9]", "Invalid beta"),
     ],
 )

@@ -19,10 +19,10 @@ def test_frames_count_equally_whatever_their_area():
 
 
 def test_batching_has_no_effect_and_empty_masks_score_one():
-    metric = FrameJaccard(threshold=0.3)
-    metric.update(frame(0.4, 0, 0, 0), frame(1, 0, 0, 0))
+    metric = FrameJaccard()
+    metric.update(frame(0.6, 0, 0, 0), frame(1, 0, 0, 0))
     metric.update(frame(0.2, 0, 0, 0), frame(0, 0, 0, 0))
-    metric.update(frame(0.4, 0.4, 0, 0), frame(1, 0, 0, 0))
+    metric.update(frame(0.6, 0.6, 0, 0), frame(1, 0, 0, 0))
     assert metric.compute().item() == pytest.approx((1 + 1 + 0.5) / 3)
     metric.reset()
     metric.update(frame(1, 0, 0, 0), frame(0, 0, 0, 0))
