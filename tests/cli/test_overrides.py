@@ -127,7 +127,7 @@ def test_callbacks_are_chosen_by_group(run, disc_clip, tiny, composed):
         "device_stats",
     }
     drawing = disc_clip(masks=(1, 8), keyframes=())
-    ran = run("train.py", "model=cnn", f"clip={drawing.path}", *tiny("cnn"), "callbacks=learning_rate")
+    ran = run("train.py", "model=cnn", f"clip={drawing.path}", *tiny("cnn"), "callbacks=[learning_rate,ema]")
     assert ran.code == 0, ran.err
     (metrics,) = drawing.path.glob("runs/cnn/2*/metrics/metrics.csv")
     assert any(name.startswith("lr-") for name in next(csv.reader(metrics.open())))

@@ -1,8 +1,10 @@
 """Sweeps from the command line: searched, pruned, continued, and what was found is used."""
 
+import copy
 import importlib.util
 import json
 import shlex
+import sys
 
 import optuna
 import pytest
@@ -12,8 +14,10 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from tiny import MACHINE
 
+from dreaming.cli.program import main
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.finalise import SweepResult, to_best_trial
+from dreaming.training import loggers
 from dreaming.training.run_registry import read_best
 
 TINY_SPACES = {
@@ -130,7 +134,7 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
     assert made("tuned=false")[0] == ("hsv", None)
 
 
-def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only_and_recorded(disc_clip, run, tiny, monkeypatch):
+def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"
     folder.mkdir(parents=True)
@@ -138,18 +142,33 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only_and_recorded(
     tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
     small = [text for text in tiny() if "batch_size" not in text]
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    ran = run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]", "logger=wandb")
-    assert ran.code == 0, ran.err
-    (record,) = drawing.path.glob("runs/dream/*/.hydra/config.yaml")
-    assert OmegaConf.load(record).model.cnn.module.lr == 0.02
-    (logged,) = drawing.path.glob("runs/cnn/*/wandb/offline-run-*/files/config.yaml")
-    assert OmegaConf.load(logged).model.value.cnn.module.lr == 0.02
+    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
     batch = {}
     for name in ("unet", "cnn"):
         task = read_best(drawing.path / "runs" / name / "best.json").fingerprint["task"]
         batch[name] = task["data"]["batch_size"]
     assert batch == {"cnn": 3, "unet": 4}
+
+
+def test_what_a_sweep_found_is_in_the_recorded_and_the_logged_config(disc_clip, tiny, monkeypatch):
+    drawing = disc_clip(masks=(1, 8))
+    folder = drawing.path / "sweeps" / "cnn"
+    folder.mkdir(parents=True)
+    facts = {"sweep": "cnn", "component": "cnn", "trial": 1, "value": 0.9, "command": "x"}
+    (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": ["model.cnn.module.lr=0.02"]}))
+    arguments = ["dreaming", f"clip={drawing.path}", *tiny(), "stages=[mask]", "masker=cnn"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    logged, built = [], []
+
+    def job(config):
+        logged.append(copy.deepcopy(loggers._config))  # what every W&B run of this job starts with
+        built.append(config.model.cnn.module.lr)
+
+    with pytest.raises(SystemExit) as ended:
+        main("dream", job)
+    assert ended.value.code == 0
+    (record,) = drawing.path.glob("runs/dream/*/.hydra/config.yaml")
+    assert OmegaConf.load(record).model.cnn.module.lr == built[0] == logged[0]["model"]["cnn"]["module"]["lr"] == 0.02
 
 
 def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_clip, run, tiny):
