@@ -41,12 +41,7 @@ class BackdropLayer:
 
 
 class Backdrop:
-    """All layers of the street, from far to near.
-
-    Args:
-        size: (height, width) of the view, in samples.
-        seed: Seed of hills, clouds and stones.
-    """
+    """All layers of the street, from far to near, for a view of ``size`` in samples."""
 
     def __init__(self, size: Size, seed: int) -> None:
         self.height, self.width = size
@@ -138,12 +133,7 @@ class Backdrop:
         return self._layer(colour + weather, self._y >= wall_top, 1.0)
 
     def _stones(self, rows: Floats, width: float) -> tuple[Floats, NDArray[np.bool_]]:
-        """Random tint of each stone of a wall, (H, P), of unit variance, and the mask of its joints.
-
-        Args:
-            rows: Fractional row of stones of each sample, (H, P).
-            width: Width of a stone, in view heights.
-        """
+        """Random tints of stones of a width in view heights, (H, P), and the mask of joints, by each sample's row."""
         count = round(self._period / self.height / width)
         course = np.floor(rows).astype(int)
         columns = self._x * self.height / self._period * count + 0.5 * (course % 2)

@@ -21,12 +21,6 @@ def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int
     ``keyframes/painted/`` of frames between them; ``truth/masks/`` and ``truth/styled/`` of all frames. Frames are
     numbered from 0001. Keyframes are painted from the uncompressed frames.
 
-    Args:
-        scene: The scene.
-        folder: The clip folder; created if it does not exist.
-        masks: Number of hand masks, at most one per frame.
-        keyframes: Number of painted keyframes, at most one per frame.
-
     Raises:
         SpaceError: If the disk is full.
     """

@@ -27,14 +27,7 @@ class DrawingCanvas:
         """True where a limb or a piece of cloth was drawn, (H, W)."""
 
     def limb(self, start: Floats, end: Floats, radii: tuple[float, float], texture: Texture) -> None:
-        """Draw a rounded, tapered and shaded limb.
-
-        Args:
-            start: (x, y) of one end, in units.
-            end: (x, y) of the other end.
-            radii: Half the thickness at both ends.
-            texture: Texture.
-        """
+        """Draw a rounded, tapered and shaded limb between points (x, y) in units; ``radii`` are half its thickness."""
         length = float(np.hypot(*(end - start)))
         axis = (end - start) / length
         along, across, box = self._coordinates(start, axis, [start, end], max(radii))

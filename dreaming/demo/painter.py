@@ -19,13 +19,10 @@ def paint(image: Image, *, stroke: float = 0.045, relief: float = 1.0, canvas: f
     position, so it moves with the image. Only the weave of the canvas is static.
 
     Args:
-        image: RGB uint8, (H, W, 3).
+        image: RGB uint8, (H, W, 3), like the result.
         stroke: Length of the brush strokes, as a fraction of the shorter side.
         relief: Strength of the light on the ridges of paint; 0 for none.
         canvas: Contrast of the canvas's weave; 0 for none.
-
-    Returns:
-        RGB uint8, (H, W, 3).
     """
     reach = stroke * min(image.shape[:2])
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -47,19 +44,10 @@ def _edge_direction(lightness: Plane, reach: float) -> Plane:
 
 
 def _along(values: Plane, guide: Plane, tangent: Plane, reach: float) -> Plane:
-    """Mean of ``values`` along the stream lines of ``tangent``, about ``reach`` pixels in both directions.
+    """Mean of ``values`` (H, W, C) along the stream lines of ``tangent`` (H, W, 2), about ``reach`` pixels both ways.
 
-    Line integral convolution (Cabral & Leedom 1993), weighted by similarity of colour, so that strokes do not cross
-    the edges of objects.
-
-    Args:
-        values: (H, W, C).
-        guide: Lab colours that are compared, (H, W, 3).
-        tangent: Unit vectors of any sign, (H, W, 2).
-        reach: In pixels.
-
-    Returns:
-        (H, W, C).
+    Line integral convolution (Cabral & Leedom 1993), weighted by similarity of the Lab colours ``guide`` (H, W, 3), so
+    that strokes do not cross the edges of objects.
     """
     both = np.concatenate([values, guide], axis=-1)
     rows, columns = np.mgrid[0 : tangent.shape[0], 0 : tangent.shape[1]].astype(np.float32)

@@ -29,7 +29,6 @@ class DemoScene:
         height: Height in pixels.
         width: Width in pixels.
         fps: Frames per second; the motion depends on time.
-        seed: Seed of colours, hills, stones, noise and music.
         samples: Samples along each side of a pixel, for smooth edges and masks.
         noise: Standard deviation of the sensor noise, in grey levels.
     """

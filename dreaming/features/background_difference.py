@@ -6,28 +6,26 @@ Processing 2011), a frame is compared with samples instead of their mean. No mas
 decides how reliable the differences are.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
-from dreaming.errors import ParameterError
-from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.camera_motion import camera_homography
 from dreaming.flow.registration import Transform
 from dreaming.flow.warp import resize_flow
-from dreaming.io.types import Image
+from dreaming.io.types import Image, Size
 
 QUANTILES = {"minimum": 0.0, "quarter": 0.25, "half": 0.5, "three_quarters": 0.75}
 BLURRED = ("quarter", "half")
 BLUR_SIGMA = 4.0  # working pixels
+OFFSETS = (3, 6, 10, 15, 21, 28)  # frames, to the frames that a frame is compared with
+SLACK = 1  # working pixels, tolerated registration error
+SIGMA = 1.0  # working pixels, blur of each difference
 
 BACKGROUND_CHANNELS: tuple[str, ...] = (
     *(f"background_{name}" for name in QUANTILES),
@@ -41,87 +39,70 @@ BackgroundMaps = NDArray[np.float32]
 """(len(BACKGROUND_CHANNELS), h, w)."""
 
 
-@dataclass(frozen=True)
-class BackgroundSampling:
-    """Which frames a frame is compared with, and how.
+def background_maps(
+    lab: Image, samples: Iterable[tuple[Image, Transform]], slack: int = SLACK, sigma: float = SIGMA
+) -> BackgroundMaps:
+    """Compute the background channels of a frame (h, w, 3), 8-bit Lab, from samples and the transforms to them.
 
-    Attributes:
-        offsets: Distances of the samples in frames, on both sides.
-        slack: Tolerated registration error in working pixels.
-        sigma: Gaussian blur of each difference, in working pixels; 0: none.
+    ``slack`` is the tolerated registration error, ``sigma`` the blur of each difference (0: none), in working pixels.
     """
+    differences = [_difference(lab, *sample, slack, sigma) for sample in samples]
+    if not differences:
+        return np.zeros((len(BACKGROUND_CHANNELS), *lab.shape[:2]), np.float32)
+    # Pixels outside a sample are infinite and sort last.
+    ordered = np.sort(np.stack(differences), axis=0)
+    count = np.isfinite(ordered).sum(axis=0)
+    planes = {}
+    for name, quantile in QUANTILES.items():
+        index = (quantile * np.maximum(count - 1, 0)).astype(np.intp)
+        planes[name] = np.where(count > 0, np.take_along_axis(ordered, index[None], axis=0)[0], np.float32(0))
+    blurred = [cv2.GaussianBlur(planes[name], (0, 0), BLUR_SIGMA) for name in BLURRED]
+    stacked: BackgroundMaps = np.stack([*planes.values(), *blurred, count]).astype(np.float32) / np.float32(50)
+    return stacked
 
-    kind: ClassVar[str] = "background_sampling"
 
-    offsets: Sequence[PositiveInt] = (3, 6, 10, 15, 21, 28)
-    slack: NonNegativeInt = 1
-    sigma: NonNegativeFloat = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.offsets or min(self.offsets) < 1:
-            raise ParameterError("offsets", found=list(self.offsets), expected="one or more integers, each 1 or more")
-
-    def differences(self, lab: Image, samples: Iterable[tuple[Image, Transform]]) -> BackgroundMaps:
-        """Compute the background channels of a frame.
-
-        Args:
-            lab: The frame, (h, w, 3) 8-bit Lab.
-            samples: Frames of the same kind and size, each with the transform from the frame to it.
-        """
-        size = lab.shape[:2]
-        differences = [self._difference(lab, *sample) for sample in samples]
-        if not differences:
-            return np.zeros((len(BACKGROUND_CHANNELS), *size), np.float32)
-        # Pixels outside a sample are infinite and sort last.
-        ordered = np.sort(np.stack(differences), axis=0)
-        count = np.isfinite(ordered).sum(axis=0)
-        planes = {}
-        for name, quantile in QUANTILES.items():
-            index = (quantile * np.maximum(count - 1, 0)).astype(np.intp)
-            planes[name] = np.where(count > 0, np.take_along_axis(ordered, index[None], axis=0)[0], np.float32(0))
-        blurred = [cv2.GaussianBlur(planes[name], (0, 0), BLUR_SIGMA) for name in BLURRED]
-        stacked: BackgroundMaps = np.stack([*planes.values(), *blurred, count]).astype(np.float32) / np.float32(50)
-        return stacked
-
-    def _difference(self, lab: Image, sample: Image, transform: Transform) -> NDArray[np.float32]:
-        """Distance (h, w), summed over Lab, to the range of colours within ``slack`` pixels; infinite outside."""
-        height, width = lab.shape[:2]
-        window = np.ones((2 * self.slack + 1,) * 2, np.uint8)
-        lowest, highest, inside = (
-            cv2.warpPerspective(picture, transform, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-            for picture in (cv2.erode(sample, window), cv2.dilate(sample, window), np.ones((height, width), np.uint8))
-        )
-        # Saturating subtraction: a colour within the range has distance 0.
-        beyond = cv2.add(cv2.subtract(lowest, lab), cv2.subtract(lab, highest))
-        difference = cv2.transform(beyond, np.ones((1, 3), np.float32)).astype(np.float32)
-        if self.sigma > 0:
-            difference = cv2.GaussianBlur(difference, (0, 0), self.sigma)
-        difference[inside == 0] = np.inf
-        return difference
+def _difference(lab: Image, sample: Image, transform: Transform, slack: int, sigma: float) -> NDArray[np.float32]:
+    """Distance (h, w), summed over Lab, to the range of colours within ``slack`` pixels; infinite outside."""
+    height, width = lab.shape[:2]
+    window = np.ones((2 * slack + 1,) * 2, np.uint8)
+    lowest, highest, inside = (
+        cv2.warpPerspective(picture, transform, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+        for picture in (cv2.erode(sample, window), cv2.dilate(sample, window), np.ones((height, width), np.uint8))
+    )
+    # Saturating subtraction: a colour within the range has distance 0.
+    beyond = cv2.add(cv2.subtract(lowest, lab), cv2.subtract(lab, highest))
+    difference = cv2.transform(beyond, np.ones((1, 3), np.float32)).astype(np.float32)
+    if sigma > 0:
+        difference = cv2.GaussianBlur(difference, (0, 0), sigma)
+    difference[inside == 0] = np.inf
+    return difference
 
 
 class BackgroundDifference:
     """Background channels of any frame of a clip; caches recently read frames and all camera motions.
 
-    Args:
-        clip: The clip.
-        flows: Its optical flow, from which the camera's motion is estimated.
-        colours: Reads frames in Lab at the working size.
-        sampling: Which frames a frame is compared with.
+    ``lab`` reads a frame at the working size; ``offsets`` are the distances, in frames, of the samples on both sides.
     """
 
-    def __init__(self, clip: Clip, flows: FlowCache, colours: ColourLikelihood, sampling: BackgroundSampling) -> None:
-        self._clip, self._flows, self._size, self._sampling = clip, flows, colours.size, sampling
+    def __init__(
+        self,
+        clip: Clip,
+        flows: FlowCache,
+        lab: Callable[[str], Image],
+        size: Size,
+        offsets: Sequence[int] = OFFSETS,
+    ) -> None:
+        self._clip, self._flows, self._size, self._offsets = clip, flows, size, offsets
         self._indices = {stem: index for index, stem in enumerate(clip.stems)}
-        self._lab = lru_cache(maxsize=2 * max(sampling.offsets) + 3)(colours.lab)
+        self._lab = lru_cache(maxsize=2 * max(offsets) + 3)(lab)
         self._to_next = lru_cache(maxsize=None)(self._camera_step)
 
     def compute(self, stem: str) -> BackgroundMaps:
         """A frame's channels, (len(BACKGROUND_CHANNELS), h, w)."""
         index, stems = self._indices[stem], self._clip.stems
-        near = [index + sign * offset for offset in self._sampling.offsets for sign in (-1, 1)]
+        near = [index + sign * offset for offset in self._offsets for sign in (-1, 1)]
         samples = ((self._lab(stems[k]), self._between(index, k)) for k in near if 0 <= k < len(stems))
-        return self._sampling.differences(self._lab(stem), samples)
+        return background_maps(self._lab(stem), samples)
 
     def _between(self, start: int, end: int) -> Transform:
         """Transform of the background from one frame to another, the product of the motions between neighbours."""

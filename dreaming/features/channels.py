@@ -1,13 +1,11 @@
 """The feature channels of a frame, from its pixels and the masks propagated to it, each scaled to about -1..1."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.constraints import PositiveFloat, Range
 from dreaming.features.background_difference import BACKGROUND_CHANNELS, BackgroundMaps
 from dreaming.features.propagated_masks import PropagatedMask
 from dreaming.flow.camera_motion import residual_motion
@@ -21,6 +19,10 @@ BLEND_SIGMAS = (2, 5, 10, 20)
 LAB_SIGMAS = (2, 4, 8)
 RATIO_SIGMAS = (2, 5)
 DEVIATION_SIGMAS = (2, 5)
+REACH = 60.0
+"""Distance from the outline, in working pixels, at which distances are clipped."""
+OCCLUSION_WEIGHT = 0.3
+"""Visibility of an occluded pixel when masks are blended."""
 MIN_GAP = 0.1
 """Smallest gap in a weight, in frames: a frame's own mask outweighs the others without a division by 0."""
 
@@ -56,7 +58,7 @@ CHANNELS: tuple[str, ...] = (
 - ``near_*``, ``far_*``, of the nearer and the farther propagated mask: the mask (0..1), its photometric error (/ 50),
   its visibility (0..1), and the frames in between (g / (g + 10)).
 - ``even_blend``, ``blend``: both masks blended by the gap alone, and by gap, error and visibility; the latter blurred;
-  ``distance``: signed distance to its outline (inside positive, clipped and divided by ``reach``).
+  ``distance``: signed distance to its outline (inside positive, clipped and divided by ``REACH``).
 - ``log_ratio``, ``log_ratio_all``: log likelihood ratio of the colour, subject against background (natural logarithm
   / 5), from the two masks and from all masks; blurred.
 - ``motion*``: residual motion after removal of the camera's (pixels / 5), blurred.
@@ -92,7 +94,7 @@ class AppearanceFeatures:
         planes = [*np.moveaxis(values, 2, 0)]
         for sigma in LAB_SIGMAS:
             planes += [*np.moveaxis(blurred(values, sigma), 2, 0)]
-        slope = cv2.magnitude(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
+        slope = _length(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
         planes = [plane / np.float32(255) for plane in planes] + [slope / np.float32(100)]
         for sigma in DEVIATION_SIGMAS:
             variance = blurred(light * light, sigma) - blurred(light, sigma) ** 2
@@ -100,37 +102,22 @@ class AppearanceFeatures:
         return cls(lab, np.stack(planes), background, motion)
 
 
-@dataclass(frozen=True)
-class MaskBlending:
-    """Blending of two propagated masks by w = visibility exp(-error / error_scale) / gap.
-
-    Attributes:
-        error_scale: Photometric error that lowers the weight to 1/e.
-        occlusion_weight: Visibility of an occluded pixel.
-    """
-
-    kind: ClassVar[str] = "mask_blending"
-
-    error_scale: PositiveFloat = 10.0
-    occlusion_weight: Annotated[float, Range(gt=0, le=1)] = 0.3
-
-    def weight(self, mask: PropagatedMask) -> NDArray[np.float32]:
-        """The weight (h, w) of a propagated mask."""
-        cost = propagation_cost(mask.error, mask.visible, self.error_scale, self.occlusion_weight)
-        return propagation_weight(cost, max(mask.gap, MIN_GAP))
-
-    def __call__(self, near: PropagatedMask, far: PropagatedMask) -> Probability:
-        """The blended mask (h, w) in 0..1."""
-        one, other = self.weight(near), self.weight(far)
-        return (one * near.mask + other * far.mask) / np.maximum(one + other, 1e-12)
+def blend_masks(near: PropagatedMask, far: PropagatedMask, error_scale: float) -> Probability:
+    """Blend two propagated masks (h, w) by w = visibility exp(-error / error_scale) / gap."""
+    one, other = (
+        propagation_weight(
+            propagation_cost(mask.error, mask.visible, error_scale, OCCLUSION_WEIGHT), max(mask.gap, MIN_GAP)
+        )
+        for mask in (near, far)
+    )
+    return (one * near.mask + other * far.mask) / np.maximum(one + other, 1e-12)
 
 
 def assemble_features(
     appearance: AppearanceFeatures,
     masks: tuple[PropagatedMask, PropagatedMask],
     ratios: tuple[NDArray[np.float32], ...],
-    blend: MaskBlending,
-    reach: float,
+    error_scale: float,
 ) -> FeatureMaps:
     """Stack all channels of a frame, (E, h, w) in the order of ``CHANNELS``.
 
@@ -138,11 +125,10 @@ def assemble_features(
         appearance: Features of the frame itself.
         masks: The masks propagated to it; the same one twice if there is only one.
         ratios: Log likelihood ratios of its colours (h, w), from the two masks and from all.
-        blend: Blends the two masks.
-        reach: Distance from the outline, in working pixels, at which distances are clipped.
+        error_scale: Photometric error that lowers the weight of a mask in the blend to 1/e.
     """
     near, far = sorted(masks, key=lambda mask: mask.gap)
-    blended = blend(near, far)
+    blended = blend_masks(near, far, error_scale)
     share = np.float32(max(far.gap, MIN_GAP) / (max(near.gap, MIN_GAP) + max(far.gap, MIN_GAP)))
     planes = [
         *_mask_planes(near),
@@ -150,8 +136,8 @@ def assemble_features(
         share * near.mask + (1 - share) * far.mask,
         blended,
         *(blurred(blended, sigma) for sigma in BLEND_SIGMAS),
-        signed_distance(blended > 0.5, reach),
-        *(plane for ratio in ratios for plane in _ratio_planes(ratio / np.float32(5))),
+        signed_distance(blended > 0.5, REACH),
+        *(plane for ratio in ratios for plane in _with_blurs(ratio / np.float32(5))),
         *_motion_planes(appearance.motion, blended < 0.3),
         *_position_planes(blended),
         *appearance.colour,
@@ -185,13 +171,19 @@ def _mask_planes(mask: PropagatedMask) -> list[NDArray[np.float32]]:
     return [mask.mask, mask.error / np.float32(50), mask.visible, gap]
 
 
-def _ratio_planes(ratio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _with_blurs(ratio: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [ratio, *(blurred(ratio, sigma) for sigma in RATIO_SIGMAS)]
 
 
 def _motion_planes(flow: Flow, backdrop: Mask) -> list[NDArray[np.float32]]:
     residual = blurred(residual_motion(flow, backdrop), 2) / np.float32(5)
-    return [residual[..., 0], residual[..., 1], cv2.magnitude(residual[..., 0], residual[..., 1])]
+    x, y = residual[..., 0], residual[..., 1]
+    return [x, y, _length(x, y)]
+
+
+def _length(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    # The last bit of cv2.magnitude depends on the arrays' addresses, so that its results differ from run to run.
+    return np.sqrt(x * x + y * y)
 
 
 def _position_planes(blended: Probability) -> list[NDArray[np.float32]]:

@@ -17,17 +17,10 @@ RANGE_FRAMES = 8  # frames, spread over the clip, that determine the range of it
 
 @dataclass(eq=False)
 class ColourLikelihood:
-    """Colour histograms of one clip; counts are cached.
-
-    Attributes:
-        clip: The clip.
-        size: (height, width) at which frames are read.
-        cells: Cells along each axis of Lab.
-    """
+    """Colour histograms of one clip, read at ``size``; counts are cached."""
 
     clip: Clip
     size: Size
-    cells: int = 24
     _counts: dict[str, Counts] = field(default_factory=dict, init=False)
     _ratios: dict[tuple[str, ...], NDArray[np.float32]] = field(default_factory=dict, init=False)
 
@@ -36,12 +29,7 @@ class ColourLikelihood:
         return rgb_to_lab(resize_image(self.clip.frames.read(stem), self.size))
 
     def log_ratio(self, lab: Image, sources: tuple[PropagationSource, ...]) -> NDArray[np.float32]:
-        """Log likelihood ratio (h, w) of each colour, subject against background; natural logarithm.
-
-        Args:
-            lab: (h, w, 3), as ``lab`` returns it.
-            sources: Masks whose frames are counted, each once.
-        """
+        """Natural log likelihood ratio (h, w) of colours ``lab``, from the frames of some masks, each counted once."""
         unique = {source.name: source for source in sources}
         key = tuple(sorted(unique))
         if key not in self._ratios:
@@ -59,4 +47,4 @@ class ColourLikelihood:
     def _bins(self) -> ColourBins:
         stems = self.clip.stems
         spread = sorted({round(index) for index in np.linspace(0, len(stems) - 1, RANGE_FRAMES)})
-        return ColourBins.from_images([self.lab(stems[index]) for index in spread], self.cells)
+        return ColourBins.from_images([self.lab(stems[index]) for index in spread])

@@ -8,23 +8,17 @@ out), and several times from its own mask after a round trip along the optical f
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt
 from dreaming.errors import MaskError
-from dreaming.features.background_difference import BackgroundDifference, BackgroundSampling
-from dreaming.features.channels import (
-    CHANNELS,
-    AppearanceFeatures,
-    FeatureMaps,
-    MaskBlending,
-    assemble_features,
-)
+from dreaming.features.background_difference import BackgroundDifference
+from dreaming.features.channels import AppearanceFeatures, FeatureMaps, assemble_features
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.features.propagated_masks import MaskPropagator, PropagationSource
 from dreaming.flow.cache import FlowCache
@@ -33,6 +27,9 @@ from dreaming.flow.propagation import DriftCorrection, FlowPropagator
 from dreaming.flow.warp import resize_flow
 from dreaming.imaging.resize import working_size
 from dreaming.io.manifest import fingerprint
+
+MAX_GAP = 60
+"""Largest distance of a round trip, in frames."""
 
 _latest: dict[str, tuple[MaskPropagator, ColourLikelihood, BackgroundDifference]] = {}
 
@@ -47,17 +44,10 @@ class PropagationFeatures:
     """Settings of the per-pixel features.
 
     Attributes:
-        flow: Optical flow method.
         drift: Correction of drift during propagation; None: no correction.
         short_side: Working size: shorter side in pixels to which frames are reduced; None: full size.
-        error_sigma: Gaussian blur of the photometric error, in the flow's working pixels.
-        blend: Blends the masks propagated from both sides.
-        reach: Distance from the outline, in working pixels, at which distances are clipped.
-        bins: Cells along each axis of the colour histograms.
-        background: Frames with which each frame is compared.
+        error_scale: Photometric error (Lab differences, 0..255 each) that lowers a propagated mask's weight to 1/e.
         round_trips: Simulations of each hand-masked frame from its own mask.
-        max_gap: Largest distance of such a round trip, in frames.
-        seed: Seed of those distances.
     """
 
     kind: ClassVar[str] = "propagation_features"
@@ -65,29 +55,15 @@ class PropagationFeatures:
     flow: DisFlow
     drift: DriftCorrection | None = field(default_factory=DriftCorrection)
     short_side: PositiveInt | None = 240
-    error_sigma: NonNegativeFloat = 2.0
-    blend: MaskBlending = field(default_factory=MaskBlending)
-    reach: PositiveFloat = 60.0
-    bins: Annotated[int, Range(ge=2)] = 24
-    background: BackgroundSampling = field(default_factory=BackgroundSampling)
+    error_scale: PositiveFloat = 10.0
     round_trips: NonNegativeInt = 4
-    max_gap: PositiveInt = 60
     seed: int = 0
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels, in order."""
-        return CHANNELS
 
     def extractor(self, clip: Clip, references: References, *, workers: int = 2) -> "FeatureExtractor":
         """Create the feature extractor of a clip from hand masks; compute the clip's flow where it is missing.
 
-        The masks propagated for the last clip stay cached, for other maskers and other subsets of its hand masks.
-
-        Args:
-            clip: The clip.
-            references: Hand-masked frames; those that are not frames of the clip are ignored.
-            workers: Pairs of frames whose flow is computed in parallel.
+        Hand masks of pictures that are no frames of the clip are ignored. The masks propagated for the last clip stay
+        cached, for other maskers and other subsets of its hand masks.
 
         Raises:
             MaskError: If none of them is a frame of the clip.
@@ -96,12 +72,12 @@ class PropagationFeatures:
         flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
         identifiers = str(clip.path.absolute()), clip.frames_fingerprint
-        key = fingerprint(*identifiers, self.flow, self.drift, self.error_sigma, self.bins, self.background, list(size))
+        key = fingerprint(*identifiers, self.flow, self.drift, list(size))
         if key not in _latest:
-            propagator = FlowPropagator(clip, flows, self.drift, self.error_sigma)
+            propagator = FlowPropagator(clip, flows, self.drift)
             _latest.clear()
-            colours = ColourLikelihood(clip, size, self.bins)
-            background = BackgroundDifference(clip, flows, colours, self.background)
+            colours = ColourLikelihood(clip, size)
+            background = BackgroundDifference(clip, flows, colours.lab, size)
             _latest[key] = MaskPropagator(clip, propagator, size), colours, background
         return FeatureExtractor(self, *_latest[key], references)
 
@@ -162,13 +138,8 @@ class FeatureExtractor:
         self._appearances: dict[str, AppearanceFeatures] = {}
 
     def with_references(self, references: References) -> "FeatureExtractor":
-        """Create an extractor from other hand masks of the same clip that shares this one's caches."""
+        """Create an extractor from other hand masks of the same clip, with the same caches."""
         return FeatureExtractor(self.settings, self._propagator, self._colours, self._background, references)
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels, in order."""
-        return self.settings.channels
 
     def extract(self, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
         """Yield each named frame's features (E, h, w), in the order given, one at a time.
@@ -192,7 +163,7 @@ class FeatureExtractor:
         masks = self._propagator.mask(sources[0], stem), self._propagator.mask(sources[1], stem)
         appearance = self.appearance(stem)
         ratios = tuple(self._colours.log_ratio(appearance.lab, each) for each in (sources, colour_sources))
-        return assemble_features(appearance, masks, ratios, self.settings.blend, self.settings.reach)
+        return assemble_features(appearance, masks, ratios, self.settings.error_scale)
 
     def simulations(self, stem: str) -> list[Simulation]:
         """Simulated features for a hand-masked frame: from the other hand masks, then from its own by round trips.
@@ -260,18 +231,13 @@ class FeatureExtractor:
         for end in (max(before, 0), min(after, len(names) - 1)):
             self._propagator.propagate(self.sources[stem], names[end])
 
-    @property
-    def _mean_spacing(self) -> float:
-        """Mean number of frames from one hand mask to the next."""
-        return max(2.0, (len(self._indices) - 1) / max(1, len(self.sources) - 1))
-
     def _round_trip(self, stem: str, number: int) -> tuple[PropagationSource, PropagationSource]:
         """The frame's own mask propagated to two other frames, as far apart as hand masks are on average."""
         settings = self.settings
         digest = hashlib.blake2b(f"{settings.seed} {stem} {number}".encode(), digest_size=8).digest()
         share = (number + np.random.default_rng(int.from_bytes(digest)).random()) / settings.round_trips
-        spacing = min(self._mean_spacing, 2 * settings.max_gap)
-        left, right = (min(_round_gap(part * spacing), settings.max_gap) for part in (share, 1 - share))
+        spacing = min(max(2.0, (len(self._indices) - 1) / max(1, len(self.sources) - 1)), 2 * MAX_GAP)
+        left, right = (min(_round_gap(part * spacing), MAX_GAP) for part in (share, 1 - share))
         index, last, names = self._indices[stem], len(self._indices) - 1, self.clip.stems
         before, after = max(index - left, 0), min(index + right, last)
         if before == index:

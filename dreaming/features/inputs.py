@@ -11,16 +11,35 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.errors import ParameterError
+from dreaming.features.background_difference import background_maps
 from dreaming.features.channels import CHANNELS, AppearanceFeatures, FeatureMaps, assemble_features
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures
-from dreaming.features.lucid_dreaming import LucidDreaming, SyntheticScene, composite_scenes
+from dreaming.features.lucid_dreaming import (
+    BACKGROUND_MOTION,
+    SUBJECT_MOTION,
+    LucidDreaming,
+    SyntheticScene,
+    composite_scenes,
+)
 from dreaming.features.propagated_masks import PropagatedMask, PropagationSource
 from dreaming.flow.camera_motion import camera_homography
+from dreaming.flow.propagation import ERROR_SIGMA
 from dreaming.flow.warp import consistent, resize_flow, warp
 from dreaming.imaging.colour_histogram import rgb_to_lab
 
 MASK_FEATURES = ("near_mask", "far_mask", "even_blend", "blend")
 """Channels that are masks in 0..1."""
+
+NETWORK_CHANNELS = (
+    *("near_mask", "near_error", "near_visible", "near_gap", "far_mask", "far_error", "far_visible", "far_gap"),
+    *("blend", "blend_blurred_5", "blend_blurred_20", "distance"),
+    *("log_ratio", "log_ratio_blurred_2", "log_ratio_all", "log_ratio_all_blurred_2", "motion"),
+    *("background_minimum", "background_quarter", "background_half", "background_half_blurred", "background_samples"),
+)
+"""Channels that networks receive by default; no colours, because a network sees the frame."""
+
+MAX_GAP = 20
+"""Largest gap, in frames, that the features of a synthetic frame report."""
 
 FeatureVersions = NDArray[np.float16]
 """(V, h, w, E), features of one frame in V versions."""
@@ -32,7 +51,7 @@ class FeatureInputs:
 
     Attributes:
         features: Settings of the features.
-        channels: Names of the channels; no colours, since the network sees the frame.
+        channels: Names of the channels.
         prior: Name of the channel or extra input with the mask that the network corrects; None: the network predicts
             the mask by itself.
     """
@@ -40,7 +59,7 @@ class FeatureInputs:
     kind: ClassVar[str] = "feature_inputs"
 
     features: PropagationFeatures
-    channels: Sequence[str]
+    channels: Sequence[str] = NETWORK_CHANNELS
     prior: str | None = None
 
     def __post_init__(self) -> None:
@@ -87,10 +106,10 @@ class FeatureInputs:
         """
         scenes, versions = [], []
         for stem, scene, random in lucid_dreaming.scenes(references, extractor.size):
-            motion = lucid_dreaming.subject_motion, lucid_dreaming.background_motion
+            motion = SUBJECT_MOTION, BACKGROUND_MOTION
             neighbours = [scene.changed(*motion, random) for _ in range(2)]
             scenes.append((stem, scene))
-            features = self._synthetic_features(extractor, stem, scene, neighbours, lucid_dreaming.max_gap, random)
+            features = self._synthetic_features(extractor, stem, scene, neighbours, random)
             versions.append(self._versions([features]))
         return composite_scenes(scenes), versions
 
@@ -103,7 +122,6 @@ class FeatureInputs:
         stem: str,
         scene: SyntheticScene,
         neighbours: Sequence[SyntheticScene],
-        max_gap: int,
         random: np.random.Generator,
     ) -> FeatureMaps:
         settings = self.features
@@ -119,14 +137,14 @@ class FeatureInputs:
             masks.append(
                 PropagatedMask(
                     source=PropagationSource(stem, neighbour.mask.astype(np.uint8) * 255, stem),
-                    gap=int(random.integers(1, max_gap + 1)),
+                    gap=int(random.integers(1, MAX_GAP + 1)),
                     mask=warp(neighbour.mask.astype(np.float32), flow),
-                    error=cv2.GaussianBlur(error, (0, 0), settings.error_sigma),
+                    error=cv2.GaussianBlur(error, (0, 0), ERROR_SIGMA),
                     visible=consistent(back, forth).astype(np.float32),
                 )
             )
             motions.append(flow)
             samples.append((rgb_to_lab(other), camera_homography(flow)))
-        appearance = AppearanceFeatures.from_lab(lab, motions[0], settings.background.differences(lab, samples))
+        appearance = AppearanceFeatures.from_lab(lab, motions[0], background_maps(lab, samples))
         ratios = extractor.log_ratios(lab, stem)
-        return assemble_features(appearance, (masks[0], masks[1]), ratios, settings.blend, settings.reach)
+        return assemble_features(appearance, (masks[0], masks[1]), ratios, settings.error_scale)

@@ -7,8 +7,7 @@ changes.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dreaming.clip.annotations import References
-from dreaming.constraints import NonNegativeFloat, PositiveInt
+from dreaming.constraints import PositiveInt
 from dreaming.imaging.morphology import feather
 from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.types import Flow, Image, Mask, Size
@@ -46,21 +45,14 @@ class SceneChange:
         color_jitter: Standard deviation of the logarithms of gain and gamma, and twice that of the offset in 0..1.
     """
 
-    kind: ClassVar[str] = "scene_change"
-
-    shift: NonNegativeFloat
-    rotation: NonNegativeFloat
-    zoom: NonNegativeFloat
-    elastic_std: NonNegativeFloat
-    color_jitter: NonNegativeFloat = 0.0
+    shift: float
+    rotation: float
+    zoom: float
+    elastic_std: float
+    color_jitter: float = 0.0
 
     def coordinates(self, mask: Mask, random: np.random.Generator) -> Flow:
-        """Draw a geometric change: (x, y) from which each pixel is sampled, (H, W, 2).
-
-        Args:
-            mask: (H, W), the layer's area, which defines its centre and size.
-            random: Random generator.
-        """
+        """Draw, around the centre of a layer's mask (H, W), (x, y) from which each pixel is sampled, (H, W, 2)."""
         height, width = mask.shape
         rows, columns = np.nonzero(mask)
         centre = np.array([columns.mean(), rows.mean()], np.float32)
@@ -81,48 +73,31 @@ class SceneChange:
         return np.clip(np.clip(image, 0, 1) ** np.float32(gamma) * np.float32(gain) + np.float32(shift), 0, 1)
 
 
+SUBJECT = SceneChange(shift=0.3, rotation=15, zoom=0.15, elastic_std=0.03, color_jitter=0.1)
+BACKGROUND = SceneChange(shift=0.02, rotation=2, zoom=0.03, elastic_std=0.003, color_jitter=0.05)
+"""Changes from a hand-masked frame to a synthetic one."""
+SUBJECT_MOTION = SceneChange(shift=0.15, rotation=10, zoom=0.08, elastic_std=0.04, color_jitter=0.03)
+BACKGROUND_MOTION = SceneChange(shift=0.02, rotation=1, zoom=0.02, elastic_std=0.002, color_jitter=0.03)
+"""Changes between a synthetic frame and its neighbours, from which masks are propagated to it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LucidDreaming:
     """Lucid Data Dreaming (Khoreva et al., IJCV 2019): settings of the synthetic frames.
 
     Attributes:
         count: Synthetic frames per hand-masked frame.
-        subject: Change of the subject from its hand-masked frame.
-        background: Change of the background.
-        subject_motion: Change of the subject between a synthetic frame and its neighbours, from which masks are
-            propagated.
-        background_motion: Change of the background between them.
-        max_gap: Largest gap, in frames, that the features report for a synthetic neighbour.
         short_side: Shorter side of the synthetic frames in pixels; None: full size.
-        seed: Seed of all random draws.
     """
 
     kind: ClassVar[str] = "lucid_dreaming"
 
     count: PositiveInt = 4
-    subject: SceneChange = field(
-        default_factory=partial(SceneChange, shift=0.3, rotation=15, zoom=0.15, elastic_std=0.03, color_jitter=0.1)
-    )
-    background: SceneChange = field(
-        default_factory=partial(SceneChange, shift=0.02, rotation=2, zoom=0.03, elastic_std=0.003, color_jitter=0.05)
-    )
-    subject_motion: SceneChange = field(
-        default_factory=partial(SceneChange, shift=0.15, rotation=10, zoom=0.08, elastic_std=0.04, color_jitter=0.03)
-    )
-    background_motion: SceneChange = field(
-        default_factory=partial(SceneChange, shift=0.02, rotation=1, zoom=0.02, elastic_std=0.002, color_jitter=0.03)
-    )
-    max_gap: PositiveInt = 20
     short_side: PositiveInt | None = 240
     seed: int = 0
 
     def scenes(self, references: References, size: Size) -> Iterator[tuple[str, "SyntheticScene", np.random.Generator]]:
-        """Yield ``count`` synthetic scenes per hand-masked frame, with the frame's name and its random generator.
-
-        Args:
-            references: Hand-masked frames; a frame with an empty mask is skipped.
-            size: (height, width) of the scenes.
-        """
+        """Yield scenes of ``size``, ``count`` per frame that shows the subject, with name and random generator."""
         for stem, image, mask in zip(references.stems, references.images, references.masks, strict=True):
             small_mask = resize_image(mask.astype(np.float32), size) > 0.5
             if not small_mask.any():
@@ -130,7 +105,7 @@ class LucidDreaming:
             random = np.random.default_rng([self.seed, *stem.encode()])
             scene = SyntheticScene.from_frame(resize_image(image, size), small_mask)
             for _ in range(self.count):
-                yield stem, scene.changed(self.subject, self.background, random), random
+                yield stem, scene.changed(SUBJECT, BACKGROUND, random), random
 
     def synthesise(self, references: References) -> References:
         """Make synthetic frames with masks to train on."""

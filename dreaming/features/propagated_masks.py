@@ -63,7 +63,6 @@ class MaskPropagator:
     """Propagates masks to any frame, and caches them in a temporary file, with those on the way; thread-safe.
 
     Attributes:
-        clip: The clip.
         propagator: Propagates along the clip's flow.
         size: (height, width) of the masks.
     """

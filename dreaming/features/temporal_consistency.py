@@ -21,7 +21,6 @@ class TemporalConsistency:
     """Compares the masks of neighbouring frames along the clip's optical flow.
 
     Attributes:
-        clip: The clip.
         flows: Its optical flow.
     """
 

@@ -12,7 +12,7 @@ from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import bilateral_mean
-from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, dilated_pairs, iter_windows
+from dreaming.flow.temporal_window import ReadPictures, dilated_pairs, iter_windows
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -30,11 +30,9 @@ class TemporalBlending:
     its own strokes. Only unblended neighbours are averaged, so a frame depends on ``2 radius + 1`` frames.
 
     Attributes:
-        flow: Optical flow method.
         sigma: Standard deviation of the Gaussian over time, in frames; None: no blending.
         radius: Frames on each side.
         colour_sigma: Standard deviation of the Gaussian over the RGB distance of source colours, in grey levels.
-        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "temporal_blending"
@@ -48,15 +46,9 @@ class TemporalBlending:
     def blend(
         self, clip: Clip, sources: FrameFolder, stylise: ReadPictures[Image], stems: Sequence[str]
     ) -> Iterator[tuple[str, Image]]:
-        """Yield each named frame blended, in order; hold one window of frames in memory.
+        """Yield each named frame blended, in order; the result does not depend on which others are requested.
 
-        A frame's result does not depend on which other frames are requested.
-
-        Args:
-            clip: The clip.
-            sources: The frames before stylisation.
-            stylise: Yields stylised frames, of the named ones and their neighbours.
-            stems: Names of frames, in order.
+        ``sources`` are the frames before stylisation; ``stylise`` yields stylised frames, neighbours too.
         """
         if self.sigma is None or len(clip.stems) == 1:
             yield from stylise(list(stems))
@@ -69,10 +61,5 @@ class TemporalBlending:
 
         flows = FlowCache(clip, self.flow)
         flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
-        windows = iter_windows(clip.stems, stems, self.radius, read, flows)
-        yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
-
-    def mean(self, window: TemporalWindow[NDArray[np.uint8]]) -> Image:
-        """Blend one stylised frame, (H, W, 3) RGB, given source and stylised frames as images (H, W, 6)."""
-        assert self.sigma is not None, "there is nothing to blend"
-        return bilateral_mean(window, self.sigma, self.colour_sigma)
+        sigma, windows = self.sigma, iter_windows(clip.stems, stems, self.radius, read, flows)
+        yield from prefetch_map(lambda w: (w.stem, bilateral_mean(w, sigma, self.colour_sigma)), windows, self.workers)

@@ -40,16 +40,12 @@ class FlowCache:
 
     A file holds one pair and is named like its earlier frame. Its format is described at ``encode``. Several processes
     share the work: each takes the next block of pairs that no other one works on.
-
-    Args:
-        clip: The clip.
-        flow: How flow is computed.
     """
 
     version = 2
 
     def __init__(self, clip: Clip, flow: DisFlow) -> None:
-        self._clip, self._flow = clip, flow
+        self._clip, self.flow = clip, flow
         self.path = clip.path / "flow"
         self._folder = ArtifactFolder(FrameFolder(self.path), clip.path, "flow")
         self._index = {stem: index for index, stem in enumerate(clip.stems)}
@@ -60,20 +56,15 @@ class FlowCache:
         """Names of all pairs: every frame but the last."""
         return self._clip.stems[:-1]
 
-    @property
-    def flow(self) -> DisFlow:
-        """How flow is computed."""
-        return self._flow
-
     @cached_property
     def working_size(self) -> Size:
         """(height, width) of the stored flow."""
-        return self._flow.working_size(self._clip.size)
+        return self.flow.working_size(self._clip.size)
 
     @cached_property
     def manifest(self) -> Manifest:
         """What the folder depends on."""
-        return Manifest("flow", self.version, describe(self._flow), {"frames": self._clip.frames_fingerprint})
+        return Manifest("flow", self.version, describe(self.flow), {"frames": self._clip.frames_fingerprint})
 
     def pairs_between(self, start: str, end: str) -> list[str]:
         """Names of the pairs on the way from a frame to another, in the clip's order."""
@@ -81,16 +72,9 @@ class FlowCache:
         return self._clip.stems[first:last]
 
     def complete(self, pairs: Iterable[str] | None = None, *, workers: int = 2) -> int:
-        """Compute those of the pairs that are missing, with a progress bar; wait for pairs of other processes.
+        """Compute those of the pairs (None: of all) that are missing, wait for other processes, return the number.
 
         Pairs that this object has completed before are not looked up again.
-
-        Args:
-            pairs: Names of pairs, in any order, with or without repetition; None for all.
-            workers: Pairs computed at once.
-
-        Returns:
-            How many pairs were computed here.
         """
         asked = sorted(set(self.pairs if pairs is None else pairs) - self._completed, key=self._index.__getitem__)
         missing = self._folder.missing(asked, self.manifest)
@@ -152,11 +136,11 @@ class FlowCache:
         found = "damaged or of another size" if path.exists() else "missing"
         log.warning("%s: %s, so computed again", path, found)
         index = self._index[stem]
-        grey = [self._flow.prepare(self._clip.frames.read(name)) for name in self._clip.stems[index : index + 2]]
+        grey = [self.flow.prepare(self._clip.frames.read(name)) for name in self._clip.stems[index : index + 2]]
         return self._compute(stem, grey[0], grey[1])
 
     def _compute(self, stem: str, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Pair:
-        data = encode((self._flow.between(one, other), self._flow.between(other, one)))
+        data = encode((self.flow.between(one, other), self.flow.between(other, one)))
         write_atomically(self._file(stem), data)
         pair = decode(data, self.working_size)
         assert pair is not None
@@ -168,7 +152,7 @@ class FlowCache:
         needed = sorted({index + offset for index in firsts for offset in (0, 1)})
         before: tuple[str, NDArray[np.uint8]] | None = None
         for stem, image in self._clip.frames.read_ahead([names[index] for index in needed], depth=2):
-            grey = self._flow.prepare(image)
+            grey = self.flow.prepare(image)
             if self._index[stem] - 1 in firsts:
                 assert before is not None
                 yield before[0], before[1], grey
@@ -189,12 +173,7 @@ def encode(pair: Pair) -> bytes:
 
 
 def decode(data: bytes, size: Size) -> Pair | None:
-    """Decode a pair; None if the file is damaged (each chunk has a checksum) or the flow has another size.
-
-    Args:
-        data: The file.
-        size: (h, w) of the flow.
-    """
+    """Decode a pair of flow of ``size``; None if the file is damaged (each chunk has a checksum) or of another size."""
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if values is None or values.dtype != np.uint16 or values.shape != (4 * size[0], size[1]):
         return None

@@ -14,11 +14,9 @@ MAX_ZOOM = 2.0  # largest plausible change of area between neighbouring frames
 
 
 def residual_motion(flow: Flow, backdrop: Mask) -> Flow:
-    """Subtract from a flow (H, W, 2) the affine motion that most of the backdrop shares, found by RANSAC.
+    """Subtract from a flow (H, W, 2) in pixels the affine motion that most of the backdrop (H, W) shares, by RANSAC.
 
-    Args:
-        flow: (H, W, 2) in pixels.
-        backdrop: (H, W), where the camera's motion shows. If too little of it is visible, the flow is returned as is.
+    If too little of the backdrop is visible, the flow is returned as is.
     """
     points, targets = _grid_matches(flow, backdrop)
     if len(points) < MIN_POINTS:
@@ -34,13 +32,7 @@ def residual_motion(flow: Flow, backdrop: Mask) -> Flow:
 
 
 def camera_homography(flow: Flow) -> Transform:
-    """Estimate the homography from a frame to its neighbour that most of the flow agrees with, by RANSAC.
-
-    Without a plausible one, the camera is assumed not to move.
-
-    Args:
-        flow: (H, W, 2) in pixels.
-    """
+    """Estimate the homography that most of a flow (H, W, 2) in pixels agrees with, by RANSAC; static if in doubt."""
     points, targets = _grid_matches(flow, np.ones(flow.shape[:2], np.bool_))
     if len(points) < MIN_POINTS:
         return np.eye(3)

@@ -58,13 +58,9 @@ class DisFlow:
         return self._search().calc(one, other, None)
 
     def refine(self, one: NDArray[np.uint8], other: NDArray[np.uint8], start: Flow, coarsest_scale: int) -> Flow:
-        """Compute the flow as ``between`` does, starting from an approximate flow.
+        """Compute the flow as ``between`` does, starting from an approximate flow (h, w, 2) in working pixels.
 
-        Args:
-            one: (h, w), prepared.
-            other: (h, w), prepared.
-            start: (h, w, 2) in working pixels.
-            coarsest_scale: First level of the search; a lower one keeps the result closer to ``start``.
+        ``coarsest_scale`` is the first level of the search; a lower one keeps the result closer to ``start``.
         """
         search = self._search()
         search.setCoarsestScale(max(coarsest_scale, search.getFinestScale()))

@@ -37,15 +37,7 @@ class PropagatedKeyframe:
 
 @dataclass(frozen=True)
 class KeyframePropagator:
-    """Propagate a layer's keyframes to other frames.
-
-    Attributes:
-        clip: The clip.
-        keyframes: The stylised keyframes and their masks.
-        propagator: Propagates along the clip's flow.
-        error_scale: See ``flow.propagation.propagation_cost``.
-        occlusion_weight: See ``flow.propagation.propagation_cost``.
-    """
+    """Propagate a layer's keyframes to other frames; for the scales, see ``flow.propagation.propagation_cost``."""
 
     clip: Clip
     keyframes: KeyframeFolder
@@ -78,11 +70,7 @@ class KeyframePropagator:
     def round_trip(self, stem: str, turn: str, flow_error: Flow, error_per_step: float) -> PropagatedKeyframe:
         """Propagate a keyframe to frame ``turn`` and back, then displace it by a flow error that grows with the steps.
 
-        Args:
-            stem: The keyframe.
-            turn: The frame at which the round trip turns back.
-            flow_error: (h, w, 2), the error up to its scale.
-            error_per_step: Scale of the error after one step, in working pixels.
+        The error is (h, w, 2), in units of ``error_per_step`` working pixels.
         """
         there = self._path(stem, turn)
         *_, returned = self.propagator.propagate([*there, *there[-2::-1]])

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from dreaming.flow.cache import FlowCache
-from dreaming.flow.dis import DisFlow
-from dreaming.flow.warp import chain, consistent, coordinates, resize_flow, warp
+from dreaming.flow.warp import chain, consistent, resize_flow, warp
 from dreaming.imaging.resize import resize_image
 from dreaming.io.types import Flow, Image, Size
+
+ERROR_SIGMA = 2.0
+"""Gaussian blur of the photometric error, in working pixels."""
 
 COST_LEVELS = 10
 """Levels per e-fold when a cost is stored in a byte; level 255 means a cost of 25.5 or more, a weight of 1e-11."""
@@ -37,8 +39,8 @@ def propagation_cost(
     """Negative logarithm of a propagated pixel's weight, for one step: error / error_scale - log(visibility).
 
     Args:
-        error: Photometric error (h, w), see ``PropagatedFrame``.
-        visible: Visibility (h, w) in 0..1, see ``PropagatedFrame``.
+        error: (h, w), see ``PropagatedFrame``.
+        visible: (h, w) in 0..1, see ``PropagatedFrame``.
         error_scale: Error that lowers the weight to 1/e.
         occlusion_weight: Visibility of an occluded pixel, in (0, 1].
     """
@@ -85,19 +87,13 @@ class PropagatedFrame:
     error: NDArray[np.float32]
     visible: NDArray[np.float32]
 
-    def coordinates(self, size: Size) -> Flow:
-        """(x, y) of each pixel in the reference, (H, W, 2), for images of ``size``."""
-        return coordinates(self._flow_at(size))
-
     def sample(self, image: NDArray[Any]) -> NDArray[Any]:
         """Warp an image of the reference frame, (H, W) or (H, W, C), uint8 or float32, to the target frame."""
-        return warp(image, self._flow_at(image.shape[:2]))
-
-    def _flow_at(self, size: Size) -> Flow:
-        # A mask, a keyframe and a frame share one size, so the flow is resized once.
+        size = image.shape[:2]
+        # A mask and a keyframe share one size, so the flow is resized once.
         if size not in self._flows:
             self._flows[size] = resize_flow(self.flow, size)
-        return self._flows[size]
+        return warp(image, self._flows[size])
 
     @cached_property
     def _flows(self) -> dict[Size, Flow]:
@@ -123,35 +119,14 @@ class DriftCorrection:
     min_improvement: NonNegativeFloat = 2.0
     smoothing_iterations: NonNegativeInt = 1
 
-    def search(self, flow: DisFlow) -> DisFlow:
-        """Return the flow method that searches for corrections."""
-        return replace(
-            flow,
-            patch_stride=DRIFT_PATCH_STRIDE,
-            descent_iterations=DRIFT_DESCENT_ITERATIONS,
-            smoothing_iterations=self.smoothing_iterations,
-        )
-
 
 @dataclass(frozen=True)
 class FlowPropagator:
-    """Propagate frames along the optical flow of one clip.
-
-    Attributes:
-        clip: The clip.
-        flows: Its optical flow.
-        drift: Correction of drift; None: no correction.
-        error_sigma: Gaussian blur of the photometric error, in working pixels.
-        relative: Tolerance of the forward-backward check, see ``flow.warp.consistent``.
-        absolute: Tolerance of the forward-backward check, in square working pixels.
-    """
+    """Propagate frames along the optical flow of one clip; ``drift`` None: without correction."""
 
     clip: Clip
     flows: FlowCache
     drift: DriftCorrection | None = DriftCorrection()
-    error_sigma: float = 2.0
-    relative: float = 0.01
-    absolute: float = 0.5
 
     def propagate(self, path: Sequence[str]) -> Iterator[PropagatedFrame]:
         """Propagate the first frame of a path, the reference, to each following frame; hold few frames in memory.
@@ -167,7 +142,7 @@ class FlowPropagator:
         visible = np.ones(self.flows.working_size, np.float32)
         for steps, (stem, image) in enumerate(frames, start=1):
             back, forth = self.flows.both_ways(stem, path[steps - 1])
-            seen = consistent(back, forth, relative=self.relative, absolute=self.absolute)
+            seen = consistent(back, forth)
             inside = warp(visible, back, border=cv2.BORDER_CONSTANT)
             visible = np.where(seen, inside, np.float32(0))
             flow = back if flow is None else chain(back, flow)
@@ -190,7 +165,7 @@ class FlowPropagator:
     def _error(self, reference: "_WorkingFrame", target: "_WorkingFrame", flow: Flow) -> NDArray[np.float32]:
         difference = cv2.absdiff(warp(reference.lab, flow), target.lab)
         error = cv2.transform(difference, np.ones((1, 3), np.float32)).astype(np.float32)
-        return cv2.GaussianBlur(error, (0, 0), self.error_sigma) if self.error_sigma > 0 else error
+        return cv2.GaussianBlur(error, (0, 0), ERROR_SIGMA)
 
     def _corrected(
         self,
@@ -200,7 +175,13 @@ class FlowPropagator:
         flow: Flow,
         error: NDArray[np.float32],
     ) -> tuple[Flow, NDArray[np.float32]]:
-        refined = drift.search(self.flows.flow).refine(target.grey, reference.grey, flow, DRIFT_COARSEST_SCALE)
+        search = replace(
+            self.flows.flow,
+            patch_stride=DRIFT_PATCH_STRIDE,
+            descent_iterations=DRIFT_DESCENT_ITERATIONS,
+            smoothing_iterations=drift.smoothing_iterations,
+        )
+        refined = search.refine(target.grey, reference.grey, flow, DRIFT_COARSEST_SCALE)
         refined_error = self._error(reference, target, refined)
         # NumPy is slow along a short last axis.
         change = np.maximum(*map(np.abs, cv2.split(refined - flow)))

@@ -25,21 +25,11 @@ MAX_ROUND_TRIP_ERROR = 1.0  # pixels by which a corner may miss itself after tra
 
 
 def camera_motion(before: Image, after: Image, backdrop: Mask, motion: MotionModel) -> Transform | None:
-    """Estimate the transform of the backdrop between two consecutive frames.
+    """Estimate the transform of the backdrop between two frames (H, W, 3); None if too few corners agree.
 
-    Corners are tracked by sparse Lucas-Kanade flow forward and back. RANSAC finds the motion that most of them share.
-
-    Args:
-        before: (H, W, 3).
-        after: (H, W, 3).
-        backdrop: (H, W), where corners may be taken from ``before``.
-        motion: The motion model to fit.
-
-    Returns:
-        From coordinates of ``before`` to those of ``after``; None if too few corners agree.
+    Corners of the backdrop (H, W) of ``before`` are tracked by sparse Lucas-Kanade flow forward and back. RANSAC finds
+    the motion that most of them share.
     """
-    if motion == "none":
-        return np.eye(3)
     first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after))
     corners = cv2.goodFeaturesToTrack(first, MAX_CORNERS, 0.005, 6, mask=backdrop.astype(np.uint8))
     if corners is None or len(corners) < MIN_POINTS:
@@ -65,35 +55,28 @@ def accumulate_transforms(
 ) -> Iterator[Transform]:
     """Yield for each frame the transform to the first one, the product of the motions between neighbours.
 
-    If no motion can be estimated, the camera is assumed not to move, with a warning.
-
-    Args:
-        frames: Names and images (H, W, 3), in order.
-        backdrops: (H, W) for each frame, where it shows no subject.
-        motion: The motion model to fit.
+    If no motion can be estimated, the camera is assumed not to move, with a warning. ``backdrops`` (H, W) are True
+    where a frame shows no subject.
     """
-    total, previous, previous_backdrop = np.eye(3), None, None
+    total, previous = np.eye(3), None
     for (stem, image), backdrop in zip(frames, backdrops, strict=True):
-        if previous is not None and previous_backdrop is not None:
-            step = camera_motion(previous, image, previous_backdrop, motion)
+        if previous is not None:
+            step = camera_motion(previous[0], image, previous[1], motion)
             if step is None:
                 log.warning("%s: no camera motion found since the previous frame; assuming a static camera", stem)
             else:
                 total = total @ np.linalg.inv(step)
         yield total
-        previous, previous_backdrop = image, backdrop
+        previous = image, backdrop
 
 
 def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -> tuple[Transform, Size]:
-    """Find the mosaic that contains all frames in the coordinates of the first one.
+    """Find the mosaic that contains all frames of ``size``, given the transform from each to the first one.
 
-    Args:
-        transforms: From each frame to the first one.
-        size: (height, width) of the frames.
-        largest: Largest height and width of the mosaic, in those of a frame; the rest is cut off.
+    It is at most ``largest`` times as high and wide as a frame; the rest is cut off.
 
     Returns:
-        From the first frame to the mosaic, and the mosaic's (height, width).
+        The transform from the first frame to the mosaic, and the mosaic's (height, width).
     """
     height, width = size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], float)

@@ -25,14 +25,13 @@ class BilateralFilter:
     """The time-aware bilateral filter of few-shot patch-based training (Texler et al., SIGGRAPH 2020, section 4).
 
     A pixel becomes the mean of the colours at its positions in the frames around it, each weighted by
-    exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program mixes up
-    the weights of past frames; here both sides have the same weights, and the mean is rounded instead of truncated.
+    exp(-dt^2 / 2 time_sigma^2 - dc^2 / 2 colour_sigma^2). The authors' program mixes up the weights of past frames;
+    here both sides have the same weights, and the mean is rounded instead of truncated.
 
     Attributes:
         radius: Frames on each side.
         time_sigma: Standard deviation of the Gaussian over time, in frames.
         colour_sigma: Standard deviation of the Gaussian over the RGB distance, in grey levels.
-        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "bilateral_filter"
@@ -43,37 +42,22 @@ class BilateralFilter:
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def filter(self, clip: Clip, flows: FlowCache, stems: Sequence[str]) -> Iterator[tuple[str, Image]]:
-        """Yield each named frame smoothed, in order; hold one window of frames in memory.
+        """Yield each named frame smoothed, in order; compute missing flow.
 
-        A frame's result does not depend on which other frames are requested.
-
-        Args:
-            clip: The clip.
-            flows: Its optical flow, complete for ``pairs`` of these frames.
-            stems: Names of frames, in order.
+        A frame's result does not depend on which others are requested.
         """
+        flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
         windows = iter_windows(clip.stems, stems, self.radius, clip.frames.read_ahead, flows)
-        yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
-
-    def pairs(self, clip: Clip, stems: Sequence[str]) -> list[str]:
-        """List the pairs of neighbouring frames whose flow these frames need."""
-        return dilated_pairs(clip.stems, stems, self.radius)
-
-    def mean(self, window: TemporalWindow[Image]) -> Image:
-        """Smooth one frame, (H, W, 3) RGB."""
-        return bilateral_mean(window, self.time_sigma, self.colour_sigma)
+        yield from prefetch_map(
+            lambda w: (w.stem, bilateral_mean(w, self.time_sigma, self.colour_sigma)), windows, self.workers
+        )
 
 
 def bilateral_mean(window: TemporalWindow[Image], time_sigma: float, colour_sigma: float) -> Image:
-    """Average the last three channels over time, weighted by the similarity of the first three.
+    """Average the last three channels of images over time, weighted by the similarity of the first three.
 
-    Args:
-        window: Images (H, W, 3), or (H, W, 6) if the averaged colours are not those that are compared.
-        time_sigma: Standard deviation of the Gaussian over time, in frames.
-        colour_sigma: Standard deviation of the Gaussian over the RGB distance, in grey levels.
-
-    Returns:
-        (H, W, 3), rounded.
+    Images are (H, W, 3), or (H, W, 6) if the averaged colours are not those that are compared. ``time_sigma`` is in
+    frames, ``colour_sigma`` in grey levels of the RGB distance. The result (H, W, 3) is rounded.
     """
     guide, centre = np.ascontiguousarray(window.picture[..., :3]), window.picture[..., -3:]
     total, weights = centre.astype(np.float32), np.ones(centre.shape[:2], np.float32)
@@ -96,11 +80,9 @@ class MaskSmoothing:
     """A Gaussian over time against flicker of masks; its weights are renormalised at the clip's ends.
 
     Attributes:
-        flow: Optical flow method.
         sigma: Standard deviation in frames; None: no smoothing.
         radius: Frames on each side.
         along_flow: Follow each pixel along the optical flow instead of averaging at a fixed position.
-        workers: Frames processed in parallel.
     """
 
     kind: ClassVar[str] = "mask_smoothing"
@@ -114,14 +96,9 @@ class MaskSmoothing:
     def smooth(
         self, clip: Clip, predict: ReadPictures[Probability], stems: Sequence[str]
     ) -> Iterator[tuple[str, Probability]]:
-        """Yield each named frame's mask smoothed, in order; hold one window of masks in memory.
+        """Yield each named frame's mask smoothed, in order; the result does not depend on which others are requested.
 
-        A frame's result does not depend on which other frames are requested.
-
-        Args:
-            clip: The clip.
-            predict: Yields masks (H, W) in 0..1, of the named frames and their neighbours.
-            stems: Names of frames, in order.
+        ``predict`` yields masks (H, W) in 0..1, and is asked for neighbouring frames, too.
         """
         flows = None
         if self.along_flow and len(clip.stems) > 1:

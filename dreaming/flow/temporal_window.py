@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-from numpy.typing import NDArray
+from typing import Generic, TypeVar
 
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.warp import chain, resize_flow
 from dreaming.io.types import Flow, Size
 
-Picture = TypeVar("Picture", bound=NDArray[Any])
+Picture = TypeVar("Picture")
 ReadPictures = Callable[[list[str]], Iterable[tuple[str, Picture]]]
 """Yields the named pictures in order, one by one."""
 
@@ -20,24 +18,19 @@ class Neighbour(Generic[Picture]):
     """A frame near the centre of a temporal window.
 
     Attributes:
-        picture: (H, W) or (H, W, C).
+        picture: What was read for it, such as an image (H, W, C).
         flow: (h, w, 2) in working pixels, to this frame from the one next to it on the side of the centre; None if no
             flow was requested.
     """
 
+    stem: str
     picture: Picture
     flow: Flow | None
 
 
 @dataclass(frozen=True, eq=False)
 class TemporalWindow(Generic[Picture]):
-    """A frame with its neighbours.
-
-    Attributes:
-        stem: Name of the centre frame.
-        picture: The centre frame, (H, W) or (H, W, C).
-        sides: The neighbours before it and those after it, each nearest first, fewer at the clip's ends.
-    """
+    """A frame with its neighbours before and after it, each side nearest first, with fewer at the clip's ends."""
 
     stem: str
     picture: Picture
@@ -47,14 +40,9 @@ class TemporalWindow(Generic[Picture]):
 def iter_windows(
     names: Sequence[str], wanted: Sequence[str], radius: int, read: ReadPictures[Picture], flows: FlowCache | None
 ) -> Iterator[TemporalWindow[Picture]]:
-    """Yield the temporal window around each wanted frame; read each picture and each flow once.
+    """Yield the temporal window around each wanted frame, in order; read each picture and each flow once.
 
-    Args:
-        names: All frames of the clip, in order.
-        wanted: Centre frames, in order.
-        radius: Frames on each side.
-        read: Reads the required frames.
-        flows: The clip's optical flow; None: the neighbours have none.
+    ``names`` are all frames of the clip. Without ``flows`` the neighbours have none.
     """
     indices = {name: index for index, name in enumerate(names)}
     centres = [indices[stem] for stem in wanted]
@@ -70,19 +58,14 @@ def iter_windows(
             held[indices[stem]] = picture
         if flows is not None:
             motion = {k: motion.get(k) or flows.both_ways(names[k], names[k + 1]) for k in window[:-1]}
-        before = [Neighbour(held[k], motion[k][1] if motion else None) for k in range(centre - 1, window[0] - 1, -1)]
-        after = [Neighbour(held[k], motion[k - 1][0] if motion else None) for k in range(centre + 1, window[-1] + 1)]
+        near = range(centre - 1, window[0] - 1, -1), range(centre + 1, window[-1] + 1)
+        before = [Neighbour(names[k], held[k], motion[k][1] if motion else None) for k in near[0]]
+        after = [Neighbour(names[k], held[k], motion[k - 1][0] if motion else None) for k in near[1]]
         yield TemporalWindow(names[centre], held[centre], (before, after))
 
 
 def dilate(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
-    """List all frames at most ``radius`` frames from a wanted one, in order.
-
-    Args:
-        names: All frames of the clip, in order.
-        wanted: Centre frames.
-        radius: Frames on each side.
-    """
+    """List those of a clip's frames, ``names``, that are at most ``radius`` frames from a wanted one, in order."""
     chosen = set(wanted)
     centres = [index for index, name in enumerate(names) if name in chosen]
     near = set[int]().union(*(range(index - radius, index + radius + 1) for index in centres))
@@ -90,13 +73,7 @@ def dilate(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str
 
 
 def dilated_pairs(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
-    """List the pairs of neighbouring frames whose flow ``iter_windows`` reads, by their earlier frames, in order.
-
-    Args:
-        names: All frames of the clip, in order.
-        wanted: Centre frames.
-        radius: Frames on each side.
-    """
+    """List the pairs of neighbouring frames whose flow ``iter_windows`` reads, by their earlier frames, in order."""
     chosen = set(wanted)
     centres = [index for index, name in enumerate(names) if name in chosen]
     first = set[int]().union(*(range(max(0, index - radius), index + radius) for index in centres))

@@ -35,12 +35,9 @@ def warp(picture: NDArray[Any], flow: Flow, *, border: int = cv2.BORDER_REPLICAT
     """Warp an image along a flow: pixel x takes the value of ``picture`` at x + flow(x), bilinearly.
 
     Args:
-        picture: (H, W) or (H, W, C), uint8 or float32.
+        picture: (H, W) or (H, W, C), uint8 or float32, like the result.
         flow: (H, W, 2) in pixels, from the result to ``picture``.
         border: OpenCV's border mode for positions outside ``picture``.
-
-    Returns:
-        An array of the shape and type of ``picture``.
     """
     assert picture.shape[:2] == flow.shape[:2]
     return cv2.remap(picture, coordinates(flow), None, cv2.INTER_LINEAR, borderMode=border)
@@ -52,19 +49,10 @@ def chain(first: Flow, second: Flow) -> Flow:
 
 
 def consistent(there: Flow, back: Flow, *, relative: float = 0.01, absolute: float = 0.5) -> NDArray[np.bool_]:
-    """Forward-backward check: which pixels are visible in both frames, because the two flows bring them back.
+    """Forward-backward check: where (H, W) two opposite flows (H, W, 2) bring a pixel back, so both frames show it.
 
     The criterion of Sundaram et al., "Dense point trajectories by GPU-accelerated large displacement optical flow",
-    ECCV 2010: |there + back|^2 <= relative (|there|^2 + |back|^2) + absolute.
-
-    Args:
-        there: (H, W, 2), from one frame to another.
-        back: (H, W, 2), from the other frame to the first.
-        relative: Tolerance relative to the squared lengths of the flows.
-        absolute: Absolute tolerance, in square pixels.
-
-    Returns:
-        (H, W), True where consistent.
+    ECCV 2010: |there + back|^2 <= relative (|there|^2 + |back|^2) + absolute, in square pixels.
     """
     returned = warp(back, there)
     error = squared_length(there + returned)

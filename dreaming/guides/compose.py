@@ -1,6 +1,7 @@
 """Frames and keyframes with the channels of their guides appended to the colours."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -40,36 +41,26 @@ def guided_keyframes(
     """A layer's keyframes with the training examples of their guides; without guides, the keyframes as they are.
 
     A keyframe is repeated as often as the guide with the most examples has them; the other guides' examples cycle.
-
-    Args:
-        clip: The clip.
-        layer: The layer.
-        guides: The guides by name.
-        seed: Seed of the guides' random draws.
-        frames: Source of the frames; None: the clip's own.
+    ``seed`` is that of the guides' random draws; ``frames`` contains the frames, by default those of the clip.
     """
     keyframes = clip.keyframes(layer, frames)
     if not guides:
         return keyframes
-    examples = {
-        name: _by_stem(guide.training_examples(clip, layer, keyframes.stems, seed)) for name, guide in guides.items()
-    }
+    examples = [defaultdict[str, list[Channels]](list) for _ in guides]
+    for by_stem, guide in zip(examples, guides.values(), strict=True):
+        for stem, drawn in guide.training_examples(clip, layer, keyframes.stems, seed):
+            by_stem[stem].append(drawn)
     indices, sources = list[int](), list[NDArray[np.uint8]]()
     for index, stem in enumerate(keyframes.stems):
-        versions = [by_stem[stem] for by_stem in examples.values()]
+        versions = [by_stem[stem] for by_stem in examples]
         for number in range(max(map(len, versions))):
             indices.append(index)
             channels = [several[number % len(several)] for several in versions]
             sources.append(np.dstack([keyframes.sources[index], *channels]))
     stems = tuple(keyframes.stems[index] for index in indices)
     log.debug("guides %s: %d training examples of %d keyframes", ", ".join(guides), len(stems), len(keyframes))
-    return replace(
-        keyframes,
-        stems=stems,
-        sources=np.stack(sources),
-        styled=keyframes.styled[indices],
-        masks=keyframes.masks[indices],
-    )
+    styled, masks = keyframes.styled[indices], keyframes.masks[indices]
+    return replace(keyframes, stems=stems, sources=np.stack(sources), styled=styled, masks=masks)
 
 
 def guided_frames(
@@ -81,15 +72,10 @@ def guided_frames(
     frames: FrameFolder | None = None,
     drawn: GuideStack | None = None,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield named frames with their guides' channels, (H, W, 3 + c), in order.
+    """Yield named frames, given in the clip's order, with their guides' channels, (H, W, 3 + c).
 
-    Args:
-        clip: The clip.
-        layer: The layer.
-        guides: The guides by name.
-        stems: Names of frames, in the clip's order.
-        frames: Source of the frames; None: the clip's own.
-        drawn: Up-to-date guides on disk, of all or some frames; None: there are none.
+    ``frames`` contains the frames, by default those of the clip; ``drawn`` are up-to-date guides on disk, of some
+    frames or all.
     """
     channels: Iterable[tuple[Channels, ...]]
     if drawn is not None and all(stem in folder for folder in drawn.folders for stem in stems):
@@ -101,10 +87,3 @@ def guided_frames(
         channels = (() for _ in stems)
     for (stem, image), planes in zip((frames or clip.frames).read_ahead(stems), channels, strict=True):
         yield stem, np.dstack([image, *planes])
-
-
-def _by_stem(examples: Iterator[tuple[str, Channels]]) -> dict[str, list[Channels]]:
-    by_stem = dict[str, list[Channels]]()
-    for stem, channels in examples:
-        by_stem.setdefault(stem, []).append(channels)
-    return by_stem

@@ -23,7 +23,6 @@ class EdgeGuide(Guide):
     Attributes:
         sigma: Gaussian blur of the frame in pixels; a larger one leaves fewer details.
         max_slope: Slope that is drawn white, in levels (0..255) per pixel.
-        workers: Frames drawn in parallel.
     """
 
     kind: ClassVar[str] = "edge_guide"

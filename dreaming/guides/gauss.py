@@ -35,13 +35,10 @@ class GaussGuide(Guide):
     as blobs over black. A frame in which too much of the layer stays black receives new points in its holes.
 
     Attributes:
-        flow: Optical flow method.
         masks: The masks that define the layer.
         radius: Smallest distance between new points, in pixels.
         sigma: Width of the blobs in pixels: exp(-distance^2 / sigma^2).
         max_hole: Largest share of the layer that may stay black in a frame.
-        seed: Seed of positions and colours.
-        workers: Frames drawn in parallel.
         name: This guide's key in the config, for messages: two Gauss guides may be used together.
     """
 

@@ -24,7 +24,6 @@ class Coverage:
         reach: Distance up to which a point covers the pixels around it.
         margin: Distance outside the frame up to which a point is still tracked, in pixels.
         max_hole: Largest share of a layer that may stay uncovered in a frame.
-        seed: Seed of the points' pattern.
     """
 
     radius: float
@@ -35,14 +34,7 @@ class Coverage:
 
 
 class PointTracks:
-    """The points of every frame, initially none; kept in a file because a long clip has many.
-
-    Args:
-        stems: Names of all frames, in order.
-        size: (height, width) of the frames.
-        flows: Their optical flow, complete.
-        buffer: Keeps the points.
-    """
+    """The points of every frame, initially none; kept in a buffer on disk because a long clip has many."""
 
     def __init__(self, stems: Sequence[str], size: Size, flows: FlowCache, buffer: DiskBuffer) -> None:
         self._stems, self._size, self._flows, self._buffer = stems, size, flows, buffer
@@ -72,12 +64,8 @@ class PointTracks:
     def cover(self, keyframes: Sequence[str], mask_of: Callable[[str], Mask], coverage: Coverage) -> None:
         """Cover the layer in every frame, in at most three passes over the clip's flow.
 
-        A frame in which too much stays uncovered gets new points in the hole, which are tracked in both directions.
-
-        Args:
-            keyframes: Names of the frames that get points first; at least one.
-            mask_of: Returns the layer's mask in a frame.
-            coverage: The required coverage.
+        ``keyframes``, at least one, get points first. A frame in which too much stays uncovered gets new points in the
+        hole, which are tracked in both directions.
         """
         first = min(self._stems.index(stem) for stem in keyframes)
         earlier = frozenset(self._stems[:first])

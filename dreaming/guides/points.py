@@ -104,13 +104,9 @@ def far_from(positions: NDArray[np.float32], size: Size, distance: float) -> Mas
 
 
 def draw_blobs(positions: NDArray[np.float32], colours: NDArray[np.uint8], sigma: float, size: Size) -> Image:
-    """Draw blobs over black, each blended over the previous ones with weight exp(-distance^2 / sigma^2).
+    """Draw blobs at (x, y) (N, 2) in RGB (N, 3) over black, each over the previous by exp(-distance^2 / sigma^2).
 
-    Args:
-        positions: (N, 2), (x, y) of the centres.
-        colours: (N, 3) RGB.
-        sigma: Width of the blobs in pixels; they end at ``BLOB_SIGMAS`` sigmas.
-        size: (height, width) of the image.
+    ``sigma`` is in pixels; a blob ends at ``BLOB_SIGMAS`` sigmas. ``size`` is (height, width) of the image.
     """
     image = np.zeros((3, *size), np.float32)  # planes, whose rows are computed fastest
     reach = BLOB_SIGMAS * sigma

@@ -55,26 +55,24 @@ class PropagatedGuide(Guide):
     halved every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side.
     Where a keyframe is not painted, the weight of its side is 0.
 
-    In training, a keyframe is never shown as it is. It is shown as the other keyframes propagated to it, and as itself
-    after a round trip with a random flow error: occlusions show there as elsewhere, but flow errors that add up on the
-    way to another frame cancel out on the way back. If the brush strokes do not follow the motion, round trips are
-    misleading, because they return every stroke to its position. If a comparison of the keyframes, propagated to each
-    other, shows this, all channels are 0 in all frames.
+    In training, a keyframe is shown as the other keyframes propagated to it, and as itself after a round trip with a
+    random flow error: flow errors that add up on the way to another frame cancel out on the way back. Round trips are
+    misleading if the brush strokes do not follow the motion, because they return every stroke to its position. If a
+    comparison of the keyframes, propagated to each other, shows this, all channels are 0 in all frames.
 
     Attributes:
         flow: Optical flow method.
         error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers the weight to 1/e.
-        error_sigma: Gaussian blur of that error, in the flow's working pixels.
         drift: Correction of drift; None: no correction.
         occlusion_weight: Visibility of an occluded pixel, by the forward-backward check.
         hardness: Exponent of the weights when both sides are blended; larger values switch more abruptly.
         half_life: Steps after which nearness is halved.
         round_trips: Round trips of each keyframe for training.
         max_gap: Largest number of steps from a keyframe to the turn of a round trip.
-        flow_error: Scale of a round trip's flow error, in working pixels per step: a smooth random flow, the cube of a
-            normal deviate, so that most of the image has a small error and some of it a large one.
-        min_transfer_ratio: How much better than its frame the other keyframes must predict a keyframe's strokes, as
-            a ratio of correlations, for the guide to be used.
+        flow_error: Scale of a round trip's flow error, in working pixels per step: a smooth flow, cubes of normal
+            deviates, so that most of the image has a small error and some of it a large one.
+        min_transfer_ratio: How much better than its frame the other keyframes must predict a keyframe's strokes (ratio
+            of correlations).
         workers: Pairs of frames whose flow is computed in parallel.
     """
 
@@ -84,7 +82,6 @@ class PropagatedGuide(Guide):
 
     flow: DisFlow
     error_scale: PositiveFloat = 5.0
-    error_sigma: NonNegativeFloat = 2.0
     drift: DriftCorrection | None = field(
         default_factory=partial(DriftCorrection, min_improvement=0.0, smoothing_iterations=5)
     )
@@ -214,7 +211,7 @@ class PropagatedGuide(Guide):
         flows.complete(chain.from_iterable(flows.pairs_between(*path) for path in paths), workers=self.workers)
 
     def _propagator(self, clip: Clip, layer: Layer) -> KeyframePropagator:
-        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift, self.error_sigma)
+        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift)
         keyframes = clip.masked_keyframes(layer)
         return KeyframePropagator(clip, keyframes, propagator, self.error_scale, self.occlusion_weight)
 

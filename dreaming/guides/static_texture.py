@@ -26,19 +26,16 @@ MIDDLE_GREY = 128
 class StaticTextureGuide(Guide):
     """Texture of the keyframes that their frames do not explain, at the same position in all of them.
 
-    Paper, canvas and the strokes of many filters stay in place while the image moves under them; a network that sees
-    only the image cannot reproduce them. The part of a keyframe's brightness that a guided filter cannot derive from
-    its frame is averaged over the keyframes and drawn around middle grey; all frames share the result.
-
-    In training, a keyframe receives the mean of the other keyframes. If that does not correlate with its own texture,
-    or if there are no others, the keyframes share no static texture and the guide is grey.
+    Paper, canvas and the strokes of many filters stay in place while the image moves under them. The part of a
+    keyframe's brightness that a guided filter cannot derive from its frame is averaged over the keyframes and drawn
+    around middle grey. In training, a keyframe receives the mean of the others. If that does not correlate with its own
+    texture, or if there are no others, the guide is grey.
 
     Attributes:
         radius: Window of the guided filter in pixels; finer structures count as texture.
         epsilon: Variance of grey, in 0..1, above which the guided filter treats the frame's structure as an edge.
         max_deviation: Deviation from the mean, in levels, that is drawn black or white.
-        min_correlation: Smallest mean correlation, between a keyframe's texture and that of the others, at which the
-            texture is drawn.
+        min_correlation: Smallest mean correlation of a keyframe's texture with the others' at which it is drawn.
     """
 
     kind: ClassVar[str] = "static_texture_guide"

@@ -22,11 +22,7 @@ DEPTH = 3
 class GuideFolder(FrameFolder):
     """One guide of one layer: ``1/0001.png`` holds a frame's first three channels, ``2/0001.png`` the next, and so on.
 
-    A frame is listed once its last image exists, which is written last.
-
-    Args:
-        path: The folder; it need not exist yet.
-        channels: Number of the guide's channels.
+    A frame is listed once its last image exists, which is written last. The folder need not exist yet.
     """
 
     def __init__(self, path: Path, channels: int) -> None:
@@ -69,13 +65,7 @@ class GuideFolder(FrameFolder):
 
 
 class GuideStack:
-    """All guides of one layer, read together.
-
-    Args:
-        clip: The clip.
-        layer: The layer.
-        guides: The guides by name; there may be none.
-    """
+    """All guides of one layer, read together; there may be none."""
 
     def __init__(self, clip: Clip, layer: Layer, guides: Mapping[str, Guide]) -> None:
         self._size = clip.size
@@ -93,11 +83,7 @@ class GuideStack:
 
 
 def select_guides(available: Mapping[str, Guide], chosen: Sequence[str]) -> dict[str, Guide]:
-    """Select guides by name, in order.
-
-    Args:
-        available: The guides of the config, by name.
-        chosen: Names of some of them, and folders of custom guides, each named by its last component.
+    """Select guides of the config by name, or folders of custom guides, each named by its last component.
 
     Raises:
         ConfigError: If one is neither a name nor a folder, or if two have the same name.

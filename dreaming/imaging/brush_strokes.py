@@ -23,14 +23,7 @@ def detail(image: Image, sigma: float) -> NDArray[np.float32]:
 
 
 def detail_correlation(painted: Image, predictor: Image, where: NDArray[np.bool_], sigma: float) -> float | None:
-    """Correlation of the detail of two images over some pixels; None for too few pixels, 0 without any detail.
-
-    Args:
-        painted: A keyframe, (H, W, 3).
-        predictor: Its frame, or another keyframe propagated to it, (H, W, 3).
-        where: Compared pixels, (H, W).
-        sigma: Standard deviation of the blur that separates detail, in pixels.
-    """
+    """Correlation of the detail of two images (H, W, 3) over some pixels (H, W); None: too few pixels; 0: no detail."""
     if np.count_nonzero(where) < MIN_PIXELS:
         return None
     one, other = (detail(image, sigma)[where] for image in (painted, predictor))
@@ -40,24 +33,13 @@ def detail_correlation(painted: Image, predictor: Image, where: NDArray[np.bool_
 
 
 def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:
-    """Where a keyframe differs from its frame, (H, W).
-
-    Args:
-        painted: The keyframe, (H, W, 3).
-        frame: The frame under it.
-        sigma: Standard deviation of the Gaussian that averages the difference, in pixels.
-    """
+    """Where a keyframe (H, W, 3) differs from its frame on average over a Gaussian of ``sigma`` pixels, (H, W)."""
     difference = cv2.absdiff(painted, frame).mean(axis=2, dtype=np.float32)
     return cv2.GaussianBlur(difference, (0, 0), sigma) > MIN_DIFFERENCE
 
 
 def without_margin(mask: Mask, sigma: float) -> Mask:
-    """Erode a mask (H, W) by the margin in which ``detail`` shows the mask's edge instead of strokes.
-
-    Args:
-        mask: Where a keyframe is painted.
-        sigma: Standard deviation of the blur that separates detail, in pixels.
-    """
+    """Erode a mask (H, W) by the margin in which ``detail`` of this sigma shows the mask's edge instead of strokes."""
     radius = int(np.ceil(BLUR_RADIUS * sigma))
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.erode(mask.astype(np.uint8), kernel).astype(np.bool_)

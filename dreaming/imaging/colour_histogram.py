@@ -15,11 +15,9 @@ Counts = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class ColourBins:
-    """A grid of histogram cells over the part of Lab space that a clip's colours occupy.
+    """A grid of B^3 histogram cells over the part of Lab space that a clip's colours occupy.
 
-    Attributes:
-        tables: Cell along each axis of each 8-bit value, (3, 256); values outside the grid belong to its outer cells.
-        count: Number of cells along each axis, B.
+    ``tables`` (3, 256) holds each 8-bit value's cell along each axis; values outside belong to the outer cells.
     """
 
     tables: NDArray[np.intp]
@@ -52,10 +50,8 @@ class ColourBins:
     def log_ratio(self, counts: Counts, sigma: float = 1.0, prior: float = 1e-6) -> NDArray[np.float32]:
         """Natural logarithm of p(colour | subject) / p(colour | background) for each cell, (B^3,).
 
-        Args:
-            counts: (2, B, B, B).
-            sigma: Standard deviation of the Gaussian that smooths the histograms, in cells.
-            prior: Probability added to each cell, so that the ratio of an unseen colour is 0.
+        The histograms are smoothed by a Gaussian of ``sigma`` cells. ``prior``, a probability added to each cell, makes
+        the ratio of an unseen colour 0.
         """
         smooth = np.stack([gaussian_filter(part, sigma, mode="nearest") for part in counts])
         densities = smooth / np.maximum(smooth.sum(axis=(1, 2, 3), keepdims=True), 1e-6) + prior

@@ -13,13 +13,10 @@ def guided_filter(values: Probability, guide: Image, radius: int, epsilon: float
     """Smooth a map, preserving the edges of a frame (He et al., "Guided Image Filtering", TPAMI 2013; grey guide).
 
     Args:
-        values: (H, W) in 0..1.
+        values: (H, W) in 0..1, like the result.
         guide: (H, W, 3) RGB.
         radius: Radius of the square window, in pixels; 0 returns the values unchanged.
         epsilon: Variance of grey values in 0..1 above which a structure is preserved as an edge.
-
-    Returns:
-        (H, W) in 0..1.
     """
     if radius == 0:
         return values

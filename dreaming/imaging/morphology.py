@@ -14,14 +14,9 @@ from dreaming.io.types import Mask, Probability, Size
 
 
 def feather(mask: Probability, sigma: float) -> Probability:
-    """Soften a mask's edge with a Gaussian; values at the frame's border are replicated beyond it.
+    """Soften the edge of a mask (H, W) in 0..1 by a Gaussian of ``sigma`` pixels; 0 returns the mask unchanged.
 
-    Args:
-        mask: (H, W) in 0..1.
-        sigma: Standard deviation of the Gaussian, in pixels; 0 returns the mask unchanged.
-
-    Returns:
-        (H, W) in 0..1.
+    Values at the frame's border are replicated beyond it.
     """
     if sigma == 0:
         return mask
@@ -30,14 +25,10 @@ def feather(mask: Probability, sigma: float) -> Probability:
 
 
 def remove_isolated(mask: Mask, neighbours: int = 3) -> Mask:
-    """Keep a foreground pixel if more than ``neighbours`` of its 8 neighbours are foreground.
+    """Keep a foreground pixel of a mask (H, W) if more than ``neighbours`` (0 to 7) of its 8 neighbours are foreground.
 
     At the border, with n < 8 neighbours, more than ``neighbours`` n / 8 must be foreground. Source: "Evaluation of
     Background Subtraction Algorithms with Post-Processing" (Parks and Fels 2008), section 3.1.
-
-    Args:
-        mask: (H, W).
-        neighbours: From 0 to 7.
     """
     binary = np.ascontiguousarray(mask).view(np.uint8)
     counts = cv2.boxFilter(binary, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
@@ -54,12 +45,7 @@ def _min_counts(size: Size, neighbours: int) -> NDArray[np.uint8]:
 
 
 def close(mask: Mask, side: int = 19) -> Mask:
-    """Close gaps: dilate, then erode by a square; pixels outside the frame are ignored by both.
-
-    Args:
-        mask: (H, W).
-        side: Side of the square in pixels, odd; 1 leaves the mask unchanged.
-    """
+    """Close gaps of a mask (H, W) by a square of an odd ``side`` in pixels; pixels outside the frame are ignored."""
     square = np.ones((side, side), np.uint8)
     return cv2.morphologyEx(np.ascontiguousarray(mask).view(np.uint8), cv2.MORPH_CLOSE, square).view(np.bool_)
 

@@ -6,13 +6,7 @@ from dreaming.io.types import Image, Mask
 
 
 def overlay(image: Image, predicted: Mask, truth: Mask | None = None) -> Image:
-    """Tint a frame green where a mask is true, and red where it differs from the ground truth.
-
-    Args:
-        image: (H, W, 3).
-        predicted: (H, W) bool.
-        truth: (H, W) bool; None for no comparison.
-    """
+    """Tint a frame (H, W, 3) green where a mask (H, W) is true, and red where it differs from the truth, if any."""
     tinted = image.astype(np.float32)
     tinted[predicted] = tinted[predicted] * 0.5 + np.array([0, 255, 0]) * 0.5
     if truth is not None:

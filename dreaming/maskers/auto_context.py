@@ -29,14 +29,9 @@ DIRECTIONS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != 
 
 @dataclass(frozen=True)
 class Boosting:
-    """Train scikit-learn's histogram-based gradient boosting, with one thread per classifier.
+    """Train scikit-learn's ``HistGradientBoostingClassifier``, with its parameters, in one thread per classifier.
 
-    Attributes:
-        max_iter: Number of trees.
-        learning_rate: Shrinkage of each tree's contribution.
-        max_leaf_nodes: Leaves of a tree, at most.
-        min_samples_leaf: Pixels of a leaf, at least; at most a twentieth of all samples.
-        max_features: Share of the channels that each split may choose from.
+    ``min_samples_leaf`` is limited to a twentieth of all samples.
     """
 
     kind: ClassVar[str] = "boosting"

@@ -14,7 +14,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.split import Split
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.mosaic import Mosaic
 from dreaming.flow.registration import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.imaging.morphology import Cleaning
@@ -41,22 +41,23 @@ LARGEST = 2.0
 Subtractor: TypeAlias = Literal["mog2", "knn"]
 """Model of a pixel's background colours."""
 
+MODELS: Mapping[Subtractor, Any] = {
+    "mog2": cv2.createBackgroundSubtractorMOG2,
+    "knn": cv2.createBackgroundSubtractorKNN,
+}
+
 
 @dataclass
 class BackgroundMasker(SequenceMasker):
     """Subtract the background in both directions, from each hand mask to the next.
 
-    The model restarts at every hand-masked frame. Before it is updated with a frame, the predicted subject
-    is eroded and replaced by random colours, so that a subject at rest does not become background. The masks of both
-    directions are blended by distance in time.
-
-    Hand masks that are only in ``backsub/`` are used in addition to the references.
+    The model restarts at every hand-masked frame. Before it is updated with a frame, the predicted subject is eroded
+    and replaced by random colours, so that a subject at rest does not become background. The masks of both directions
+    are blended by distance in time. Hand masks that are only in ``backsub/`` are used in addition to the references.
 
     Attributes:
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
-        threshold: Squared distance above which a pixel is foreground: in standard deviations for ``mog2``, in grey
-            levels for ``knn``.
-        history: Number of frames that the model remembers, if ``learning_rate`` is None; None: all of an interval.
+        threshold: Squared distance of foreground: in standard deviations for ``mog2``, in grey levels for ``knn``.
         learning_rate: Share of each new frame in the model; at a higher rate a subject at rest vanishes faster. None:
             OpenCV's own rate, which starts at one half and falls.
         erosion: Side in pixels of the square that erodes the replaced region; 0: no feedback.
@@ -64,14 +65,12 @@ class BackgroundMasker(SequenceMasker):
         plate: Whether to fill in the background behind the subject of a hand-masked frame from other frames.
         blur: Sigma in pixels of a Gaussian applied to every frame; 0: none.
         cleaning: Post-processing of each mask; it keeps blobs of half the smallest hand mask in any case.
-        seed: Seed of the random colours, together with the frame's name.
     """
 
     kind: ClassVar[str] = "background_masker"
 
     subtractor: Subtractor = "mog2"
     threshold: PositiveFloat = 150.0
-    history: PositiveInt | None = None
     learning_rate: Annotated[float, Range(gt=0, le=1)] | None = 0.05
     erosion: NonNegativeInt = 10
     stabilise: MotionModel = "homography"
@@ -81,11 +80,7 @@ class BackgroundMasker(SequenceMasker):
     seed: int = 0
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the references and the hand masks in ``backsub/``.
-
-        Raises:
-            MaskError: If none of the references belongs to a frame of the clip.
-        """
+        """Keep the references and the hand masks in ``backsub/``."""
         super().fit(clip, references)
         own = clip.bootstrap(references.part).without(references.stems)
         self._masks.update(zip(own.stems, own.masks, strict=True))
@@ -99,12 +94,8 @@ class BackgroundMasker(SequenceMasker):
         cap = min(areas, default=1.0) / 2
         if smallest is None or smallest <= cap:
             return self.cleaning
-        log.log(
-            level,
-            "background: cleaning.smallest is lowered from %g to %.2g of the frame, half the smallest hand mask",
-            smallest,
-            cap,
-        )
+        text = "background: cleaning.smallest is lowered from %g to %.2g of the frame, half the smallest hand mask"
+        log.log(level, text, smallest, cap)
         return replace(self.cleaning, smallest=cap)
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
@@ -142,8 +133,6 @@ class BackgroundMasker(SequenceMasker):
                     share = np.float32(steps / (len(interval.stems) + 1))
                     yield stem, (1 - share) * mask.astype(np.float32) + share * backward(stem)
 
-    # -- the background of an interval
-
     def _mosaic(self, clip: Clip, interval: FrameInterval) -> Mosaic:
         stems = [stem for stem in (interval.left, *interval.stems, interval.right) if stem is not None]
         ends = {stem: self._masks[stem] for stem in (interval.left, interval.right) if stem is not None}
@@ -157,7 +146,9 @@ class BackgroundMasker(SequenceMasker):
             transforms = {stem: shift @ transform for stem, transform in zip(stems, motion, strict=True)}
         mosaic = Mosaic(transforms, clip.size, size)
         if self.plate:
-            for stem, mask in {**ends, **self._nearby_masks(clip, interval)}.items():
+            # Where the camera moves, the position of other hand-masked frames is not known.
+            nearby = self._nearby_masks(clip, interval) if self.stabilise == "none" else {}
+            for stem, mask in {**ends, **nearby}.items():
                 mosaic.add(stem, self._frame(clip, stem), mask)
             for index in np.linspace(0, len(stems) - 1, PLATES + 2).astype(int)[1:-1] if len(ends) == 2 else []:
                 if stems[index] not in ends:
@@ -166,9 +157,7 @@ class BackgroundMasker(SequenceMasker):
         return mosaic
 
     def _nearby_masks(self, clip: Clip, interval: FrameInterval) -> dict[str, Mask]:
-        """Hand masks nearest to an interval; none before a moving camera, whose position there is not known."""
-        if self.stabilise != "none":
-            return {}
+        """The hand masks nearest to an interval."""
         indices = {stem: index for index, stem in enumerate(clip.stems)}
         middle = indices[interval.stems[len(interval.stems) // 2]]
         nearest = sorted(self._masks, key=lambda stem: abs(indices[stem] - middle))
@@ -178,11 +167,10 @@ class BackgroundMasker(SequenceMasker):
         image = clip.frames.read(stem)
         return image if self.blur == 0 else cv2.GaussianBlur(image, (0, 0), self.blur)
 
-    # -- one direction
-
     def _follow(self, clip: Clip, mosaic: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
         """Yield masks (H, W) of frames, in order away from a hand-masked one."""
-        model = self._model(len(stems) + 1)
+        # The number of frames matters only with OpenCV's own learning rate.
+        model = MODELS[self.subtractor](len(stems) + 1, self.threshold, detectShadows=False)
         subject = mosaic.warp_mask(start, self._masks[start])
         visible = mosaic.warp_mask(start, np.ones(clip.size, bool))
         fed = mosaic.overlay(start, self._frame(clip, start))
@@ -203,12 +191,6 @@ class BackgroundMasker(SequenceMasker):
             painted = self._eroded(mosaic.insert_mask(stem, subject, foreground))
             fed[painted] = _noise(self.seed, stem, painted)
             model.apply(fed, learningRate=-1 if self.learning_rate is None else self.learning_rate)
-
-    def _model(self, frames: int) -> Any:
-        history = self.history or frames
-        if self.subtractor == "mog2":
-            return cv2.createBackgroundSubtractorMOG2(history, self.threshold, detectShadows=False)
-        return cv2.createBackgroundSubtractorKNN(history, self.threshold, detectShadows=False)
 
     def _eroded(self, mask: Mask) -> Mask:
         if self.erosion == 0:

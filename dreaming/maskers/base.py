@@ -28,11 +28,7 @@ Predictions: TypeAlias = Iterator[tuple[str, Probability]]
 
 @dataclass
 class Masker(ABC):
-    """Predict the subject's mask in every frame.
-
-    Subclasses are dataclasses. Their fields are their config, and the fields that change the result are part of its
-    fingerprint (``io.manifest.describe``).
-    """
+    """Predict the subject's mask in every frame; the fields of a subclass are its config."""
 
     @abstractmethod
     def fit(self, clip: Clip, references: References) -> Self:
@@ -55,10 +51,7 @@ class Masker(ABC):
         return ""
 
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
-        """Fit on all references but ``left_out``, whose frames are then predicted without their masks.
-
-        A masker that was cross-validated loads the fold without ``left_out`` instead.
-        """
+        """Fit on all references but ``left_out``, or load the fold of a cross-validation that left these out."""
         return self.fit(clip, references.without(left_out.stems))
 
     def training_stems(self, split: Split) -> frozenset[str]:
@@ -88,11 +81,7 @@ def is_whole(clip: Clip, references: References) -> bool:
 
 @dataclass
 class FrameMasker(Masker):
-    """A masker whose prediction depends on one frame; frames are predicted in parallel.
-
-    Attributes:
-        workers: Frames predicted at once.
-    """
+    """A masker whose prediction depends on one frame; ``workers`` frames are predicted at once."""
 
     workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
@@ -107,13 +96,7 @@ class FrameMasker(Masker):
 
 @dataclass
 class SequenceMasker(Masker):
-    """A masker that predicts one interval between two hand masks at a time; later intervals start ahead of time.
-
-    Hand-masked frames keep their hand masks.
-
-    Attributes:
-        workers: Intervals computed at once; 1: only the one being read.
-    """
+    """A masker that predicts intervals between hand masks, ``workers`` at once, and keeps the hand masks."""
 
     workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
@@ -121,8 +104,7 @@ class SequenceMasker(Masker):
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order; a frame does not depend on which others are wanted.
 
-        All preparation belongs before the first ``yield``, because ``predict`` runs it ahead of time. Do not hold
-        frames that are no longer needed.
+        ``predict`` runs all that comes before the first ``yield`` ahead of time.
         """
 
     def fit(self, clip: Clip, references: References) -> Self:

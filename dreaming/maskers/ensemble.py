@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -30,13 +31,7 @@ from dreaming.training.model_selection import ModelSelection
 
 @dataclass
 class EnsembleMasker(Masker):
-    """Fuses the masks of other maskers, which are trained on the same references.
-
-    Attributes:
-        task: The maskers, and how their fusion is trained and selected.
-        context: Trainer, loggers and seed.
-        workers: Frames read ahead.
-    """
+    """Fuses the masks of other maskers, which are trained on the same references."""
 
     kind: ClassVar[str] = "ensemble_masker"
 
@@ -67,13 +62,15 @@ class EnsembleMasker(Masker):
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the run that was trained on exactly these references, or train it."""
-        return self._fit(clip, references, ())
+        return self._fit(clip, references)
 
-    def _fit(self, clip: Clip, references: References, left_out: Collection[str]) -> Self:
+    def _fit(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> Self:
         best = self.task.find_or_train(clip, self.task.data_of(clip, references, left_out), self.context)
-        self._chosen, self._weights = ModelSelection.read(best.folder).chosen, best.weights
-        self._references: References = references
-        self._left_out: References | None = None
+        return self._use(best.folder, best.weights, references)
+
+    def _use(self, run: Path, weights: Path, references: References, left_out: References | None = None) -> Self:
+        self._chosen, self._weights = ModelSelection.read(run).chosen, weights
+        self._references, self._left_out = references, left_out
         return self
 
     def fit_without(self, clip: Clip, references: References, left_out: References) -> Self:
@@ -83,9 +80,7 @@ class EnsembleMasker(Masker):
         if weights is None:
             # Masks that the clip holds out for the ensemble are not among the references, so they are passed by name.
             return self._fit(clip, references.without(left_out.stems), left_out.stems)
-        self._chosen, self._weights = ModelSelection.read(best.folder).chosen, weights
-        self._references, self._left_out = references, left_out
-        return self
+        return self._use(best.folder, weights, references, left_out)
 
     def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
         """Predict the masks to fuse."""
@@ -103,8 +98,8 @@ class EnsembleMasker(Masker):
         if self._single:
             (folder,) = folders
             yield from prefetch_map(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, self.workers)
-            return
-        yield from self._fuse(clip, stems, folders)
+        else:
+            yield from self._fuse(clip, stems, folders)
 
     @property
     def _single(self) -> bool:

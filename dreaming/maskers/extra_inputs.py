@@ -18,13 +18,6 @@ def masker_maps(
     """Yield each named frame's maps, in order, predicted by maskers trained on all references except those left out.
 
     Each masker is fitted once for each set of masks left out, and its predictions are kept on disk.
-
-    Args:
-        clip: The clip.
-        maskers: The maskers by name.
-        references: All hand-masked frames.
-        left_out: Names of those that the maskers must not be trained on.
-        stems: Names of the frames.
     """
     stems, without = list(stems), references.select(left_out)
     # All frames that were left out together are predicted at once, because other folds need the rest of them.

@@ -28,9 +28,6 @@ from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Predictions, SequenceMasker
 
-ERROR_SIGMA = 2.0
-"""Blur of the photometric error, in the flow's working pixels; the same as the default of the features."""
-
 EDGE_EPSILON = 1e-3
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
 
@@ -42,11 +39,9 @@ class FlowMasker(SequenceMasker):
     The weight of a propagated mask is visible * exp(-error / error_scale) / steps.
 
     Attributes:
-        flow: Computes optical flow.
         error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a weight to 1/e.
         drift: Correction of the drift of chained flow; None: no correction.
-        occlusion_weight: Share of its weight that a propagated mask keeps where the forward-backward check finds it
-            occluded; 1: no check.
+        occlusion_weight: Share of its weight that a propagated mask keeps where it is occluded; 1: no check.
         edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
     """
 
@@ -59,69 +54,49 @@ class FlowMasker(SequenceMasker):
     edge_radius: NonNegativeInt = 4
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks, and compute the clip's missing flow.
-
-        Raises:
-            MaskError: If none of them belongs to a frame of the clip.
-        """
+        """Keep the hand masks, and compute the clip's missing flow."""
         super().fit(clip, references)
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
-        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift, ERROR_SIGMA)
-        directions = [
-            _Direction(start, stems)
+        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift)
+        paths = [
+            [start, *stems]
             for start, stems in ((interval.left, interval.stems), (interval.right, interval.stems[::-1]))
             if start is not None
         ]
         stems = [stem for stem in interval.stems if stem in wanted]
         with DiskBuffer(clip.path) as buffer:
             # Both directions run at once, from opposite ends: the masks that arrive first wait in the buffer.
-            for _ in prefetch_map(
-                lambda direction: self._propagate(propagator, direction, wanted, buffer), directions, len(directions)
-            ):
+            for _ in prefetch_map(lambda path: self._propagate(propagator, path, wanted, buffer), paths, len(paths)):
                 pass
-            yield from prefetch_map(
-                lambda stem: (stem, self._blend(clip, stem, directions, buffer)), stems, self.workers
-            )
+            yield from prefetch_map(lambda stem: (stem, self._blend(clip, stem, paths, buffer)), stems, self.workers)
 
     def _propagate(
-        self, propagator: FlowPropagator, direction: "_Direction", wanted: frozenset[str], buffer: DiskBuffer
+        self, propagator: FlowPropagator, path: Sequence[str], wanted: frozenset[str], buffer: DiskBuffer
     ) -> None:
         """Write a hand mask in 0..255 and its cost, as propagated to each wanted frame, to the buffer."""
-        last = max((index for index, stem in enumerate(direction.stems) if stem in wanted), default=-1)
-        mask = self._masks[direction.start].astype(np.uint8) * 255
-        for frame in propagator.propagate([direction.start, *direction.stems[: last + 1]]):
+        start, last = path[0], max(index for index, stem in enumerate(path) if stem in wanted)
+        mask = self._masks[start].astype(np.uint8) * 255
+        for frame in propagator.propagate(path[: last + 1]):
             if frame.stem in wanted:
                 cost = propagation_cost(frame.error, frame.visible, self.error_scale, self.occlusion_weight)
-                buffer.write((direction.start, frame.stem), [frame.sample(mask), quantise_cost(cost)])
+                buffer.write((start, frame.stem), [frame.sample(mask), quantise_cost(cost)])
 
-    def _blend(self, clip: Clip, stem: str, directions: Sequence["_Direction"], buffer: DiskBuffer) -> Probability:
+    def _blend(self, clip: Clip, stem: str, paths: Sequence[Sequence[str]], buffer: DiskBuffer) -> Probability:
         image = clip.frames.read(stem)
-        propagated = [buffer.read((direction.start, stem)) for direction in directions]
+        propagated = [buffer.read((path[0], stem)) for path in paths]
         blended = _probability(propagated[0][0])
-        if len(directions) == 2:
+        if len(paths) == 2:
             weight, other = (
-                propagation_weight(dequantise_cost(cost), direction.steps(stem))
-                for direction, (_, cost) in zip(directions, propagated, strict=True)
+                propagation_weight(dequantise_cost(cost), path.index(stem))
+                for path, (_, cost) in zip(paths, propagated, strict=True)
             )
             share = resize_image(weight / (weight + other), clip.size)
             blended = (share * blended + (1 - share) * _probability(propagated[1][0])).astype(np.float32, copy=False)
         return guided_filter(blended, image, self.edge_radius, EDGE_EPSILON)
-
-
-@dataclass(frozen=True)
-class _Direction:
-    """A hand mask, and the frames of an interval in the order in which it is propagated to them."""
-
-    start: str
-    stems: Sequence[str]
-
-    def steps(self, stem: str) -> int:
-        """Frames from the hand mask to a frame."""
-        return self.stems.index(stem) + 1
 
 
 def _probability(mask: NDArray[np.uint8]) -> Probability:

@@ -44,7 +44,6 @@ class FusionVariant:
 
     Attributes:
         network: Builds the network: ``network(in_channels=..., prior_weight=...)``.
-        lr: Learning rate.
         max_steps: Training steps; 0 if the network has no weights to train.
     """
 
@@ -57,12 +56,7 @@ class FusionVariant:
 
 @dataclass(frozen=True, eq=False)
 class FusionData:
-    """Hand masks of an ensemble's training.
-
-    Attributes:
-        references: The masks that the maskers are trained on.
-        plan: The masks that the ensemble is trained on.
-    """
+    """Hand masks of an ensemble's training: those of the maskers, and those of the fusion."""
 
     references: References
     plan: CrossValidationPlan
@@ -77,12 +71,10 @@ class FusionTask(TrainingTask[FusionData]):
         folds: Folds of cross-validation if no mask is held out.
         flow: Optical flow to compare a masker's map with those of the neighbouring frames; None for no comparison.
         variants: The fusion variants by name.
-        prior_weight: Weights of the maskers that the variants start with, by name; 1 for those not named. They
-            also define the order of preference of single maskers, after the variants.
+        prior_weight: Initial weights of the maskers by name, 1 by default; they also rank single maskers.
         variant: The variant or masker to use; ``auto`` for the best of ``candidates`` and all single maskers.
         candidates: Variants that compete, in the order of preference.
-        tolerance: A candidate loses to a preferred one that is worse by less than this many standard errors of their
-            difference.
+        tolerance: Standard errors of the difference by which a preferred candidate may be worse and still win.
 
     Raises:
         ParameterError: If there is no masker, or a name is not that of a variant or masker.
@@ -137,13 +129,7 @@ class FusionTask(TrainingTask[FusionData]):
         return self.data_of(clip, clip.training_references(subject))
 
     def data_of(self, clip: Clip, references: References, left_out: Collection[str] = ()) -> FusionData:
-        """Choose the masks that the ensemble is trained on.
-
-        Args:
-            clip: The clip.
-            references: The masks that the maskers are trained on.
-            left_out: Names of frames that the ensemble must not be trained on either.
-        """
+        """Choose the masks that the ensemble is trained on, besides ``references``, without ``left_out``."""
         return FusionData(references, plan_cross_validation(clip, references, self.folds, left_out))
 
     def subject_of(self, data: FusionData) -> str:
@@ -227,10 +213,7 @@ class FusionTask(TrainingTask[FusionData]):
         return module
 
     def fold_checkpoint(self, best: Best, left_out: Collection[str]) -> Path | None:
-        """Find the selected candidate's weights from the fold that left out exactly these masks; None without one.
-
-        A fold that left out only some of them was trained on the others.
-        """
+        """Find the selected candidate's weights from the fold that left out exactly these masks; None without one."""
         selection = ModelSelection.read(best.folder)
         wanted = set(left_out) & set(selection.stems)
         for number, part in enumerate(selection.parts, start=1):
@@ -239,11 +222,7 @@ class FusionTask(TrainingTask[FusionData]):
         return None
 
     def _untrained(self, names: Sequence[str], references: References) -> str:
-        """Take the preferred candidate without weights, because masks without the subject cannot rank candidates.
-
-        Raises:
-            MaskError: If there is none.
-        """
+        """Take the preferred candidate without weights, because masks without the subject cannot rank candidates."""
         untrained = [name for name in names if not self._steps(name)]
         if not untrained:
             raise MaskError(

@@ -3,11 +3,15 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import logit, logsumexp
+from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from dreaming.clip.annotations import References
@@ -18,18 +22,24 @@ from dreaming.imaging.colour_lookup import ColourTable
 from dreaming.io.atomic import write_atomically
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
-from dreaming.maskers.component_count import Colours, Criterion, Trials, draw_trials, try_counts
 
 log = logging.getLogger(__name__)
+
+Colours = NDArray[np.float64]
+"""(P, 3) RGB in 0..1."""
 
 Odds: TypeAlias = Callable[[Colours], NDArray[np.float64]]
 """Maps colours (P, 3) to the natural log-odds (P,) that they are the subject's."""
 
-Mode: TypeAlias = Literal["pair", "components"]
-"""What the mixtures model."""
+Criterion: TypeAlias = Literal["bic", "silhouette"]
+"""Selects the number of components: Bayesian information criterion or mean silhouette."""
+
+SILHOUETTE_COLOURS = 2000
+"""Colours that a silhouette is computed on; it takes time and memory proportional to their square."""
 
 FITS = 5
 """Fits of each number of components tried; their mean is compared, because a single fit depends on its start."""
+
 
 NODES = 64
 """Levels of each channel at which the mixtures are evaluated; the log-odds in between are interpolated linearly."""
@@ -42,16 +52,12 @@ class GmmMasker(FrameMasker):
     Attributes:
         mode: ``pair``: one mixture of the subject and one of the background, fitted on the hand-masked frames;
             ``components``: one mixture of the whole video, whose components that the hand masks select are the subject.
-        components: Number of components of each mixture; None: selected by ``criterion``.
-        criterion: Selects the number of components: Bayesian information criterion or mean silhouette.
-        counts: Numbers of components that are tried.
+        components: Number of components of each mixture; None: selected by ``criterion`` among ``counts``.
         samples: Pixels that a mixture is fitted on, drawn evenly from its frames.
         recall: In mode ``components``, smallest share of the subject's pixels that a selected component covers.
         precision: In mode ``components``, smallest share of a selected component's pixels that are the subject's.
-        prior: In mode ``pair``, the subject's probability before the colour is known; None: its share of the hand
-            masks' area.
+        prior: In mode ``pair``, the subject's prior probability; None: its share of the hand masks' area.
         reg_covar: Added to the variances (colours are in 0..1), so that no component collapses to one colour.
-        seed: Seed of samples and fits.
 
     Raises:
         ParameterError: If a number of components is too small, or there is none to try.
@@ -59,7 +65,7 @@ class GmmMasker(FrameMasker):
 
     kind: ClassVar[str] = "gmm_masker"
 
-    mode: Mode = "pair"
+    mode: Literal["pair", "components"] = "pair"
     components: PositiveInt | None = None
     criterion: Criterion = "bic"
     counts: Sequence[PositiveInt] = tuple(range(2, 10))
@@ -89,13 +95,11 @@ class GmmMasker(FrameMasker):
         """Fit the mixtures; draw ``runs/gmm/gmm_components.png`` if all references select the number of components.
 
         Raises:
-            MaskError: If subject or background has fewer pixels than a mixture has components, or fewer than twice as
-                many where their number is selected.
+            MaskError: If subject or background has fewer pixels than a mixture needs.
         """
         self._trials: dict[str, Trials] = {}
-        self._table = ColourTable(
-            self._pair(references) if self.mode == "pair" else self._selected(clip, references), NODES
-        )
+        odds = self._pair(references) if self.mode == "pair" else self._selected(clip, references)
+        self._table = ColourTable(odds, NODES)
         if self._trials and is_whole(clip, references):
             selected = ", ".join(f"{trials.best} for the {name}" for name, trials in self._trials.items())
             log.info("gmm: components selected by %s: %s", self.criterion, selected)
@@ -122,12 +126,10 @@ class GmmMasker(FrameMasker):
                 hint=f"paint larger masks or lower masker.gmm.{key}",
             )
         if count is None:
-            tried = try_counts(colours, self.counts, FITS, self.criterion, self.seed, self.reg_covar)
+            tried = try_counts(colours, self.counts, self.criterion, self.seed, self.reg_covar)
             self._trials[name], count = tried, tried.best
             log.debug("gmm: %d components for the %s, by %s", count, name, self.criterion)
         return GaussianMixture(count, random_state=self.seed, reg_covar=self.reg_covar).fit(colours)
-
-    # -- one mixture of the subject, one of the background
 
     def _pair(self, references: References) -> Odds:
         subject, background = (
@@ -143,8 +145,6 @@ class GmmMasker(FrameMasker):
         share = -(-self.samples // max(1, int(masks.any(axis=(1, 2)).sum())))  # per frame that has any
         pairs = zip(references.images, masks, strict=True)
         return np.concatenate([_draw(image[mask], share, rng) for image, mask in pairs])
-
-    # -- one mixture of all colours of the video
 
     def _selected(self, clip: Clip, references: References) -> Odds:
         rng = np.random.default_rng(self.seed)
@@ -183,3 +183,60 @@ def _draw(pixels: NDArray[np.uint8], count: int, rng: np.random.Generator) -> Co
     """Draw at most ``count`` of the pixels (P, 3), as colours in 0..1."""
     drawn = pixels if len(pixels) <= count else pixels[rng.choice(len(pixels), count, replace=False)]
     return drawn / 255.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Scores of each number of components.
+
+    Attributes:
+        criterion: Kind of the scores.
+        counts: (N,) numbers of components.
+        scores: (N, F), one per fit: information criterion in nats per pixel (lowest is best) or silhouette in -1..1.
+    """
+
+    criterion: Criterion
+    counts: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    @property
+    def best(self) -> int:
+        """The number of components with the best mean score; of equal ones, the smaller."""
+        means = self.scores.mean(axis=1)
+        index = means.argmin() if self.criterion == "bic" else means.argmax()
+        return int(self.counts[index])
+
+
+def try_counts(colours: Colours, counts: Sequence[int], criterion: Criterion, seed: int, reg_covar: float) -> Trials:
+    """Fit and score mixtures of each number of components ``FITS`` times, each time on another half of the colours."""
+    scores = np.zeros((len(counts), FITS))
+    for fit in range(FITS):
+        rng = np.random.default_rng([seed, fit])
+        half = rng.permutation(colours)[: max(2, len(colours) // 2)]
+        for index, count in enumerate(counts):
+            scores[index, fit] = _score(half, count, criterion, seed + fit, reg_covar)
+    return Trials(criterion, np.asarray(counts), scores)
+
+
+def _score(colours: Colours, count: int, criterion: Criterion, seed: int, reg_covar: float) -> float:
+    mixture = GaussianMixture(count, random_state=seed, reg_covar=reg_covar, max_iter=50).fit(colours)
+    if criterion == "bic":
+        return float(mixture.bic(colours)) / len(colours)
+    few = colours[:SILHOUETTE_COLOURS]
+    labels = mixture.predict(few)
+    # The silhouette is undefined where all colours fall to one component.
+    return float(silhouette_score(few, labels)) if 1 < len(set(labels)) < len(few) else -1.0
+
+
+def draw_trials(trials: dict[str, Trials]) -> bytes:
+    """Draw a PNG with a panel per mixture: mean and standard deviation of the scores by number of components."""
+    figure = Figure(figsize=(5 * len(trials), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, trial) in zip(figure.subplots(1, len(trials), squeeze=False)[0], trials.items(), strict=True):
+        axes.errorbar(trial.counts, trial.scores.mean(axis=1), trial.scores.std(axis=1), capsize=3, marker="o")
+        axes.axvline(trial.best, linestyle=":", color="grey")
+        axes.set(title=f"{name}: {trial.best} components", xlabel="components", xticks=trial.counts)
+        axes.set_ylabel("information criterion, nats per pixel" if trial.criterion == "bic" else "mean silhouette")
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    return picture.getvalue()

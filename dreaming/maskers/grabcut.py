@@ -38,7 +38,6 @@ class GrabCutMasker(Masker):
         iterations: Rounds of fitting the colour models and cutting.
         scale: Size at which the cut is made, relative to the frame's.
         holes: Largest hole that is filled, as a share of the frame's area; None: no filling.
-        workers: Frames computed at once.
     """
 
     kind: ClassVar[str] = "grab_cut_masker"
@@ -112,7 +111,7 @@ class GrabCutMasker(Masker):
         return (possible > 0) & (sure == 0)
 
     def _window(self, unsure: Mask) -> tuple[slice, slice]:
-        """Return the rows and columns of the band and its margin, all that the cut needs."""
+        """Return the rows and columns of the band and its margin."""
         left, top, width, height = cv2.boundingRect(unsure.view(np.uint8))
         margin = MARGIN * max(1, self.inner + self.outer)
         rows = slice(max(0, top - margin), top + height + margin)

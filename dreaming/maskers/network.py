@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -30,12 +29,7 @@ from dreaming.training.inference import prepare_inference, share_out
 
 @dataclass
 class NetworkMasker(Masker):
-    """Masks by a network that is trained on this clip, or loaded if it has been trained before.
-
-    Attributes:
-        task: How the network is trained.
-        context: Trainer, loggers and seed.
-    """
+    """Masks by a network that is trained on this clip, or loaded if it has been trained before."""
 
     kind: ClassVar[str] = "network_masker"
 
@@ -67,10 +61,7 @@ class NetworkMasker(Masker):
     def fit(self, clip: Clip, references: References) -> Self:
         """Load the best weights of exactly this task and these references, or train them."""
         best = self.task.find_or_train(clip, TrainingMasks.of(clip, references), self.context)
-        return self._load(best.weights, references, ())
-
-    def _load(self, weights: Path, references: References, left_out: Sequence[str]) -> Self:
-        return self._use(load(self.task.build(NEUTRAL), weights), references, left_out)
+        return self._use(load(self.task.build(NEUTRAL), best.weights), references, ())
 
     def _use(self, module: pl.LightningModule, references: References, left_out: Sequence[str]) -> Self:
         assert isinstance(module, SegmentationModule)
@@ -87,7 +78,7 @@ class NetworkMasker(Masker):
         weights = self.task.fold_weights(clip, best, train)
         if weights is None:
             return self.fit(clip, train)
-        return self._load(weights, references, left_out.stems)
+        return self._use(load(self.task.build(NEUTRAL), weights), references, left_out.stems)
 
     def share_out(self, stems: list[str], work: Work) -> None:
         """Split frames between the trainer's devices."""

@@ -9,7 +9,7 @@ which happens to no frame once all masks are used. Such masks are not representa
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +35,7 @@ MIN_ENCLOSED = 3
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Hand-masked frames that are left out of one fit together.
-
-    Attributes:
-        left_out: The frames that are left out.
-        stems: Names of the frames among them that are scored.
-    """
+    """Hand-masked frames that are left out of one fit together; ``stems`` are those of them that are scored."""
 
     left_out: References
     stems: tuple[str, ...]
@@ -70,11 +65,7 @@ def plan_cross_validation(
 ) -> CrossValidationPlan:
     """Choose the masks that the ensemble is trained on.
 
-    Args:
-        clip: The clip.
-        references: The masks that the maskers are trained on.
-        folds: Folds of cross-validation if no mask is held out.
-        left_out: Names of held-out masks that must not be used.
+    These are masks held out from the maskers, except ``left_out``, or else the references, by cross-validation.
     """
     split = clip.split(references.part)
     held_out = clip.references(references.part, split.ensemble_train + split.ensemble_valid)
@@ -120,13 +111,7 @@ def out_of_fold(
 ) -> dict[str, FrameFolder]:
     """Predict each frame of a plan without its mask; return the folder of each frame's prediction.
 
-    Args:
-        clip: The clip.
-        name: The masker's name.
-        masker: The masker.
-        references: The masks that it is trained on.
-        plan: The frames to predict.
-        radius: Number of frames before and after each one to predict, too.
+    The ``radius`` frames before and after each one are predicted, too. The masker is trained on the other references.
     """
     if not masker.training_stems(clip.split(references.part)) & set(plan.references.stems):
         around = dilate(clip.stems, plan.references.stems, radius)
@@ -147,22 +132,14 @@ def stacks(
     plan: CrossValidationPlan,
     flow: DisFlow | None = None,
 ) -> MaskStacks:
-    """Stack every masker's prediction of every frame of a plan.
-
-    Args:
-        clip: The clip.
-        maskers: The maskers by name.
-        references: The masks that they are trained on.
-        plan: The frames to predict.
-        flow: Optical flow to measure each prediction's temporal consistency with; None for no measurement.
-    """
+    """Stack every masker's prediction of every frame of a plan, and its temporal consistency if ``flow`` is given."""
     stems, size = plan.references.stems, clip.size
     radius = 0 if flow is None else 1
     folders = [out_of_fold(clip, name, each, references, plan, radius) for name, each in maskers.items()]
     found = np.empty((len(stems), len(maskers), *size), np.uint8)
     for column, folder_of in enumerate(folders):
         for row, stem in enumerate(stems):
-            found[row, column] = levels(folder_of[stem], stem, size)
+            found[row, column] = np.rint(folder_of[stem].read_probability(stem, size) * 255)
     inconsistency = None
     if flow is not None:
         consistency = TemporalConsistency.for_clip(clip, flow)
@@ -173,8 +150,3 @@ def stacks(
     gaps = tuple(gap(clip, stem, trained_on[stem]) for stem in stems)
     parts = tuple(part.stems for part in plan.parts)
     return MaskStacks(plan.references, tuple(maskers), found, gaps, parts, inconsistency, plan.validation)
-
-
-def levels(folder: FrameFolder, stem: str, size: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Read a predicted probability map as it is stored, (H, W) in 0..255."""
-    return np.rint(folder.read_probability(stem, (size[0], size[1])) * 255).astype(np.uint8)

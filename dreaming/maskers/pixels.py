@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Uni
 from dreaming.errors import MaskError
 from dreaming.features.channels import CHANNELS, FeatureMaps, blurred, signed_distance
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures, Simulation
+from dreaming.flow.temporal_window import TemporalWindow, iter_windows
 from dreaming.imaging.guided_filter import guided_filter
 from dreaming.imaging.resize import resize_image
 from dreaming.io.prefetch import prefetch_map
@@ -43,13 +44,11 @@ class PixelsMasker(SequenceMasker):
 
     Attributes:
         features: Computes the input channels, and simulates them for hand-masked frames.
-        boosting: Trains a classifier.
         samples: Training pixels of each simulated frame.
         outline_share: Share of them drawn near the subject's outline.
         outline_radius: Distance from the outline, in working pixels, that counts as near.
         frames: Hand-masked frames trained on, at most, spread over the clip; propagated masks come from all of them.
         edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
-        seed: Seed of samples and classifiers.
     """
 
     kind: ClassVar[str] = "pixels_masker"
@@ -68,8 +67,6 @@ class PixelsMasker(SequenceMasker):
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Train both classifiers on features simulated for the hand-masked frames.
-
-        A second fit on other hand masks of the clip reuses the propagated masks of the first.
 
         Raises:
             MaskError: If no hand mask belongs to a frame of the clip, or nothing can be simulated.
@@ -93,8 +90,6 @@ class PixelsMasker(SequenceMasker):
         second = list(prefetch_map(lambda frame: self._in_context(frame, by_fold[frame.fold]), frames, self.workers))
         self._second = self.boosting.fit(np.concatenate(second), np.concatenate(labels), self.seed)
         return self
-
-    # -- training data
 
     def _training_frames(self, extractor: FeatureExtractor) -> list["_TrainingFrame"]:
         """All simulations of the hand-masked frames that are trained on; a frame's simulations share a fold."""
@@ -156,38 +151,27 @@ class PixelsMasker(SequenceMasker):
         """Where the subject can be (h, w): not far from the propagated mask."""
         return blurred(channels[BLEND], FAR_SIGMA) >= FAR_SHARE
 
-    # -- prediction
-
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
         names = [*filter(None, [interval.left]), *interval.stems, *filter(None, [interval.right])]
-        indices = [index for index, stem in enumerate(names) if stem in wanted]
-        needed = sorted({near for i in indices for near in (i - 1, i, i + 1) if 0 <= near < len(names)})
-        views = prefetch_map(self._view, [names[index] for index in needed], self.workers)
 
-        def windows() -> Iterator[tuple[str, dict[str, _View]]]:
-            window: dict[str, _View] = {}
-            for index in indices:
-                near = names[max(index - 1, 0) : index + 2]
-                window = {name: view for name, view in window.items() if name in near}
-                while near[-1] not in window:
-                    view = next(views)
-                    window[view.stem] = view
-                yield names[index], {name: window[name] for name in near}
+        def read(stems: list[str]) -> Iterator[tuple[str, _View]]:
+            return prefetch_map(lambda stem: (stem, self._view(stem)), stems, self.workers)
 
-        yield from prefetch_map(lambda item: (item[0], self._predict(clip, *item)), windows(), self.workers)
+        windows = iter_windows(names, [stem for stem in names if stem in wanted], 1, read, None)
+        yield from prefetch_map(lambda window: (window.stem, self._predict(clip, window)), windows, self.workers)
 
     def _view(self, stem: str) -> "_View":
         assert self._extractor is not None
         if (own := self._extractor.sources.get(stem)) is not None:
-            return _View(stem, None, own.mask * np.float32(1 / 255))
+            return None, own.mask * np.float32(1 / 255)
         ((_, channels),) = self._extractor.extract([stem])
-        return _View(stem, channels, self._first.map(channels, self._possible(channels)))
+        return channels, self._first.map(channels, self._possible(channels))
 
-    def _predict(self, clip: Clip, stem: str, views: Mapping[str, "_View"]) -> Probability:
-        channels = views[stem].channels
+    def _predict(self, clip: Clip, window: "TemporalWindow[_View]") -> Probability:
+        stem, (channels, own) = window.stem, window.picture
         assert channels is not None
-        maps = {name: view.map for name, view in views.items()}
+        maps = {stem: own, **{near.stem: near.picture[1] for side in window.sides for near in side}}
         probability = self._second.map(self._with_context(stem, channels, maps), self._possible(channels))
         image = clip.frames.read(stem)
         return guided_filter(resize_image(probability, clip.size), image, self.edge_radius, EDGE_EPSILON)
@@ -201,14 +185,7 @@ def _spread(stems: list[str], count: int) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class _TrainingFrame:
-    """One simulation of a hand-masked frame, with the pixels of it that are trained on.
-
-    Attributes:
-        simulation: The frame, and the masks propagated to it.
-        fold: Fold in which the frame is left out.
-        pixels: (P,), indices into the flattened frame (h * w).
-        labels: (P,), whether each pixel is the subject's.
-    """
+    """One simulation of a hand-masked frame, the fold that leaves it out, and the pixels (P,) of it to train on."""
 
     simulation: Simulation
     fold: int
@@ -220,16 +197,5 @@ class _TrainingFrame:
         return channels.reshape(len(channels), -1)[:, self.pixels].T
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A frame of the clip as the first classifier sees it.
-
-    Attributes:
-        stem: The frame.
-        channels: (C, h, w), its features; None for a hand-masked frame.
-        map: (h, w), the first classifier's probability, or the hand mask.
-    """
-
-    stem: str
-    channels: FeatureMaps | None
-    map: Probability
+_View: TypeAlias = tuple[FeatureMaps | None, Probability]
+"""A frame's features (C, h, w), None for a hand-masked one; the first classifier's map (h, w), or the hand mask."""

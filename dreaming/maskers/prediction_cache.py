@@ -4,12 +4,12 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
@@ -19,8 +19,7 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.locks import try_lock
 from dreaming.io.manifest import MANIFEST, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.types import Probability
-from dreaming.maskers.base import Masker
+from dreaming.maskers.base import Masker, Predictions
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +37,8 @@ class PredictionCache:
     Each config of the masker and each set of references has a folder of its own. ``predictions/`` may be deleted.
 
     Attributes:
-        clip: The clip.
         name: The masker's name.
         masker: The masker; it is fitted only if something is missing.
-        references: The hand-masked frames.
         left_out: The references to exclude from the fit; None: fit on all.
     """
 
@@ -62,18 +59,15 @@ class PredictionCache:
         return self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
 
     def complete(self, stems: Iterable[str]) -> FrameFolder:
-        """Predict those of the frames that are missing.
-
-        Returns:
-            A folder that contains the frames; it is not pruned while this object exists.
-        """
+        """Predict those of the frames that are missing; the returned folder is not pruned while the object exists."""
         stems = list(dict.fromkeys(stems))
         # The lock does not depend on the loaded weights, so that processes share it before and after these exist.
         name = f"predictions {self.references.part} {self.name} {self._manifest().fingerprint}"
         with self.clip.lock(name, f"{self.title}: waiting for another process that predicts the same"):
             folder, manifest = self.folder, self._fitted_manifest()
-            with self._artifact(folder).lock(IN_USE):
-                if not self._artifact(folder).missing(stems, manifest):
+            artifact = ArtifactFolder(folder, self.clip.path, self.title)
+            with artifact.lock(IN_USE):
+                if not artifact.missing(stems, manifest):
                     _mark_in_use(folder)
                     return folder
             folder = self._fit_and_predict(stems)
@@ -93,7 +87,7 @@ class PredictionCache:
 
         # The folder depends on the fingerprint of loaded weights, which exist only after the fit.
         folder = self.folder
-        self._artifact(folder).complete(
+        ArtifactFolder(folder, self.clip.path, self.title).complete(
             stems,
             list(dict.fromkeys([*self.references.stems, *self.clip.stems])),
             lambda: replace(self._fitted_manifest(), fit_report=masker.fit_report),
@@ -104,6 +98,12 @@ class PredictionCache:
         )
         prune(self.clip, folder.path.parent, KEPT)
         return folder
+
+    def predict(self, stems: Iterable[str]) -> Predictions:
+        """Yield each named frame's probability, in order, from the folder."""
+        stems = list(stems)
+        folder, size = self.complete(stems), self.clip.size
+        yield from prefetch_map(lambda stem: (stem, folder.read_probability(stem, size)), stems, 2)
 
     @property
     def fit_report(self) -> Mapping[str, Any]:
@@ -116,9 +116,6 @@ class PredictionCache:
         """The folder of the predictions."""
         path = predictions(self.clip, self.references.part, self.name) / self._fitted_manifest().fingerprint[:16]
         return FrameFolder(path)
-
-    def _artifact(self, folder: FrameFolder) -> ArtifactFolder:
-        return ArtifactFolder(folder, self.clip.path, self.title)
 
     def _manifest(self, **fitted: str) -> Manifest:
         training_frames = self.training_frames
@@ -180,45 +177,6 @@ def _is_in_use(folder: Path) -> bool:
             return True
         marker.unlink(missing_ok=True)
     return False
-
-
-@dataclass
-class CachedMasker(Masker):
-    """A masker whose predictions are kept on disk and read from there.
-
-    Attributes:
-        masker: The masker.
-        name: Its name.
-    """
-
-    kind: ClassVar[str] = "cached_masker"
-
-    masker: Masker
-    name: str
-
-    def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the references; the masker is fitted when something has to be predicted."""
-        self._references = references
-        self._fit_report: Mapping[str, Any] = {}
-        return self
-
-    def prepare(self, clip: Clip, stems: Sequence[str]) -> Self:
-        """Predict those of the frames that are missing."""
-        cache = PredictionCache(clip, self.name, self.masker, self._references)
-        cache.complete(stems)
-        self._fit_report = cache.fit_report
-        return self
-
-    @property
-    def fit_report(self) -> Mapping[str, Any]:
-        """The report of the masker's fit."""
-        return self._fit_report
-
-    def predict(self, clip: Clip, stems: Iterable[str]) -> Iterator[tuple[str, Probability]]:
-        """Yield each named frame's probability, in order."""
-        stems = list(stems)
-        folder = PredictionCache(clip, self.name, self.masker, self._references).complete(stems)
-        yield from prefetch_map(lambda stem: (stem, folder.read_probability(stem, clip.size)), stems, 2)
 
 
 def predictions(clip: Clip, part: str, name: str) -> Path:

@@ -46,7 +46,6 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
 
     Attributes:
         inputs: Inputs of the network: ``rgb``, and any of ``position`` (encoded by the network) and ``features``.
-        features: The features, and how they are extracted.
         lucid_dreaming: Makes synthetic frames to train on beside the hand-masked ones; None for none.
         extra_inputs: Maskers trained on the same masks, whose probability maps are a further input; None leaves one
             out. They need one mask more, because a fold leaves out a second one for their predictions.
@@ -173,7 +172,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         first = f"predictions of {', '.join(self.input_maskers)}, then " if self.input_maskers else ""
         return f"{first}{steps}; each at most {self.limits}"
 
-    def setup(self, run: TrainingRun[TrainingMasks]) -> "MaskFits":
+    def setup(self, run: TrainingRun[TrainingMasks]) -> tuple[ColourStatistics, FoldDataBuilder]:
         """Measure the colour statistics and set up the features that all fits of a run share."""
         stems, clip = run.clip.stems, run.clip
         count = min(STATISTICS_FRAMES, len(stems))
@@ -183,8 +182,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if self.input_maskers:
             maps = partial(masker_maps, clip, self.input_maskers, known)
         parts = known.without(run.data.held_out).folds(self.folds)
-        builder = FoldDataBuilder(clip, known, self.feature_inputs, self.lucid_dreaming, maps, parts)
-        return MaskFits(self, run, statistics, builder)
+        return statistics, FoldDataBuilder(clip, known, self.feature_inputs, self.lucid_dreaming, maps, parts)
 
     def cross_validate(self, run: TrainingRun[TrainingMasks]) -> ValidationResult:
         """Fit once if masks are held out, otherwise once per fold, and score on the masks left out."""
@@ -194,16 +192,15 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
             unused = len(run.data.references) - len(known)
             log.warning("%s: %d hand masks belong to no frame of the clip and are not used", self.name, unused)
         train, valid = known.without(held_out), known.select(held_out)
-        fits: MaskFits = run.prepared
         if len(valid):
             if not valid.present:
                 log.warning("%s: no mask to validate on shows the %s", self.name, part)
-            return ValidationResult.of_fit(run.data.validation, fits.fit(run.folder, train, valid, self.name))
+            return ValidationResult.of_fit(run.data.validation, self._fit(run, run.folder, train, valid, self.name))
         folds = train.folds(self.folds)
         folders = [run.folder / f"fold-{number}" for number in range(1, len(folds) + 1)]
         results = [
-            fits.fit(
-                folder, train.without(fold.stems), fold, f"{self.name} {folder.name}",
+            self._fit(
+                run, folder, train.without(fold.stems), fold, f"{self.name} {folder.name}",
                 standalone=False, turn=(index, len(folds)),
             )
             for index, (folder, fold) in enumerate(zip(folders, folds, strict=True))
@@ -224,11 +221,41 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if validation.validation != FOLDS:
             return None
         known = self._usable(run.clip, run.data.references)
-        fits: MaskFits = run.prepared
-        return fits.fit(
-            run.folder, known, None, f"{self.name} on all {len(known)}",
+        return self._fit(
+            run, run.folder, known, None, f"{self.name} on all {len(known)}",
             max_steps=validation.steps, fold_curve=validation.curve, fold_pictures=validation.pictures,
         )  # fmt: skip
+
+    def _fit(
+        self,
+        run: TrainingRun[TrainingMasks],
+        folder: Path,
+        train: References,
+        valid: References | None,
+        title: str,
+        **options: Any,
+    ) -> FitResult:
+        """Fit on some masks and validate on others, None in a final fit."""
+        statistics: ColourStatistics
+        builder: FoldDataBuilder
+        statistics, builder = run.prepared
+        alone = folder == run.folder
+        return fit(
+            self,
+            run.context,
+            folder,
+            module=lambda: self.build(statistics),
+            data=lambda: self.data(
+                **builder.build(train, valid),
+                statistics=statistics,
+                steps_per_epoch=self.epoch,
+                seed=run.context.seed,
+            ),
+            validate=valid is not None,
+            fingerprint=run.fingerprint if alone else {**run.fingerprint, "trained_on": list(train.stems)},
+            title=title,
+            **options,
+        )
 
     def fold_weights(self, clip: Clip, best: Best, train: References) -> Path | None:
         """Find the final weights of the fold that was trained on exactly these masks; None if there is none.
@@ -245,49 +272,3 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
     def _usable(self, clip: Clip, references: References) -> References:
         """The references to train on: features and maps exist for the clip's own frames only."""
         return references.select(clip.stems) if self.channels else references
-
-
-@dataclass(frozen=True, eq=False)
-class MaskFits:
-    """The fits of one training, which share colour statistics and features.
-
-    Attributes:
-        task: How to train.
-        run: The training.
-        statistics: The clip's colour statistics.
-        builder: Builds the data of each fit.
-    """
-
-    task: SegmentationTask
-    run: TrainingRun[TrainingMasks]
-    statistics: ColourStatistics
-    builder: FoldDataBuilder
-
-    def fit(self, folder: Path, train: References, valid: References | None, title: str, **options: Any) -> FitResult:
-        """Fit on some masks.
-
-        Args:
-            folder: Folder of the fit.
-            train: Masks to train on.
-            valid: Masks to validate on; None for a final fit.
-            title: Shown on the progress bar.
-            options: Passed to ``training.fit.fit``.
-        """
-        task, run = self.task, self.run
-        alone = folder == run.folder
-        return fit(
-            task,
-            run.context,
-            folder,
-            module=lambda: task.build(self.statistics),
-            data=lambda: task.data(
-                **self.builder.build(train, valid),
-                statistics=self.statistics,
-                steps_per_epoch=task.epoch,
-                seed=run.context.seed,
-            ),
-            validate=valid is not None,
-            fingerprint=run.fingerprint if alone else {**run.fingerprint, "trained_on": list(train.stems)},
-            title=title,
-            **options,
-        )

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
@@ -12,8 +12,6 @@ from dreaming.io.artifact_folder import ArtifactFolder, Maker
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
 from dreaming.io.shard import Shard, Work, undivided
-
-__all__ = ["Maker", "Stage", "fingerprint_of"]
 
 
 @dataclass
@@ -29,8 +27,11 @@ class Stage(ABC):
     """
 
     name: ClassVar[str]
+    kind: ClassVar[str]
     version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[Literal["hand masks", "keyframes"] | None] = None
+    """What a clip must have; others are skipped."""
+    reads: ClassVar[tuple[str, ...]] = ("extract",)
     reads_its_share: ClassVar[bool] = False
     """Whether the stage only needs this process's share of its inputs; otherwise they are made for all frames."""
 
@@ -45,9 +46,14 @@ class Stage(ABC):
         """Names of the stages whose outputs it reads with the current config."""
         return self.reads
 
-    @abstractmethod
+    def __init_subclass__(cls) -> None:
+        cls.kind = f"{cls.name}_stage"
+
     def skips(self, clip: Clip) -> str | None:
         """Return a short reason to skip this clip; None: run."""
+        if self.needs is None or (clip.parts if self.needs == "hand masks" else clip.layers):
+            return None
+        return f"the clip has no {self.needs}"
 
     def check(self, clip: Clip) -> None:
         """Check the user's files before other stages spend time; called once the frames exist."""
@@ -78,8 +84,7 @@ class Stage(ABC):
             stems: Names of all its frames.
             manifest: Returns the folder's manifest; called again after ``begin``.
             begin: Called once with the missing frames, for example to fit a model; returns the function to make them.
-            share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes, for
-                which the function that makes them is pickled.
+            share_out: Runs the work on the missing frames, perhaps in several processes, to which it is pickled.
         """
         artifact = ArtifactFolder(folder, clip.path, str(folder.path.relative_to(clip.path)))
         share = self.shard.take(stems)

@@ -58,12 +58,10 @@ class CompositeStage(Stage):
         crf: Constant rate factor; lower gives better quality and larger files.
         codec: Video encoder.
         preset: The encoder's speed preset; None for encoders without presets.
-        workers: Number of frames blended in parallel.
     """
 
-    kind: ClassVar[str] = "composite_stage"
-
     name: ClassVar[str] = "composite"
+    needs = "keyframes"
     reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
     reads_its_share: ClassVar[bool] = True
 
@@ -85,10 +83,6 @@ class CompositeStage(Stage):
     def masks(self) -> LayerMasks:
         """The masks that cut the layers out."""
         return LayerMasks(self.maskers, self.masker)
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip a clip without keyframes, which has no stylised layer."""
-        return None if clip.layers else "the clip has no keyframes"
 
     def run(self, clip: Clip) -> None:
         """Blend missing frames, then write the video if all frames exist."""

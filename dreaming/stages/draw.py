@@ -24,15 +24,11 @@ MADE_BEFORE = ("runs", ".locks")
 class DrawStage(Stage):
     """Write ``source.mp4``, ``hand_masks/``, ``keyframes/painted/`` and ``truth/`` of the demo clip.
 
-    Attributes:
-        scene: The scene.
-        masks: Number of hand masks, spread evenly over the clip.
-        keyframes: Number of painted keyframes, spread evenly over the clip.
+    Hand masks and painted keyframes are spread evenly over the clip.
     """
 
-    kind: ClassVar[str] = "draw_stage"
-
     name: ClassVar[str] = "draw"
+    reads: ClassVar[tuple[str, ...]] = ()
 
     scene: DemoScene = field(default_factory=DemoScene)
     masks: NonNegativeInt = 5

@@ -57,11 +57,9 @@ class EvaluateStage(Stage):
 
     With a folder of ground truth, the files are written to the clip. Frames with a hand mask (other than test masks)
     and keyframes are not scored, because they were inputs. Without ground truth, maskers are scored on hand masks that
-    they are not trained on; the files are written to the run's folder, and ``masks/`` does not change. Pictures are
-    written to the run's folder.
+    they are not trained on, and the files are written to the run's folder, as are pictures.
 
     Attributes:
-        maskers: The selected maskers by name.
         masker: Masker whose mean IoU a sweep maximises; None: the last selected one.
         truth: Folder of true masks, named like the frames; with several parts, it has a subfolder for each.
         styled_truth: Folder of true stylised frames; with several layers, it has a subfolder for each.
@@ -70,10 +68,7 @@ class EvaluateStage(Stage):
         smooth: Averages masks over time, as in the ``mask`` stage; None: no smoothing.
         flow: Optical flow along which flicker is measured; None: flicker is not measured.
         worst: Number of a masker's worst frames that are drawn.
-        loggers: Builders of the loggers by name.
     """
-
-    kind: ClassVar[str] = "evaluate_stage"
 
     name: ClassVar[str] = "evaluate"
     reads: ClassVar[tuple[str, ...]] = ("mask", "stylise")

@@ -37,9 +37,8 @@ class ExtractStage(Stage):
         size: (height, width) to resize to; None for the video's size.
     """
 
-    kind: ClassVar[str] = "extract_stage"
-
     name: ClassVar[str] = EXTRACT
+    reads: ClassVar[tuple[str, ...]] = ()
 
     video: Path | None = field(default=None, metadata=NO_EFFECT)
     gamma: PositiveFloat = 1.0

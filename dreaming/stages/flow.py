@@ -14,15 +14,9 @@ class FlowStage(Stage):
     """Write the optical flow between every frame and the next, in both directions, to ``flow/``.
 
     Other stages compute the flow that they need themselves. This one computes it in advance, or on several machines.
-
-    Attributes:
-        flow: Optical flow.
     """
 
-    kind: ClassVar[str] = "flow_stage"
-
     name: ClassVar[str] = "flow"
-    reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     flow: DisFlow
 

@@ -10,9 +10,10 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
 from dreaming.guides.storage import GuideFolder, select_guides
+from dreaming.io.artifact_folder import Maker
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe
-from dreaming.stages.base import Maker, Stage
+from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,8 @@ class GuideStage(Stage):
         guides: Names of the guides to draw, and folders with the user's own images.
     """
 
-    kind: ClassVar[str] = "guide_stage"
-
     name: ClassVar[str] = "guide"
-    reads: ClassVar[tuple[str, ...]] = ("extract",)
+    needs = "keyframes"
 
     available: Mapping[str, Guide] = field(metadata=NO_EFFECT)
     guides: Sequence[str] = field(default=(), metadata=NO_EFFECT)
@@ -44,9 +43,7 @@ class GuideStage(Stage):
 
     def skips(self, clip: Clip) -> str | None:
         """Skip a clip without keyframes, or a run without guides."""
-        if not self.selected:
-            return "no guide is selected (guides=)"
-        return None if clip.layers else "the clip has no keyframes"
+        return super().skips(clip) if self.selected else "no guide is selected (guides=)"
 
     def check(self, clip: Clip) -> None:
         """Check the user's images."""

@@ -15,10 +15,14 @@ from dreaming.clip.mask_check import warn_of_unusual_masks
 from dreaming.clip.split import Validation
 from dreaming.errors import MaskError
 from dreaming.flow.temporal_filter import MaskSmoothing
+from dreaming.flow.temporal_window import ReadPictures
+from dreaming.io.artifact_folder import Maker
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.io.shard import undivided
+from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
-from dreaming.maskers.prediction_cache import CachedMasker
-from dreaming.stages.base import Maker, Stage
+from dreaming.maskers.prediction_cache import PredictionCache
+from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +31,11 @@ log = logging.getLogger(__name__)
 class MaskStage(Stage):
     """Write 8-bit foreground probabilities of all frames to ``masks/<masker>/``.
 
-    Attributes:
-        maskers: The selected maskers by name.
-        validation: Whether some hand masks are held out from the maskers; the program passes it to the clip, so that
-            it holds for every stage.
-        smooth: Averages the masks over time; None: no smoothing.
+    ``validation`` decides whether some hand masks are held out; the program passes it to the clip, for every stage.
     """
 
-    kind: ClassVar[str] = "mask_stage"
-
     name: ClassVar[str] = "mask"
-    reads: ClassVar[tuple[str, ...]] = ("extract",)
+    needs = "hand masks"
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)
     validation: Validation = field(default="auto", metadata=NO_EFFECT)
@@ -47,10 +45,6 @@ class MaskStage(Stage):
         if self.smooth is not None and self.smooth.sigma is None:
             # Without a sigma nothing is smoothed, and the other keys do not change the result.
             self.smooth = None
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip a clip without hand masks."""
-        return None if clip.parts else "the clip has no hand masks"
 
     def check(self, clip: Clip) -> None:
         """Check the hand masks and their number, and warn of unusual ones."""
@@ -82,8 +76,8 @@ class MaskStage(Stage):
         # One input per hand mask, so that the log names those that changed.
         masks = {f"mask {stem}": fingerprint(image, mask) for stem, image, mask in pairs}
         # A masker that is also the base masker of another one is predicted once, for both.
-        shared = [describe(base) for other in self.maskers.values() for base in other.base_maskers.values()]
-        maker = CachedMasker(masker, name) if describe(masker) in shared else masker
+        base_maskers = [describe(base) for other in self.maskers.values() for base in other.base_maskers.values()]
+        cache = PredictionCache(clip, name, masker, references) if describe(masker) in base_maskers else None
         report: dict[str, Any] = {}
 
         def manifest() -> Manifest:
@@ -93,17 +87,21 @@ class MaskStage(Stage):
             return Manifest(self.name, self.version, config, inputs, fit_report=report)
 
         def begin(stems: list[str]) -> Maker:
-            fitted = maker.fit(clip, references).prepare(clip, stems)
+            if cache is not None:
+                cache.complete(stems)
+                report.update(cache.fit_report)
+                return partial(_quantised, cache.predict, self.smooth, clip)
+            fitted = masker.fit(clip, references).prepare(clip, stems)
             report.update(fitted.fit_report)
-            return partial(_predict, fitted, self.smooth, clip)
+            return partial(_quantised, partial(fitted.predict, clip), self.smooth, clip)
 
         folder = clip.masks(references.part, name)
-        self.complete(clip, folder, clip.stems, manifest, begin, maker.share_out)
+        share_out = masker.share_out if cache is None else undivided
+        self.complete(clip, folder, clip.stems, manifest, begin, share_out)
 
 
-def _predict(
-    masker: Masker, smooth: MaskSmoothing | None, clip: Clip, stems: list[str]
+def _quantised(
+    predict: ReadPictures[Probability], smooth: MaskSmoothing | None, clip: Clip, stems: list[str]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    masks = masker.predict(clip, stems) if smooth is None else smooth.smooth(clip, partial(masker.predict, clip), stems)
-    for stem, probability in masks:
+    for stem, probability in predict(stems) if smooth is None else smooth.smooth(clip, predict, stems):
         yield stem, np.rint(np.clip(probability, 0, 1) * 255).astype(np.uint8)

@@ -67,15 +67,7 @@ def predict_held_out(
     """Predict hand-masked frames of a part with maskers that are not trained on them.
 
     The frames are those of the test folders, if there are any and ``tests`` is true; else those held out from the
-    maskers; else all of them, by cross-validation.
-
-    Args:
-        clip: The clip.
-        part: Its part.
-        maskers: The maskers by name.
-        folds: Folds of the cross-validation.
-        smooth: Averages masks over time before they are scored; None: no smoothing.
-        tests: Whether to use test masks; false where the scores select something.
+    maskers; else all of them, by cross-validation. Masks are smoothed over time before they are scored, if asked for.
     """
     split, radius = clip.split(part), 0 if smooth is None else smooth.radius
     references = clip.training_references(part)
@@ -131,13 +123,7 @@ def scores(predicted: Mask, true: Mask) -> dict[str, float]:
 
 
 def worst_frames(rows: Sequence[Mapping[str, Any]], count: int, compare: Callable[[str], Comparison]) -> Image:
-    """Draw the frames with the lowest IoU one below the other, errors in red.
-
-    Args:
-        rows: Scores of one masker.
-        count: Number of frames.
-        compare: Returns a frame with its predicted and its true mask.
-    """
+    """Draw the ``count`` frames with the lowest IoU of one masker's scores one below the other, errors in red."""
     drawn: list[NDArray[np.uint8]] = []
     for row in sorted(rows, key=lambda row: row["IoU"])[:count]:
         picture = overlay(*compare(row["frame"]))

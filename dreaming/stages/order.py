@@ -33,13 +33,10 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
 
 
 def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:
-    """Run the named stages in order, each after the stages whose outputs it reads.
+    """Run the named stages in order, each after the stages whose outputs it reads; return the last score, if any.
 
     A shard applies to the named stages. A stage whose frames another one needs as a whole, or that runs only because
     another one needs it, makes all frames: the first process makes them while those of the other shards wait.
-
-    Returns:
-        The score of the last stage that has one; None without one.
     """
     score: float | None = None
     running = with_inputs(named, stages)

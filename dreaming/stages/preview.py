@@ -47,18 +47,12 @@ class NamedFrames(Shard):
 class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
 
-    Frames are stylised at full size, because strokes look different at another size. They are kept, as is a style that
-    had to be trained, so the whole run continues from them. Existing results of another config stay; in that case
-    the preview writes to ``preview/``, which may be deleted at any time. With masks, the layers are composited;
-    without, each layer is shown beside the source.
-
-    Guides and temporally smoothed frames are made for the shown frames and those of training, and are kept too.
+    Frames are stylised at full size, because strokes look different at another size. They are kept, as are a style that
+    had to be trained, guides and smoothed frames, so the whole run continues from them. Existing results of another
+    config stay; in that case the preview writes to ``preview/``, which may be deleted at any time. With masks, the
+    layers are composited; without, each layer is shown beside the source.
 
     Attributes:
-        guide: Draws missing guides.
-        filter: Smooths missing frames over time.
-        stylise: Stylises missing frames.
-        composite: Composites the layers.
         start: First frame, counted from 1.
         end: Last frame; None for the clip's last.
         frames: Maximum number of frames; of a longer range, every second, third, ... is shown.
@@ -68,10 +62,8 @@ class PreviewStage(Stage):
         preset: The encoder's speed preset.
     """
 
-    kind: ClassVar[str] = "preview_stage"
-
     name: ClassVar[str] = "preview"
-    reads: ClassVar[tuple[str, ...]] = ("extract",)
+    needs = "keyframes"
 
     guide: GuideStage
     filter: FilterStage
@@ -96,10 +88,6 @@ class PreviewStage(Stage):
         made_here = {stage.name: stage.inputs for stage in (self.guide, self.filter)}
         needed = chain.from_iterable(made_here.get(name, (name,)) for name in self.stylise.inputs)
         return tuple(dict.fromkeys([*self.reads, *needed]))
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip a clip without keyframes, which has no style."""
-        return None if clip.layers else "the clip has no keyframes"
 
     def check(self, clip: Clip) -> None:
         """Check the keyframes, and that the range has frames."""

@@ -48,17 +48,11 @@ class ReportStage(Stage):
         embed: Largest video, in MB, that is embedded in the page; a larger one is linked.
     """
 
-    kind: ClassVar[str] = "report_stage"
-
     name: ClassVar[str] = "report"
     reads: ClassVar[tuple[str, ...]] = ()
 
     rows: PositiveInt = 4
     embed: NonNegativeFloat = 20.0
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip nothing; every clip has a report."""
-        return None
 
     def run(self, clip: Clip) -> None:
         """Write the page."""

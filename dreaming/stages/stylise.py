@@ -19,6 +19,7 @@ from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
 from dreaming.guides.storage import GuideStack
+from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.io.prefetch import prefetch_map
@@ -26,7 +27,7 @@ from dreaming.io.types import Image
 from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_task import StyleTask
-from dreaming.stages.base import Maker, Stage, fingerprint_of
+from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
 from dreaming.training.context import TrainingContext
@@ -43,17 +44,13 @@ class StyliseStage(Stage):
     """Write every frame in each layer's style to ``styled/<layer>/``.
 
     Attributes:
-        task: Training task of the style.
-        context: Trainer, loggers and seed.
         blend: Temporal blending of stylised frames; None: none.
         batch: Frames per batch; None: one on a CPU, several small ones on a GPU.
         compiled: Whether to compile the generator first, which pays off on a GPU and for long clips.
     """
 
-    kind: ClassVar[str] = "stylise_stage"
-
     name: ClassVar[str] = "stylise"
-    reads: ClassVar[tuple[str, ...]] = ("extract",)
+    needs = "keyframes"
 
     task: StyleTask = field(metadata=NO_EFFECT)
     context: TrainingContext = field(metadata=NO_EFFECT)
@@ -71,10 +68,6 @@ class StyliseStage(Stage):
         task = self.task
         optional = (("mask", task.requires_masks), ("filter", task.filtered), ("guide", bool(task.guides)))
         return (*self.reads, *(name for name, needed in optional if needed))
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip a clip without keyframes."""
-        return None if clip.layers else "the clip has no keyframes"
 
     def check(self, clip: Clip) -> None:
         """Check the keyframes."""

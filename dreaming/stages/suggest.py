@@ -45,28 +45,22 @@ class SuggestStage(Stage):
 
     A frame's uncertainty is the disagreement of its masks, and of each with itself, as a share of the subject. A new
     hand mask removes uncertainty from the frames that are nearer to it, in time and in appearance, than to any other
-    hand mask. The frame that removes most comes first. The next one is ranked as if the first had a mask, so that the
-    suggestions spread out (greedy facility location: Nemhauser, Wolsey and Fisher 1978).
+    hand mask. The frame that removes most comes first, and the next one is ranked as if the first had a mask (greedy
+    facility location: Nemhauser, Wolsey and Fisher 1978).
 
     Attributes:
-        maskers: The selected maskers by name.
         count: Frames to suggest.
-        appearance: Weight of the difference in appearance, in mean differences of neighbouring frames, against the
-            difference in time, in frames; 0: time only.
+        appearance: Weight of the difference in appearance, in mean differences of neighbouring frames, against that in
+            time, in frames; 0: time only.
     """
 
-    kind: ClassVar[str] = "suggest_stage"
-
     name: ClassVar[str] = "suggest"
+    needs = "hand masks"
     reads: ClassVar[tuple[str, ...]] = ("mask",)
 
     maskers: Mapping[str, Masker]
     count: PositiveInt = 5
     appearance: NonNegativeFloat = 1.0
-
-    def skips(self, clip: Clip) -> str | None:
-        """Skip a clip without hand masks, in which no frame is better than another."""
-        return None if clip.parts else "the clip has no hand masks"
 
     def run(self, clip: Clip) -> None:
         """Rank, and write ``suggestions.json`` and ``suggestions.png``."""
@@ -127,11 +121,9 @@ class SuggestStage(Stage):
 
 
 def frame_distances(thumbnails: NDArray[np.uint8], appearance: float) -> Distances:
-    """Distances between frames: frames of time plus weighted difference in appearance.
+    """Distances between frames: frames of time plus the weighted distance of thumbnails (N, V).
 
-    Args:
-        thumbnails: (N, V) colours of each frame.
-        appearance: Weight of the Euclidean distance of thumbnails, in its mean between neighbouring frames.
+    ``appearance`` is the weight of the Euclidean distance of thumbnails, in its mean between neighbouring frames.
     """
     colours = thumbnails.astype(np.float64)
     times = np.arange(len(colours), dtype=np.float64)
@@ -158,18 +150,11 @@ def rank(
     count: int,
     excluded: Collection[str] = (),
 ) -> list[tuple[str, float]]:
-    """Rank the frames to mask next, each with the uncertainty that it removes beyond those before it.
+    """Rank at most ``count`` frames to mask next, each with the uncertainty that it removes beyond those before it.
 
     Memory grows linearly with the number of frames. Gains only fall as frames are chosen, so that a frame is scored
-    again only if its last gain is among the best (Minoux 1978).
-
-    Args:
-        stems: All frames, in order.
-        marked: Frames that have a hand mask.
-        uncertain: Uncertainty of each frame.
-        distances: Between frames.
-        count: How many frames to rank, at most.
-        excluded: Frames not to rank although they have no hand mask to train on, such as those with a test mask.
+    again only if its last gain is among the best (Minoux 1978). Neither ``marked`` frames, which have a hand mask, nor
+    ``excluded`` ones, such as those with a test mask, are ranked.
     """
     skipped = {*marked, *excluded}
     indices = {stem: index for index, stem in enumerate(stems)}
@@ -206,10 +191,7 @@ def rank(
 def uncertainty(masks: Sequence[Probability], min_area: float = 0.0) -> float:
     """Measure how much the masks (H, W) of a frame disagree and how unsure each is, as a share of the subject's area.
 
-    Args:
-        masks: Of one frame.
-        min_area: Lower bound of the subject's area in pixels, for frames in which it may be absent. Without it, a trace
-            of the subject would be as uncertain as a whole subject elsewhere.
+    ``min_area`` bounds the area, in pixels, where the subject may be absent: a trace of it is not a whole one.
     """
     stack = np.stack(masks)
     mean = stack.mean(axis=0)

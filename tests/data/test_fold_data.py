@@ -14,7 +14,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.imaging.colour_statistics import NEUTRAL
 
 INPUTS = FeatureInputs(
-    PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=32, round_trips=2, reach=8.0),
+    PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=32, round_trips=2),
     ("near_mask", "blend", "near_gap", "distance"),
 )
 LUCID = LucidDreaming(count=2, short_side=32)

@@ -1,17 +1,17 @@
 """Background differences of a static scene, a moving subject and a panning camera."""
 
+from functools import partial
+
 import numpy as np
-import pytest
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ParameterError
-from dreaming.features.background_difference import BACKGROUND_CHANNELS, BackgroundDifference, BackgroundSampling
+from dreaming.features.background_difference import BACKGROUND_CHANNELS, BackgroundDifference, background_maps
 from dreaming.features.colour_likelihood import ColourLikelihood
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 
 SIZE = (24, 32)
-SHARP = BackgroundSampling(offsets=(1, 2), slack=0, sigma=0)
+SHARP = partial(background_maps, slack=0, sigma=0)
 
 
 def named(found):
@@ -26,7 +26,7 @@ def grey(level):
 
 def test_quantiles_are_those_of_the_differences_summed_over_lab():
     others = [(grey(level), np.eye(3)) for level in (100, 90, 112, 130, 104)]
-    found = named(SHARP.differences(grey(100), others))  # differences 0, 30, 36, 90, 12
+    found = named(SHARP(grey(100), others))  # differences 0, 30, 36, 90, 12
     for name, expected in (("minimum", 0), ("quarter", 12), ("half", 30), ("three_quarters", 36)):
         np.testing.assert_allclose(found[f"background_{name}"], expected / 50, rtol=1e-6)
     np.testing.assert_allclose(found["background_half_blurred"], 30 / 50, rtol=1e-5)
@@ -35,7 +35,7 @@ def test_quantiles_are_those_of_the_differences_summed_over_lab():
 
 def test_pixels_outside_a_sample_are_not_compared_with_it():
     shifted = np.array([[1, 0, 8], [0, 1, 0], [0, 0, 1.0]])  # a pixel lies 8 further right there
-    found = named(SHARP.differences(grey(100), [(grey(150), np.eye(3)), (grey(100), shifted)]))
+    found = named(SHARP(grey(100), [(grey(150), np.eye(3)), (grey(100), shifted)]))
     assert found["background_minimum"][:, :24].max() == 0
     np.testing.assert_allclose(found["background_minimum"][:, 24:], 3, rtol=1e-6)
     np.testing.assert_allclose(found["background_samples"][0, [0, -1]], [2 / 50, 1 / 50], rtol=1e-6)
@@ -45,16 +45,13 @@ def test_slack_tolerates_a_registration_error():
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (*SIZE, 3), np.uint8)
     moved = np.roll(picture, 1, axis=1)
-    strict, loose = (
-        named(BackgroundSampling(offsets=(1,), slack=slack, sigma=0).differences(picture, [(moved, np.eye(3))]))
-        for slack in (0, 1)
-    )
+    strict, loose = (named(background_maps(picture, [(moved, np.eye(3))], slack, 0)) for slack in (0, 1))
     assert strict["background_minimum"][:, 1:-1].mean() > 1
     assert loose["background_minimum"][:, 1:-1].max() == 0
 
 
 def test_without_samples_all_channels_are_zero():
-    assert not SHARP.differences(grey(100), []).any()
+    assert not SHARP(grey(100), []).any()
 
 
 def test_a_moving_subject_stands_out_under_a_panning_camera(disc_clip):
@@ -69,18 +66,10 @@ def test_a_moving_subject_stands_out_under_a_panning_camera(disc_clip):
     clip = Clip(drawing.clip.path)
     flows = FlowCache(clip, DisFlow(scale=1.0))
     flows.complete()
-    colours = ColourLikelihood(clip, clip.size, 8)
-    difference = BackgroundDifference(clip, flows, colours, BackgroundSampling(offsets=(4, 6, 8)))
+    colours = ColourLikelihood(clip, clip.size)
+    difference = BackgroundDifference(clip, flows, colours.lab, clip.size, (4, 6, 8))
     for stem in (stems[3], stems[7]):
         found = dict(zip(BACKGROUND_CHANNELS, difference.compute(stem), strict=True))["background_half"]
         truth = drawing.truth[stem]
         # Most samples show wall where the disc is, and where it is not.
         assert np.median(found[truth]) > 5 * max(np.median(found[~truth]), 0.05)
-
-
-def test_offsets_are_checked():
-    for offsets in ((), (0, 3)):
-        with pytest.raises(ParameterError) as caught:
-            BackgroundSampling(offsets=offsets)
-        assert caught.value.name == "offsets"
-        assert caught.value.found == str(list(offsets))

@@ -8,7 +8,6 @@ from dreaming.features.background_difference import BACKGROUND_CHANNELS
 from dreaming.features.channels import (
     CHANNELS,
     AppearanceFeatures,
-    MaskBlending,
     assemble_features,
     blurred,
     signed_distance,
@@ -31,11 +30,10 @@ def appearance():
     )
 
 
-def channels(appearance, *masks, ratios=None, blend=None):
+def channels(appearance, *masks, ratios=None):
     zero = np.zeros(SIZE, np.float32)
     zero_ratios = (zero, zero)
-    blend = blend or MaskBlending(error_scale=10, occlusion_weight=0.5)
-    made = assemble_features(appearance, masks, ratios or zero_ratios, blend, reach=8)
+    made = assemble_features(appearance, masks, ratios or zero_ratios, error_scale=10)
     assert made.dtype == np.float32
     assert made.shape == (len(CHANNELS), *SIZE)
     return dict(zip(CHANNELS, made, strict=True))
@@ -55,7 +53,7 @@ def test_masks_are_ordered_by_gap_and_blended_by_error_visibility_and_gap(appear
         assert found["far_error"][0, 0] == pytest.approx(10 / 50)
         assert found["near_visible"].max() == 0
         assert found["even_blend"][0, 0] == pytest.approx(2 / 8)
-        far, near = np.exp(-1) / 6, 0.5 * np.exp(-2) / 2
+        far, near = np.exp(-1) / 6, 0.3 * np.exp(-2) / 2
         assert found["blend"][0, 0] == pytest.approx(far / (far + near), rel=1e-5)
 
 
@@ -73,8 +71,8 @@ def test_relative_position_and_distance_refer_to_the_blend(appearance):
     assert found["relative_y"][16, 0] == pytest.approx(8.5 / (3 * 128**0.5), rel=1e-4)
     assert found["x"][3, 16] == pytest.approx(0.5)
     assert found["y"][12, 3] == pytest.approx(0.5)
-    assert found["distance"][8, 16] == pytest.approx(4 / 8, abs=0.05)
-    assert found["distance"][23, 16] == -1
+    assert found["distance"][8, 16] == pytest.approx(4 / 60, abs=0.01)
+    assert found["distance"][23, 16] == pytest.approx(-12 / 60, abs=0.01)
 
 
 def test_appearance_channels_are_scaled(appearance):

@@ -1,20 +1,18 @@
 """Features as network input: extracted, simulated for hand-masked frames, and of synthetic frames."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from dreaming.errors import ParameterError
+from dreaming.features import inputs
+from dreaming.features.channels import CHANNELS
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.features.inputs import FeatureInputs
 from dreaming.features.lucid_dreaming import LucidDreaming, SceneChange
 from dreaming.flow.dis import DisFlow
 
 NAMES = ("near_mask", "blend", "near_gap", "distance")
-INPUT = FeatureInputs(
-    PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=32, round_trips=2, reach=8.0), NAMES
-)
+INPUT = FeatureInputs(PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=32, round_trips=2), NAMES)
 LUCID = LucidDreaming(count=2, short_side=32)
 
 
@@ -34,7 +32,7 @@ def test_channels_are_selected_by_name(clip, references):
     ((_, every),) = extractor.extract(["0006"])
     assert len(chosen) == 4
     for name, plane in zip(NAMES, chosen, strict=True):
-        np.testing.assert_allclose(plane, every[extractor.channels.index(name)], atol=1e-6)
+        np.testing.assert_allclose(plane, every[CHANNELS.index(name)], atol=1e-6)
     with pytest.raises(ParameterError) as caught:
         FeatureInputs(INPUT.features, ["near_maks"])
     assert (caught.value.name, caught.value.found) == ("channels", "near_maks")
@@ -59,11 +57,12 @@ def test_features_of_synthetic_frames_agree_with_their_masks(clip, references):
     assert len(plain) == 6
 
 
-def test_synthetic_neighbours_are_propagated_along_the_flow(clip, references):
+def test_synthetic_neighbours_are_propagated_along_the_flow(clip, references, monkeypatch):
     """The subject moves far: without propagation, a neighbour's mask would overlap by 0.6 only."""
     given = FeatureInputs(INPUT.features, ("blend", "motion"))
-    far = replace(LUCID, subject_motion=SceneChange(shift=0.4, rotation=0, zoom=0, elastic_std=0))
-    made, versions = given.synthesise(given.extractor(clip, references), references, far)
+    far = SceneChange(shift=0.4, rotation=0, zoom=0, elastic_std=0)
+    monkeypatch.setattr(inputs, "SUBJECT_MOTION", far)
+    made, versions = given.synthesise(given.extractor(clip, references), references, LUCID)
     overlaps = []
     for mask, maps in zip(made.masks, versions, strict=True):
         blend = maps[0, ..., 0] > 0.5

@@ -7,6 +7,7 @@ import pytest
 
 from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import bilateral_mean
 from dreaming.flow.temporal_window import Neighbour, TemporalWindow
 
 SIZE = (6, 7)
@@ -14,7 +15,7 @@ SIZE = (6, 7)
 
 def neighbour(picture, dx, dy):
     """A picture whose pixels moved by whole pixels, which are sampled without rounding."""
-    return Neighbour(picture, np.full((*SIZE, 2), (dx, dy), np.float32))
+    return Neighbour("", picture, np.full((*SIZE, 2), (dx, dy), np.float32))
 
 
 def test_blending_equals_a_plain_mean_weighted_by_source_similarity():
@@ -23,7 +24,7 @@ def test_blending_equals_a_plain_mean_weighted_by_source_similarity():
     window = TemporalWindow(
         "1", centre, ([neighbour(before, 1, 0)], [neighbour(after, 0, -1), neighbour(second, 1, 1)])
     )
-    found = TemporalBlending(DisFlow(), sigma=1.3, radius=2, colour_sigma=15.0).mean(window)
+    found = bilateral_mean(window, 1.3, 15.0)
     assert found.dtype == np.uint8
     for y, x in np.ndindex(SIZE):
         total, weights = centre[y, x, 3:].astype(float), 1.0

@@ -74,11 +74,11 @@ def test_accumulated_flow_samples_the_second_flow_where_the_first_leads():
     first[..., 0] = 1.5
     second = np.zeros((3, 6, 2), np.float32)
     second[..., 1] = np.arange(6)
-    found = list(accumulate_flows([Neighbour(None, first), Neighbour(None, second)], (3, 6)))
+    found = list(accumulate_flows([Neighbour("1", None, first), Neighbour("2", None, second)], (3, 6)))
     np.testing.assert_allclose(found[0], first)
     np.testing.assert_allclose(found[1][0, :, 1], [1.5, 2.5, 3.5, 4.5, 5, 5])
     np.testing.assert_allclose(found[1][..., 0], 1.5)
-    larger = next(accumulate_flows([Neighbour(None, first)], (6, 12)))
+    larger = next(accumulate_flows([Neighbour("1", None, first)], (6, 12)))
     np.testing.assert_allclose(larger, np.broadcast_to([3.0, 0.0], (6, 12, 2)))
 
 

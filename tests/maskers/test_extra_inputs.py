@@ -27,7 +27,7 @@ from dreaming.training.context import FitLimits, TrainingContext
 
 STEMS = ("0001", "0003", "0005", "0008")
 EVIDENCE = FeatureInputs(
-    PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=16, round_trips=1, reach=8.0), ("blend", "distance")
+    PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=16, round_trips=1), ("blend", "distance")
 )
 
 

@@ -8,8 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from dreaming.errors import MaskError, ParameterError
 from dreaming.maskers import gmm
-from dreaming.maskers.component_count import Trials, try_counts
-from dreaming.maskers.gmm import GmmMasker
+from dreaming.maskers.gmm import GmmMasker, Trials, try_counts
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +107,7 @@ def test_a_component_that_is_also_the_background_s_is_left_out(coloured):
 def test_three_clusters_are_counted(criterion):
     rng = np.random.default_rng(0)
     colours = np.concatenate([rng.normal(centre, 0.02, (300, 3)) for centre in ((0.2, 0.2, 0.2), (0.8, 0.2, 0.5), 0.7)])
-    trials = try_counts(colours, [2, 3, 4, 5], 3, criterion, seed=0, reg_covar=1e-5)
+    trials = try_counts(colours, [2, 3, 4, 5], criterion, seed=0, reg_covar=1e-5)
     assert trials.best == 3
     assert trials.scores.shape == (4, 3)
 

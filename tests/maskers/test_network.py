@@ -65,7 +65,7 @@ def test_a_network_with_evidence_and_made_up_frames_finds_the_disc_from_two_mask
     drawing = disc_clip(masks=(1, 8))
     clip = drawing.clip
     references = clip.references("subject", clip.stems)
-    features = PropagationFeatures(DisFlow(scale=1.0), short_side=None, round_trips=2, reach=8.0)
+    features = PropagationFeatures(DisFlow(scale=1.0), short_side=None, round_trips=2)
     task = replace(
         masker.task,
         inputs=("rgb", "features"),

@@ -37,7 +37,7 @@ from dreaming.networks.fusion_heads import ConvFusion, MeanFusion
 from dreaming.training.context import FitLimits, TrainingContext
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "masker"
-EVIDENCE = PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=None, round_trips=1, reach=8.0)
+EVIDENCE = PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=None, round_trips=1)
 WORKBENCH = TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1))
 
 

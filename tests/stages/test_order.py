@@ -17,6 +17,8 @@ def stages(log, reads=READS, **reasons):
 
         @dataclass
         class Noting(Stage):
+            name = "noting"
+
             why: str | None = None
             log: list = field(default_factory=list)
 
