@@ -1,8 +1,13 @@
 """What all tests share: a tiny clip and a tiny video drawn by code, and the folder of real data where there is one."""
 
+import gc
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+
+# Pictures here are tiny: a second thread waits for the first, for minutes where the machine is busy.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import av
 import cv2
@@ -12,11 +17,18 @@ import torch
 
 from dreaming.clip.clip import Clip
 
-# Pictures here are tiny: a second thread waits for the first, for minutes where the machine is busy.
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_finish():
+    """Exclude what imports left from garbage collection, of which every fit begins with a full one."""
+    gc.collect()
+    gc.freeze()
+
+
 RED, BLUE = np.array([200, 40, 30]), np.array([30, 60, 160])
 
 

@@ -63,9 +63,13 @@ def build(config: DictConfig, key: str, **given: Any) -> Any:
         ConfigError: If a key is unknown or missing, or a value is invalid; it names the full key where the value is
             set.
     """
-    tree, node = _Tree(config), resolved(OmegaConf.select(config, key))
-    tree.validate(node, key)
-    return tree.make(node, key, given)
+    return _Tree(config).build(config, key, given)
+
+
+def build_all(config: DictConfig, group: str, **given: Any) -> dict[str, Any]:
+    """Build the object of each node of a config group, by name; see ``build``."""
+    tree = _Tree(config)
+    return {str(name): tree.build(config, f"{group}.{name}", given) for name in config.get(group) or {}}
 
 
 def validate(config: DictConfig) -> None:
@@ -89,6 +93,11 @@ class _Tree:
 
     def __init__(self, config: DictConfig) -> None:
         self.raw = OmegaConf.to_container(config, resolve=False)
+
+    def build(self, config: DictConfig, key: str, given: Mapping[str, Any]) -> Any:
+        node = resolved(OmegaConf.select(config, key))
+        self.validate(node, key)
+        return self.make(node, key, given)
 
     def validate(self, value: Any, key: str) -> None:
         for below, item in _items(value, key):

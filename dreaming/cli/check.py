@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dreaming.cli.build import build, validate
+from dreaming.cli.build import build_all, validate
 from dreaming.cli.config import (
     clip_path,
     composition_overrides,
@@ -81,11 +81,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
                 expected="a single run to resume",
                 hint="leave out -m and repeat the overrides of the interrupted job; a sweep resumes without ckpt_path",
             )
-        check_clip(config)
-        _check_choices(program, config)
-        _check_values(config)
-        config = with_best_trials(config, arguments, silent=True)
-        _check_buildable(config)
+        check_config(program, config, arguments)
         if not multirun:  # a launcher may start its jobs on another machine
             _check_trainer(config)
     if "sweep" in config:
@@ -100,6 +96,19 @@ def check(program: str, arguments: Sequence[str]) -> None:
             check_devices(config)
         check_sweeper(config)
         check_search(config)
+
+
+def check_config(program: str, config: DictConfig, arguments: Sequence[str] = ()) -> None:
+    """Check a composed config; ``arguments`` are those of the command line.
+
+    Raises:
+        ConfigError: If a choice or a value is invalid.
+    """
+    check_clip(config)
+    _check_choices(program, config)
+    _check_values(config)
+    config = with_best_trials(config, arguments, silent=True)
+    _check_buildable(config)
 
 
 def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
@@ -181,8 +190,7 @@ def _check_buildable(config: DictConfig) -> None:
             )
     with_clip_settings(config, ())
     for group in ("stage", "model"):
-        for name in config.get(group, {}):
-            build(config, f"{group}.{name}")
+        build_all(config, group)
 
 
 def _check_trainer(config: DictConfig) -> None:

@@ -1,6 +1,7 @@
 """Conversion of errors of Hydra, OmegaConf and Lightning to one sentence for the user."""
 
 import difflib
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -54,13 +55,14 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
     )
 
 
-def known_keys() -> list[str]:
+@functools.cache
+def known_keys() -> tuple[str, ...]:
     """All keys of both programs' default configs, and of a sweep."""
     found: list[str] = []
     for program in ("dream", "train"):
         with initialize_config_dir(str(config_root() / "conf")):
             found += _flat(OmegaConf.to_container(compose(program, overrides=["sweep=base"]), resolve=False))
-    return sorted(set(found))
+    return tuple(sorted(set(found)))
 
 
 def _flat(node: Any, prefix: str = "") -> list[str]:

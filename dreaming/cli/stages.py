@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dreaming.cli.build import build
+from dreaming.cli.build import build, build_all
 from dreaming.cli.config import clip_path, parse_shard, task_overrides, thread_count
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -26,7 +26,7 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
     pl.seed_everything(config.seed, verbose=False)
     folder = Path(HydraConfig.get().runtime.output_dir)
     given = {"shard": parse_shard(config), "writers": thread_count(config), "run_folder": folder}
-    stages = {str(name): build(config, f"stage.{name}", **given) for name in config.stage}
+    stages = build_all(config, "stage", **given)
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     _warn_of_unused_filter(config, stages)
     if "sweep" not in config:

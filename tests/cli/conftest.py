@@ -1,5 +1,6 @@
 """Running the programs in this process, as a user would, and what is watched while they run."""
 
+import copy
 import logging
 import os
 import sys
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 import cv2
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from tiny import overrides
 
-from dreaming.cli import dream, train
+from dreaming.cli import dream, program, train
+from dreaming.cli.config import config_root, register_resolvers
 
 PROGRAMS = {"dreaming": dream.main, "train.py": train.main}
 
@@ -73,6 +76,38 @@ def run(monkeypatch, capsys):
     cv2.setNumThreads(cv_threads)
     GlobalHydra.instance().clear()
     os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+@pytest.fixture
+def in_job(run, monkeypatch, tmp_path):
+    """Call a function with the config of a run of ``dreaming``, as often as needed for the cost of one start."""
+
+    def call(job, *arguments, clip=tmp_path):
+        monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={clip}", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            program.main("dream", lambda config: job(copy.deepcopy(config)))
+        assert ended.value.code == 0
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def _composed():
+    register_resolvers()
+    with initialize_config_dir(str(config_root() / "conf")):
+        return {name: compose(name) for name in ("dream", "train")}
+
+
+@pytest.fixture
+def composed(_composed):
+    """The default config of ``dream`` or ``train`` for a clip, composed once for all tests."""
+
+    def copied(name, clip):
+        config = copy.deepcopy(_composed[name])
+        config.clip = str(clip)
+        return config
+
+    return copied
 
 
 @pytest.fixture

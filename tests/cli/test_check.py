@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from dreaming.cli.check import check
-from dreaming.cli.config import register_resolvers
+from dreaming.cli.check import check, check_config
+from dreaming.cli.config import parse, register_resolvers
+from dreaming.errors import ConfigError
 from dreaming.training import loggers
 
 SPARSE = {"count": 3, "masks": (1, 3), "keyframes": (2,)}
@@ -30,22 +32,27 @@ WRONG = [
     ("logger=x", ("logger=x", "csv")),
     ("masker=unet,cnn", ("masker=unet,cnn", "-m")),
     ("stages=[msk]", ("'msk'", "stages=[mask]")),
+    ("stage=extract", ("stages", "'mask'")),
+    ("shard=3/2", ("shard", "3/2")),
+    ("stage.composite.masker=gmm", ("stage.composite.masker", "unet")),
+    ("stage.evaluate.truth=nowhere", ("stage.evaluate.truth", "no folder nowhere")),
+    ("clip", "clip"),
+    ("model=[unet", "model=[unet"),
+    ("video=nowhere.mp4", ("video", "nowhere.mp4")),
+    ("model.unet.limits.max_steps=abc", ("model.unet.limits.max_steps", "'abc'", "a whole number")),
+    ("threads=0", "threads"),
+]
+"""What the composition refuses, and one of each kind of what is refused later."""
+
+WRONG_VALUES = [
     ("stages=mask", ("stages", "brackets", "stages=[mask]")),
     ("stages=null", ("stages", "brackets")),
     ("guides=propagated", "guides: found 'propagated'"),
     ("guides=null", "guides: found null"),
     ("stages=[extract,1]", "stages"),
-    ("stage=extract", ("stages", "'mask'")),
-    ("shard=3/2", ("shard", "3/2")),
     ("shard=half", ("shard", "half")),
-    ("stage.composite.masker=gmm", ("stage.composite.masker", "unet")),
     ("stage.evaluate.masker=gmm", ("stage.evaluate.masker", "unet")),
-    ("stage.evaluate.truth=nowhere", ("stage.evaluate.truth", "no folder nowhere")),
     ("stage.evaluate.styled_truth=nowhere", ("stage.evaluate.styled_truth", "no folder nowhere")),
-    ("clip", "clip"),
-    ("model=[unet", "model=[unet"),
-    ("video=nowhere.mp4", ("video", "nowhere.mp4")),
-    ("model.unet.limits.max_steps=abc", ("model.unet.limits.max_steps", "'abc'", "a whole number")),
     ("model.unet.limits.max_steps=1.5", "model.unet.limits.max_steps"),
     ("model.unet.limits.max_steps=null", ("model.unet.limits.max_steps", "null")),
     ("model.unet.module.network.depth=four", "model.unet.module.network.depth"),
@@ -69,7 +76,6 @@ WRONG = [
     ("stage.extract.size=[1,b]", "stage.extract.size"),
     ("stage.draw.scene.frames=0", "frames"),
     ("threads=many", ("threads", "'many'")),
-    ("threads=0", "threads"),
     ("seed=x", "seed"),
     ("seed=-1", "seed"),
     ("model.unet.module.optimizer._target_=os.system", ("model.unet.module.optimizer", "os.system")),
@@ -80,6 +86,22 @@ WRONG = [
 @pytest.mark.parametrize(("text", "words"), WRONG, ids=[text for text, _ in WRONG])
 def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, refused_untouched, text, words):
     refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", text, words=words)
+
+
+def refusal(program, config, *texts):
+    """What a composed config with more values is refused with."""
+    for override in parse(texts):
+        OmegaConf.update(config, str(override.key_or_group), override.value())
+    with pytest.raises(ConfigError) as error:
+        check_config(program, config)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG_VALUES, ids=[text for text, _ in WRONG_VALUES])
+def test_a_value_that_is_wrong_is_named(disc_clip, composed, text, words):
+    sentence = refusal("dream", composed("dream", disc_clip(**SPARSE).path), text)
+    for word in [words] if isinstance(words, str) else words:
+        assert word in sentence
 
 
 @pytest.mark.parametrize(
@@ -147,7 +169,7 @@ def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused
 def test_every_value_of_a_sweep_is_looked_at_before_the_first_job(disc_clip, refused_untouched):
     clip = f"clip={disc_clip(**SPARSE).path}"
     refused_untouched("dreaming", "-m", clip, "masker=unet,cnnn", words="masker=cnnn")
-    refused_untouched("dreaming", "-m", clip, "stage.composite.feather=1,2,soft", words="'soft'")
+    refused_untouched("dreaming", "-m", clip, "stage.composite.feather=1,soft", words="'soft'")
     refused_untouched("dreaming", "-m", clip, "nosuch=1,2", words="nosuch")
     refused_untouched("dreaming", "-m", f"clip={disc_clip(**SPARSE, name='other').path},nowhere", words="nowhere")
 

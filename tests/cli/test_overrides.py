@@ -178,9 +178,9 @@ def test_packages_are_trusted_on_the_command_line_only(refused_untouched, disc_c
 
 def test_a_multirun_over_seeds(run, disc_clip, tiny):
     drawing = disc_clip(masks=(1, 8), keyframes=())
-    ran = run("train.py", "-m", "model=cnn", f"clip={drawing.path}", *tiny("cnn"), "seed=1,2,3")
+    ran = run("train.py", "-m", "model=cnn", f"clip={drawing.path}", *tiny("cnn"), "seed=1,2")
     assert ran.code == 0, ran.err
-    assert len(list(drawing.path.glob("runs/cnn/*/*/result.json"))) == 3
+    assert len(list(drawing.path.glob("runs/cnn/*/*/result.json"))) == 2
 
 
 def test_the_config_that_is_kept_has_the_clip_s_values(run, disc_clip, tiny):

@@ -14,6 +14,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from tiny import MACHINE
 
+from dreaming.cli.build import build
 from dreaming.cli.program import main
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.finalise import SweepResult, to_best_trial
@@ -134,20 +135,21 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
     assert made("tuned=false")[0] == ("hsv", None)
 
 
-def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, run, tiny):
+def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, in_job, tiny):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"
     folder.mkdir(parents=True)
     facts = {"sweep": "cnn", "component": "cnn", "trial": 1, "value": 0.9, "command": "x"}
     tuned = ["model.cnn.module.lr=0.02", "data.segmentation.batch_size=3"]
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, "overrides": tuned}))
+
+    def look(config):
+        maskers = build(config, "stage.mask", run_folder=drawing.path).maskers
+        batch = {name: masker.task.data.keywords["batch_size"] for name, masker in maskers.items()}
+        assert batch == {"cnn": 3, "unet": 4}
+
     small = [text for text in tiny() if "batch_size" not in text]
-    assert run("dreaming", f"clip={drawing.path}", "stages=[mask]", *small, "masker=[unet,cnn]").code == 0
-    batch = {}
-    for name in ("unet", "cnn"):
-        task = read_best(drawing.path / "runs" / name / "best.json").fingerprint["task"]
-        batch[name] = task["data"]["batch_size"]
-    assert batch == {"cnn": 3, "unet": 4}
+    in_job(look, "stages=[mask]", *small, "masker=[unet,cnn]", clip=drawing.path)
 
 
 def test_what_a_sweep_found_is_in_the_recorded_and_the_logged_config(disc_clip, tiny, monkeypatch):
@@ -171,7 +173,7 @@ def test_what_a_sweep_found_is_in_the_recorded_and_the_logged_config(disc_clip, 
     assert OmegaConf.load(record).model.cnn.module.lr == built[0] == logged[0]["model"]["cnn"]["module"]["lr"] == 0.02
 
 
-def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_clip, run, tiny):
+def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_clip, in_job, tiny, capsys):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "style"
     folder.mkdir(parents=True)
@@ -185,17 +187,15 @@ def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_cli
     }
     found = {"choices": ["generator=fast", "seed=0", "guides=[edges]"]}
     (folder / "best.yaml").write_text(yaml.safe_dump({**facts, **found}))
+    rates = []
 
-    def learnt(*overrides):
-        ran = run("dreaming", f"clip={drawing.path}", "stages=[stylise]", *tiny(), *overrides)
-        assert ran.code == 0, ran.err
-        best = read_best(drawing.path / "runs" / "style" / "best-painted.json")
-        return best.fingerprint["task"]["module"]["lr"], ran.out + ran.err
+    def look(config):
+        rates.append(build(config, "model.style").module.keywords["lr"])
 
-    plain, said = learnt()
-    assert plain != 0.02
-    assert "guides=[edges]" in said
-    assert learnt("guides=[edges]")[0] == 0.02
+    in_job(look, "stages=[stylise]", *tiny(), clip=drawing.path)
+    assert "guides=[edges]" in capsys.readouterr().out
+    in_job(look, "stages=[stylise]", *tiny(), "guides=[edges]", clip=drawing.path)
+    assert (rates[0] == 0.02, rates[1] == 0.02) == (False, True)
 
 
 def test_the_best_trial_holds_all_that_decides_what_it_is(tmp_path):
