@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dreaming.cli.build import build_all, validate
+from dreaming.cli.build import build, build_all, validate
 from dreaming.cli.config import (
     clip_path,
     composition_overrides,

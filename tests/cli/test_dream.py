@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from dreaming.cli.build import build
 from dreaming.cli.stages import run_stages
