@@ -310,10 +310,10 @@ class SignalAt(Callback):
 @pytest.mark.parametrize(
     ("number", "error", "step", "validate", "saved"),
     [
-        (signal.SIGINT, KeyboardInterrupt, 6, True, 7),
-        (signal.SIGTERM, interruption.Terminated, 13, True, 14),
-        (signal.SIGINT, KeyboardInterrupt, 19, True, 20),  # the validation comes first
-        (signal.SIGTERM, interruption.Terminated, 9, False, 10),
+        (signal.SIGINT, KeyboardInterrupt, 6, True, 6),
+        (signal.SIGTERM, interruption.Terminated, 13, True, 13),
+        (signal.SIGINT, KeyboardInterrupt, 20, True, 20),  # the validation comes first
+        (signal.SIGTERM, interruption.Terminated, 10, False, 10),
     ],
 )
 def test_a_signal_ends_a_fit_once_its_state_is_saved(tmp_path, number, error, step, validate, saved):
@@ -332,6 +332,6 @@ def test_a_signal_ends_a_fit_once_its_state_is_saved(tmp_path, number, error, st
 
 def test_a_signal_in_the_last_step_ends_the_run_after_the_result(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, signals=(signal.SIGINT, 39), validate=False, max_steps=40)
+        run(tmp_path, signals=(signal.SIGINT, 40), validate=False, max_steps=40)
     assert run(tmp_path, validate=False, max_steps=40).steps == 40
     assert not (tmp_path / "checkpoints" / "rolling.ckpt").exists()
