@@ -166,7 +166,7 @@ class Clip:
 
     def bootstrap(self, part: str) -> References:
         """The hand-masked frames of ``part`` that only background subtraction is trained on, in memory."""
-        return self.references(part, self.split(part).bootstrap)
+        return self.references(part, self.splits[part].bootstrap if part in self.splits else ())
 
     def training_references(self, part: str) -> References:
         """The hand-masked frames of ``part`` that maskers are trained on, in memory.

@@ -59,7 +59,7 @@ def failing(error):
         (MaskError("a.png", found="b", expected="c", hint="d"), 2, "a.png: found b, expected c; d."),
         (OSError(errno.ENOSPC, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
-        (MisconfigurationException("No GPU\n found."), 2, "config: found No GPU found"),
+        (MisconfigurationException("No GPU\n found."), 2, "trainer: found No GPU found"),
         (KeyboardInterrupt(), 130, "dreaming: "),
         (Terminated(), 143, "dreaming: "),
     ],
