@@ -26,6 +26,7 @@ TRUSTED = (
     "optuna.pruners.ThresholdPruner",
     "pytorch_lightning.Trainer",
     "pytorch_lightning.callbacks.DeviceStatsMonitor",
+    "pytorch_lightning.callbacks.EMAWeightAveraging",
     "pytorch_lightning.callbacks.GradientAccumulationScheduler",
     "pytorch_lightning.callbacks.LearningRateMonitor",
     "pytorch_lightning.callbacks.Timer",

@@ -7,6 +7,8 @@ import sys
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
+from hydra.utils import execution_whitelist, instantiate
 
 from dreaming.cli import trust
 from dreaming.cli.build import build
@@ -155,6 +157,17 @@ def test_a_network_and_a_callback_of_a_user_s_own_package(run, refused, disc_cli
     assert (tmp_path / "steps").read_text()
 
 
+def test_hydra_itself_trusts_the_same_packages(package):
+    node = {"_target_": f"{package[0]}.Pruner"}
+    trust.trust([package[0]])
+    with execution_whitelist(trust.whitelist()):
+        assert type(instantiate(node)).__name__ == "Pruner"
+    trust.trust([])
+    with execution_whitelist(trust.whitelist()), pytest.raises(InstantiationException):
+        instantiate(node)
+
+
+@pytest.mark.slow
 def test_a_pruner_of_a_user_s_own_package(run, disc_clip, tiny, package):
     clip = disc_clip(masks=(1, 8), keyframes=()).path
     pruner = ("~sweep.pruner", "+sweep.pruner={_target_:my_extension.Pruner}", f"trusted_packages=[{package[0]}]")
