@@ -116,7 +116,7 @@ def _is_leaf(config: DictConfig, key: str) -> bool:
     node: Any = config
     *parents, name = key.split(".")
     for parent in parents:
-        if not isinstance(node, DictConfig) or OmegaConf.is_interpolation(node, parent):
+        if not isinstance(node, DictConfig) or parent not in node or OmegaConf.is_interpolation(node, parent):
             return False
-        node = OmegaConf.select(node, parent)
+        node = node[parent]
     return isinstance(node, DictConfig) and not isinstance(OmegaConf.select(node, name), DictConfig)
