@@ -26,7 +26,7 @@ def system_error(error: Exception) -> DreamingError | None:
         where = os.fsdecode(where)
     if error.errno in FULL:
         return SpaceError(
-            where or fullest(places()),
+            where or fullest(written_folders()),
             found="no space left on the disk",
             expected="room to write",
             hint="free some space",
@@ -41,7 +41,7 @@ def system_error(error: Exception) -> DreamingError | None:
     return None
 
 
-def places() -> list[Path]:
+def written_folders() -> list[Path]:
     """Folders that a run writes to: the clip, the working folder and the system's folder of temporary files."""
     named = [str(override.value()) for override in parse(sys.argv[1:]) if override.key_or_group == "clip"]
     return [Path(path) for path in (*named, str(Path.cwd()), tempfile.gettempdir()) if Path(path).is_dir()]

@@ -57,7 +57,9 @@ def is_signed(path: Path) -> bool:
 def _kind_of(path: Path) -> str:
     if path.is_dir():
         return "a folder"
-    return "a link to no file" if path.is_symlink() else "a named pipe, a socket or a device"
+    if path.is_file():
+        return "a file"
+    return "a named pipe, a socket or a device" if path.exists() else "a link to nothing"
 
 
 def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
@@ -92,10 +94,12 @@ class FrameFolder:
         """Image files by stem, in order.
 
         Raises:
-            FrameError: If two files share a stem, or one is no regular file.
+            FrameError: If two files share a stem, one is no regular file, or the folder is none.
         """
         found: dict[str, Path] = {}
         if not self.path.is_dir():
+            if self.path.exists() or self.path.is_symlink():
+                raise FrameError(self.path, found=_kind_of(self.path), expected="a folder of images")
             return found
         for path in sorted(self.path.iterdir()):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._exclude:

@@ -7,7 +7,7 @@ from collections import namedtuple
 import pytest
 
 from dreaming.cli import system_errors
-from dreaming.cli.system_errors import fullest, places, run_folder_of_read_only_clip, system_error
+from dreaming.cli.system_errors import fullest, run_folder_of_read_only_clip, system_error, written_folders
 from dreaming.errors import AccessError, SpaceError
 
 
@@ -26,11 +26,11 @@ def test_other_errors_are_bugs(error):
 def test_the_fullest_disk_is_named_where_the_error_names_no_file(tmp_path, monkeypatch):
     (tmp_path / "clip").mkdir()
     monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={tmp_path / 'clip'}"])
-    assert tmp_path / "clip" in places()
+    assert tmp_path / "clip" in written_folders()
     usage = namedtuple("usage", "free")
     free = {str(tmp_path / "clip"): 10}
     monkeypatch.setattr(system_errors.shutil, "disk_usage", lambda path: usage(free.get(str(path), 10**9)))
-    assert fullest(places()) == tmp_path / "clip"
+    assert fullest(written_folders()) == tmp_path / "clip"
     error = system_error(OSError(errno.ENOSPC, "No space left on device"))
     assert isinstance(error, SpaceError)
     assert error.where == str(tmp_path / "clip")

@@ -63,6 +63,15 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
         len(folder)
 
 
+@pytest.mark.parametrize("how", ["file", "loop"])
+def test_what_is_no_folder_is_refused(tmp_path, how):
+    path = tmp_path / "f"
+    path.touch() if how == "file" else path.symlink_to("f")
+    with pytest.raises(FrameError) as caught:
+        len(FrameFolder(path))
+    assert caught.value.where == str(path)
+
+
 # -- reading
 
 
