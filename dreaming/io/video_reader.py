@@ -1,8 +1,9 @@
 """Metadata of videos, and their frames as upright RGB images with exact timestamps, one frame at a time."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _FINE = 1000
 """Units per frame of an assumed frame rate, so that its first frame keeps the time of the source's clock."""
+_LONGEST_GAP = 10
+"""Seconds between frames of a broadcast stream from which on its clock is taken to have jumped, as by ffmpeg."""
 
 
 def probe(path: Path) -> VideoMetadata:
@@ -50,6 +53,7 @@ def probe(path: Path) -> VideoMetadata:
         else:
             pts, duration = packets
         height, width = FrameConverter(video.stream.sample_aspect_ratio)(first).shape[:2]
+        recording = video.is_recording
         sound, sound_start, time_base, rate = video.has_sound, video.sound_start, video.stream.time_base, video.rate
     rotation, exact = rotation_of(first)
     if abs(rotation - exact) > 1:
@@ -62,6 +66,8 @@ def probe(path: Path) -> VideoMetadata:
             path,
             UNSUPPORTED_MATRICES[first.colorspace],
         )
+    if recording and None not in pts:
+        _check_clock(path, [time * time_base for time in pts])
     if None in pts or any(later <= earlier for earlier, later in pairwise(pts)):
         log.warning("%s: frame times do not increase; assuming %s frames per second", path, rate)
         begin = next((time for time in pts if time is not None), 0) * time_base
@@ -70,6 +76,18 @@ def probe(path: Path) -> VideoMetadata:
     return VideoMetadata(
         path.name, width, height, rotation, tuple(pts), time_base, rate, sound, sound_start, duration or None
     )
+
+
+def _check_clock(path: Path, times: Sequence[Fraction]) -> None:
+    """Refuse a broadcast stream joined from recordings of several clocks, whose sound could not be aligned."""
+    for number, (before, after) in enumerate(pairwise(times), 2):
+        if abs(after - before) > _LONGEST_GAP:
+            raise VideoError(
+                path,
+                found=f"a clock that jumps by {float(after - before):.0f} s at frame {number}, as in joined recordings",
+                expected="frames less than 10 s apart",
+                hint=f"write it with one clock: `ffmpeg -i {path.name} -c copy repaired.mkv`",
+            )
 
 
 def read_frames(

@@ -184,3 +184,16 @@ def test_the_last_frame_of_a_gif_keeps_its_duration(tmp_path):
     source = probe(tmp_path / "a.gif")
     assert source.times[1] == Fraction(1, 10)
     assert source.timing([1, 2, 3]).duration == Fraction(9, 10)
+
+
+@pytest.mark.parametrize("later", [7, 5000])
+def test_recordings_joined_with_different_clocks_are_refused(tmp_path, later):
+    parts = [
+        film(tmp_path / f"{first}.ts", pts=range(first * 25, first * 25 + 12), options={"bf": "0"}).read_bytes()
+        for first in (100, later)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(VideoError) as refused:
+        probe(path)
+    assert refused.value.where == str(path)
