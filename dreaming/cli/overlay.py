@@ -119,4 +119,4 @@ def _is_leaf(config: DictConfig, key: str) -> bool:
         if not isinstance(node, DictConfig) or parent not in node or OmegaConf.is_interpolation(node, parent):
             return False
         node = node[parent]
-    return isinstance(node, DictConfig) and not isinstance(OmegaConf.select(node, name), DictConfig)
+    return isinstance(node, DictConfig) and name in node and not isinstance(OmegaConf.select(node, name), DictConfig)

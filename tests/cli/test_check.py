@@ -91,7 +91,7 @@ def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, ref
 def refusal(program, config, *texts):
     """What a composed config with more values is refused with."""
     for override in parse(texts):
-        OmegaConf.update(config, str(override.key_or_group), override.value())
+        OmegaConf.update(config, str(override.key_or_group), override.value(), force_add=override.is_add())
     with pytest.raises(ConfigError) as error:
         check_config(program, config)
     return str(error.value)

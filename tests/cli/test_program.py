@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
-from dreaming.errors import ConfigError, MaskError, SpaceError
+from dreaming.errors import ConfigError, MaskError
 from dreaming.interruption import Terminated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,8 +119,6 @@ def test_what_can_be_explained():
     bug.__context__ = refusal
     assert explain(bug) is None, "a fault in handling a refusal is a fault of ours"
     assert str(explain(OmegaConfBaseException("odd\nmore"))).startswith("config: found odd, expected")
-    assert isinstance(program._as_space(OSError(errno.EFBIG, "full")), SpaceError)
-    assert program._as_space(OSError(errno.EACCES, "no")) is None
 
 
 def test_keys_are_known_down_to_the_leaves():

@@ -40,8 +40,6 @@ def test_flow_accumulates_step_by_step(propagator):
     for steps, frame in enumerate(propagator.propagate(stems), start=1):
         assert (frame.stem, frame.steps) == (stems[steps], steps)
         np.testing.assert_allclose(frame.flow, np.broadcast_to([-2 * steps, steps], (40, 56, 2)), atol=1e-4)
-        np.testing.assert_allclose(frame.coordinates((40, 56))[7, 9], [9 - 2 * steps, 7 + steps], atol=1e-4)
-        np.testing.assert_allclose(frame.coordinates((80, 112))[8, 50], [50 - 4 * steps, 8 + 2 * steps], atol=1e-3)
 
 
 def test_a_propagated_image_is_not_blurred(propagator):

@@ -161,8 +161,8 @@ def test_a_frame_s_mask_is_the_same_whatever_else_is_asked(scene):
         np.testing.assert_array_equal(probability, whole[stem])
 
 
-@pytest.mark.parametrize(("history", "forgets"), [(None, False), (1, True)])
-def test_a_new_object_becomes_background_sooner_with_a_shorter_history(scene, history, forgets):
+@pytest.mark.parametrize(("rate", "forgets"), [(None, False), (1.0, True)])
+def test_a_new_object_becomes_background_sooner_at_a_higher_rate(scene, rate, forgets):
     clip, truth = scene(walk=0)
     block = (slice(5, 17), slice(70, 90))
     for stem in ("0010", "0011", "0012"):
@@ -170,7 +170,7 @@ def test_a_new_object_becomes_background_sooner_with_a_shorter_history(scene, hi
         image = cv2.imread(path)
         image[block] = (40, 220, 30)
         cv2.imwrite(path, image)
-    changes = {"stabilise": "none", "learning_rate": None, "erosion": 0, "history": history}
+    changes = {"stabilise": "none", "learning_rate": rate, "erosion": 0}
     fitted = masker(**changes).fit(clip, references(clip, truth, ["0000"]))
     predicted = dict(fitted.predict(clip, ["0009", "0010", "0011"]))
     assert not predicted["0009"][block].any()

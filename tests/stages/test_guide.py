@@ -9,6 +9,7 @@ from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.position import PositionGuide
 from dreaming.guides.storage import GuideFolder, GuideStack
+from dreaming.io.atomic import owner
 from dreaming.io.shard import Shard
 from dreaming.stages.guide import GuideStage
 
@@ -48,7 +49,7 @@ def test_a_run_after_the_shards_adds_only_what_is_missing(disc_clip):
     folder = GuideFolder(drawing.path / "guides/painted/five", 5)
     assert folder.stems == drawing.stems
     (drawing.path / "guides/painted/five/2/0003.png").unlink()
-    (drawing.path / "guides/painted/five/1/.0003.png.x.part").touch()
+    (drawing.path / "guides/painted/five/1" / f".0003.png.{owner()}-0.part").touch()
     before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.png") if path.stem != "0003"}
     GuideStage(GUIDES, ["five"]).run(drawing.clip)
     assert {path: path.stat().st_mtime_ns for path in before} == before

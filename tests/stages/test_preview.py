@@ -51,12 +51,12 @@ class Inverting(Stage):
     reads: ClassVar[tuple[str, ...]] = ("extract",)
 
     tint: int = 0
-    needs: tuple = field(default=(), metadata=NO_EFFECT)
+    further: tuple = field(default=(), metadata=NO_EFFECT)
     untrained: tuple = field(default=(), metadata=NO_EFFECT)
 
     @property
     def inputs(self):
-        return (*self.reads, *self.needs)
+        return (*self.reads, *self.further)
 
     def required_frames(self, clip, stems):
         return stems
@@ -134,12 +134,12 @@ def times(drawing, *folders):
 @pytest.mark.parametrize("needs", [(), ("guide",), ("filter",), ("filter", "guide")])
 def test_guides_and_smoothed_frames_are_made_where_needed(disc_clip, needs):
     shown, whole = (disc_clip(name, masks=()) for name in ("shown", "whole"))
-    stage(Inverting(needs=needs), start=6, end=7).run(shown.clip)
+    stage(Inverting(further=needs), start=6, end=7).run(shown.clip)
     drawn = ["guides/painted/edges/1/0006.png", "guides/painted/edges/1/0007.png"] if "guide" in needs else []
     filtered = [f"filtered/000{number}.png" for number in (4, 6, 7)] if "filter" in needs else []
     assert list(images(shown, "guides", "filtered")) == filtered + drawn
     before = times(shown, "guides", "filtered")
-    stage(Inverting(needs=needs, untrained=("0002",)), start=6, end=7).run(shown.clip)
+    stage(Inverting(further=needs, untrained=("0002",)), start=6, end=7).run(shown.clip)
     assert len(images(shown, "guides", "filtered")) == len(before) + len(needs), "also the frames of training"
     for made in (GUIDE, FILTER):
         made.run(shown.clip)
@@ -262,11 +262,11 @@ def test_the_video_has_the_source_s_rate(disc_clip, every, rate):
 
 def test_its_inputs_are_those_of_the_style(disc_clip):
     assert stage().inputs == ("extract",)
-    assert stage(Inverting(needs=("filter", "guide"))).inputs == ("extract",)
+    assert stage(Inverting(further=("filter", "guide"))).inputs == ("extract",)
     gauss = GuideStage({"gauss": GaussGuide(DisFlow(), LayerMasks(["drawn"]))}, ["gauss"])
     assert stage(guide=gauss).inputs == ("extract",)
-    assert stage(Inverting(needs=("guide",)), guide=gauss).inputs == ("extract", "mask")
-    assert stage(Inverting(needs=("mask",))).inputs == ("extract", "mask")
+    assert stage(Inverting(further=("guide",)), guide=gauss).inputs == ("extract", "mask")
+    assert stage(Inverting(further=("mask",))).inputs == ("extract", "mask")
     assert stage().skips(disc_clip("bare", keyframes=()).clip) is not None
 
 

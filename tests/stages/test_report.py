@@ -1,5 +1,6 @@
 import base64
 import json
+import logging
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -140,7 +141,7 @@ def test_a_picture_that_is_missing_leaves_its_place_empty(drawing, caplog):
     (drawing.path / "styled/painted/0008.png").unlink()
     _, page = report(drawing, rows=2)
     assert len(page.images) == 2 * 4 - 1
-    (warning,) = caplog.records
+    (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert (warning.levelname, warning.args[0].where) == ("WARNING", str(drawing.path / "styled/painted/0008.png"))
 
 
