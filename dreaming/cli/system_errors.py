@@ -44,7 +44,8 @@ def system_error(error: Exception) -> DreamingError | None:
 def written_folders() -> list[Path]:
     """Folders that a run writes to: the clip, the working folder and the system's folder of temporary files."""
     named = [str(override.value()) for override in parse(sys.argv[1:]) if override.key_or_group == "clip"]
-    return [Path(path) for path in (*named, str(Path.cwd()), tempfile.gettempdir()) if Path(path).is_dir()]
+    folders = [*map(Path, named), Path.cwd(), Path(tempfile.gettempdir())]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def fullest(folders: Sequence[Path]) -> Path:
