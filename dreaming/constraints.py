@@ -33,9 +33,22 @@ class Range:
                 yield kind(bound)
 
 
-PositiveInt = Annotated[int, Range(ge=1)]
-NonNegativeInt = Annotated[int, Range(ge=0)]
-PositiveFloat = Annotated[float, Range(gt=0)]
-NonNegativeFloat = Annotated[float, Range(ge=0)]
+LARGEST_INT = 10**9
+"""Fits into the 32-bit integers of OpenCV and ffmpeg."""
+
+LARGEST_FLOAT = 1e6
+"""No parameter has a meaning beyond; sums and squares of such numbers stay finite in float32."""
+
+PositiveInt = Annotated[int, Range(ge=1, le=LARGEST_INT)]
+NonNegativeInt = Annotated[int, Range(ge=0, le=LARGEST_INT)]
+PositiveFloat = Annotated[float, Range(gt=0, le=LARGEST_FLOAT)]
+NonNegativeFloat = Annotated[float, Range(ge=0, le=LARGEST_FLOAT)]
 UnitFloat = Annotated[float, Range(ge=0, le=1)]
 """A share or a probability."""
+LearningRate = Annotated[float, Range(gt=0, le=100)]
+Sigma = Annotated[float, Range(ge=0, le=1000)]
+"""Standard deviation of a Gaussian blur in pixels; 0: none. The filter's size, and so its time, grow with it."""
+Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
+"""What NumPy and torch both accept."""
+ImageSide = Annotated[int, Range(ge=1, le=16384)]
+"""Height or width of a picture in pixels; libx264 encodes no larger ones."""

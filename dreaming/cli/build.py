@@ -4,14 +4,14 @@ import difflib
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from dreaming.cli.trust import TRUSTED, find_target
 from dreaming.cli.validation import describe, find_problem, is_node, parameters_of
-from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.constraints import Range, Seed
 from dreaming.errors import ConfigError, ParameterError
 
 SETTINGS = {
@@ -19,8 +19,8 @@ SETTINGS = {
     "video": str | None,
     "stages": list[str],
     "guides": list[str],
-    "seed": NonNegativeInt,
-    "threads": PositiveInt | None,
+    "seed": Seed,
+    "threads": Annotated[int, Range(ge=1, le=1024)] | None,
     "shard": str,
     "ckpt_path": str | None,
     "trusted_packages": list[str],

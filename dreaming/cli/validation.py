@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import AfterValidator, ConfigDict, Strict, TypeAdapter, ValidationError, WrapValidator
 
-from dreaming.constraints import NonNegativeFloat, Range
+from dreaming.constraints import LearningRate, NonNegativeFloat, Range
 
 SETTINGS = ConfigDict(strict=True, allow_inf_nan=False)
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
@@ -42,7 +42,8 @@ def parameters_of(thing: Any) -> Parameters:
     except NameError:  # another library's annotation that exists for type checkers only
         hints = {}
     if thing.__module__.startswith("torch.optim."):
-        hints |= {name: NonNegativeFloat for name in ("lr", "weight_decay") if name in hints}
+        declared = {"lr": LearningRate, "weight_decay": NonNegativeFloat}
+        hints |= {name: hint for name, hint in declared.items() if name in hints}
     return Parameters(
         {p.name: hints.get(p.name, Any) for p in parameters if p.kind in named},
         frozenset(p.name for p in parameters if p.kind in named and p.default is p.empty),

@@ -10,7 +10,7 @@ from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.constraints import NonNegativeFloat
+from dreaming.constraints import Sigma
 from dreaming.errors import MaskError
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.types import Mask
@@ -37,8 +37,8 @@ class LayerRegion:
     kind: ClassVar[str] = "layer_region"
 
     masks: LayerMasks = field(metadata=NO_EFFECT)
-    feather: NonNegativeFloat = field(default=2.0, metadata=NO_EFFECT)
-    margin: NonNegativeFloat | None = field(default=None, metadata=NO_EFFECT)
+    feather: Sigma = field(default=2.0, metadata=NO_EFFECT)
+    margin: Sigma | None = field(default=None, metadata=NO_EFFECT)
 
     @property
     def requires_masks(self) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dreaming.clip.annotations import Keyframes
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Range, UnitFloat
+from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Range, Seed, UnitFloat
 from dreaming.data.base import SteppedDataModule
 from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource
@@ -72,7 +72,7 @@ class KeyframesDataModule(SteppedDataModule):
         holdout: Annotated[float, Range(ge=0, le=0.5)] = 0.1,
         holdout_keyframes: Sequence[str] = (),
         steps_per_epoch: PositiveInt = 100,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
         self.pairs: PairSource | None = None

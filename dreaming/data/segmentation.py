@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, StackDataset
 
 from dreaming.clip.annotations import References
-from dreaming.constraints import NonNegativeInt, PositiveInt, UnitFloat
+from dreaming.constraints import NonNegativeInt, PositiveInt, Seed, UnitFloat
 from dreaming.data.augment import ColorJitter, GeometricAugmentation, resample
 from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
 from dreaming.errors import MaskError
@@ -73,7 +73,7 @@ class SegmentationDataModule(SteppedDataModule):
         geometry: GeometricAugmentation | None = None,
         color_jitter: ColorJitter | None = None,
         steps_per_epoch: int = 100,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size=batch_size, steps_per_epoch=steps_per_epoch, seed=seed)
         if not train.masks.any() or train.masks.all():

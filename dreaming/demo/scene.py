@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Range
+from dreaming.constraints import NonNegativeFloat, PositiveInt, Range, Seed
 from dreaming.demo.backdrop import Backdrop
 from dreaming.demo.figure import DrawingCanvas, Floats, Wardrobe, checks, draw_person, plain, stripes
 from dreaming.io.types import Image, Mask
@@ -36,10 +36,10 @@ class DemoScene:
     kind: ClassVar[str] = "demo_scene"
 
     frames: PositiveInt = 48
-    height: Annotated[int, Range(ge=32)] = 144
-    width: Annotated[int, Range(ge=32)] = 256
+    height: Annotated[int, Range(ge=32, le=4096)] = 144
+    width: Annotated[int, Range(ge=32, le=4096)] = 256
     fps: PositiveInt = 24
-    seed: NonNegativeInt = 7
+    seed: Seed = 7
     samples: PositiveInt = 4
     noise: NonNegativeFloat = 1.5
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Seed
 from dreaming.errors import MaskError
 from dreaming.features.background_difference import BackgroundDifference
 from dreaming.features.channels import AppearanceFeatures, FeatureMaps, assemble_features
@@ -57,7 +57,7 @@ class PropagationFeatures:
     short_side: PositiveInt | None = 240
     error_scale: PositiveFloat = 10.0
     round_trips: NonNegativeInt = 4
-    seed: int = 0
+    seed: Seed = 0
 
     def extractor(self, clip: Clip, references: References, *, workers: int = 2) -> "FeatureExtractor":
         """Create the feature extractor of a clip from hand masks; compute the clip's flow where it is missing.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dreaming.clip.annotations import References
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import PositiveInt, Seed
 from dreaming.imaging.morphology import feather
 from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.types import Flow, Image, Mask, Size
@@ -94,7 +94,7 @@ class LucidDreaming:
 
     count: PositiveInt = 4
     short_side: PositiveInt | None = 240
-    seed: int = 0
+    seed: Seed = 0
 
     def scenes(self, references: References, size: Size) -> Iterator[tuple[str, "SyntheticScene", np.random.Generator]]:
         """Yield scenes of ``size``, ``count`` per frame that shows the subject, with name and random generator."""

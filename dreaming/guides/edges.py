@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.guides.base import Channels, Guide
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -28,7 +28,7 @@ class EdgeGuide(Guide):
     kind: ClassVar[str] = "edge_guide"
     channels: ClassVar[int] = 1
 
-    sigma: PositiveFloat = 1.5
+    sigma: Annotated[float, Range(gt=0, le=1000)] = 1.5
     max_slope: PositiveFloat = 40.0
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 

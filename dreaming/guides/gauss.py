@@ -11,7 +11,7 @@ import numpy as np
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.constraints import PositiveFloat, PositiveInt, Range, UnitFloat
+from dreaming.constraints import PositiveFloat, PositiveInt, Range, Seed, UnitFloat
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.base import Channels, Guide
@@ -48,10 +48,10 @@ class GaussGuide(Guide):
 
     flow: DisFlow
     masks: LayerMasks = field(metadata=NO_EFFECT)
-    radius: Annotated[float, Range(ge=1)] = 10.0
+    radius: Annotated[float, Range(ge=1, le=1000)] = 10.0
     sigma: PositiveFloat = 10.0
     max_hole: UnitFloat = 0.03
-    seed: int = 0
+    seed: Seed = 0
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
     name: str = field(default="gauss", metadata=NO_EFFECT)
 

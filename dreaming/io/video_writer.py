@@ -26,7 +26,7 @@ from dreaming.io.types import Image
 
 log = logging.getLogger(__name__)
 
-FrameRate = Annotated[float, Range(ge=0.001)]
+FrameRate = Annotated[float, Range(ge=0.001, le=1000)]
 """Frames per second. A lower rate would round to 0, because denominators are limited to 1001."""
 
 _MAX_CRF = {"libx264": 51, "libx265": 51}  # they silently clip higher values; other encoders accept up to 63

@@ -14,7 +14,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.split import Split
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range
+from dreaming.constraints import NonNegativeInt, PositiveFloat, Range, Seed, Sigma
 from dreaming.flow.mosaic import Mosaic
 from dreaming.flow.registration import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.imaging.morphology import Cleaning
@@ -75,9 +75,9 @@ class BackgroundMasker(SequenceMasker):
     erosion: NonNegativeInt = 10
     stabilise: MotionModel = "homography"
     plate: bool = True
-    blur: NonNegativeFloat = 2.0
+    blur: Sigma = 2.0
     cleaning: Cleaning = field(default_factory=Cleaning)
-    seed: int = 0
+    seed: Seed = 0
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Keep the references and the hand masks in ``backsub/``."""
@@ -219,7 +219,7 @@ def _outside(box: NDArray[np.float64], size: Size) -> Mask:
     return outside
 
 
-def _noise(seed: int, stem: str, where: Mask) -> NDArray[np.uint8]:
+def _noise(seed: Seed, stem: str, where: Mask) -> NDArray[np.uint8]:
     """Draw uniform random colours (P, 3) for the P pixels of ``where``, the same for a frame in every run."""
     digest = hashlib.blake2b(f"{seed} {stem}".encode(), digest_size=8).digest()
     count = int(np.count_nonzero(where))

@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import PositiveFloat, PositiveInt, Range, UnitFloat
+from dreaming.constraints import PositiveFloat, PositiveInt, Range, Seed, UnitFloat
 from dreaming.errors import MaskError, ParameterError
 from dreaming.imaging.colour_lookup import ColourTable
 from dreaming.io.atomic import write_atomically
@@ -74,7 +74,7 @@ class GmmMasker(FrameMasker):
     precision: UnitFloat = 0.5
     prior: Annotated[float, Range(gt=0, lt=1)] | None = None
     reg_covar: PositiveFloat = 1e-4
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         self.counts = tuple(self.counts)

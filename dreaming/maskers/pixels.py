@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, UnitFloat
+from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Seed, UnitFloat
 from dreaming.errors import MaskError
 from dreaming.features.channels import CHANNELS, FeatureMaps, blurred, signed_distance
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures, Simulation
@@ -60,7 +60,7 @@ class PixelsMasker(SequenceMasker):
     outline_radius: PositiveFloat = 31.0
     frames: PositiveInt = 12
     edge_radius: NonNegativeInt = 4
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         self._extractor: FeatureExtractor | None = None

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.data.base import MaskSample
 from dreaming.errors import ConfigError
 from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics
@@ -63,7 +63,7 @@ class SegmentationModule(LightningModule):
         *,
         network: Callable[..., nn.Module],
         optimizer: Callable[..., Optimizer],
-        lr: PositiveFloat,
+        lr: LearningRate,
         loss_weights: Mapping[LossTerm, NonNegativeFloat],
         statistics: ColourStatistics = NEUTRAL,
         short_side: PositiveInt | None = None,

@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
@@ -66,7 +66,7 @@ class StyleModule(LightningModule):
         *,
         generator: Callable[..., nn.Module],
         optimizer: Callable[..., Optimizer],
-        lr: PositiveFloat,
+        lr: LearningRate,
         discriminator: Callable[[], nn.Module] | None = None,
         vgg: Callable[..., nn.Module] | None = None,
         loss_weights: Mapping[LossTerm, NonNegativeFloat],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, UnitFloat
+from dreaming.constraints import NonNegativeInt, PositiveInt, Sigma, UnitFloat
 from dreaming.imaging.morphology import feather
 from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, refuse_links
@@ -68,7 +68,7 @@ class CompositeStage(Stage):
     maskers: Sequence[str] = field(metadata=NO_EFFECT)
     masker: str | None = field(default=None, metadata=NO_EFFECT)
     threshold: UnitFloat | None = 0.5
-    feather: NonNegativeFloat = 2.0
+    feather: Sigma = 2.0
     alpha: bool = field(default=False, metadata=NO_EFFECT)
     fps: FrameRate | None = field(default=None, metadata=NO_EFFECT)
     crf: NonNegativeInt = field(default=18, metadata=NO_EFFECT)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import EXTRACT, Clip
-from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.constraints import ImageSide, PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
 from dreaming.io.frame_folder import FrameFolder, is_signed
 from dreaming.io.image import decode_opacity, has_alpha
@@ -45,7 +45,7 @@ class ExtractStage(Stage):
     start: PositiveInt = 1
     end: int | None = None
     every: PositiveInt = 1
-    size: tuple[PositiveInt, PositiveInt] | None = None
+    size: tuple[ImageSide, ImageSide] | None = None
 
     def __post_init__(self) -> None:
         if self.end is not None and self.end < self.start:
