@@ -91,6 +91,10 @@ class CheckpointError(DreamingError):
     """A checkpoint that does not belong to this model, config or clip."""
 
 
+class DivergenceError(DreamingError):
+    """A training whose loss, score or weights are no longer finite."""
+
+
 class WeightsError(DreamingError):
     """Pretrained weights that are missing, or belong to another network."""
 

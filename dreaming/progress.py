@@ -4,12 +4,16 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
 log = logging.getLogger(__name__)
+
+LINE_SECONDS = 30.0
+"""Seconds between two lines of a bar where the output is not a terminal."""
 
 
 class ConsoleHandler(logging.Handler):
@@ -27,17 +31,32 @@ class ConsoleHandler(logging.Handler):
             self.handleError(record)
 
 
+_step: ContextVar[str] = ContextVar("step", default="")
+
+
+@contextmanager
+def step(number: int, count: int) -> Iterator[None]:
+    """Show on all bars inside the block which step of the whole run they belong to, counted from 1."""
+    token = _step.set(f"step {number} of {count}, ")
+    try:
+        yield
+    finally:
+        _step.reset(token)
+
+
 class Bar:
-    """A running progress bar.
+    """A running progress bar; where the output is not a terminal, a log line every ``LINE_SECONDS``.
 
     Attributes:
-        done: Steps done so far.
+        done: Steps done so far by this process.
         started: Monotonic time of its start, in seconds.
     """
 
-    def __init__(self, progress: "Progress", task: "TaskID") -> None:
-        self._progress, self._task = progress, task
-        self.done, self.started = 0, time.monotonic()
+    def __init__(self, title: str, total: int, progress: "Progress", shown: bool) -> None:
+        self.title, self.total, self._progress, self._shown = _step.get() + title, total, progress, shown
+        self._task = progress.add_task("", total=total, text=self.title)
+        self.done, self.skipped, self.started = 0, 0, time.monotonic()
+        self._logged = self.started
 
     @property
     def seconds(self) -> float:
@@ -46,31 +65,48 @@ class Bar:
 
     def skip(self, steps: int) -> None:
         """Count steps that another process or run has done."""
+        self.skipped += steps
         self._progress.update(self._task, advance=steps)
 
-    def advance(self, note: str = "") -> None:
-        """Advance by one step; ``note`` is shown at the end of the bar."""
+    def remaining(self, limit: float | None = None) -> float:
+        """Seconds that are left at the speed so far; at most ``limit``, and never below 0."""
+        estimate = (self.total - self.done - self.skipped) * self.seconds / max(self.done, 1)
+        return max(0.0, estimate if limit is None else min(estimate, limit))
+
+    def advance(self, note: str = "", limit: float | None = None) -> None:
+        """Advance by one step.
+
+        Args:
+            note: Shown at the end of the line, which is cut there if it is too long.
+            limit: Seconds after which the work ends in any case; None: no limit.
+        """
         self.done += 1
-        rate = f"{self.done / max(self.seconds, 1e-9):.1f}/s"
-        self._progress.update(self._task, advance=1, rate=rate, note=note)
+        position = self.done + self.skipped
+        note = note or f"{self.done / max(self.seconds, 1e-9):.1f}/s"
+        text = f"{self.title}: {position}/{self.total}, {_duration(self.remaining(limit))} left, {note}"
+        self._progress.update(self._task, advance=1, text=text)
+        if not self._shown and time.monotonic() - self._logged >= LINE_SECONDS:
+            self._logged = time.monotonic()
+            log.info("%s", text)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Bar]:
-    """Show a bar with count, steps per second and remaining time while the block runs."""
+    """Show a bar with count, remaining time and a note, or steps per second, while the block runs."""
     # Imported here, because training code has to run where rich is not installed.
     from rich import get_console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
     console = get_console()
+    # In a single column, so that only the end of the text is cut where it does not fit.
+    text = TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     shown = console.is_terminal or console.is_jupyter  # elsewhere, a finished bar would leave an empty line
-    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
-        yield Bar(progress, progress.add_task(title, total=total, rate="", note=""))
+    with Progress(BarColumn(10), text, console=console, transient=True, disable=not shown) as progress:
+        yield Bar(title, total, progress, shown)

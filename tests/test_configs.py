@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from dreaming.cli.build import build, validate
+from dreaming.cli.build import SETTINGS, build, validate
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.cli.search import check_search
 from dreaming.cli.trust import find_target
 from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
+from dreaming.errors import DivergenceError
 from dreaming.guides.base import Guide
 from dreaming.io.shard import Shard
 from dreaming.maskers.base import Masker
@@ -102,6 +104,22 @@ def test_every_model_fits_two_steps(composed, disc_clip, name):
     assert best.monitor == task.monitor
 
 
+@pytest.mark.parametrize("name", choices("model"))
+def test_every_model_stops_when_it_diverges(composed, disc_clip, name):
+    config = small(composed, "model.ensemble.maskers={flow:${masker.flow}}", "masker=flow")
+    task = build(config, f"model.{name}")
+    if name == "ensemble":
+        gated = replace(task.variants["gated"], lr=math.inf)
+        task = replace(task, variants={**task.variants, "gated": gated})
+    else:
+        task = replace(task, module=partial(task.module.func, **{**task.module.keywords, "lr": math.inf}))
+    clip = disc_clip(masks=(1, 8)).clip
+    (subject,) = task.subjects(clip)
+    with pytest.raises(DivergenceError) as stopped:
+        task.train(clip, subject, TrainingContext(build(config, "trainer"), {}, config.seed), clip.runs(name) / "once")
+    assert OmegaConf.select(config, stopped.value.where) is not None, "a key of the config"
+
+
 @pytest.mark.parametrize("name", choices("generator"))
 def test_every_generator_paints_guided_frames(composed, name):
     module = build(composed("dream", f"generator={name}"), "model.style.module")(channels=9, painted=(3,))
@@ -177,7 +195,7 @@ def test_every_sweep_searches_what_there_is(composed, name):
     with initialize_config_dir(str(config_root() / "conf")):
         overrides = ["clip=x", f"sweep={name}", "hydra.mode=MULTIRUN"]
         config = compose(program, overrides=overrides, return_hydra_config=True)
-    check_search(config)
+    check_search(config, program)
     assert config.sweep.component in config["model" if program == "train" else "masker"]
     assert config.hydra.sweeper.study_name == config.sweep.name == name
     assert isinstance(build(config, "sweep"), SweepConfig)
@@ -253,18 +271,20 @@ def test_impossible_numbers_are_refused_by_their_key(composed, program):
     assert len(paths) > 100
     for path in paths:
         nodes = [count for count in range(1, len(path)) if "_target_" in at(raw, path[:count])]
-        if not nodes:
+        if not nodes and path[0] not in SETTINGS:
             continue  # checked by the class that refers to it
-        key, node = joined(path), at(raw, path[: nodes[-1]])
+        key, node = joined(path), at(raw, path[: nodes[-1]]) if nodes else raw
+        nodes = nodes or [0]
         name = path[nodes[-1]]
-        hint = parameters_of(find_target(node["_target_"])).hints[name]
+        hint = parameters_of(find_target(node["_target_"])).hints[name] if node is not raw else SETTINGS[name]
         for value in (-1, 0, math.nan, math.inf, 1e30, "text"):
             changed = {name: copy.deepcopy(node[name])}
             at(changed, path[nodes[-1] : -1])[path[-1]] = value
             problem = find_problem(changed[name], hint)
             if problem and joined((*path[: nodes[-1]], name)) + problem.below != key:
                 wrong.append((key, value, problem))
-            fits = value in (0, 1e30) or (value == -1 and key in MAY_BE_NEGATIVE | CHECKED_BY_TORCH)
+            fits = value == 0 or (value in (-1, 1e30) and key in CHECKED_BY_TORCH)
+            fits |= value == -1 and key in MAY_BE_NEGATIVE
             fits |= value == "text" and key == "trainer.devices"
             if not problem and not fits:
                 wrong.append((key, value, "accepted"))

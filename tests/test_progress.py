@@ -4,7 +4,7 @@ import logging
 import pytest
 import rich
 
-from dreaming.progress import ConsoleHandler, bar
+from dreaming.progress import LINE_SECONDS, ConsoleHandler, bar, step
 
 
 @pytest.fixture
@@ -28,6 +28,44 @@ def test_a_bar_counts_steps_and_time():
 def test_an_error_passes_through_a_bar():
     with pytest.raises(ValueError, match="mine"), bar("masks", 3):
         raise ValueError("mine")
+
+
+def test_a_bar_follows_the_time_limit_and_never_counts_below_zero():
+    with bar("fit", 1000) as progress:
+        progress.started -= 100  # seconds
+        progress.advance(limit=7)
+        assert progress.remaining() > 90_000
+        assert progress.remaining(7) == 7
+        assert progress.remaining(-1) == 0
+
+
+def test_without_a_terminal_a_line_appears_every_half_minute(console, caplog):
+    caplog.set_level(logging.INFO)
+    with step(3, 6), bar("fit", 1000) as progress:
+        progress.skip(10)
+        progress.advance()
+        assert not caplog.records
+        progress._logged -= LINE_SECONDS
+        progress.advance("loss 0.5")
+        progress.advance()
+    (record,) = caplog.records
+    assert record.getMessage().startswith("step 3 of 6, fit: 12/1000, ")
+    assert record.getMessage().endswith(", loss 0.5")
+    with bar("fit", 1) as progress:
+        assert progress.title == "fit"
+
+
+def test_80_columns_show_title_count_and_time():
+    rich.reconfigure(file=io.StringIO(), width=80, force_terminal=True)
+    try:
+        with step(3, 10), bar("guides/dancer/propagated", 1200) as progress:
+            progress.advance("loss 0.123, jaccard 0.912 and more that is less important")
+            progress._progress.refresh()
+            shown = rich.get_console().file.getvalue()
+    finally:
+        rich.reconfigure()
+    assert "step 3 of 10, guides/dancer/propagated: 1/1200, " in shown
+    assert " left, " in shown
 
 
 def test_bars_leave_no_line_where_the_output_is_no_terminal(console):

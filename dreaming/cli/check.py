@@ -5,10 +5,11 @@ import inspect
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli.build import build, build_all, validate
 from dreaming.cli.config import (
@@ -20,10 +21,11 @@ from dreaming.cli.config import (
     parse_shard,
     run_folder,
 )
-from dreaming.cli.explain import known_keys, unknown_key
+from dreaming.cli.explain import choices, known_keys, unknown_key
 from dreaming.cli.overlay import with_best_trials, with_clip_settings
-from dreaming.cli.search import check_devices, check_search, check_sweeper, searched_values
+from dreaming.cli.search import check_component, check_devices, check_search, check_sweeper, searched_values
 from dreaming.cli.trust import trust, trusted_packages
+from dreaming.cli.validation import show
 from dreaming.errors import ConfigError
 from dreaming.stages.order import ORDER
 from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
@@ -58,18 +60,26 @@ def check(program: str, arguments: Sequence[str]) -> None:
     taken = composition_overrides(parsed)
     overrides = [override for override in parsed if override.input_line in taken]
     multirun = bool({"-m", "--multirun"} & set(arguments))
-    for override in overrides:
-        if override.is_sweep_override() and not multirun:
+    for override in parsed:
+        is_group = (config_root() / "conf" / str(override.key_or_group)).is_dir()
+        if is_group:
+            _check_choice(override)
+        if override.key_or_group == "hydra.job.chdir" and override.value():
+            raise working_folder_error()
+        if override.is_sweep_override() and not multirun and override in overrides:
+            together = f", or write {override.key_or_group}=[...] to use all in one run" if is_group else ""
             raise ConfigError(
                 str(override.input_line),
                 found="several values",
                 expected="one value, or -m to run each",
-                hint=f"add -m, or write {override.key_or_group}=[...] to use all in one run",
+                hint=f"add -m{together}",
             )
     for singles in _variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=singles)
-        _check_additions(overrides, config)
+        _check_additions(program, overrides, config)
+        if "sweep" in config:
+            check_component(config, overrides)
         if list(config.trusted_packages) != trusted:
             raise ConfigError(
                 "trusted_packages", found="a config file that sets it", expected="this key on the command line only"
@@ -95,7 +105,23 @@ def check(program: str, arguments: Sequence[str]) -> None:
         if program == "train":
             check_devices(config)
         check_sweeper(config)
-        check_search(config)
+        check_search(config, program)
+
+
+def _check_choice(override: Override) -> None:
+    """Refuse a group's value that is no name, such as null or a number, at which Hydra fails."""
+    value: Any = override.value()
+    values = value if isinstance(value, list) else [value]
+    if override.is_delete() or override.is_sweep_override() or all(isinstance(value, str) for value in values):
+        return
+    group = str(override.key_or_group)
+    names = ", ".join(choices(group))
+    raise ConfigError(group, found=show(value), expected=f"one of {names}, or several in brackets")
+
+
+def working_folder_error() -> ConfigError:
+    """The error for ``hydra.job.chdir=true``, with which relative paths would be looked up in the run's folder."""
+    return ConfigError("hydra.job.chdir", found="true", expected="false, because paths are relative to this folder")
 
 
 def check_config(program: str, config: DictConfig, arguments: Sequence[str] = ()) -> None:
@@ -105,8 +131,8 @@ def check_config(program: str, config: DictConfig, arguments: Sequence[str] = ()
         ConfigError: If a choice or a value is invalid.
     """
     check_clip(config)
-    _check_choices(program, config)
     _check_values(config)
+    _check_choices(program, config)
     config = with_best_trials(config, arguments, silent=True)
     _check_buildable(config)
 
@@ -126,7 +152,7 @@ def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
             yield [*firsts[:index], value, *firsts[index + 1 :]]
 
 
-def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
+def _check_additions(program: str, overrides: Sequence[Override], config: DictConfig) -> None:
     """Refuse ``+key=value`` with an unknown key; keys below a node are compared with its class elsewhere."""
     added = [override for override in overrides if override.is_add() or override.is_force_add()]
     for override in added:
@@ -135,9 +161,9 @@ def _check_additions(overrides: Sequence[Override], config: DictConfig) -> None:
             continue  # a choice of a group
         parents = [key.rsplit(".", count)[0] for count in range(key.count(".") + 1)]
         nodes = [node for name in parents if isinstance(node := OmegaConf.select(config, name), DictConfig)]
-        if any("_target_" in node for node in nodes) or (override.is_force_add() and key in known_keys()):
+        if any("_target_" in node for node in nodes) or (override.is_force_add() and key in known_keys(program)):
             continue
-        raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known_keys())
+        raise unknown_key(f"{'+' if override.is_add() else '++'}{key}", known_keys(program))
 
 
 def _check_choices(program: str, config: DictConfig) -> None:
@@ -231,13 +257,9 @@ def _folders(path: Path) -> list[str]:
 
 
 def check_stages(config: DictConfig) -> None:
-    """Check that ``stages`` is a list of stages that exist."""
-    stages = config.stages
-    if not isinstance(stages, ListConfig):
-        named = "extract,mask" if stages is None else stages
-        raise ConfigError("stages", found=repr(stages), expected="a list", hint=f"write brackets: 'stages=[{named}]'")
+    """Check that all ``stages`` exist."""
     known = [stage for stage in ORDER if stage in config.stage]
-    for stage in stages:
+    for stage in config.stages:
         if stage not in known:
             near = difflib.get_close_matches(str(stage), known, n=1)
             raise ConfigError(

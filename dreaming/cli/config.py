@@ -2,6 +2,8 @@
 
 import os
 import re
+import reprlib
+import shlex
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,17 +19,13 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from dreaming.cli.arguments import TAKING_A_VALUE, rewrite
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import refuse_links
 from dreaming.io.shard import Shard
+from dreaming.sweep.override_text import quoted
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TAKING_A_VALUE = {
-    "--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp",
-    "--experimental-rerun",
-}  # fmt: skip
-"""Hydra's flags that take a value as the next argument."""
-
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
@@ -76,7 +74,16 @@ def register_resolvers() -> None:
     """Register the resolvers that the YAML files use, and where Hydra looks for config."""
     Plugins.instance().register(ConfigRoot)
     OmegaConf.register_resolver("run_folder", run_folder, replace=True, use_cache=True)
+    OmegaConf.register_resolver("first_clip", first_clip, replace=True)
     OmegaConf.register_resolver("own_name", lambda *, _parent_: str(_parent_._key()), replace=True)
+
+
+def first_clip() -> str:
+    """The first clip of a multirun over several, which gets Hydra's files of the multirun as a whole."""
+    for override in parse(arguments()):
+        if override.key_or_group == "clip" and override.is_discrete_sweep():
+            return str(parse([f"clip={next(override.sweep_string_iterator())}"])[0].value())
+    return ""
 
 
 def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
@@ -135,9 +142,20 @@ def parse(arguments: Sequence[str]) -> list[Override]:
         try:
             overrides.append(parser.parse_override(text))
         except HydraException as error:
-            reason = str(error).splitlines()[0].rstrip(".") if "=" in text else "no value"
-            raise ConfigError(text, found=reason, expected="key=value", hint="correct or quote it") from None
+            raise _not_an_override(text, str(error).splitlines()[0].rstrip(".")) from None
     return overrides
+
+
+def _not_an_override(text: str, reason: str) -> ConfigError:
+    """The error for an argument that Hydra cannot parse, with the line to type instead."""
+    key, equals, value = text.partition("=")
+    if equals:
+        hint = "quote the value: " + shlex.quote(f"{key}={quoted(value)}")
+        return ConfigError(text, found=reason, expected="key=value", hint=hint)
+    path = Path(text)
+    meant = "" if not path.exists() and "/" not in text else "video" if path.is_file() else "clip"
+    hint = f"use {shlex.quote(f'{meant}={text}')}" if meant else ""
+    return ConfigError(text, found="no key", expected="key=value", hint=hint)
 
 
 def clip_path(config: DictConfig) -> Path:
@@ -147,11 +165,11 @@ def clip_path(config: DictConfig) -> Path:
 
 def parse_shard(config: DictConfig) -> Shard:
     """``shard=k/n`` as numbers."""
-    match = re.fullmatch(r"([0-9]+)/([0-9]+)", str(config.get("shard", "1/1")))
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(config.get("shard", "1/1")))
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
             "shard",
-            found=repr(config.shard),
+            found=reprlib.repr(config.shard),
             expected="k/n with 1 <= k <= n",
             hint="use shard=1/4 for the first of four",
         )
@@ -172,14 +190,22 @@ def jobs_at_once(cores: int) -> int:
     return cores if jobs is None or jobs < 1 else int(jobs)
 
 
+def command_name(program: str) -> str:
+    """What the user typed to start a program, as far as it has a name."""
+    if program == "dream":
+        return "dreaming"
+    return "dreaming-train" if Path(sys.argv[0]).name == "dreaming-train" else "train.py"
+
+
 def informs_only(arguments: Sequence[str]) -> bool:
     """Whether the arguments only ask for help or for the config, and not for a run."""
     return bool(INFORMING & {argument.split("=")[0] for argument in arguments})
 
 
 def prepare() -> None:
-    """Make Hydra raise errors instead of printing tracebacks and exiting with code 1."""
+    """Make Hydra raise errors instead of printing tracebacks and exiting with code 1, and rewrite the arguments."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = rewrite(arguments())
     register_resolvers()
 
 

@@ -11,12 +11,20 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreaming.cli.config import config_root
+from dreaming.cli.config import arguments, config_folders, config_root, parse
 from dreaming.errors import ConfigError, DreamingError
 
+SYNONYMS = dict.fromkeys(("epochs", "max_epochs", "num_epochs", "steps", "iterations"), "max_steps")
+"""Names from other programs, and the last part of our key with this meaning."""
 
-def explain(error: Exception) -> DreamingError | None:
-    """Convert an error that the user can correct; None for a bug of ours."""
+
+def explain(error: Exception, program: str) -> DreamingError | None:
+    """Convert an error that the user can correct; None for a bug of ours.
+
+    Args:
+        error: The error.
+        program: ``dream`` or ``train``, whose keys are suggested.
+    """
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, DreamingError):
         # OmegaConf removes the explicit cause of its own errors; the context remains.
@@ -35,10 +43,10 @@ def explain(error: Exception) -> DreamingError | None:
         )
     if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
         key = match[1].split("@")[0]
-        return unknown_key(key, known_keys())
+        return unknown_key(key, known_keys(program))
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return _unknown_choice(group, name, error.options or [])
+        return _unknown_choice(group, name, error.options or choices(group))
     if isinstance(error, HydraException | OmegaConfBaseException):
         first = text.splitlines()[0] if text else type(error).__name__
         return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")
@@ -46,23 +54,48 @@ def explain(error: Exception) -> DreamingError | None:
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
-    """Create the error for a key that does not exist, with the most similar one of ``known``."""
-    near = difflib.get_close_matches(key, [other for other in known if other != key], n=1)
+    """Create the error for a key that does not exist, with those of ``known`` that are most likely meant."""
+    near = _similar(key, known)
     return ConfigError(
         key,
         found="no such config key",
-        expected=f"a key such as {near[0]}" if near else "a key that `--cfg job` shows",
+        expected="a key such as " + " or ".join(near) if near else "a key that `--cfg job` shows",
     )
 
 
+def _similar(key: str, known: Sequence[str], count: int = 3) -> list[str]:
+    """Known keys with the same last part or, without any, the most similar key."""
+    leaf = key.lstrip("+~").rpartition(".")[2]
+    same = [other for other in known if other.rpartition(".")[2] in (leaf, SYNONYMS.get(leaf)) and other != key]
+    if same and "." not in key:
+        return sorted(same, key=lambda other: (other.count("."), known.index(other)))[:count]
+    return difflib.get_close_matches(key, [other for other in known if other != key], n=1) or same[:count]
+
+
+def known_keys(program: str) -> list[str]:
+    """All keys of a program's config and of a sweep, with the choices of the command line if they can be composed."""
+    try:
+        groups = [override for override in parse(arguments()) if not override.is_sweep_override()]
+    except ConfigError:
+        groups = []
+    texts = [str(each.input_line) for each in groups if (config_root() / "conf" / str(each.key_or_group)).is_dir()]
+    return _keys_of(program, *texts)
+
+
 @functools.cache
-def known_keys() -> tuple[str, ...]:
-    """All keys of both programs' default configs, and of a sweep."""
-    found: list[str] = []
-    for program in ("dream", "train"):
-        with initialize_config_dir(str(config_root() / "conf")):
-            found += _flat(OmegaConf.to_container(compose(program, overrides=["sweep=base"]), resolve=False))
-    return tuple(sorted(set(found)))
+def _keys_of(program: str, *texts: str) -> list[str]:
+    with initialize_config_dir(str(config_root() / "conf")):
+        try:
+            config = compose(program, overrides=["sweep=base", *texts])
+        except (HydraException, OmegaConfBaseException, ValueError):
+            config = compose(program, overrides=["sweep=base"])
+    return _flat(OmegaConf.to_container(config, resolve=False))
+
+
+def choices(group: str) -> list[str]:
+    """Names of the choices of a group, from the files of ``conf/`` and of ``--config-dir``."""
+    roots = (config_root() / "conf", *config_folders(arguments()))
+    return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
 
 
 def _flat(node: Any, prefix: str = "") -> list[str]:
@@ -71,11 +104,11 @@ def _flat(node: Any, prefix: str = "") -> list[str]:
     return [name for key, value in node.items() for name in (f"{prefix}{key}", *_flat(value, f"{prefix}{key}."))]
 
 
-def _unknown_choice(group: str, name: str, choices: Sequence[str]) -> ConfigError:
-    near = difflib.get_close_matches(name, choices, n=1)
+def _unknown_choice(group: str, name: str, names: Sequence[str]) -> ConfigError:
+    near = difflib.get_close_matches(name, names, n=1)
     return ConfigError(
         f"{group}={name}",
         found="no such choice",
-        expected="one of " + ", ".join(choices) if choices else "a group that `--help` lists",
+        expected="one of " + ", ".join(names) if names else "a group that `--help` lists",
         hint=f"use {group}={near[0]}" if near else "",
     )

@@ -6,23 +6,28 @@ Modules that import torch are imported where they are used, because ``--help`` h
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from dreaming import interruption
 from dreaming.cli import config as configuration
+from dreaming.cli.clip_settings import used_settings, with_settings
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
 from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_error
 from dreaming.cli.trust import trust, trusted_packages, whitelist
-from dreaming.errors import DreamingError
+from dreaming.clip.clip import Clip
+from dreaming.io.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,9 @@ def _run(program: str, job: Job) -> int:
     logging.raiseExceptions = False  # a full disk must not print a traceback for each line of the log file
     arguments = configuration.arguments()
     try:
+        if shows_config(arguments) or not configuration.informs_only(arguments):
+            arguments = with_settings(program, arguments)
+            sys.argv[1:] = arguments
         if shows_config(arguments):
             show_config(program, arguments)
         elif configuration.informs_only(arguments):
@@ -56,7 +64,7 @@ def _run(program: str, job: Job) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
         return BROKEN_PIPE
     except Exception as error:
-        return _explained(error)
+        return _explained(error, program)
     return 0
 
 
@@ -65,27 +73,24 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
     from dreaming.sweep.sweeper import StudySweeper
     from dreaming.training.loggers import status_message
 
-    refused: list[DreamingError] = []
-
     def task(config: DictConfig) -> Any:
-        return _in_job(config, job, refused)
+        return _in_job(program, config, job)
 
     # Hydra discovers plugins in its own namespace package only.
     Plugins.instance().register(StudySweeper)
     try:
         check(program, arguments)
-        with status_message(), run_folder_of_read_only_clip(arguments if program == "dream" else ()):
+        read_only = run_folder_of_read_only_clip(arguments if program == "dream" else ())
+        with status_message(), _silent_failures(), read_only:
             _start_hydra(program, task)
-        if refused:
-            raise refused[0]
     except KeyboardInterrupt as error:
         terminated = isinstance(error, interruption.Terminated)
         alone = program == "train" and not {"-m", "--multirun"} & set(arguments)
         how = "add ckpt_path=last to the same command to resume" if alone else "run the same command to resume"
-        _print_error(f"{'terminated' if terminated else 'interrupted'}; {how}")
+        _print_error(program, f"{'terminated' if terminated else 'interrupted'}; {how}")
         return TERMINATED if terminated else INTERRUPTED
     except Exception as error:
-        return _explained(error)
+        return _explained(error, program)
     return 0
 
 
@@ -94,48 +99,98 @@ def _start_hydra(program: str, task: Job) -> None:
     hydra.main(config_path=conf, config_name=program, execution_whitelist=whitelist())(task)()
 
 
-def _in_job(config: DictConfig, job: Job, refused: list[DreamingError]) -> Any:
+@contextmanager
+def _silent_failures() -> Iterator[None]:
+    """Keep Hydra from printing all overrides of a failed job before it raises the job's error."""
+    result: Any = vars(JobReturn)["return_value"]
+
+    def get_silently(job: JobReturn) -> Any:
+        with redirect_stderr(StringIO()):
+            return result.fget(job)
+
+    type.__setattr__(JobReturn, "return_value", property(get_silently, result.fset))
+    try:
+        yield
+    finally:
+        type.__setattr__(JobReturn, "return_value", result)
+
+
+def _in_job(program: str, config: DictConfig, job: Job) -> Any:
     import cv2
     import torch
 
     from dreaming.cli.build import resolved
+    from dreaming.cli.check import working_folder_error
     from dreaming.cli.overlay import with_clip_values
-    from dreaming.training.loggers import logged_config
+    from dreaming.training.loggers import log_sync_command, logged_config
 
     interruption.install()  # again, because a launcher may have started this process
     threads = configuration.thread_count(config)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
+        if HydraConfig.get().job.chdir:
+            raise working_folder_error()
+        if _is_multirun():
+            _begin_job(Path(HydraConfig.get().runtime.output_dir))
         overrides = configuration.task_overrides()
         trust(trusted_packages(configuration.parse(overrides)))  # again, for the same reason
+        clip = Clip(configuration.clip_path(config))
+        if used := used_settings(clip, overrides):
+            log.info("settings from %s: %s", clip.path / "clip.yaml", " ".join(used))
         config = with_clip_values(config, overrides)
         record = Path(HydraConfig.get().runtime.output_dir) / str(HydraConfig.get().output_subdir) / "config.yaml"
         if record.exists():  # Hydra wrote it without the clip's values
             OmegaConf.save(config, record)
-        with logged_config(resolved(config)):
-            return job(config)
+        with logged_config(resolved(config)), _warnings_in_log_file():
+            result = job(config)
+        if "sweep" not in config:  # a sweep logs one command for all its trials
+            log_sync_command()
+        return result
     except Exception as error:
-        explained = system_error(error) or explain(error)
+        explained = system_error(error) or explain(error, program)
         if explained is None:
             raise
-        if HydraConfig.get().mode is hydra.types.RunMode.RUN:
-            # The error bypasses Hydra, which would print additional lines about a failed job.
-            refused.append(explained)
-            return None
-        # A multirun continues with its other jobs, so each failed job logs its error.
-        log.error("%s", explained)
+        if _is_multirun() and "sweep" not in config:
+            # A multirun continues with its other jobs, so each failed job logs its error; a sweep logs its trials.
+            log.error("%s", explained)
         raise explained from error
 
 
-def _explained(error: Exception) -> int:
+@contextmanager
+def _warnings_in_log_file() -> Iterator[None]:
+    """Write warnings of libraries to the run's log file only, because they name lines of code instead of keys."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+
+
+def _begin_job(folder: Path) -> None:
+    """Log a job's number and overrides, and mark the folder of a multirun, which Hydra marks in one clip only."""
+    from dreaming.training.run_registry import MULTIRUN  # imports torch, which --help must not
+
+    overrides = configuration.task_overrides()
+    log.info("job %s: %s", folder.name, " ".join(overrides))
+    record = folder.parent / MULTIRUN
+    if not record.exists():
+        write_atomically(record, OmegaConf.to_yaml(OmegaConf.create({"overrides": overrides})).encode())
+
+
+def _is_multirun() -> bool:
+    return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
+
+
+def _explained(error: Exception, program: str) -> int:
     """Print an error that the user can correct as one sentence; raise any other."""
-    explained = system_error(error) or explain(error)
+    explained = system_error(error) or explain(error, program)
     if explained is None:
         raise error
-    _print_error(str(explained))
+    _print_error(program, str(explained))
     return USER_ERROR
 
 
-def _print_error(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"dreaming: {sentence}", markup=False)
+def _print_error(program: str, sentence: str) -> None:
+    name = configuration.command_name(program)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {sentence}", markup=False)

@@ -1,7 +1,7 @@
 """Checks of a sweep before its first trial: search space, devices and the sweeper's settings."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -68,11 +68,37 @@ def check_sweeper(config: DictConfig) -> None:
         )
 
 
-def check_search(config: DictConfig) -> None:
+def check_component(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Refuse a sweep of a model or masker that is not selected, and of several clips.
+
+    Raises:
+        ConfigError: If there is no such model or masker in the config, or ``clip`` has several values.
+    """
+    name, component = config.sweep.name, str(config.sweep.component)
+    group = "masker" if "masker" in config else "model"
+    if component not in (config.get(group) or {}):
+        raise ConfigError(
+            f"sweep={name}",
+            found=f"{group}={','.join(map(str, config.get(group) or ())) or 'null'}",
+            expected=f"{group}={component}, which this sweep searches",
+            hint=f"leave out {group}=, or choose another sweep",
+        )
+    for override in overrides:
+        if override.key_or_group == "clip" and override.is_sweep_override():
+            raise ConfigError(
+                str(override.input_line),
+                found="several clips in a sweep",
+                expected="one clip",
+                hint="sweep each by itself",
+            )
+
+
+def check_search(config: DictConfig, program: str) -> None:
     """Compare each key and value of the search space with the config's classes.
 
     Args:
         config: The composed config, including Hydra's part.
+        program: ``dream`` or ``train``, whose keys are suggested.
 
     Raises:
         ConfigError: If a key does not exist, or a value is invalid.
@@ -84,7 +110,7 @@ def check_search(config: DictConfig) -> None:
     for override in parse([f"{key}={value}" for key, value in space.items()]):
         key = str(override.key_or_group)
         if OmegaConf.select(plain, key, default=plain) is plain:
-            raise unknown_key(key, known_keys())
+            raise unknown_key(key, known_keys(program))
         for value in searched_values(override) if override.is_sweep_override() else ():
             (single,) = parse([f"{key}={value}"])
             before = OmegaConf.select(plain, key)

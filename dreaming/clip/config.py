@@ -2,8 +2,9 @@
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +57,7 @@ class ClipSettings:
         end: Number of the last frame in the video.
         every: Step between frames.
         size: [height, width] of the frames in pixels.
+        settings: Overrides of the config, by dotted key: plain scalars and lists of them.
     """
 
     layers: tuple[Layer, ...] | None = None
@@ -64,11 +66,12 @@ class ClipSettings:
     end: int | None = None
     every: int | None = None
     size: list[int] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def extract(self) -> dict[str, Any]:
         """The keys of the ``extract`` stage that the file sets."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "layers"}
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("layers", "settings")}
         return {key: value for key, value in named.items() if value is not None}
 
     @classmethod
@@ -98,6 +101,8 @@ class ClipSettings:
         for key, (fits, expected) in rules.items():
             if data.get(key) is not None and not fits(data[key]):
                 raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected)
+        data["settings"] = {} if data.get("settings") is None else data["settings"]
+        _check_settings(path, data["settings"])
         layers = data.pop("layers", None)
         return cls(layers=None if layers is None else _layers(path, layers), **data)
 
@@ -106,6 +111,23 @@ def _check_keys(path: Path, data: object, known: set[str]) -> None:
     if not isinstance(data, Mapping) or not set(data) <= known:
         found = f"key {sorted(set(map(str, data)) - known)[0]!r}" if isinstance(data, Mapping) else repr(data)
         raise ClipError(path, found=found, expected="keys among " + ", ".join(sorted(known)))
+
+
+def _check_settings(path: Path, data: object) -> None:
+    """Refuse everything but plain values, because a clip may come from anybody."""
+    if not isinstance(data, Mapping):
+        raise ClipError(path, found=f"settings: {data!r}", expected="keys and values, such as generator.lr: 0.001")
+    for key, value in data.items():
+        items = value if isinstance(value, list) else [value]
+        plain = all(item is None or isinstance(item, bool | int | float | str) for item in items)
+        special = any(isinstance(item, str) and ("${" in item or item == "???") for item in items)
+        if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z]\w*(\.\w+)*", key) or not plain or special:
+            raise ClipError(
+                path,
+                found=f"settings: {key}: {reprlib.repr(value)}",
+                expected="a dotted key, and a number, text, true, false, null or a list of them",
+                hint="write generator.lr: 0.001 instead of nested keys",
+            )
 
 
 def _layers(path: Path, data: object) -> tuple[Layer, ...]:

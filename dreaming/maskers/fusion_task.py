@@ -12,7 +12,7 @@ from torch import nn
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from dreaming.data.mask_stack import MaskStacks
 from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.dis import DisFlow
@@ -50,7 +50,7 @@ class FusionVariant:
     kind: ClassVar[str] = "fusion_variant"
 
     network: Callable[..., nn.Module]
-    lr: PositiveFloat = 0.01
+    lr: LearningRate = 0.01
     max_steps: NonNegativeInt = 0
 
 
@@ -107,6 +107,11 @@ class FusionTask(TrainingTask[FusionData]):
                 accepted = known if key == "candidates" else [AUTO, *known]
                 raise ParameterError(key, found=name, expected=f"one of {', '.join(accepted)}")
 
+    @property
+    def lr_key(self) -> str:
+        """Config key of the learning rate of the selected variant."""
+        return f"model.{self.name}.variants.{self.variant}.lr"
+
     @cached_property
     def input_maskers(self) -> dict[str, Masker]:
         """The maskers whose masks are fused, by name."""
@@ -153,10 +158,6 @@ class FusionTask(TrainingTask[FusionData]):
     def prepare(self, clip: Clip, data: FusionData) -> MaskStacks:
         """Predict the masks to fuse by maskers that were not trained on them."""
         warn_about(data.plan, self.name)
-        log.info(
-            "%s: predictions of %s on %d masks that they are not trained on (%s)",
-            self.name, ", ".join(self.input_maskers), len(data.plan.references), data.plan.validation,
-        )  # fmt: skip
         return stacks(clip, self.input_maskers, data.references, data.plan, self.flow)
 
     def plan(self, clip: Clip, data: FusionData) -> str:
@@ -184,9 +185,13 @@ class FusionTask(TrainingTask[FusionData]):
         chosen = choose(scores, names, self.tolerance)
         stems = [stem for part in stacked.folds for stem in part]
         selection = ModelSelection(chosen, scores, stems, stacked.folds)
-        log.info("%s: %s", self.name, table(scores, chosen))
         selection.write(run.folder)
         return ValidationResult(stacked.validation, selection.score, self._steps(chosen), {}, tuple(results))
+
+    def remark(self, folder: Path) -> str:
+        """The scores of all candidates."""
+        selection = ModelSelection.read(folder)
+        return "; " + table(selection.scores, selection.chosen)
 
     def finalise(self, run: TrainingRun[FusionData], validation: ValidationResult) -> FitResult:
         """Fit the selected candidate on all masks."""
@@ -255,7 +260,9 @@ class FusionTask(TrainingTask[FusionData]):
             torch.save({"state_dict": {} if module is None else module.state_dict()}, folder / UNTRAINED)
             return module, FitResult(UNTRAINED, float("nan"), 0, {}, 0, 0.0)
         result = fit(
-            replace(self, limits=FitLimits(steps, self.limits.max_time), validate_every=steps, patience=None),
+            replace(
+                self, variant=name, limits=FitLimits(steps, self.limits.max_time), validate_every=steps, patience=None
+            ),
             run.context,
             folder,
             module=lambda: self.build(name),

@@ -200,7 +200,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         folders = [run.folder / f"fold-{number}" for number in range(1, len(folds) + 1)]
         results = [
             self._fit(
-                run, folder, train.without(fold.stems), fold, f"{self.name} {folder.name}",
+                run, folder, train.without(fold.stems), fold, f"{self.name}, fit {index + 1} of {len(folds) + 1}",
                 standalone=False, turn=(index, len(folds)),
             )
             for index, (folder, fold) in enumerate(zip(folders, folds, strict=True))
@@ -221,8 +221,9 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if validation.validation != FOLDS:
             return None
         known = self._usable(run.clip, run.data.references)
+        count = len(validation.results) + 1
         return self._fit(
-            run, run.folder, known, None, f"{self.name} on all {len(known)}",
+            run, run.folder, known, None, f"{self.name}, fit {count} of {count}",
             max_steps=validation.steps, fold_curve=validation.curve, fold_pictures=validation.pictures,
         )  # fmt: skip
 

@@ -100,6 +100,11 @@ class StyleTask(TrainingTask[Layer]):
             )
 
     @property
+    def lr_key(self) -> str:
+        """Config key of the learning rate."""
+        return "generator.lr"
+
+    @property
     def requires_masks(self) -> bool:
         """Whether training needs masks."""
         return self.roi is not None and self.roi.requires_masks

@@ -48,7 +48,12 @@ OVER_TIME = ("flicker", "source flicker")
 WIDE = 1000
 """Width of a table, in characters, where no terminal limits it."""
 
-LEGEND = "IoU: Jaccard index (J) of the masks' areas. boundary F: F-measure of their outlines. PSNR in dB."
+LEGEND = {
+    "IoU": "IoU: Jaccard index (J) of the masks' areas.",
+    "boundary F": "boundary F: F-measure of their outlines.",
+    "PSNR": "PSNR in dB.",
+}
+"""What the scores are, by the heading of their column."""
 
 
 @dataclass
@@ -270,9 +275,14 @@ def _as_csv(rows: list[Row]) -> str:
     return out.getvalue()
 
 
+def explain(names: Sequence[str]) -> str:
+    """Explain the scores in these columns."""
+    return " ".join(text for name, text in LEGEND.items() if name in names)
+
+
 def _as_table(summary: list[Row]) -> Table:
     names = [name for name in (*SCORES, *OVER_TIME) if any(name in row for row in summary)]
-    table = Table(*KEYS, "frames", *names, caption=LEGEND)
+    table = Table(*KEYS, "frames", *names, caption=explain(names) or None)
     for row in sorted(summary, key=lambda row: -row.get("IoU", 0.0)):
         values = [f"{row[name]:.4f}" if name in row else "" for name in names]
         table.add_row(*(row[key] for key in KEYS), str(row["frames"]), *values)

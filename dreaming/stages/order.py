@@ -7,6 +7,7 @@ from dataclasses import replace
 from dreaming.clip.clip import Clip
 from dreaming.clip.input_check import check_inputs
 from dreaming.io.shard import Shard
+from dreaming.progress import step
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
     score: float | None = None
     running = with_inputs(named, stages)
     unchecked = True
-    for name in running:
+    for number, name in enumerate(running, start=1):
         if unchecked and name not in BRING_FRAMES:
             check_inputs(clip)
             for later in running:
@@ -59,7 +60,8 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
         if stage.shard != Shard() and (name not in named or need_all):
             log.info("%s: all frames, not only shard %s", name, stage.shard)
             stage = replace(stage, shard=Shard())
-        result = stage.run(clip)
+        with step(number, len(running)):
+            result = stage.run(clip)
         if stage.frames_needed and not stage.frames_made:
             log.info("%s: up to date (%d frames)", name, stage.frames_needed)
         score = score if result is None else result

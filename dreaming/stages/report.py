@@ -20,7 +20,7 @@ from dreaming.io.image import decode
 from dreaming.io.manifest import MANIFEST, Manifest, read_record
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
-from dreaming.stages.evaluate import LEGEND, OVER_TIME, SCORES
+from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 
@@ -61,6 +61,7 @@ class ReportStage(Stage):
         chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
         stems = [clip.stems[index] for index in chosen]
         scores = self._scores(clip)
+        names = [name for name in (*SCORES, *OVER_TIME) if any(name in score for score in scores)]
         page = environment.get_template("report.html.j2").render(
             title=clip.path.resolve().name,
             facts=list(self._facts(clip)),
@@ -73,8 +74,8 @@ class ReportStage(Stage):
             explanations=[
                 text for key, text in EXPLANATIONS.items() if key in {score["scored on"] for score in scores}
             ],
-            legend=LEGEND,
-            score_names=[name for name in (*SCORES, *OVER_TIME) if any(name in score for score in scores)],
+            legend=explain(names),
+            score_names=names,
         )
         write_atomically(clip.path / "report.html", page.encode())
         log.info("report: %s", clip.path / "report.html")

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dreaming.sweep.best import BEST, BestTrial, is_value
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.fingerprint import MASK_STAGE, affects_result
+from dreaming.sweep.override_text import to_text
 from dreaming.sweep.plots import draw_plots
 from dreaming.sweep.trial import FOLDER
 from dreaming.sweep.wandb_runs import log_plots, log_sync_command
@@ -60,8 +61,8 @@ def _refit(result: SweepResult, trial: FrozenTrial, launch: Launch) -> BestTrial
     program = str(result.config.hydra.job.name)
     best = to_best_trial(result, trial, program)
     if program == "train":
-        refit = f"sweep.refit={_quote(_run_folder(result, trial))}"
-        (job,) = launch([[*_values(result, trial), *result.others, refit]])
+        refit = f"sweep.refit={to_text(str(_run_folder(result, trial)))}"
+        (job,) = launch([[*_values(result, trial), *result.others, refit, "hydra.sweep.subdir=refit"]])
         _ = job.return_value  # raises what the job raised
     # The record is written after the fit, because later runs that use it need its weights.
     best.write(result.sweep_config.folder)
@@ -108,7 +109,3 @@ def _values(result: SweepResult, trial: FrozenTrial) -> list[str]:
 
 def _run_folder(result: SweepResult, trial: FrozenTrial) -> Path:
     return Path(str(result.config.clip)) / str(trial.user_attrs[FOLDER])
-
-
-def _quote(path: Path) -> str:
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

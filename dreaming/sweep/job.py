@@ -1,6 +1,7 @@
 """One job of a sweep: a trial, or the last fit of the best trial."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,11 +14,12 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from dreaming.clip.clip import Clip
+from dreaming.errors import DivergenceError
 from dreaming.io.atomic import write_atomically
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.pruning import PruningCallback, TrialProgress
 from dreaming.sweep.timing import seconds_per_frame
-from dreaming.sweep.trial import claim_trial, record_duration
+from dreaming.sweep.trial import claim_trial, mark_diverged, record_duration
 from dreaming.sweep.wandb_runs import WANDB, refit_loggers, trial_logger
 from dreaming.training.context import TrainingContext
 from dreaming.training.run_registry import TRIAL
@@ -63,6 +65,9 @@ def train_trial(
             log.info("trial %d: pruned after %d %%, %.4f", trial.number, progress.percent, progress.best)
             log_values({"score": progress.best}, 100)
             return (progress.best,)
+        except DivergenceError as error:
+            mark_diverged(trial, error)
+            return tuple(math.nan for _ in sweep_config.objectives)
         values: dict[str, float] = {
             objective: score if objective == "score" else seconds_per_frame(task, clip, context)
             for objective in sweep_config.objectives
@@ -85,7 +90,11 @@ def masker_trial(
     """
     trial = claim_trial(sweep_config, overrides, clip, folder)
     with record_duration(trial), trial_logger(loggers, sweep_config, trial, folder) as log_values:
-        values: dict[str, float] = {objective: measures[objective]() for objective in sweep_config.objectives}
+        try:
+            values: dict[str, float] = {objective: measures[objective]() for objective in sweep_config.objectives}
+        except DivergenceError as error:
+            mark_diverged(trial, error)
+            return tuple(math.nan for _ in sweep_config.objectives)
         log_values(values, 100)
     return tuple(values.values())
 

@@ -41,7 +41,7 @@ from dreaming.sweep.study import (
     requeue,
     retry_lost,
 )
-from dreaming.sweep.trial import PRUNED
+from dreaming.sweep.trial import DIVERGED, PRUNED
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,13 @@ class _ResumableSweeper(OptunaSweeperImpl):
             try:
                 with heartbeat(study, trials, self.sweep_config.heartbeat):
                     overrides = self._configure_trials(trials, space, fixed, others)
-                    returns = self._launch([list(of_trial) for of_trial in overrides])
+                    # A job has the number of its trial, also after the sweep is resumed.
+                    numbered = [
+                        [*of_trial, f"hydra.sweep.subdir={trial.number}"]
+                        for of_trial, trial in zip(overrides, trials, strict=True)
+                    ]
+                    self.job_idx = trials[0].number
+                    returns = self._launch(numbered)
             except BaseException:
                 requeue(study, trials)
                 raise
@@ -212,7 +218,9 @@ def _summarise(study: Study, total: int) -> str:
     trials = study.get_trials(deepcopy=False)
     pruned = sum(trial.state is TrialState.PRUNED for trial in trials)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    words = f"{len(complete) + pruned} of {total} trials, {pruned} pruned"
+    diverged = sum(bool(trial.user_attrs.get(DIVERGED)) for trial in trials)
+    words = f"{len(complete) + pruned} of {total} trials, {pruned - diverged} pruned"
+    words += f", {diverged} diverged" if diverged else ""
     if complete and len(study.directions) == 1:
         words += f"; best {study.best_value:.4f} (trial {study.best_trial.number})"
     return words

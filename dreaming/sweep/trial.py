@@ -1,5 +1,6 @@
 """The trial that a job belongs to."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ConfigError
+from dreaming.errors import ConfigError, DivergenceError
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.study import open_study
+
+log = logging.getLogger(__name__)
 
 FOLDER = "folder"
 """User attribute: run folder of the job that claimed the trial, relative to the clip if it is inside the clip."""
@@ -21,6 +24,9 @@ SECONDS = "seconds"
 
 PRUNED = "pruned"
 """User attribute: true for a trial that the pruner ended."""
+
+DIVERGED = "diverged"
+"""User attribute: true for a trial whose training diverged. It counts as pruned, so the sampler avoids such values."""
 
 BEST_VALUE = "best_value"
 """User attribute of a pruned trial: its best value. Optuna itself keeps the last one."""
@@ -49,6 +55,13 @@ def claim_trial(sweep_config: SweepConfig, overrides: Sequence[str], clip: Clip,
         path, root = folder.resolve(), clip.path.resolve()
         trial.set_user_attr(FOLDER, str(path.relative_to(root) if path.is_relative_to(root) else path))
     return trial
+
+
+def mark_diverged(trial: Trial, error: DivergenceError) -> None:
+    """Record that a trial diverged; the sweep goes on."""
+    log.warning("trial %d: diverged: %s", trial.number, error)
+    trial.set_user_attr(DIVERGED, value=True)
+    trial.set_user_attr(PRUNED, value=True)
 
 
 @contextmanager

@@ -124,9 +124,8 @@ class StepBar(Callback):
         if self._bar is not None:
             metrics = trainer.callback_metrics
             shown = [name for name in ("train/loss", self.monitor) if name in metrics]
-            left = self.timer.time_remaining()
-            remaining = [] if left is None else [f"{left:.0f} s left at most"]
-            self._bar.advance("  ".join([f"{name} {float(metrics[name]):.3f}" for name in shown] + remaining))
+            values = [f"{name.rpartition('/')[2]} {float(metrics[name]):.3f}" for name in shown]
+            self._bar.advance(", ".join(values), limit=self.timer.time_remaining())
 
     def on_train_end(self, *_: Any) -> None:
         """Close the bar."""

@@ -20,6 +20,7 @@ from dreaming.errors import CheckpointError
 from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, write_atomically
 from dreaming.training.distributed import launches_processes
+from dreaming.training.divergence import is_finite
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,9 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
     except UnpicklingError:
         found = "no checkpoint, or one with more than plain data"
     else:
-        return module.eval()
+        if is_finite(module):
+            return module.eval()
+        found = "weights that are not finite"
     raise CheckpointError(
         checkpoint,
         found=found,

@@ -34,10 +34,11 @@ from dreaming.training.distributed import (
     make_portable,
     recall,
 )
+from dreaming.training.divergence import DivergenceStop
 from dreaming.training.fit_result import FIT_RESULT, FitResult
 from dreaming.training.image_logging import PICTURES, Pictures, send
 from dreaming.training.loggers import finish
-from dreaming.training.quiet import quiet_lightning
+from dreaming.training.quiet import quiet_lightning, write_profile
 from dreaming.training.run_registry import begin
 from dreaming.training.task import TrainingTask
 
@@ -97,6 +98,7 @@ def fit(
     Raises:
         CheckpointError: If the folder belongs to another fit.
         ConfigError: If the trainer does not support several devices, or the monitored value is not logged.
+        DivergenceError: If the loss, a score or the weights are not finite.
     """
     begin(folder, fingerprint)
     finished = FitResult.read(folder / FIT_RESULT)
@@ -123,6 +125,7 @@ def fit(
         save_on_train_epoch_end=not validate,
     )
     callbacks: list[Callback] = [
+        DivergenceStop(title, task.monitor, task.lr_key),  # first, so that nothing of such a step is saved
         timer,
         CosineToBudget(steps, timer, task.warmup),
         StepBar(title, steps, timer, task.monitor),
@@ -148,6 +151,7 @@ def fit(
             # Pictures last: at the end of a fit, the user's callbacks may replace the weights by their average.
             callbacks += [*task.callbacks(folder), Pictures(folder / PICTURES), *context.build_callbacks()]
             trainer = build_trainer(task, context, folder, callbacks, loggers, steps, validate=validate)
+            write_profile(trainer, folder, title if standalone else None)
             for logger in trainer.loggers:  # what cross-validation measured and drew
                 for step, value in (fold_curve or {}).items():
                     logger.log_metrics({task.monitor: value}, step=step)

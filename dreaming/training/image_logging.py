@@ -139,4 +139,5 @@ def send(logger: Logger, paths: Sequence[Path], name: str = "validation") -> Non
     """Log existing pictures if the logger is W&B's."""
     there = [str(path) for path in paths if path.exists()]
     if there and isinstance(logger, WandbLogger):
-        logger.log_image(name, there)
+        for number, path in enumerate(there, start=1):  # W&B warns of pictures of different sizes under one name
+            logger.log_image(name if len(there) == 1 else f"{name}/{number}", [path])

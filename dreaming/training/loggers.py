@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,6 +29,9 @@ UNREACHABLE = "DREAMING_WANDB_UNREACHABLE"
 
 _unreachable: list[str] = []
 """Reasons why W&B could not be reached; if there are any, this process does not try again."""
+
+_offline: list[str] = []
+"""Folders of this process's W&B runs that are kept offline."""
 
 _config: dict[str, Any] = {}
 """Config of the current run, logged to its W&B runs."""
@@ -139,7 +143,17 @@ def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
 
 def _init(mode: str, given: Mapping[str, float], about: Mapping[str, Any]) -> wandb.Run:
     settings = wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **given)  # type: ignore[arg-type]
-    return wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
+    run = wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
+    if Path(run.sync_dir).name.startswith("offline-run-"):
+        _offline.append(run.sync_dir)
+    return run
+
+
+def log_sync_command() -> None:
+    """Log the command that uploads this process's offline runs so far, if there are any."""
+    if _offline:
+        log.info("W&B: offline; to upload: %s", shlex.join(["wandb", "sync", *_offline]))
+    _offline.clear()
 
 
 def _is_unreachable() -> bool:

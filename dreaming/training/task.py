@@ -80,6 +80,11 @@ class TrainingTask(ABC, Generic[D]):
         return 1 if self.mode == "max" else -1
 
     @property
+    def lr_key(self) -> str:
+        """Config key of the learning rate, for error messages."""
+        return f"model.{self.name}.module.lr"
+
+    @property
     def epoch(self) -> int:
         """Steps of an epoch, which ends with a validation; epochs of equal length fill the limit up to a few steps."""
         epochs = math.ceil(self.limits.max_steps / self.validate_every)
@@ -92,6 +97,10 @@ class TrainingTask(ABC, Generic[D]):
             if name in described["module"]:
                 described["module"][name] = usual
         return described
+
+    def remark(self, folder: Path) -> str:
+        """What to add to the log of a finished training in this folder."""
+        return ""
 
     def callbacks(self, folder: Path) -> list[Callback]:
         """Build the task's own callbacks for a fit in this folder."""
@@ -217,7 +226,7 @@ class TrainingTask(ABC, Generic[D]):
         if best.checkpoint:
             runs.record(best, run.clip.runs(self.name))
         log.info(
-            "%s: trained in %.0f s, %d steps, %s %.4f (%s)",
-            self.name, best.seconds, best.steps, self.monitor, best.score, best.validation,
+            "%s: trained in %.0f s, %d steps, %s %.4f (%s)%s",
+            self.name, best.seconds, best.steps, self.monitor, best.score, best.validation, self.remark(run.folder),
         )  # fmt: skip
         return best

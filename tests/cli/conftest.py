@@ -119,7 +119,7 @@ def refused(run):
         assert ran.code == 2, (ran.code, ran.err)
         lines = ran.err.strip().splitlines()
         assert len(lines) == 1, ran.err
-        assert lines[0].startswith("dreaming: ")
+        assert lines[0].startswith(f"{program}: ")
         assert lines[0].endswith(".")
         assert "Traceback" not in ran.err + ran.out
         for word in [words] if isinstance(words, str) else words:

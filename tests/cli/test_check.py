@@ -26,6 +26,18 @@ WRONG = [
     ("+masker@model.unet.extra_inputs.unet=unet", "config: found a circular reference"),
     ("+masker@model.unet.extra_inputs.ensemble=ensemble", "config: found a circular reference"),
     ("masker=[]", "masker"),
+    ("masker=null", "masker: found null"),
+    ("masker=3", "masker: found 3"),
+    ("model=null", "model: found null"),
+    ("logger=null", "logger: found null"),
+    ("logger=[csv,tensorbord]", ("csv, tensorboard, wandb", "logger=tensorboard")),
+    ("seed=1,2,3", "add -m."),
+    ("hydra.job.chdir=true", "hydra.job.chdir: found true"),
+    ("end=20", ("stage.extract.end", "stage.preview.end")),
+    ("max_time=60", "model.unet.limits.max_time"),
+    ("epochs=3", "model.unet.limits.max_steps"),
+    ("clips/dancer", "use clip=clips/dancer"),
+    ("stage.extract.gamma=a b[", """'stage.extract.gamma='"'"'a b['"'"''"""),
     ("model=unett", ("model=unett", "model=unet")),
     ("experiments=dmeo", ("experiments=dmeo", "experiments=demo")),
     ("trainer=x", ("trainer=x", "cpu")),
@@ -45,12 +57,11 @@ WRONG = [
 """What the composition refuses, and one of each kind of what is refused later."""
 
 WRONG_VALUES = [
-    ("stages=mask", ("stages", "brackets", "stages=[mask]")),
-    ("stages=null", ("stages", "brackets")),
-    ("guides=propagated", "guides: found 'propagated'"),
+    ("stages=null", "stages: found null"),
     ("guides=null", "guides: found null"),
     ("stages=[extract,1]", "stages"),
     ("shard=half", ("shard", "half")),
+    ("shard='" + 5000 * "9" + "/" + 5000 * "9" + "'", "shard: found"),
     ("stage.evaluate.masker=gmm", ("stage.evaluate.masker", "unet")),
     ("stage.evaluate.styled_truth=nowhere", ("stage.evaluate.styled_truth", "no folder nowhere")),
     ("model.unet.limits.max_steps=1.5", "model.unet.limits.max_steps"),
@@ -76,6 +87,10 @@ WRONG_VALUES = [
     ("stage.extract.size=[1,b]", "stage.extract.size"),
     ("stage.draw.scene.frames=0", "frames"),
     ("threads=many", ("threads", "'many'")),
+    ("threads=1000000000", "threads: found 1000000000"),
+    ("seed=4294967296", "seed: found 4294967296"),
+    ("stage.extract.size=[100000,100000]", "stage.extract.size[0]: found 100000"),
+    ("generator.lr=1e12", "generator.lr: found"),
     ("seed=x", "seed"),
     ("seed=-1", "seed"),
     ("model.unet.module.optimizer._target_=os.system", ("model.unet.module.optimizer", "os.system")),
@@ -97,7 +112,7 @@ def refusal(program, config, *texts):
     return str(error.value)
 
 
-@pytest.mark.parametrize(("text", "words"), WRONG_VALUES, ids=[text for text, _ in WRONG_VALUES])
+@pytest.mark.parametrize(("text", "words"), WRONG_VALUES, ids=[text[:60] for text, _ in WRONG_VALUES])
 def test_a_value_that_is_wrong_is_named(disc_clip, composed, text, words):
     sentence = refusal("dream", composed("dream", disc_clip(**SPARSE).path), text)
     for word in [words] if isinstance(words, str) else words:
@@ -130,6 +145,9 @@ def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_unt
         ("model=unett", "model=unet"),
         ("model=[unet,cnn]", ("model", "-m")),
         ("model=[]", "model"),
+        ("model=null", "model: found null"),
+        ("end=20", "end: found no such config key, expected a key that"),
+        ("epochs=3", "a key such as model.unet.limits.max_steps."),
         ("model.unet.module.lr=fast", "model.unet.module.lr"),
         ("model.cnn.module.lr=1", "model.cnn.module.lr"),
         ("stages=[mask]", "stages"),
@@ -172,6 +190,15 @@ def test_every_value_of_a_sweep_is_looked_at_before_the_first_job(disc_clip, ref
     refused_untouched("dreaming", "-m", clip, "stage.composite.feather=1,soft", words="'soft'")
     refused_untouched("dreaming", "-m", clip, "nosuch=1,2", words="nosuch")
     refused_untouched("dreaming", "-m", f"clip={disc_clip(**SPARSE, name='other').path},nowhere", words="nowhere")
+
+
+def test_a_sweep_of_another_model_and_of_several_clips_is_refused(disc_clip, refused_untouched):
+    clip = f"clip={disc_clip(**SPARSE).path}"
+    words = ("sweep=unet: found model=cnn", "model=unet")
+    refused_untouched("train.py", "-m", clip, "model=cnn", "sweep=unet", words=words)
+    refused_untouched("dreaming", "-m", clip, "masker=gmm", "sweep=pixels", words="sweep=pixels: found masker=gmm")
+    other = disc_clip(**SPARSE, name="other").path
+    refused_untouched("dreaming", "-m", f"{clip},{other}", "masker=gmm", "sweep=gmm", words="several clips")
 
 
 def test_clip_yaml_is_looked_at_before_a_run_begins(disc_clip, refused_untouched):

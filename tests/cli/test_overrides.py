@@ -105,7 +105,7 @@ def test_a_fit_accepts_what_its_trainer_accepts(run, disc_clip, tiny, override):
 def test_what_a_fit_sets_itself_and_what_nothing_accepts_is_refused_by_name(
     refused_untouched, disc_clip, override, key
 ):
-    refused_untouched("train.py", f"clip={disc_clip(count=2, masks=(1, 2)).path}", override, words=f"dreaming: {key}: ")
+    refused_untouched("train.py", f"clip={disc_clip(count=2, masks=(1, 2)).path}", override, words=f"train.py: {key}: ")
 
 
 def test_a_logger_accepts_arguments_that_its_file_does_not_name(composed):
@@ -183,10 +183,10 @@ def test_packages_are_trusted_on_the_command_line_only(refused_untouched, disc_c
     (conf / "experiments").mkdir()
     (conf / "experiments" / "sly.yaml").write_text(f"# @package _global_\ntrusted_packages: [{name}]\n")
     for program in ("dreaming", "train.py"):
-        refused_untouched(program, "--config-dir", conf, clip, "experiments=sly", words="dreaming: trusted_packages: ")
-        refused_untouched(program, clip, "trusted_packages=[no_such_package]", words="dreaming: trusted_packages: ")
-        refused_untouched(program, clip, "trusted_packages=[os.path]", words="dreaming: trusted_packages: ")
-    refused_untouched("train.py", clip, "--config-dir", "nowhere", words="dreaming: --config-dir: ")
+        refused_untouched(program, "--config-dir", conf, clip, "experiments=sly", words=": trusted_packages: ")
+        refused_untouched(program, clip, "trusted_packages=[no_such_package]", words=": trusted_packages: ")
+        refused_untouched(program, clip, "trusted_packages=[os.path]", words=": trusted_packages: ")
+    refused_untouched("train.py", clip, "--config-dir", "nowhere", words="train.py: --config-dir: ")
 
 
 def test_a_multirun_over_seeds(run, disc_clip, tiny):

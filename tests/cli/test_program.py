@@ -111,18 +111,21 @@ def test_what_can_be_explained():
     refusal = ConfigError("a", found="b", expected="c", hint="d")
     wrapped = RuntimeError("outer")
     wrapped.__cause__ = refusal
-    assert explain(wrapped) is refusal
+    assert explain(wrapped, "dream") is refusal
     hidden = OmegaConfBaseException("outer")
     hidden.__context__ = refusal
-    assert explain(hidden) is refusal
+    assert explain(hidden, "dream") is refusal
     bug = ValueError("outer")
     bug.__context__ = refusal
-    assert explain(bug) is None, "a fault in handling a refusal is a fault of ours"
-    assert str(explain(OmegaConfBaseException("odd\nmore"))).startswith("config: found odd, expected")
+    assert explain(bug, "dream") is None, "a fault in handling a refusal is a fault of ours"
+    assert str(explain(OmegaConfBaseException("odd\nmore"), "dream")).startswith("config: found odd, expected")
 
 
-def test_keys_are_known_down_to_the_leaves():
-    assert {"clip", "ckpt_path", "stage.composite.feather", "generator.network.width"} <= set(known_keys())
+def test_keys_are_known_down_to_the_leaves_for_each_program():
+    assert {"clip", "stage.composite.feather", "generator.network.width"} <= set(known_keys("dream"))
+    of_train = known_keys("train")
+    assert {"clip", "ckpt_path", "model.unet.limits.max_steps"} <= set(of_train)
+    assert "stage.composite.feather" not in of_train
 
 
 @pytest.mark.parametrize("command", [["-m", "dreaming"], ["-m", "dreaming.cli.train"], [str(ROOT / "train.py")]])
@@ -130,6 +133,6 @@ def test_as_processes_from_another_folder(tmp_path, command):
     refused = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
-    assert refused.stderr.startswith("dreaming: clip: ")
+    assert refused.stderr.startswith(f"{'dreaming' if command[-1] == 'dreaming' else 'train.py'}: clip: ")
     assert not list(tmp_path.iterdir())
     assert not refused.stdout

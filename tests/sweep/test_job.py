@@ -1,5 +1,6 @@
 """A job of a sweep: its trial is measured, reported, and pruned."""
 
+import math
 from functools import partial
 from types import SimpleNamespace
 
@@ -10,8 +11,9 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 from pytorch_lightning.loggers import Logger
 
+from dreaming.errors import DivergenceError
 from dreaming.sweep.job import train_trial
-from dreaming.sweep.trial import BEST_VALUE, PRUNED
+from dreaming.sweep.trial import BEST_VALUE, DIVERGED, PRUNED
 from dreaming.training.context import TrainingContext
 
 
@@ -54,12 +56,12 @@ class Fits:
 def job(disc_clip, sweep_config, study):
     """Run the job of a trial with these values; return its result, the trial, and the rows logged to W&B."""
 
-    def run(values, pruner):
+    def run(values, pruner, task=Fits):
         drawing, sweep, rows = disc_clip(masks=(1,)), study(pruner=pruner), []
         sweep.ask({"depth": IntDistribution(2, 2)})
         context = TrainingContext(pl.Trainer, {"wandb": partial(RecordingLogger, rows)})
         result = train_trial(
-            sweep_config(pruner=pruner), Fits(values), drawing.clip, ["subject"], context, drawing.path / "runs" / "0",
+            sweep_config(pruner=pruner), task(values), drawing.clip, ["subject"], context, drawing.path / "runs" / "0",
             ["depth=2"],
         )  # fmt: skip
         return result, sweep.trials[0], rows
@@ -82,6 +84,17 @@ def test_a_complete_trial_is_recorded_with_its_score(job):
     assert not {PRUNED, BEST_VALUE} & set(trial.user_attrs)
     assert result == (0.5,)
     assert rows[-1] == (100, {"score": 0.5})
+
+
+def test_a_trial_that_diverges_counts_as_pruned_without_a_value(job):
+    class Diverging(Fits):
+        def measure(self, *_):
+            raise DivergenceError("model.unet.module.lr", found="the loss is nan", expected="finite numbers")
+
+    result, trial, _ = job((), optuna.pruners.NopPruner(), Diverging)
+    assert trial.user_attrs[PRUNED]
+    assert trial.user_attrs[DIVERGED]
+    assert all(math.isnan(value) for value in result)
 
 
 def test_the_last_fit_of_the_best_trial_belongs_to_the_sweeps_group(disc_clip, sweep_config):

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging.handlers
 import os
 import signal
 import subprocess
@@ -274,11 +273,9 @@ def test_a_dry_run_needs_no_checkpoint_and_records_no_result(tmp_path, validate)
     assert run(tmp_path).steps == 40, "a real fit follows in the same folder"
 
 
-def test_the_report_of_a_profiler_is_shown(tmp_path):
-    shown = logging.handlers.BufferingHandler(100)
-    logging.getLogger("pytorch_lightning.profilers").addHandler(shown)
-    try:
-        run(tmp_path, task(max_steps=1), context=TrainingContext(functools.partial(TRAINER, profiler="simple")))
-    finally:
-        logging.getLogger("pytorch_lightning.profilers").removeHandler(shown)
-    assert any("run_training_batch" in record.getMessage() for record in shown.buffer)
+def test_the_report_of_a_profiler_is_a_file_named_in_one_line(tmp_path, caplog):
+    caplog.set_level("INFO")
+    run(tmp_path, task(max_steps=1), context=TrainingContext(functools.partial(TRAINER, profiler="simple")))
+    report = tmp_path / "fit-profile.txt"
+    assert "run_training_batch" in report.read_text()
+    assert [record.args[1] for record in caplog.records if "profile" in record.msg] == [report]

@@ -14,7 +14,7 @@ import wandb
 from dreaming.io.image import encode_png
 from dreaming.training import loggers
 from dreaming.training.image_logging import send
-from dreaming.training.loggers import UNREACHABLE, csv_logger, finish, status_message, wandb_logger
+from dreaming.training.loggers import UNREACHABLE, csv_logger, finish, log_sync_command, status_message, wandb_logger
 
 
 def test_a_continued_run_writes_beside_the_metrics_of_the_first(tmp_path):
@@ -26,7 +26,9 @@ def test_a_continued_run_writes_beside_the_metrics_of_the_first(tmp_path):
     assert "2.0" in (tmp_path / "metrics-2" / "metrics.csv").read_text()
 
 
-def test_wandb_writes_an_offline_run_with_config_metrics_and_pictures(tmp_path, monkeypatch):
+def test_wandb_writes_an_offline_run_with_config_metrics_and_pictures(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(loggers, "_offline", [])
     monkeypatch.setenv("WANDB_MODE", "offline")
     (tmp_path / "sheet.png").write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
     logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=["test"])
@@ -35,6 +37,9 @@ def test_wandb_writes_an_offline_run_with_config_metrics_and_pictures(tmp_path, 
     send(logger, [tmp_path / "sheet.png", tmp_path / "absent.png"])
     finish(logger)
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
+    log_sync_command()
+    log_sync_command()
+    assert [record.args for record in caplog.records if "wandb sync" in record.getMessage()] == [(f"wandb sync {run}",)]
     assert list(run.glob("*.wandb"))
     assert list(run.glob("files/media/images/*.png"))
 
@@ -48,7 +53,7 @@ def modes(monkeypatch):
         begun.append(mode)
         if mode == "online":
             raise wandb.errors.CommError("no server")
-        return SimpleNamespace(settings=about["settings"])
+        return SimpleNamespace(settings=about["settings"], sync_dir="")
 
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setattr(wandb, "init", init)
@@ -119,7 +124,7 @@ def test_the_end_of_a_run_waits_for_its_upload_only_so_long(tmp_path, monkeypatc
     monkeypatch.setenv("WANDB_MODE", "online")
     with monkeypatch.context() as watched:
         begun = []
-        watched.setattr(wandb, "init", lambda mode, **_: begun.append(mode))
+        watched.setattr(wandb, "init", lambda mode, **_: begun.append(mode) or SimpleNamespace(sync_dir=""))
         begin()
     assert begun == ["offline"], "the next run does not wait again"
 

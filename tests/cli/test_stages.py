@@ -1,0 +1,18 @@
+"""The job of ``dreaming``: which stages run, and what a sweep of a masker may optimise."""
+
+
+def test_only_the_named_stages_run_without_brackets(disc_clip, run):
+    drawing = disc_clip(count=3, masks=(), keyframes=())
+    ran = run("dreaming", f"clip={drawing.path}", "stages=extract,report", "logger=csv", "threads=1")
+    assert ran.code == 0, ran.err
+    assert (drawing.path / "report.html").exists()
+    assert not (drawing.path / "masks").exists()
+
+
+def test_a_sweep_needs_a_score(disc_clip, run):
+    drawing = disc_clip(count=2, masks=(1, 2), keyframes=())
+    arguments = ("masker=threshold", "sweep=threshold", "stages=[extract]", "sweep.max_failures=1")
+    ran = run("dreaming", "-m", f"clip={drawing.path}", *arguments, "logger=csv", "threads=1")
+    assert ran.code == 2
+    assert "stages without a score" in ran.err
+    assert "Error executing job" not in ran.err + ran.out
