@@ -47,6 +47,9 @@ class NamedFrames(Shard):
 class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
 
+    If the current style is not trained, existing frames of an earlier one are shown, and it is trained only if there
+    are none.
+
     Frames are stylised at full size, because strokes look different at another size. They are kept, as are a style that
     had to be trained, guides and smoothed frames, so the whole run continues from them. Existing results of another
     config stay; in that case the preview writes to ``preview/``, which may be deleted at any time. With masks, the
@@ -72,7 +75,7 @@ class PreviewStage(Stage):
     start: PositiveInt = 1
     end: int | None = None
     frames: PositiveInt = 24
-    width: Annotated[int, Range(ge=16)] = 480
+    width: Annotated[int, Range(ge=16, le=16384)] = 480
     fps: FrameRate | None = None
     crf: NonNegativeInt = 23
     preset: str | None = "veryfast"
@@ -99,12 +102,22 @@ class PreviewStage(Stage):
     def run(self, clip: Clip) -> None:
         """Stylise the chosen frames that are missing, and write the video."""
         stems = clip.stems[self.start - 1 : self.end]
+        trained = self.stylise.is_trained(clip)
+        results, made = ([], []) if trained else _existing(clip, stems)
+        stems = made or stems
         every = math.ceil(len(stems) / self.frames)
         stems = stems[::every]
-        self._prepare(clip, stems)
-        clip = _separate(clip, self.stylise.outputs(clip))
-        self._run(self.stylise, clip, stems)
-        columns = [clip.frames, *self._results(clip, stems)]
+        if results:
+            names = ", ".join(str(folder.path.relative_to(clip.path)) for folder in results)
+            log.info("preview: existing frames of %s; stages=[stylise,preview] trains the current style", names)
+        else:
+            if not trained:
+                log.info("preview: no style is trained yet; for each layer this takes %s", self.stylise.task.limits)
+            self._prepare(clip, stems)
+            clip = _separate(clip, self.stylise.outputs(clip))
+            self._run(self.stylise, clip, stems)
+            results = self._results(clip, stems)
+        columns = [clip.frames, *results]
         path = clip.path / "preview.mp4"
         fps = self._rate(clip) / every
         write_video(path, self._rows(columns, stems, clip), fps=fps, crf=self.crf, preset=self.preset)
@@ -146,6 +159,15 @@ class PreviewStage(Stage):
         size = round(height * scale), round(width * scale)
         for stem in stems:
             yield np.hstack([resize_image(folder.read(stem, clip.size), size) for folder in columns])
+
+
+def _existing(clip: Clip, stems: Sequence[str]) -> tuple[list[FrameFolder], list[str]]:
+    """Folders of earlier results, the composite or else every layer, and which of these frames they have."""
+    for folders in ([clip.composite], [clip.styled(layer) for layer in clip.layers]):
+        made = [stem for stem in stems if all(stem in folder.stems for folder in folders)]
+        if made:
+            return folders, made
+    return [], []
 
 
 def _separate(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]]) -> Clip:

@@ -96,9 +96,12 @@ class StyliseStage(Stage):
 
     def untrained_frames(self, clip: Clip) -> list[str]:
         """Names of the unpainted frames that a training still needs; empty if all layers are trained."""
+        return [] if self.is_trained(clip) else self.task.unpainted(clip)
+
+    def is_trained(self, clip: Clip) -> bool:
+        """Whether all layers have a trained style of the current config and keyframes."""
         task, folder = self.task, clip.runs(self.task.name)
-        trained = [runs.find(folder, task.fingerprint(clip, layer, self.context)) for layer in clip.layers]
-        return task.unpainted(clip) if None in trained else []
+        return all(runs.find(folder, task.fingerprint(clip, layer, self.context)) for layer in clip.layers)
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Return a function that builds a layer's manifest, which changes when the style is trained."""

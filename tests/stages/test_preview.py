@@ -53,10 +53,14 @@ class Inverting(Stage):
     tint: int = 0
     further: tuple = field(default=(), metadata=NO_EFFECT)
     untrained: tuple = field(default=(), metadata=NO_EFFECT)
+    trained: bool = field(default=True, metadata=NO_EFFECT)
 
     @property
     def inputs(self):
         return (*self.reads, *self.further)
+
+    def is_trained(self, clip):
+        return self.trained
 
     def required_frames(self, clip, stems):
         return stems
@@ -110,6 +114,22 @@ def test_only_the_shown_frames_are_rendered(disc_clip, config, stems):
     assert len(video) == len(stems)
     first = drawing.images[f"{stems[0]:04d}"]
     assert np.abs(video[0] - np.hstack([first, 255 - first]).astype(int)).mean() < 16
+
+
+@pytest.mark.parametrize("composited", [False, True])
+def test_existing_results_are_shown_instead_of_training(disc_clip, composited):
+    drawing = disc_clip(masks=(), size=(32, 64))
+    for stem in ("0002", "0003", "0007"):
+        drawing.save(f"styled/painted/{stem}.png", drawing.images[stem])
+    if composited:
+        drawing.save("composite/0003.png", drawing.styled["0003"])
+    before = sorted(drawing.path.rglob("*.png"))
+    stage(Inverting(trained=False)).run(drawing.clip)
+    video = video_frames(drawing)
+    assert len(video) == (1 if composited else 3)
+    shown = drawing.styled["0003"] if composited else drawing.images["0002"]
+    assert np.abs(video[0][:, 64:] - shown.astype(int)).mean() < 16
+    assert sorted(drawing.path.rglob("*.png")) == before
 
 
 def test_rendered_frames_are_kept_for_the_whole_run(disc_clip):
