@@ -60,8 +60,8 @@ def failing(error):
         (OSError(errno.ENOSPC, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (OSError(errno.EDQUOT, "full", "x.ckpt"), 2, "x.ckpt: found no space left on the disk"),
         (MisconfigurationException("No GPU\n found."), 2, "trainer: found No GPU found"),
-        (KeyboardInterrupt(), 130, "dreaming: "),
-        (Terminated(), 143, "dreaming: "),
+        (KeyboardInterrupt(), 130, "train.py: "),
+        (Terminated(), 143, "train.py: "),
     ],
 )
 def test_how_an_ending_is_told(run, monkeypatch, tmp_path, capsys, error, code, sentence):
@@ -87,7 +87,7 @@ def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys):
     assert ended(monkeypatch, tmp_path, job, "-m", "seed=1,2") == 2
     assert seen == [1, 2]
     captured = capsys.readouterr()
-    assert captured.err.strip().splitlines()[-1] == "dreaming: a.png: found b, expected c; d."
+    assert captured.err.strip().splitlines()[-1] == "train.py: a.png: found b, expected c; d."
     assert "Traceback" not in captured.err + captured.out
     logs = {path.parent.name: path.read_text() for path in tmp_path.glob("runs/unet/*/*/train.log")}
     assert {name: "ERROR" in text for name, text in logs.items()} == {"0": True, "1": False}

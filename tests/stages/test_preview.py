@@ -229,7 +229,7 @@ def test_finished_frames_of_another_config_stay(disc_clip, config):
     composite.run(drawing.clip)
     before = finished(drawing)
     assert len(before) == 3 * 9 + 2
-    again = Inverting(config.get("tint", 0)), replace(composite, feather=config.get("feather", 0.0))
+    again = Inverting(tint=config.get("tint", 0)), replace(composite, feather=config.get("feather", 0.0))
     stage(*again).run(drawing.clip)
     assert finished(drawing) == before
     preview_dirs = {str(path.relative_to(drawing.path / "preview")) for path in drawing.path.glob("preview/**/*.png")}
