@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.flow.cache import FlowCache
-from dreaming.flow.camera_motion import camera_homography
-from dreaming.flow.registration import Transform
+from dreaming.flow.camera_motion import Transform, camera_homography
 from dreaming.flow.warp import resize_flow
 from dreaming.io.types import Image, Size
 

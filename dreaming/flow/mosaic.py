@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from dreaming.flow.registration import Transform
+from dreaming.flow.camera_motion import Transform
 from dreaming.io.types import Image, Mask, Size
 
 MARGIN = 5  # pixels around the subject that are not taken for background

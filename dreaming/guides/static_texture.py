@@ -62,7 +62,7 @@ class StaticTextureGuide(Guide):
         shared = correlation > self.min_correlation
         log.info("guide static texture: %s", "on" if shared else "off, because the keyframes share none")
         log.debug("static texture: mean correlation %.2f between each keyframe and the others", correlation)
-        yield from ((stem, self._drawn(textures.mean_without(stem) if shared else None, clip)) for stem in stems)
+        yield from ((stem, self._drawn(textures.mean(left_out=stem) if shared else None, clip)) for stem in stems)
 
     def _drawn(self, texture: NDArray[np.float32] | None, clip: Clip) -> Channels:
         if texture is None:
@@ -77,47 +77,34 @@ class StaticTextureGuide(Guide):
 
 
 class _KeyframeTextures:
-    """Textures of all keyframes of a layer, and their means."""
+    """Textures (N, H, W) of all keyframes of a layer, 0 where these are not painted, and their means."""
 
     def __init__(self, guide: StaticTextureGuide, clip: Clip, layer: Layer) -> None:
-        self._guide, self._keyframes = guide, clip.keyframes(layer)
-        self._indices = {stem: index for index, stem in enumerate(self._keyframes.stems)}
-        textures = [self._texture(stem) for stem in self._indices]
-        self._sum: NDArray[np.float32] = np.stack(textures).sum(axis=0)
-        self._count = self._keyframes.masks.sum(axis=0, dtype=np.float32)
-        pairs = zip(textures, self._keyframes.masks, strict=True)
-        self._strength = float(np.mean([_deviation(texture, mask) for texture, mask in pairs]))
+        keyframes = clip.keyframes(layer)
+        self._masks, self._indices = keyframes.masks, {stem: index for index, stem in enumerate(keyframes.stems)}
+        textures = map(guide.texture, keyframes.styled, keyframes.sources)
+        self._textures = np.where(keyframes.masks, np.stack(list(textures)), np.float32(0))
+        self._strength = float(np.mean(list(map(_deviation, self._textures, self._masks))))
 
-    def mean(self) -> NDArray[np.float32]:
+    def mean(self, left_out: str | None = None) -> NDArray[np.float32]:
         """Mean texture (H, W), scaled to the strength of a single one: a mean of different textures is fainter."""
-        return self._scaled_mean(self._sum, self._count)
-
-    def mean_without(self, stem: str) -> NDArray[np.float32]:
-        """Mean texture of all keyframes but one, scaled in the same way."""
-        mask = self._keyframes.masks[self._indices[stem]]
-        return self._scaled_mean(self._sum - self._texture(stem), self._count - mask)
+        total, count = self._textures.sum(axis=0), self._masks.sum(axis=0, dtype=np.float32)
+        if left_out is not None:
+            index = self._indices[left_out]
+            total, count = total - self._textures[index], count - self._masks[index]
+        mean = (total / np.maximum(count, 1)).astype(np.float32)
+        gain = self._strength / max(_deviation(mean, count > 0), 1e-3)
+        return (mean * gain).astype(np.float32)
 
     def correlation(self) -> float:
         """Mean correlation of each keyframe's texture with the mean of the others; 0 if none can be compared."""
         correlations = []
         for stem, index in self._indices.items():
-            mask = self._keyframes.masks[index]
-            both = mask & (self._count - mask > 0)
-            one, others = self._texture(stem)[both], self.mean_without(stem)[both]
+            both = self._masks[index] & (self._masks.sum(axis=0) > 1)
+            one, others = self._textures[index][both], self.mean(left_out=stem)[both]
             if one.size and one.std() > 0 and others.std() > 0:
                 correlations.append(np.corrcoef(one, others)[0, 1])
         return float(np.mean(correlations)) if correlations else 0.0
-
-    def _texture(self, stem: str) -> NDArray[np.float32]:
-        """One keyframe's texture, 0 where it is not painted."""
-        index, keyframes = self._indices[stem], self._keyframes
-        texture = self._guide.texture(keyframes.styled[index], keyframes.sources[index])
-        return np.where(keyframes.masks[index], texture, np.float32(0))
-
-    def _scaled_mean(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> NDArray[np.float32]:
-        mean = (total / np.maximum(count, 1)).astype(np.float32)
-        gain = self._strength / max(_deviation(mean, count > 0), 1e-3)
-        return (mean * gain).astype(np.float32)
 
 
 def _deviation(texture: NDArray[np.float32], where: NDArray[np.bool_]) -> float:

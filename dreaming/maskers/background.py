@@ -15,8 +15,8 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.split import Split
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range, Seed, Sigma
+from dreaming.flow.camera_motion import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.flow.mosaic import Mosaic
-from dreaming.flow.registration import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import fingerprint

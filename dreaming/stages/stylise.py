@@ -15,7 +15,7 @@ from torch import Tensor
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveInt
-from dreaming.flow.blending import TemporalBlending
+from dreaming.flow.temporal_filter import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
 from dreaming.guides.storage import GuideStack

@@ -1,8 +1,97 @@
-"""Residual motion: an affine camera motion is removed, the subject's own motion stays."""
+"""Known motions of a camera are recovered, from flow and from corners, beside a subject that moves otherwise."""
 
+import cv2
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dreaming.flow.camera_motion import camera_homography, residual_motion
+from dreaming.flow.camera_motion import (
+    accumulate_transforms,
+    camera_homography,
+    camera_motion,
+    mosaic_extent,
+    residual_motion,
+)
+from dreaming.flow.mosaic import Mosaic
+
+SIZE = (120, 160)
+CORNERS = np.array([[[0, 0], [159, 0], [159, 119], [0, 119]]], float)
+
+
+def landscape(seed=0):
+    rough = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8)
+    return cv2.resize(rough, (300, 240), interpolation=cv2.INTER_CUBIC)
+
+
+def seen(matrix):
+    """A frame whose pixel x lies at ``matrix`` x of the landscape."""
+    return cv2.warpPerspective(landscape(), matrix, SIZE[::-1], flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+
+
+def shift(x, y):
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], float)
+
+
+def apart(one, other):
+    moved = [cv2.perspectiveTransform(CORNERS, matrix) for matrix in (one, other)]
+    return np.linalg.norm(moved[0] - moved[1], axis=-1).max()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-6, 6), st.floats(-6, 6), st.floats(-0.04, 0.04), st.sampled_from(["affine", "homography"]))
+def test_a_known_motion_is_recovered_beside_a_moving_object(x, y, turn, motion):
+    begin = shift(60, 50)
+    turned = np.array([[np.cos(turn), -np.sin(turn), x], [np.sin(turn), np.cos(turn), y], [0, 0, 1]])
+    before, after = seen(begin), seen(begin @ turned)
+    before[40:80, 60:100], after[45:85, 70:110] = landscape(1)[:40, :40], landscape(1)[:40, :40]
+    backdrop = np.ones(SIZE, bool)
+    backdrop[40:80, 60:100] = False
+    found = camera_motion(before, after, backdrop, motion)
+    assert apart(found, np.linalg.inv(turned)) < 1.5
+
+
+def test_motions_accumulate_to_the_first_frame():
+    transforms = [shift(60 + 5 * number, 50 - 3 * number) for number in range(6)]
+    frames = [(str(number), seen(transform)) for number, transform in enumerate(transforms)]
+    found = list(accumulate_transforms(frames, [np.ones(SIZE, bool)] * 6, "affine"))
+    assert apart(found[-1], shift(25, -15)) < 0.5
+    moved, size = mosaic_extent(found, SIZE, 2.0)
+    assert abs(size[0] - 135) <= 2
+    assert abs(size[1] - 185) <= 2
+    assert np.allclose(moved, shift(0, -found[-1][1, 2]), atol=1.5)
+
+
+def test_the_mosaic_is_bounded():
+    _, size = mosaic_extent([np.eye(3), shift(1e5, -1e5)], SIZE, 1.5)
+    assert size == (150, 200)
+    assert mosaic_extent([np.eye(3)], SIZE, 2.0)[1] == SIZE
+
+
+def test_without_corners_the_camera_is_static_with_a_warning(caplog):
+    grey = np.full((*SIZE, 3), 128, np.uint8)
+    found = list(accumulate_transforms([("a", grey), ("b", grey)], [np.ones(SIZE, bool)] * 2, "homography"))
+    assert np.array_equal(found[1], np.eye(3))
+    assert [(record.levelname, record.args) for record in caplog.records] == [("WARNING", ("b",))]
+
+
+def test_a_mosaic_is_assembled_from_the_frames():
+    transforms = {"a": shift(0, 0), "b": shift(30, 10)}
+    scene = Mosaic(transforms, SIZE, (130, 190))
+    subject = np.zeros(SIZE, bool)
+    subject[50:60, 70:80] = True
+    frame = seen(shift(60, 50))
+    scene.add("a", frame, subject)
+    assert not scene.known[50:60, 70:80].any()
+    scene.add("b", seen(shift(90, 60)), np.zeros(SIZE, bool))
+    np.testing.assert_array_equal(scene.image[:120, :160], frame)
+    np.testing.assert_array_equal(scene.known[10:, 30:], True)
+    assert not scene.known[:10, 165:].any()
+    np.testing.assert_array_equal(scene.extract_mask("b", scene.warp_mask("b", subject)), subject)
+    beyond = np.ones((130, 190), bool)
+    inserted = scene.insert_mask("b", subject, beyond)
+    np.testing.assert_array_equal(scene.extract_mask("b", inserted), subject)
+    assert inserted[:10].all()
+    assert inserted[:, :30].all()
 
 
 def camera(height, width):

@@ -18,9 +18,8 @@ from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, FlickerProbe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ClipError, ParameterError
-from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
-from dreaming.flow.temporal_filter import BilateralFilter
+from dreaming.flow.temporal_filter import BilateralFilter, TemporalBlending
 from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.propagated import PropagatedGuide

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.data.keyframes import KeyframesDataModule
-from dreaming.flow.blending import TemporalBlending
 from dreaming.flow.dis import DisFlow
+from dreaming.flow.temporal_filter import TemporalBlending
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.models.style import StyleModule
