@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -65,7 +66,8 @@ def run(monkeypatch, capsys):
                 PROGRAMS[program]()
         finally:
             for handler in set(root.handlers) - set(handlers):
-                handler.close()
+                with suppress(OSError):  # on a full disk
+                    handler.close()
             root.handlers[:] = handlers  # Hydra sets its own instead
             root.setLevel(level)
         captured = capsys.readouterr()

@@ -26,7 +26,7 @@ def test_the_config_lies_in_the_checkout():
 def test_overrides_are_found_among_flags():
     parsed = parse(["-m", "clip=a", "stages=[mask]", "--cfg=job", "+x.y=1"])
     assert [override.key_or_group for override in parsed] == ["clip", "stages", "x.y"]
-    with pytest.raises(ConfigError, match=r"^b: found no value, expected key=value"):
+    with pytest.raises(ConfigError, match=r"^b: found no key, expected key=value"):
         parse(["a=1", "b"])
     with pytest.raises(ConfigError, match=r"^c=\[1: "):
         parse(["a=1", "c=[1", "d"])

@@ -247,7 +247,7 @@ def test_a_best_trial_of_other_keys_is_refused(disc_clip, refused):
             "model.unet.module.lr",
         ),
         (["-m", "sweep=unet", "+hydra.sweeper.params={model.unet.module.network.norm:'choice(bach)'}"], "'bach'"),
-        (["-m", "model=cnn", "sweep=unet"], "model.unet"),
+        (["-m", "model=cnn", "sweep=unet"], ("sweep=unet", "model=unet")),
         (["-m", "sweep=unet", "sweep.objectives=[score,seconds]"], "sweep/pruner=none"),
         (
             ["-m", "sweep=unet", "hydra.sweeper.storage='sqlite:///x.db'"],

@@ -45,7 +45,7 @@ def test_plain_values_of_annotated_types(hint, accepted, refused):
 
 def test_a_problem_is_located_below_its_parameter():
     assert find_problem({"a": 1, "b": -1}, Mapping[str, NonNegativeFloat]) == Problem(
-        ".b", "-1", "a number, at least 0"
+        ".b", "-1", "a number, at least 0 and at most 1e+06"
     )
     assert find_problem([[1, 2], [3, 0]], list[tuple[int, PositiveInt]]) == Problem(
         "[1][1]", "0", "a whole number, at least 1"

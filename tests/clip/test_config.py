@@ -42,7 +42,7 @@ def test_null_says_nothing(read):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("gama: 2", "found key 'gama', expected keys among end, every, gamma, layers, size, start"),
+        ("gama: 2", "found key 'gama', expected keys among end, every, gamma, layers, settings, size, start"),
         ("- gamma", r"found \['gamma'\], expected keys among"),
         ("7", "found 7, expected keys among"),
         ("gamma: 0", "gamma: 0, expected a number above 0"),

@@ -303,7 +303,7 @@ class SignalAt(Callback):
         self.number, self.step = number, step
 
     def on_train_batch_start(self, trainer, *_):
-        if trainer.fit_loop.total_batch_idx == self.step:
+        if trainer.fit_loop.total_batch_idx + 1 == self.step:
             os.kill(os.getpid(), self.number)
 
 
