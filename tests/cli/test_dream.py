@@ -154,6 +154,7 @@ def test_your_own_frames_and_a_video_are_one_too_many(disc_clip, film, tmp_path,
     refused("dreaming", f"clip={drawing.path}", f"video={video}", *tiny(), words=("frames of your own", "video="))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8), keyframes=())
     arguments = [f"clip={drawing.path}", *tiny(), "stages=[mask]"]
@@ -184,6 +185,7 @@ def test_several_maskers_in_one_run_and_in_a_multirun(disc_clip, run, tiny):
             assert made[0].read_bytes() == made[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_shards_of_a_multirun_make_all_frames_with_one_training(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8), keyframes=())
     arguments = [f"clip={drawing.path}", *tiny(), "stages=[mask]", "masker=cnn"]

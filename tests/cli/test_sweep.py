@@ -109,6 +109,7 @@ def test_a_trial_of_a_network_that_reaches_across_a_crop_fails_in_a_sentence_and
     assert "data.segmentation.crop: found 32" in " ".join((ran.out + ran.err).split())
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "grey"

@@ -23,6 +23,7 @@ def test_a_training_leaves_its_config_metrics_and_best_checkpoint(disc_clip, run
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 4, 8), keyframes=())
     given = (f"clip={drawing.path}", "+masker@model.cnn.extra_inputs.flow=flow")
@@ -36,6 +37,7 @@ def test_a_network_is_given_another_masker_by_either_program(disc_clip, run, tin
     assert drawing.clip.masks("subject", "cnn").stems == drawing.stems
 
 
+@pytest.mark.slow
 def test_no_mask_is_held_out_where_the_protocol_says_so(disc_clip, run, refused_untouched, tiny):
     drawing = disc_clip(count=12, masks=tuple(range(1, 13)), keyframes=())
     arguments = ("model=cnn", f"clip={drawing.path}", *tiny("cnn"))
@@ -69,6 +71,7 @@ def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_confi
     refused("train.py", *arguments, "ckpt_path=last", words="ckpt_path")
 
 
+@pytest.mark.slow
 def test_last_goes_on_with_a_job_of_a_multirun_and_takes_no_several(disc_clip, run, refused_untouched, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]

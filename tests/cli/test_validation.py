@@ -48,7 +48,7 @@ def test_a_problem_is_located_below_its_parameter():
         ".b", "-1", "a number, at least 0 and at most 1e+06"
     )
     assert find_problem([[1, 2], [3, 0]], list[tuple[int, PositiveInt]]) == Problem(
-        "[1][1]", "0", "a whole number, at least 1"
+        "[1][1]", "0", "a whole number, at least 1 and at most 1e+09"
     )
     assert find_problem([1, "a"], list[int] | None) == Problem("[1]", "'a'", "a whole number")
     assert find_problem("a", list[int] | None) == Problem("", "'a'", "a list of [a whole number] or null")

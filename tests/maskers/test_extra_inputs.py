@@ -144,8 +144,8 @@ class Dropping(UNet):
         return torch.nn.functional.dropout2d(super().forward(image, positions), training=self.training)
 
 
-def test_a_network_is_given_a_network_and_learns_the_same_whether_that_is_trained_or_not(clip):
-    references = clip.references("subject", STEMS[:3])
+@pytest.mark.slow
+def test_a_network_is_given_a_network_and_learns_the_same_whether_that_is_trained_or_not(clip, references):
     dropping = partial(Dropping, depth=2, width=4)
     masker = network({"inner": network(None, "inner")}, net=dropping)
     first = dict(masker.fit_without(clip, references, references.select(["0001"])).predict(clip, ["0002"]))

@@ -62,6 +62,7 @@ def test_loading_gives_the_same_masks_as_training(masker, disc_clip):
         assert np.array_equal(probability, first[stem])
 
 
+@pytest.mark.slow
 def test_a_network_with_evidence_and_made_up_frames_finds_the_disc_from_two_masks(masker, disc_clip):
     drawing = disc_clip(masks=(1, 8))
     clip = drawing.clip

@@ -93,7 +93,7 @@ def test_a_second_fit_uses_the_new_hand_masks_only(clip, references):
 
 
 def test_one_hand_mask_is_trained_on_by_round_trips(clip, references):
-    masker = PixelsMasker(FEATURES, **TINY).fit(clip, references.select(["0005"]))
+    masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references.select(["0005"]))
     predicted = dict(masker.predict(clip, clip.stems))
     assert len(predicted) == 9
     assert jaccard(predicted["0006"] > 0.5, predicted["0006"] > 0.1) > 0.5

@@ -99,6 +99,7 @@ def test_unpainted_frames_are_measured_drawn_and_trained_on(disc_clip):
     assert not np.array_equal(probes[:, width : 2 * width], probes[:, 2 * width : 3 * width])
 
 
+@pytest.mark.slow
 def test_stylised_frames_approach_the_painting(disc_clip):
     """The keyframe is a recoloured frame, so that stylised frames have to come nearer to it than the source is."""
     drawing = disc_clip()
@@ -164,6 +165,7 @@ def test_smoothed_frames_are_trained_on_and_stylised(disc_clip):
     assert not np.array_equal(clip.styled(layer).read("0005"), replaced.styled(layer).read("0005"))
 
 
+@pytest.mark.slow
 def test_training_can_be_restricted_to_a_layer_s_mask(disc_clip):
     drawing = disc_clip(masks=(1, 4, 8))
     clip = drawing.clip

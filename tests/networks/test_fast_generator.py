@@ -57,6 +57,7 @@ def test_a_guide_that_is_copied_everywhere_still_has_a_gradient():
     assert (model.choose.bias.grad > 1e-6).all(), "Adam needs a gradient above its epsilon"
 
 
+@pytest.mark.slow
 def test_copying_can_be_unlearned():
     torch.manual_seed(0)
     model = FastGenerator(channels=6, painted=(3,)).train()

@@ -50,6 +50,7 @@ def ours():
     return make
 
 
+@pytest.mark.slow
 def test_trials_of_another_machine_are_waited_for(sweep_config, study, ours, caplog):
     caplog.set_level("INFO")
     own, launched = ours()

@@ -175,6 +175,7 @@ def child(folder) -> None:
     run(folder, delay=0.05)
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
     whole = run(tmp_path / "whole")
     code = (
