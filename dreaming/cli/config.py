@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli.arguments import TAKING_A_VALUE, rewrite
 from dreaming.errors import ConfigError
-from dreaming.io.atomic import refuse_links
+from dreaming.io.atomic import refuse_links_in
 from dreaming.io.shard import Shard
 from dreaming.sweep.override_text import quoted
 
@@ -114,7 +114,7 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
         found, expected = _run_of(Path(checkpoint), runs), f"last, best, or a checkpoint file in {runs}"
     if found is None:
         raise ConfigError("ckpt_path", found=checkpoint, expected=expected, hint="leave it out to begin a new run")
-    refuse_links(found, *found.rglob("*"))  # Hydra overwrites its records in .hydra/
+    refuse_links_in(found)  # Hydra overwrites its records in .hydra/
     return str(found)
 
 

@@ -88,6 +88,15 @@ def refuse_links(*paths: Path) -> None:
             )
 
 
+def refuse_links_in(folder: Path) -> None:
+    """Refuse a folder that is or contains a symbolic link, except below ``wandb/``, where W&B replaces its own links.
+
+    Raises:
+        ClipError: If there is one, through which a file elsewhere might be overwritten.
+    """
+    refuse_links(folder, *(path for path in folder.rglob("*") if "wandb" not in path.relative_to(folder).parent.parts))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file atomically: after a kill or a power cut it is complete or as it was before.
 

@@ -12,7 +12,7 @@ from typing import Any, Self, get_type_hints
 from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
 from dreaming.io.artifact_folder import set_aside_name
-from dreaming.io.atomic import refuse_links
+from dreaming.io.atomic import refuse_links_in
 from dreaming.io.frame_folder import natural_key
 from dreaming.io.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
 
@@ -96,7 +96,7 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
         ClipError: If the folder is or contains a symbolic link, through which a logger might overwrite a file.
         CheckpointError: If the folder belongs to another run.
     """
-    refuse_links(folder, *folder.rglob("*"))
+    refuse_links_in(folder)
     path = folder / FINGERPRINT
     wanted = json.loads(json.dumps(fingerprint))
     if not path.exists():

@@ -157,3 +157,11 @@ def test_a_run_folder_with_a_link_is_refused(tmp_path, linked):
         runs.begin(tmp_path / "run", {"task": 1})
     assert refused.value.where == str(tmp_path / linked)
     assert not list(theirs.iterdir())
+
+
+def test_a_run_folder_with_the_links_of_wandb_is_resumed(tmp_path):
+    runs.begin(tmp_path / "run", fingerprint())
+    (tmp_path / "run/wandb/offline-run-1/logs").mkdir(parents=True)
+    (tmp_path / "run/wandb/latest-run").symlink_to("offline-run-1")
+    (tmp_path / "run/wandb/offline-run-1/logs/debug-core.log").symlink_to(tmp_path / "cache" / "core.log")
+    runs.begin(tmp_path / "run", fingerprint())
