@@ -8,6 +8,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"errors", "progress", "constraints", "interruption"},
     {"io"},
+    {"video"},
     {"clip", "imaging", "networks", "demo", "losses"},
     {"flow", "training"},
     {"features", "guides", "metrics"},

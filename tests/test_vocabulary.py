@@ -63,8 +63,9 @@ EXCEPTIONS = {
     ("dreaming/cli/", "trust"),  # the security sense: which packages a config may name
     ("dreaming/imaging/colour_histogram.py", "unseen"),  # a colour that occurs in no frame
     ("dreaming/io/", "palette"),  # of a palette PNG
+    ("dreaming/video/", "palette"),  # of a video with a palette
     ("dreaming/demo/painter.py", "palette"),  # a painter's
-    ("dreaming/io/video_stream.py", "protocol"),  # of a URL
+    ("dreaming/video/stream.py", "protocol"),  # of a URL
     ("dreaming/networks/colour_map.py", "identity"),  # the identity map
 }
 

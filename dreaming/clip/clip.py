@@ -20,7 +20,7 @@ from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
 from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files, read_record
 from dreaming.io.types import Mask, Size
-from dreaming.io.video_metadata import skipped_stems
+from dreaming.video.metadata import skipped_stems
 
 log = logging.getLogger(__name__)
 

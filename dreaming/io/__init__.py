@@ -1,1 +1,1 @@
-"""Files: images, videos and records on disk."""
+"""Files: images and records on disk."""

@@ -21,10 +21,10 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
-from dreaming.io.video_writer import FrameRate, check_encoder, write_video
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.stages.extract import find_source_video, read_video_metadata
+from dreaming.video.writer import FrameRate, check_encoder, write_video
 
 log = logging.getLogger(__name__)
 

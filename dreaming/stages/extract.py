@@ -17,9 +17,9 @@ from dreaming.io.frame_folder import FrameFolder, is_signed
 from dreaming.io.image import decode_opacity, has_alpha
 from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
 from dreaming.io.shard import Shard
-from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, frame_stem
-from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.base import Stage
+from dreaming.video.metadata import VideoMetadata, extracted_numbers, frame_stem
+from dreaming.video.reader import probe, read_frames
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.shard import Shard
 from dreaming.io.types import Image
-from dreaming.io.video_writer import FrameRate, check_encoder, write_video
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
 from dreaming.stages.extract import read_video_metadata
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
+from dreaming.video.writer import FrameRate, check_encoder, write_video
 
 log = logging.getLogger(__name__)
 

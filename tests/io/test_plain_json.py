@@ -9,10 +9,10 @@ from dreaming.clip.split import read_split
 from dreaming.errors import CheckpointError, VideoError
 from dreaming.io.manifest import Manifest, read_record, write_record
 from dreaming.io.plain_json import MAX_DEPTH, read_plain_json
-from dreaming.io.video_metadata import VideoMetadata, extracted_numbers, skipped_stems
 from dreaming.training.fit_result import FitResult
 from dreaming.training.model_selection import CHOICE, ModelSelection
 from dreaming.training.run_registry import read_best
+from dreaming.video.metadata import VideoMetadata, extracted_numbers, skipped_stems
 
 BYTES = {
     "empty": b"",

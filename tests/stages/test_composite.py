@@ -12,9 +12,9 @@ from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError, ParameterError
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
-from dreaming.io.video_reader import probe, read_frames
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
+from dreaming.video.reader import probe, read_frames
 
 TIMES = [0, 2, 3, 7, 8, 12, 15, 20]  # in 25ths of a second: a phone's varying rate
 

@@ -21,9 +21,9 @@ from dreaming.errors import ClipError, FrameError, MaskError, ParameterError, Vi
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
-from dreaming.io.video_reader import read_frames
 from dreaming.stages import extract
 from dreaming.stages.extract import ExtractStage, find_source_video, read_video_metadata
+from dreaming.video.reader import read_frames
 
 
 @pytest.fixture

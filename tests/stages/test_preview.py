@@ -24,8 +24,6 @@ from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.manifest import NO_EFFECT, Manifest
-from dreaming.io.video_metadata import VideoMetadata
-from dreaming.io.video_reader import probe, read_frames
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
@@ -37,6 +35,8 @@ from dreaming.stages.preview import NamedFrames, PreviewStage
 from dreaming.stages.stylise import StyliseStage
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.loggers import csv_logger
+from dreaming.video.metadata import VideoMetadata
+from dreaming.video.reader import probe, read_frames
 
 GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])
 FILTER = FilterStage(DisFlow(), BilateralFilter(radius=1))

@@ -13,13 +13,13 @@ import numpy as np
 
 from dreaming.constraints import PositiveFloat, PositiveInt
 from dreaming.errors import VideoError
-from dreaming.io.deinterlacing import deinterlace
 from dreaming.io.types import Image, Size
-from dreaming.io.video_colour import Colours
-from dreaming.io.video_frame import UNSUPPORTED_MATRICES, FrameConverter, rotation_of
-from dreaming.io.video_integrity import ends_inside_packet, is_truncated
-from dreaming.io.video_metadata import VideoMetadata
-from dreaming.io.video_stream import VideoStream
+from dreaming.video.colour import Colours
+from dreaming.video.deinterlacing import deinterlace
+from dreaming.video.frame import UNSUPPORTED_MATRICES, FrameConverter, rotation_of
+from dreaming.video.integrity import ends_inside_packet, is_truncated
+from dreaming.video.metadata import VideoMetadata
+from dreaming.video.stream import VideoStream
 
 log = logging.getLogger(__name__)
 

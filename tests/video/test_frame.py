@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn_video import SCENE, corners, film, scene, warnings
 
-from dreaming.io.video_metadata import VideoMetadata
-from dreaming.io.video_reader import probe, read_frames
+from dreaming.video.metadata import VideoMetadata
+from dreaming.video.reader import probe, read_frames
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv444p10le"])

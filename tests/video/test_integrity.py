@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from dreaming.io.video_integrity import is_truncated
+from dreaming.video.integrity import is_truncated
 
 
 def film(path, codec, pix_fmt, options=None):

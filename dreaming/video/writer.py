@@ -21,8 +21,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from dreaming.constraints import Range
 from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
 from dreaming.io.atomic import FULL, refuse_links, temporary_path
-from dreaming.io.audio import Soundtrack
 from dreaming.io.types import Image
+from dreaming.video.audio import Soundtrack
 
 log = logging.getLogger(__name__)
 

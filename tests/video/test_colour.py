@@ -6,8 +6,8 @@ import pytest
 from colour_chart import CHART, chart_light, chart_picture, delta_e, patches, srgb_encode
 from drawn_video import film
 
-from dreaming.io.video_colour import HLG_PEAK, SDR_WHITE, Colours, nits_to_pq, pq_to_nits, tone_map
-from dreaming.io.video_reader import probe, read_frames
+from dreaming.video.colour import HLG_PEAK, SDR_WHITE, Colours, nits_to_pq, pq_to_nits, tone_map
+from dreaming.video.reader import probe, read_frames
 
 TAGS = {"bt2020": 9, "p3": 12, "srgb": 1}
 MATRICES = {"bt2020": ("BT2020", 9), "p3": ("ITU709", 1), "srgb": ("ITU709", 1)}

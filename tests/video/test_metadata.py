@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from dreaming.errors import VideoError
-from dreaming.io.video_metadata import VideoMetadata, frame_stem, skipped_stems
+from dreaming.video.metadata import VideoMetadata, frame_stem, skipped_stems
 
 SOURCE = VideoMetadata(
     "dancer.mov", 48, 64, 90, (512, 1024, 2048, 2560, 3584), Fraction(1, 12800), Fraction(30000, 1001), sound=True

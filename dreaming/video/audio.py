@@ -12,7 +12,7 @@ from typing import Any, Self
 import av
 
 from dreaming.errors import VideoError
-from dreaming.io.video_stream import default_stream, open_media
+from dreaming.video.stream import default_stream, open_media
 
 log = logging.getLogger(__name__)
 

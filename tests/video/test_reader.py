@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreaming.errors import VideoError
-from dreaming.io.video_reader import probe, read_frames
+from dreaming.video.reader import probe, read_frames
 
 
 @pytest.fixture(scope="module", params=VIDEOS)

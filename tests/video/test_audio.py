@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dreaming.errors import VideoError
-from dreaming.io.video_reader import probe, read_frames
-from dreaming.io.video_writer import write_video
+from dreaming.video.reader import probe, read_frames
+from dreaming.video.writer import write_video
 
 RATE = 48000
 FRAMES = [np.full((16, 32, 3), 20 * number, np.uint8) for number in range(10)]

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
-from dreaming.io.video_reader import probe, read_frames
-from dreaming.io.video_writer import check_encoder, write_video
+from dreaming.video.reader import probe, read_frames
+from dreaming.video.writer import check_encoder, write_video
 
 COLOURS = [(200, 60, 30), (30, 90, 210), (60, 200, 90), (255, 255, 255), (0, 0, 0), (250, 240, 10), (128, 128, 128)]
 

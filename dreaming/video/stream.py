@@ -9,7 +9,7 @@ import av
 from av.stream import Disposition
 
 from dreaming.errors import VideoError
-from dreaming.io.video_integrity import is_animated_webp, is_truncated
+from dreaming.video.integrity import is_animated_webp, is_truncated
 
 # Containers and codecs in which each packet holds one shown frame and its time. Frames of the others (VP8 has hidden
 # frames, AVI lacks times, MPEG-TS lacks an index) can only be counted by decoding.

@@ -12,7 +12,7 @@ import pytest
 from drawn_video import SCENE, VIDEOS, corners, film, scene, warnings
 
 from dreaming.errors import VideoError
-from dreaming.io.video_reader import probe, read_frames
+from dreaming.video.reader import probe, read_frames
 
 
 def test_an_absent_file_is_named(tmp_path):

@@ -8,7 +8,7 @@ from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from dreaming.io.types import Image
-from dreaming.io.video_colour import Colours, SrgbConverter
+from dreaming.video.colour import Colours, SrgbConverter
 
 # AVCOL_SPC_*: RGB, BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; 2 is "unspecified".
 _NAMED_MATRICES = {0, 1, 4, 5, 6, 7, 9}

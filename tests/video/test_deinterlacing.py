@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawn_video import film
 
-from dreaming.io.video_reader import probe, read_frames
+from dreaming.video.reader import probe, read_frames
 
 CODECS = {
     "broadcast.ts": ("mpeg2video", "yuv420p", {"flags": "+ildct+ilme", "b": "8000000"}),

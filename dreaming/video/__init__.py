@@ -1,0 +1,1 @@
+"""Videos: decoding, colour conversion, sound and encoding."""
