@@ -104,10 +104,15 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
+def words_of(path):
+    """Words of a text, and the parts of those that are joined by underscores."""
+    words = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    return words | {part for word in words for part in re.split(r"_+", word)}
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=name_of)
 def test_replaced_words_do_not_occur(path):
-    used = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
-    used |= {part for word in used for part in re.split(r"_+", word)}
+    used = words_of(path)
     allowed = {word for prefix, word in EXCEPTIONS if name_of(path).startswith(prefix)}
     assert used & WORDS <= allowed
 
@@ -128,6 +133,6 @@ def test_class_names_are_unique_and_none_is_a_replaced_one():
 
 
 def test_every_exception_is_needed():
-    found = {(name_of(path), word) for path in TEXTS for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    found = {(name_of(path), word) for path in TEXTS for word in words_of(path)}
     for prefix, word in EXCEPTIONS:
         assert any(path.startswith(prefix) and word == other for path, other in found), (prefix, word)
