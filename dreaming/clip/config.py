@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dreaming.errors import ClipError
-from dreaming.io.plain_yaml import read_plain_yaml
+from dreaming.io.plain_data import read_plain_yaml
 
 
 @dataclass(frozen=True)

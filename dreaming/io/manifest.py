@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from dreaming.io.atomic import write_atomically
-from dreaming.io.plain_json import read_plain_json
+from dreaming.io.plain_data import read_plain_json
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import write_atomically
-from dreaming.io.plain_yaml import read_plain_yaml
+from dreaming.io.plain_data import read_plain_yaml
 
 BEST = "best.yaml"
 

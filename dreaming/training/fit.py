@@ -115,15 +115,7 @@ def fit(
     limit = task.limits.max_time if max_steps is None else None
     timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
     history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
-    best = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="best",
-        monitor=task.monitor if validate else None,
-        mode=task.mode,
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=not validate,
-    )
+    best = build_checkpoint(task, folder, validate=validate)
     callbacks: list[Callback] = [
         DivergenceStop(title, task.monitor, task.lr_key),  # first, so that nothing of such a step is saved
         timer,
@@ -142,20 +134,14 @@ def fit(
     loggers: list[Logger] = []
     elsewhere, failed = False, True
     try:
-        for name, build in context.loggers.items():
-            if standalone or name == "csv":
-                loggers.append(build(save_dir=str(folder)))
-                loggers[-1].log_hyperparams({"seed": context.seed, "task": fingerprint["task"]})
+        open_loggers(loggers, context, folder, fingerprint["task"], standalone=standalone)
         with quiet_lightning():
             callbacks += (build(*turn, steps) for build in context.callbacks)
             # Pictures last: at the end of a fit, the user's callbacks may replace the weights by their average.
             callbacks += [*task.callbacks(folder), Pictures(folder / PICTURES), *context.build_callbacks()]
             trainer = build_trainer(task, context, folder, callbacks, loggers, steps, validate=validate)
             write_profile(trainer, folder, title if standalone else None)
-            for logger in trainer.loggers:  # what cross-validation measured and drew
-                for step, value in (fold_curve or {}).items():
-                    logger.log_metrics({task.monitor: value}, step=step)
-                send(logger, fold_pictures)
+            log_cross_validation(trainer.loggers, task.monitor, fold_curve or {}, fold_pictures)
             elsewhere = launches_processes(trainer)
             if elsewhere:
                 check_normalisation(trainer, model)
@@ -171,6 +157,37 @@ def fit(
     result = summarise(trainer, history, timer, checkpoint, task.sign)
     interruption.check()
     return result
+
+
+def build_checkpoint(task: TrainingTask[Any], folder: Path, *, validate: bool) -> ModelCheckpoint:
+    """Build the callback that keeps the best checkpoint, or without validation the last one."""
+    return ModelCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor=task.monitor if validate else None,
+        mode=task.mode,
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=not validate,
+    )
+
+
+def open_loggers(loggers: list[Logger], context: TrainingContext, folder: Path, task: Any, *, standalone: bool) -> None:
+    """Append the loggers of one fit, each as soon as it is open; only the CSV file unless ``standalone``."""
+    for name, build in context.loggers.items():
+        if standalone or name == "csv":
+            loggers.append(build(save_dir=str(folder)))
+            loggers[-1].log_hyperparams({"seed": context.seed, "task": task})
+
+
+def log_cross_validation(
+    loggers: Sequence[Logger], monitor: str, curve: Mapping[int, float], pictures: Sequence[Path]
+) -> None:
+    """Log what cross-validation measured and drew as this fit's own."""
+    for logger in loggers:
+        for step, value in curve.items():
+            logger.log_metrics({monitor: value}, step=step)
+        send(logger, pictures)
 
 
 def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Damaged, foreign and hostile JSON: refused in time, by every reader of a clip folder's records."""
+"""Damaged, foreign and hostile JSON and YAML: refused in time, by every reader of a clip folder's records."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import pytest
 from dreaming.clip.split import read_split
 from dreaming.errors import CheckpointError, VideoError
 from dreaming.io.manifest import Manifest, read_record, write_record
-from dreaming.io.plain_json import MAX_DEPTH, read_plain_json
+from dreaming.io.plain_data import MAX_JSON_DEPTH, MAX_YAML_BYTES, read_plain_json, read_plain_yaml
 from dreaming.training.fit_result import FitResult
 from dreaming.training.model_selection import CHOICE, ModelSelection
 from dreaming.training.run_registry import read_best
@@ -20,7 +20,7 @@ BYTES = {
     "not UTF-8": b'{"a": "\xff"}',
     "UTF-16": '{"a": 1}'.encode("utf-16"),
     "a huge number": b'{"a": ' + b"9" * 5000 + b"}",
-    "deep": b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+    "deep": b'{"a":' * (MAX_JSON_DEPTH + 1) + b"1" + b"}" * (MAX_JSON_DEPTH + 1),
     "too deep to parse": b"[" * 10**5,
     "cut": b'{"schema": 1, "maker": "ma',
 }
@@ -55,7 +55,7 @@ def test_no_reader_of_a_record_fails_or_waits(tmp_path, what):
 
 def test_a_record_within_the_limits_is_read(tmp_path):
     data = {"schema": 1, "a": [1, 2.5, None, float("inf"), "ü"]}
-    for _ in range(MAX_DEPTH - 3):
+    for _ in range(MAX_JSON_DEPTH - 3):
         data = {"schema": 1, "b": data}
     write_record(tmp_path / "a.json", data)
     assert read_plain_json(tmp_path / "a.json") == data
@@ -122,3 +122,50 @@ def test_a_huge_range_of_frames_is_not_listed():
     ):
         assert extracted_numbers({**sane, **damaged}) is None
         assert skipped_stems({**sane, **damaged}) == frozenset()
+
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+REFUSED = {
+    "python": b"!!python/object/apply:os.system ['touch owned']",
+    "tag": b"a: !own 1",
+    "standard tag": b"a: !!str 1",
+    "anchor": b"a: &x 1",
+    "merge": b"{a: &x {b: 1}, c: {<<: *x}}",
+    "bomb": BOMB.encode(),
+    "deep": b"[" * 5000,
+    "nested": b"[" * 30 + b"]" * 30,
+    "many digits": b"a: " + b"9" * 5000,
+    "large": b"a" * (MAX_YAML_BYTES + 1),
+    "other encoding": b"a: \xff",
+    "binary": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_all_but_plain_values_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.yaml"
+    path.write_bytes(REFUSED[name])
+    with pytest.raises(ValueError, match=r"\w"):
+        read_plain_yaml(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_plain_values_are_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\nb: [1.5, null, true]\nc: {d: '!x &y *z'}\n# comment\n")
+    assert read_plain_yaml(path) == {"a": 1, "b": [1.5, None, True], "c": {"d": "!x &y *z"}}
+    path.write_text("")
+    assert read_plain_yaml(path) is None
+
+
+def test_what_is_no_regular_yaml_file_is_refused(tmp_path):
+    for name in ("pipe", "directory", "loop"):
+        put(tmp_path / name, name)
+        with pytest.raises(ValueError, match=r"\w"):
+            read_plain_yaml(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_plain_yaml(tmp_path / "absent")

@@ -1,0 +1,102 @@
+"""YAML and JSON of a clip folder, which may be damaged or come from anybody: plain values, within limits."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_JSON_BYTES = 100_000_000
+"""A record of a video of ten hours has 20 MB."""
+
+MAX_YAML_BYTES = 1_000_000
+
+MAX_JSON_DEPTH = 50
+"""Levels of nested lists and objects; more would exceed Python's recursion limit where they are compared."""
+
+MAX_YAML_DEPTH = 20
+
+
+def read_plain_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no regular file, cannot be read, is no JSON in UTF-8, has more than ``MAX_JSON_BYTES``
+            bytes or more than ``MAX_JSON_DEPTH`` levels.
+    """
+    try:
+        data = json.loads(_read_text(path, MAX_JSON_BYTES))
+    except RecursionError:
+        raise ValueError(f"more than {MAX_JSON_DEPTH} levels") from None
+    _check_depth(data)
+    return data
+
+
+def read_plain_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no regular file, cannot be read, is no YAML in UTF-8, has tags, anchors, aliases, more than
+            ``MAX_YAML_BYTES`` bytes or more than ``MAX_YAML_DEPTH`` levels.
+    """
+    loader = _PlainLoader(_read_text(path, MAX_YAML_BYTES))
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        loader.dispose()
+
+
+def _read_text(path: Path, max_bytes: int) -> str:
+    try:
+        # Without waiting, because a named pipe would block until somebody writes to it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("no regular file")
+            if status.st_size > max_bytes:
+                raise ValueError(f"more than {max_bytes:,} bytes")
+            return file.read().decode()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"a file that cannot be read: {error.strerror}") from None
+
+
+def _check_depth(data: object) -> None:
+    level = [data]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, list | dict)
+            for item in (value if isinstance(value, list) else value.values())
+        ]
+        if not level:
+            return
+    raise ValueError(f"more than {MAX_JSON_DEPTH} levels")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A loader that refuses tags, anchors and deep nesting; aliases of aliases would take memory without limit."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise yaml.YAMLError("an anchor or alias")
+        if event.tag is not None:
+            raise yaml.YAMLError(f"the tag {event.tag}")
+        if self.depth > MAX_YAML_DEPTH:
+            raise yaml.YAMLError(f"more than {MAX_YAML_DEPTH} levels")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
