@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dreaming.errors import AccessError, ClipError, SpaceError
@@ -97,11 +97,11 @@ def refuse_links_in(folder: Path) -> None:
     refuse_links(folder, *(path for path in folder.rglob("*") if "wandb" not in path.relative_to(folder).parent.parts))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path], object] | None = None) -> None:
     """Write a file atomically: after a kill or a power cut it is complete or as it was before.
 
     The file's permissions follow the umask. A file that holds these bytes already stays as it is, so that a finished
-    clip can be read where it cannot be written.
+    clip can be read where it cannot be written. ``replace`` renames the finished temporary file.
 
     Raises:
         ClipError: If the file is a symbolic link.
@@ -115,7 +115,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(TRIES)):
             try:
-                _write(path, data)
+                _write(path, data, replace or Path.replace)
                 return
             except OSError as error:
                 if error.errno not in GONE or not left:
@@ -147,7 +147,7 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, replace: Callable[[Path, Path], object]) -> None:
     temporary = temporary_path(path)
     _writing.add(temporary)
     try:
@@ -156,7 +156,7 @@ def _write(path: Path, data: bytes) -> None:
             # The name may reach the disk before the data: without this, a power cut could leave an empty file.
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(path)
+        replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

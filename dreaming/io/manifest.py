@@ -103,7 +103,12 @@ def fingerprint(*things: object) -> str:
 
 def fingerprint_files(paths: Iterable[Path]) -> str:
     """Return the fingerprint of the names and contents of files."""
-    return fingerprint([(path.name, _content(path, *_stamp(path))) for path in paths])
+    return fingerprint([(path.name, digest(path)) for path in paths])
+
+
+def digest(path: Path) -> str:
+    """Return the digest of a file's bytes."""
+    return _content(path, *_stamp(path))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

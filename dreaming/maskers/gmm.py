@@ -19,7 +19,7 @@ from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt, Range, Seed, UnitFloat
 from dreaming.errors import MaskError, ParameterError
 from dreaming.imaging.colour_lookup import ColourTable
-from dreaming.io.atomic import write_atomically
+from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 
@@ -104,7 +104,7 @@ class GmmMasker(FrameMasker):
             selected = ", ".join(f"{trials.best} for the {name}" for name, trials in self._trials.items())
             log.info("gmm: components selected by %s: %s", self.criterion, selected)
             name = "gmm_components.png" if len(clip.parts) < 2 else f"gmm_components_{references.part}.png"
-            write_atomically(clip.runs("gmm") / name, draw_trials(self._trials))
+            write_output(clip.runs("gmm") / name, draw_trials(self._trials))
         return self
 
     def predict_frame(self, image: Image) -> Probability:

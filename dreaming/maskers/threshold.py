@@ -16,7 +16,7 @@ from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveInt
 from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning
-from dreaming.io.atomic import write_atomically
+from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 
@@ -86,7 +86,7 @@ class ThresholdMasker(FrameMasker):
         log.log(logging.INFO if whole else logging.DEBUG, "threshold: %s, IoU %.3f on the hand masks", fitted, jaccard)
         if whole:
             name = "bounds.json" if len(clip.parts) < 2 else f"bounds_{references.part}.json"
-            write_atomically(clip.runs("threshold") / name, (json.dumps(self._fit_report, indent=2) + "\n").encode())
+            write_output(clip.runs("threshold") / name, (json.dumps(self._fit_report, indent=2) + "\n").encode())
         return self
 
     @property

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,10 +14,9 @@ from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.constraints import NonNegativeInt, PositiveInt, Sigma, UnitFloat
 from dreaming.imaging.morphology import feather
-from dreaming.io.artifact_folder import set_aside_name
-from dreaming.io.atomic import discard_unfinished, refuse_links
+from dreaming.io.atomic import discard_unfinished
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files
+from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 from dreaming.progress import bar
@@ -27,9 +25,6 @@ from dreaming.stages.extract import find_source_video, read_video_metadata
 from dreaming.video.writer import FrameRate, check_encoder, write_video
 
 log = logging.getLogger(__name__)
-
-CONTENT = "content"
-"""Key of the video's fingerprint in its record; a video with another one was changed by somebody."""
 
 UNKNOWN_RATE = 24
 """Frames per second if the frames do not come from a video."""
@@ -165,9 +160,7 @@ class CompositeStage(Stage):
             if path.exists() and before in (manifest, whole):
                 log.debug("dream.mp4: up to date")
                 return
-            _set_aside(path, before)
-            # Until the video is finished: whatever is there was written by this program.
-            Manifest("video", self.version, {}, {}, fit_report={CONTENT: None}).write(record)
+            record.unlink(missing_ok=True)  # it would describe a new video that a kill leaves without a record
             discard_unfinished(clip.path, [path.name])
             if lost:
                 log.warning("dream.mp4: without sound, because the source video is missing")
@@ -180,9 +173,7 @@ class CompositeStage(Stage):
                         yield image
 
                 write_video(path, frames(), sound=sound, codec=self.codec, crf=self.crf, preset=self.preset, **timing)
-            written = {CONTENT: fingerprint_files([path])}
-            made = dataclasses.replace(manifest, seconds=progress.seconds, frames=progress.done, fit_report=written)
-            made.write(record)
+            dataclasses.replace(manifest, seconds=progress.seconds, frames=progress.done).write(record)
         log.info("dream.mp4: %d frames in %.1f s", progress.done, progress.seconds)
 
     def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
@@ -190,15 +181,3 @@ class CompositeStage(Stage):
         if source is None:
             return {"fps": self.fps or UNKNOWN_RATE}
         return {"fps": self.fps, **source.timing([int(stem) for stem in stems])._asdict()}
-
-
-def _set_aside(video: Path, record: Manifest | None) -> None:
-    """Rename a video that was not written by this program, or that somebody has changed since."""
-    refuse_links(video)
-    if not video.exists():
-        return
-    known = {} if record is None else record.fit_report
-    if CONTENT not in known or known[CONTENT] not in (None, fingerprint_files([video])):
-        kept = set_aside_name(video)
-        video.rename(kept)
-        log.warning("%s: not written by dreaming, or changed since, so kept as %s", video, kept.name)

@@ -26,6 +26,7 @@ from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
 from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.io.output_file import write_output
 from dreaming.io.picture_check import check_pictures
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Size
@@ -130,8 +131,8 @@ class EvaluateStage(Stage):
         summary = [_mean([row for row in rows if tuple(row[key] for key in KEYS) == group]) for group in groups]
         areas = self._add_stability(clip, summary)
         data = json.dumps({"summary": summary, "frames": rows, "areas": areas}, indent=1) + "\n"
-        write_atomically(folder / "evaluation.json", data.encode())
-        write_atomically(folder / "evaluation.csv", _as_csv(rows).encode())
+        write_output(folder / "evaluation.json", data.encode())
+        write_output(folder / "evaluation.csv", _as_csv(rows).encode())
         _print(_as_table(summary))
         self._log(records, summary, pictures)
         chosen = [row["IoU"] for row in summary if "IoU" in row and row["name"].split("/")[-1] == self.chosen]

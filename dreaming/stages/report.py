@@ -14,10 +14,10 @@ from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.errors import DreamingError
 from dreaming.imaging.overlay import overlay
-from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
 from dreaming.io.manifest import MANIFEST, Manifest, read_record
+from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
@@ -77,7 +77,7 @@ class ReportStage(Stage):
             legend=explain(names),
             score_names=names,
         )
-        write_atomically(clip.path / "report.html", page.encode())
+        write_output(clip.path / "report.html", page.encode())
         log.info("report: %s", clip.path / "report.html")
 
     def _columns(self, clip: Clip) -> Iterator[tuple[str, Any]]:

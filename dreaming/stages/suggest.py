@@ -15,8 +15,8 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.imaging.overlay import overlay
-from dreaming.io.atomic import write_atomically
 from dreaming.io.image import encode_png
+from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache
@@ -75,9 +75,9 @@ class SuggestStage(Stage):
             suggestions[part] = [{"frame": stem, "gain": gain, "uncertainty": uncertain[stem]} for stem, gain in ranked]
             log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", part)
             sheets += [self._draw(clip, part, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
-        write_atomically(clip.path / "suggestions.json", (json.dumps(suggestions, indent=2) + "\n").encode())
+        write_output(clip.path / "suggestions.json", (json.dumps(suggestions, indent=2) + "\n").encode())
         if sheets:
-            write_atomically(clip.path / "suggestions.png", encode_png(np.vstack(sheets)))
+            write_output(clip.path / "suggestions.png", encode_png(np.vstack(sheets)))
 
     def _uncertainties(self, clip: Clip, part: str) -> dict[str, float]:
         """Compute the uncertainty of each frame's masks."""

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.io.atomic import write_atomically
+from dreaming.io.output_file import write_output
 from dreaming.io.plain_data import read_plain_yaml
 
 BEST = "best.yaml"
@@ -52,7 +52,7 @@ class BestTrial:
     def write(self, folder: Path) -> None:
         """Write the record into a sweep's folder, atomically."""
         data = {"schema": SCHEMA, **asdict(self), "overrides": list(self.overrides), "choices": list(self.choices)}
-        write_atomically(folder / BEST, yaml.safe_dump(data, sort_keys=False, width=1000).encode())
+        write_output(folder / BEST, yaml.safe_dump(data, sort_keys=False, width=1000).encode())
 
     @classmethod
     def read(cls, path: Path) -> "BestTrial":

@@ -1,5 +1,6 @@
 """``dashboard.png``: one picture of a search with the same panels as its dashboard in Weights & Biases."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from dreaming.io.output_file import write_output
 from dreaming.sweep.study import FINISHED
 from dreaming.sweep.trial import BEST_VALUE
 
@@ -30,8 +32,10 @@ def draw_dashboard(study: Study, plots: Mapping[str, Path], path: Path) -> Path:
         panel.axis("off")
         if name in plots:
             panel.imshow(pyplot.imread(plots[name]), interpolation="antialiased")
-    figure.savefig(path, dpi=80)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=80)
     pyplot.close(figure)
+    write_output(path, picture.getvalue())
     return path
 
 

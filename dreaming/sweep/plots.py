@@ -1,7 +1,9 @@
 """Plots of a search, drawn by Optuna: PNG always, interactive HTML where plotly is installed."""
 
+import io
 import logging
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from dreaming.io.atomic import refuse_links
+from dreaming.io.output_file import write_output
 from dreaming.sweep.dashboard import draw_dashboard
 from dreaming.sweep.study import FINISHED
 
@@ -71,10 +73,10 @@ def _draw(study: Study, folder: Path) -> list[Path]:
                 axes.figure.set_size_inches(max(6.4, 1.4 * len(axes.figure.axes)), 4.8)
             paths.append(_save(axes, folder / f"{name}.png"))
             if html:
-                refuse_links(folder / f"{name}.html")
                 figure = getattr(optuna.visualization, f"plot_{name}")(study)
                 # One copy of plotly's script beside the pages: they work without a network.
-                figure.write_html(folder / f"{name}.html", include_plotlyjs="directory")
+                write_output(folder / f"{name}.html", figure.to_html(include_plotlyjs="directory").encode())
+                write_output(folder / "plotly.min.js", import_module("plotly.offline").get_plotlyjs().encode())
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
             log.debug("no plot %s, because there are too few trials: %s", name, error)
     if single and study.trials:
@@ -85,8 +87,8 @@ def _draw(study: Study, folder: Path) -> list[Path]:
 def _save(axes: Any, path: Path) -> Path:
     from matplotlib import pyplot
 
-    refuse_links(path)
-    figure = np.ravel(axes)[0].figure
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    figure, picture = np.ravel(axes)[0].figure, io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)
+    write_output(path, picture.getvalue())
     return path

@@ -21,6 +21,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from dreaming.constraints import Range
 from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
 from dreaming.io.atomic import FULL, refuse_links, temporary_path
+from dreaming.io.output_file import replace_output
 from dreaming.io.types import Image
 from dreaming.video.audio import Soundtrack
 
@@ -124,7 +125,7 @@ def write_video(
         count = _encode(path, temporary, frames, timeline, (sound, begin, end), _Encoder(codec, crf, preset))
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
-        temporary.replace(path)
+        replace_output(temporary, path)
     except (OSError, av.FFmpegError) as error:
         if error.errno not in FULL:
             raise

@@ -15,6 +15,7 @@ from dreaming.io.shard import Shard
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
 from dreaming.video.reader import probe, read_frames
+from dreaming.video.writer import write_video
 
 TIMES = [0, 2, 3, 7, 8, 12, 15, 20]  # in 25ths of a second: a phone's varying rate
 
@@ -300,14 +301,14 @@ def test_a_video_that_somebody_changed_is_kept(drawing, caplog):
 
 
 def test_a_video_of_a_killed_process_is_replaced(drawing, monkeypatch):
-    def killed(path, *_, **__):
-        path.write_bytes(b"finished, but not recorded")
+    def killed(*given, **settings):
+        write_video(*given, **settings)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("dreaming.stages.composite.write_video", killed)
         with pytest.raises(KeyboardInterrupt):
-            stage().run(drawing.clip)
+            stage(crf=40).run(drawing.clip)
     stage().run(drawing.clip)
     assert sorted(path.name for path in drawing.path.glob("dream*")) == ["dream.json", "dream.mp4"]
     assert probe(drawing.path / "dream.mp4").count == 8

@@ -42,6 +42,14 @@ def evaluate(drawing, **config):
     return {row["name"]: row for row in evaluation["summary"]}, evaluation["frames"]
 
 
+def test_scores_that_somebody_changed_are_kept(drawing):
+    for name in ("evaluation.json", "evaluation.csv"):
+        (drawing.path / name).write_bytes(b"mine")
+    evaluate(drawing, truth=drawing.true / "masks")
+    for name in ("evaluation.json.kept-1", "evaluation.csv.kept-1"):
+        assert (drawing.path / name).read_bytes() == b"mine"
+
+
 def test_without_truth_and_hand_masks_it_is_skipped(disc_clip):
     clip = disc_clip("bare", masks=()).clip
     assert EvaluateStage(maskers={}).skips(clip)
@@ -241,10 +249,10 @@ def test_only_what_has_a_truth_is_made_first(tmp_path):
 
 
 def test_the_worst_frames_are_shown_beside_the_run(drawing, tmp_path):
-    before = sorted(drawing.path.rglob("*"))
+    before = set(drawing.path.iterdir())
     evaluate(drawing, truth=drawing.true / "masks", run_folder=tmp_path / "run", worst=2)
-    made = [path for path in sorted(drawing.path.rglob("*")) if path not in before]
-    assert [path.name for path in made if path.name != "split.json"] == ["evaluation.csv", "evaluation.json"]
+    made = {path.name for path in set(drawing.path.glob("[!.]*")) - before}
+    assert made == {"evaluation.csv", "evaluation.json"}
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "worst-subject-exact.png",
         "worst-subject-left.png",

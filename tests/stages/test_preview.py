@@ -279,6 +279,15 @@ def test_the_video_has_the_source_s_rate(disc_clip, every, rate):
     assert float((metadata.pts[1] - metadata.pts[0]) * metadata.time_base) == pytest.approx(1 / rate, rel=0.01)
 
 
+def test_a_video_that_somebody_changed_is_kept(disc_clip):
+    drawing = disc_clip(masks=(), size=(32, 64))
+    path = drawing.path / "preview.mp4"
+    path.write_bytes(b"mine")
+    stage().run(drawing.clip)
+    assert (drawing.path / "preview.mp4.kept-1").read_bytes() == b"mine"
+    assert probe(path).count == 8
+
+
 def test_its_inputs_are_those_of_the_style(disc_clip):
     assert stage().inputs == ("extract",)
     assert stage(Inverting(further=("filter", "guide"))).inputs == ("extract",)

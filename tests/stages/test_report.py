@@ -69,6 +69,14 @@ def test_the_page_shows_every_stage_and_needs_no_other_file(drawing):
     assert "subject: 3 hand masks for the maskers, cross-validation" in text
 
 
+def test_a_page_that_somebody_changed_is_kept(drawing):
+    (drawing.path / "report.html").write_bytes(b"mine")
+    report(drawing)
+    report(drawing, rows=2)
+    assert (drawing.path / "report.html.kept-1").read_bytes() == b"mine"
+    assert len(list(drawing.path.glob("report*"))) == 2
+
+
 def test_times_are_listed_and_summed(drawing):
     text, _ = report(drawing)
     rows = dict(re.findall(r"<tr><td>([^<]+)</td><td>\d+</td><td>([\d.]+)</td></tr>", text))

@@ -126,6 +126,15 @@ def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
     assert (drawing.path / "suggestions.png").exists()
 
 
+def test_suggestions_that_somebody_changed_are_kept(disc_clip):
+    drawing = disc_clip(masks=(1, 8))
+    for name in ("suggestions.json", "suggestions.png"):
+        (drawing.path / name).write_bytes(b"mine")
+    suggested(drawing)
+    for name in ("suggestions.json.kept-1", "suggestions.png.kept-1"):
+        assert (drawing.path / name).read_bytes() == b"mine"
+
+
 def suggested(drawing, **config):
     maskers = {"lost": Sides("0000")}
     MaskStage(maskers).run(drawing.clip)

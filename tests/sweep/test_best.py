@@ -28,6 +28,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert BestTrial.read(tmp_path / "best.yaml") == best()
 
 
+def test_a_record_that_somebody_changed_is_kept(tmp_path):
+    (tmp_path / "best.yaml").write_bytes(b"mine")
+    best().write(tmp_path)
+    assert (tmp_path / "best.yaml.kept-1").read_bytes() == b"mine"
+    assert BestTrial.read(tmp_path / "best.yaml") == best()
+
+
 def test_of_several_sweeps_the_latest_counts_also_in_a_copy_of_the_clip(disc_clip, tmp_path):
     clip = disc_clip(masks=(1,)).clip
     records = [

@@ -240,7 +240,7 @@ def test_data_reaches_the_disk_before_the_name(tmp_path, monkeypatch):
     path, synced = tmp_path / "a.mp4", []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append((os.fstat(handle), path.exists())))
     write_video(path, [flat((1, 2, 3))], fps=25)
-    ((status, named),) = synced
+    status, named = synced[0]
     assert (status.st_size, status.st_ino, named) == (path.stat().st_size, path.stat().st_ino, False)
 
 
