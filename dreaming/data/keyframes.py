@@ -117,6 +117,15 @@ class KeyframesDataModule(SteppedDataModule):
             self.source, centres, edge, patch=patch, batch_size=count, edge_share=self.edge_share, seed=seed
         )
 
+    def setup(self, stage: str) -> None:
+        """Move the keyframes to the Trainer's device, where patches are cropped."""
+        if self.trainer is not None:
+            self.source.to(self.trainer.strategy.root_device)
+
+    def teardown(self, stage: str) -> None:
+        """Free the device's memory."""
+        self.source.to("cpu")
+
     @property
     def smallest_batch(self) -> int:
         """Samples of the smallest batch of all scales."""

@@ -1,5 +1,6 @@
 """Patches of keyframes: cropped in one operation and shuffled without replacement."""
 
+import logging
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
@@ -10,6 +11,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dreaming.clip.annotations import Keyframes
+
+log = logging.getLogger(__name__)
+
+MAX_MEMORY_SHARE = 0.25
+"""Share of a GPU's free memory that the pixels of the keyframes may take."""
 
 
 class StyleSample(TypedDict):
@@ -71,6 +77,23 @@ class PatchSource:
         stacked = np.concatenate((keyframes.sources, keyframes.styled, masks), axis=-1)
         self._pixels = torch.from_numpy(stacked.reshape(-1, self.channels + 5))
 
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the pixels, and makes the batches."""
+        return self._pixels.device
+
+    def to(self, device: torch.device | str) -> None:
+        """Move the pixels to a device, so that only the positions of patches are copied there for each batch.
+
+        They stay where they are if they would take more than ``MAX_MEMORY_SHARE`` of a GPU's free memory.
+        """
+        if torch.device(device).type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self._pixels.nbytes > MAX_MEMORY_SHARE * free:
+                log.debug("keyframes stay in main memory: %d bytes of the %d on %s", self._pixels.nbytes, free, device)
+                return
+        self._pixels = self._pixels.to(device)
+
     def gather(self, centres: Tensor, size: int) -> dict[str, Tensor]:
         """Crop the square patches of a batch in one indexing operation; they are 0 beyond the border.
 
@@ -78,7 +101,8 @@ class PatchSource:
             centres: (B, 3) int64: keyframe, y, x. A patch of even size extends one pixel less down and right.
             size: Height and width in pixels.
         """
-        offsets = torch.arange(size) - size // 2
+        centres = centres.to(self.device, non_blocking=True)
+        offsets = torch.arange(size, device=self.device) - size // 2
         y, x = (centres[:, axis, None] + offsets for axis in (1, 2))  # (B, size) each
         inside = ((y >= 0) & (y < self.height))[:, :, None] & ((x >= 0) & (x < self.width))[:, None, :]
         y, x = y.clamp(0, self.height - 1), x.clamp(0, self.width - 1)
@@ -88,7 +112,8 @@ class PatchSource:
 
     def whole(self, index: Tensor) -> dict[str, Tensor]:
         """Return whole keyframes by their index (B,)."""
-        return self._sample(self._pixels.view(self.count, self.height, self.width, -1)[index])
+        pixels = self._pixels.view(self.count, self.height, self.width, -1)
+        return self._sample(pixels[index.to(self.device, non_blocking=True)])
 
     def _sample(self, pixels: Tensor) -> dict[str, Tensor]:
         """Split (B, H, W, C) uint8 into frame and painting in -1..1, and the pixels to train on and those held out."""
@@ -127,7 +152,7 @@ class HeldOutWindows(Dataset[StyleSample]):
         size = self.side + 2 * self.context
         centres = self.centres[index * self.batch_size : (index + 1) * self.batch_size]
         patches = self.source.gather(centres, size)
-        cell = torch.zeros(size, dtype=torch.bool)
+        cell = torch.zeros(size, dtype=torch.bool, device=self.source.device)
         cell[self.context : self.context + self.side] = True
         mask = patches["validation"] & cell & cell[:, None]
         return {"frame": patches["frame"], "styled": patches["styled"], "mask": mask}

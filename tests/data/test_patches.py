@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreaming.clip.annotations import Keyframes
-from dreaming.data.patches import PatchSource, Shuffle
+from dreaming.data.patches import HeldOutWindows, PatchSource, Shuffle
+from dreaming.data.scales import ScaleSampler
 
 
 def keyframes(count=2, height=60, width=80, channels=3, seed=0):
@@ -67,3 +69,32 @@ def test_whole_keyframes_are_unchanged():
         np.testing.assert_allclose(patches["styled"][index], given_.styled[k].transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
         np.testing.assert_array_equal(patches["training"][index, 0], training[k])
     assert not patches["validation"].any()
+
+
+@pytest.mark.parametrize("patch", [5, None])
+def test_batches_are_made_on_the_device_of_the_pixels(patch):
+    given_ = keyframes()
+    source = PatchSource(given_, given_.masks, given_.masks)
+    sampler = ScaleSampler(
+        source, given_.masks, given_.masks, patch=patch, batch_size=4, edge_share=0.5, seed=(0,)
+    )  # fmt: skip
+    windows = HeldOutWindows(source, given_.masks, side=16, context=2, max_pixels=800)
+    before = sampler.make_batch(0, slice(None)), windows[0]
+    source.to("meta")
+    for one, other in zip(before, (sampler.make_batch(0, slice(None)), windows[0]), strict=True):
+        for name, values in one.items():
+            assert values.device.type == "cpu"
+            assert other[name].device.type == "meta", name
+            assert (other[name].shape, other[name].dtype) == (values.shape, values.dtype)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_batch_on_a_gpu_equals_that_in_main_memory():
+    given_ = keyframes()
+    source = PatchSource(given_, given_.masks)
+    centres = torch.tensor([[0, 5, 7], [1, 59, 79]])
+    here = source.gather(centres, 8)
+    source.to("cuda")
+    for name, values in source.gather(centres, 8).items():
+        assert values.is_cuda
+        torch.testing.assert_close(values.cpu(), here[name])

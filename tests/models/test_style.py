@@ -490,5 +490,7 @@ def test_the_original_is_configured_as_published():
     assert {(group["lr"], group["betas"][1], group["weight_decay"]) for group in optimizer.param_groups} == {
         (4e-4, 0.999, 1e-5)
     }
-    made = instantiate(config.data, _execution_whitelist_=PUBLISHED)(keyframes=data().keyframes, steps_per_epoch=3, seed=1)
+    made = instantiate(config.data, _execution_whitelist_=PUBLISHED)(
+        keyframes=data().keyframes, steps_per_epoch=3, seed=1
+    )
     assert (made.patch, made.batch_size, made.erosion, made.steps_per_epoch, made.seed) == (32, 40, 7, 3, 1)
