@@ -89,12 +89,21 @@ def refuse_links(*paths: Path) -> None:
 
 
 def refuse_links_in(folder: Path) -> None:
-    """Refuse a folder that is or contains a symbolic link, except below ``wandb/``, where W&B replaces its own links.
+    """Refuse a folder that is or contains a symbolic link, except those that W&B makes, and replaces itself.
 
     Raises:
         ClipError: If there is one, through which a file elsewhere might be overwritten.
     """
-    refuse_links(folder, *(path for path in folder.rglob("*") if "wandb" not in path.relative_to(folder).parent.parts))
+    refuse_links(folder, *(path for path in folder.rglob("*") if path.is_symlink() and not _is_of_wandb(path)))
+
+
+def _is_of_wandb(link: Path) -> bool:
+    """Whether a link is one to W&B's latest run or its log, or to the log of W&B's service in the user's cache."""
+    target = link.readlink()
+    if link.name == "debug-core.log" and link.match("wandb/*run-*/logs/*"):
+        return target.match("logs/core-debug-*.log")
+    inside = not target.is_absolute() and (link.parent / target).resolve().is_relative_to(link.parent.resolve())
+    return inside and link.parent.name == "wandb" and link.name in ("latest-run", "debug.log", "debug-internal.log")
 
 
 def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path], object] | None = None) -> None:

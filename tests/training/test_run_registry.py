@@ -147,7 +147,16 @@ def test_a_run_folder_whose_fingerprint_cannot_be_read_is_left_alone(tmp_path, t
     assert runs.unfinished(tmp_path.parent, {"task": 1}) is None
 
 
-@pytest.mark.parametrize("linked", ["run", "run/metrics/hparams.yaml"])
+@pytest.mark.parametrize(
+    "linked",
+    [
+        "run",
+        "run/metrics/hparams.yaml",
+        "run/wandb/latest-run",
+        "run/wandb/offline-run-1/files/config.yaml",
+        "run/wandb/offline-run-1/logs/debug-core.log",
+    ],
+)
 def test_a_run_folder_with_a_link_is_refused(tmp_path, linked):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -163,5 +172,7 @@ def test_a_run_folder_with_the_links_of_wandb_is_resumed(tmp_path):
     runs.begin(tmp_path / "run", fingerprint())
     (tmp_path / "run/wandb/offline-run-1/logs").mkdir(parents=True)
     (tmp_path / "run/wandb/latest-run").symlink_to("offline-run-1")
-    (tmp_path / "run/wandb/offline-run-1/logs/debug-core.log").symlink_to(tmp_path / "cache" / "core.log")
+    (tmp_path / "run/wandb/debug.log").symlink_to("offline-run-1/logs/debug.log")
+    log = tmp_path / "cache/wandb/logs/core-debug-20261128_120000.log"
+    (tmp_path / "run/wandb/offline-run-1/logs/debug-core.log").symlink_to(log)
     runs.begin(tmp_path / "run", fingerprint())
