@@ -36,7 +36,9 @@ def system_error(error: Exception) -> DreamingError | None:
             where or "a file",
             found=os.strerror(error.errno or 0).lower(),
             expected="a file or folder that this user may read and write",
-            hint="change its permissions, or move it away",
+            hint="use a shorter name"
+            if error.errno == errno.ENAMETOOLONG
+            else "change its permissions, or move it away",
         )
     return None
 

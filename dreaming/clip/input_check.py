@@ -6,6 +6,11 @@ from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.picture_check import check_pictures
 
+LONGEST_STEM = 240
+"""Bytes of a frame's name; file systems allow 255 with suffixes such as ``.png.kept-1``."""
+LONGEST_NAME = 200
+"""Bytes of the name of a part or layer, which some results repeat beside another name."""
+
 
 def check_inputs(clip: Clip) -> None:
     """Check the frames, hand masks and keyframes of a clip by listing them and reading their headers.
@@ -14,10 +19,11 @@ def check_inputs(clip: Clip) -> None:
         FrameError: If a file cannot be opened or is of a kind that is not read, or if there are other pictures among
             extracted frames.
         SizeError: If an image has another size than the frames.
-        ClipError: If the folders contradict each other, or hand masks lie in ``masks/``.
+        ClipError: If the folders contradict each other, hand masks lie in ``masks/``, or a name is too long.
     """
     _check_frames(clip)
     _check_misplaced(clip)
+    _check_names(clip)
     if not len(clip.frames):
         return
     for part in clip.parts:
@@ -26,6 +32,16 @@ def check_inputs(clip: Clip) -> None:
     for name in subfolders(clip.path / "keyframes"):
         for path in (clip.path / "keyframes" / name, clip.path / "keyframes" / name / "masks"):
             check_pictures(FrameFolder(path, exclude=clip.skipped_frames), clip.size)
+
+
+def _check_names(clip: Clip) -> None:
+    names = [(clip.frames.files[stem], stem, LONGEST_STEM) for stem in clip.frames.stems]
+    names += [(clip.path / "parts" / part, part, LONGEST_NAME) for part in clip.parts]
+    names += [(clip.path / "styled" / layer.name, layer.name, LONGEST_NAME) for layer in clip.layers]
+    for path, name, longest in names:
+        if len(name.encode()) > longest:
+            found = f"a name of {len(name.encode())} bytes"
+            raise ClipError(path, found=found, expected=f"at most {longest} bytes", hint="use a shorter name")
 
 
 def _check_frames(clip: Clip) -> None:

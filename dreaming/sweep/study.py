@@ -1,11 +1,12 @@
 """The study in its database: open it, send heartbeats, count trials, and repair it after a sweep was killed."""
 
 import logging
+import sqlite3
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def _connect(sweep_config: SweepConfig) -> RDBStorage:
         path = Path(url.database or "")
         refuse_links(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() and url.database != ":memory:":
+            path.touch()  # by the umask; SQLite's own permissions allow no group to write
+        _check_database(path)
         options = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -84,6 +88,24 @@ def _connect(sweep_config: SweepConfig) -> RDBStorage:
             heartbeat_interval=sweep_config.heartbeat,
             grace_period=3 * sweep_config.heartbeat,
             heartbeat_stale_trial_callback=_retry,
+        )
+
+
+def _check_database(path: Path) -> None:
+    """Refuse a damaged SQLite file, which would fail somewhere in the sweep."""
+    with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT)) as database:
+        try:
+            ((found, *_), *_) = database.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.OperationalError:  # locked by another process, or a problem that is reported below
+            return
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+    if found != "ok":
+        raise ConfigError(
+            "sweep.storage",
+            found=f"the damaged file {path} ({found})",
+            expected="the SQLite database of a sweep",
+            hint="move it elsewhere to begin the sweep again, or set sweep.name=ANOTHER",
         )
 
 

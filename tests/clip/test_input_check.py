@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dreaming.clip.input_check import check_inputs
-from dreaming.errors import FrameError
+from dreaming.errors import ClipError, FrameError
 from dreaming.io.manifest import Manifest
 
 
@@ -32,6 +32,23 @@ def test_a_wrong_file_in_any_folder_is_named(disc_clip, folder, how):
     with pytest.raises(FrameError) as caught:
         check_inputs(drawing.clip)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+@pytest.mark.parametrize("kind", ["stem", "layer", "part"])
+def test_names_are_refused_only_if_they_are_too_long(disc_clip, kind, length):
+    drawing = disc_clip(masks=(), keyframes=())
+    name = "\u00e4" * (120 if kind == "stem" else 100) + "a" * length
+    stem = name if kind == "stem" else "0004"
+    (drawing.path / "frames/0004.png").rename(drawing.path / f"frames/{stem}.png")
+    drawing.save(f"keyframes/{name if kind == 'layer' else 'painted'}/{stem}.png", drawing.styled["0004"])
+    drawing.save(f"parts/{name if kind == 'part' else 'it'}/hand_masks/{stem}.png", drawing.truth["0004"])
+    if length == 0:
+        check_inputs(drawing.clip)
+        return
+    with pytest.raises(ClipError) as refused:
+        check_inputs(drawing.clip)
+    assert name in refused.value.where
 
 
 def test_masks_of_the_explicit_layout_and_of_parts_are_checked(disc_clip):

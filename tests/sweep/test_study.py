@@ -1,5 +1,6 @@
 """A study is resumed, its lost trials are failed and queued again, and live ones are left alone."""
 
+import os
 import sqlite3
 import threading
 
@@ -55,6 +56,29 @@ def test_an_unreachable_database_is_refused(sweep_config, url):
     with pytest.raises(ConfigError) as refused:
         open_storage(sweep_config(storage=url))
     assert refused.value.where == "sweep.storage"
+
+
+@pytest.mark.parametrize("damage", ["text", "middle"])
+def test_a_damaged_database_is_refused_and_stays_as_it_is(sweep_config, study, damage):
+    study()
+    path = sweep_config().folder / "study.db"
+    data = path.read_bytes()
+    data = b"no database" * 100 if damage == "text" else data[:4096] + bytes(8192) + data[12288:]
+    path.write_bytes(data)
+    with pytest.raises(ConfigError) as refused:
+        study()
+    assert refused.value.where == "sweep.storage"
+    assert str(path) in refused.value.found
+    assert path.read_bytes() == data
+
+
+def test_the_database_follows_the_umask(sweep_config, study):
+    before = os.umask(0o002)
+    try:
+        study()
+    finally:
+        os.umask(before)
+    assert (sweep_config().folder / "study.db").stat().st_mode & 0o777 == 0o664
 
 
 def test_processes_that_start_together_create_one_database(sweep_config):
