@@ -4,7 +4,7 @@ import copy
 import logging
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import cv2
@@ -36,6 +36,21 @@ def listing(folder):
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+@contextmanager
+def unchanged_logging():
+    """Close what Hydra logs to, and restore the root logger."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            with suppress(OSError):  # on a full disk
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
 @pytest.fixture
 def tiny():
     """Overrides that make everything small; of ``dreaming``, and for one model of ``train.py``."""
@@ -56,20 +71,11 @@ def run(monkeypatch, capsys):
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
 
     def call(program, *arguments):
-        root = logging.getLogger()
-        level, handlers = root.level, list(root.handlers)
         monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
         GlobalHydra.instance().clear()
         capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                PROGRAMS[program]()
-        finally:
-            for handler in set(root.handlers) - set(handlers):
-                with suppress(OSError):  # on a full disk
-                    handler.close()
-            root.handlers[:] = handlers  # Hydra sets its own instead
-            root.setLevel(level)
+        with unchanged_logging(), pytest.raises(SystemExit) as ended:
+            PROGRAMS[program]()
         captured = capsys.readouterr()
         return Ran(ended.value.code, captured.out, captured.err)
 
@@ -86,7 +92,7 @@ def in_job(run, monkeypatch, tmp_path):
 
     def call(job, *arguments, clip=tmp_path):
         monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={clip}", *arguments])
-        with pytest.raises(SystemExit) as ended:
+        with unchanged_logging(), pytest.raises(SystemExit) as ended:
             program.main("dream", lambda config: job(copy.deepcopy(config)))
         assert ended.value.code == 0
 

@@ -184,6 +184,7 @@ def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused
     refused_untouched("dreaming", f"clip={tmp_path / 'new'}", "video=nowhere.mov", words=("video", "nowhere.mov"))
 
 
+@pytest.mark.slow
 def test_every_value_of_a_sweep_is_looked_at_before_the_first_job(disc_clip, refused_untouched):
     clip = f"clip={disc_clip(**SPARSE).path}"
     refused_untouched("dreaming", "-m", clip, "masker=unet,cnnn", words="masker=cnnn")

@@ -171,6 +171,7 @@ def test_a_checkpoint_of_another_network_is_refused(disc_clip, run, refused, tin
     refused("dreaming", *arguments, "masker=cnn", words=weights.name)
 
 
+@pytest.mark.slow
 def test_several_maskers_in_one_run_and_in_a_multirun(disc_clip, run, tiny):
     together = disc_clip("together", masks=(1, 8), keyframes=())
     ran = run("dreaming", f"clip={together.path}", *tiny(), "stages=[mask]", "masker=[threshold,flow]")
@@ -196,6 +197,7 @@ def test_shards_of_a_multirun_make_all_frames_with_one_training(disc_clip, run, 
     assert len(list(drawing.path.glob("runs/cnn/*/result.json"))) == 1
 
 
+@pytest.mark.slow
 def test_shards_from_a_video_make_what_one_run_makes(disc_clip, film, run, tmp_path, tiny):
     whole, shared = (disc_clip(name, frames=False, masks=(1, 8), keyframes=()) for name in ("whole", "shared"))
     video = film(tmp_path / "a.mkv", whole.images.values())
@@ -211,6 +213,7 @@ def test_shards_from_a_video_make_what_one_run_makes(disc_clip, film, run, tmp_p
         assert made == expected
 
 
+@pytest.mark.slow
 def test_in_a_multirun_a_clip_that_is_refused_does_not_stop_the_others(disc_clip, run, tiny):
     spoilt, sound = disc_clip("spoilt", masks=(1, 8), keyframes=()), disc_clip("sound", masks=(1, 8), keyframes=())
     (spoilt.path / "hand_masks/0001.png").write_bytes(b"no picture")
@@ -242,6 +245,7 @@ def test_a_subject_that_leaves_is_dreamt_scored_and_suggested_for(disc_clip, run
     assert {row["frame"] for row in rows if row["name"] == "ensemble"} == {"0001", "0004", "0008"}
 
 
+@pytest.mark.slow
 def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_clip, film, run, tmp_path, tiny):
     drawing = disc_clip(frames=False, masks=(), keyframes=())
     video = film(tmp_path / "a.mkv", drawing.images.values())
@@ -322,6 +326,7 @@ def test_a_key_may_take_the_value_of_another(in_job, tiny):
     in_job(look, *tiny(), "model.unet.folds=2", *shared)
 
 
+@pytest.mark.slow
 def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny):
     drawing = disc_clip(masks=(1, 8))
     ran = run(
@@ -360,6 +365,7 @@ def test_a_kind_of_guide_is_given_twice(disc_clip, run, tiny):
     assert not np.array_equal(narrow, wide)
 
 
+@pytest.mark.slow
 def test_a_style_is_trained_alone_with_guides_that_follow_the_masks(disc_clip, run, refused, tiny):
     drawing = disc_clip(count=4, masks=(1, 4), keyframes=(2,))
     alone = (f"clip={drawing.path}", "model=style", "guides=[gauss]")

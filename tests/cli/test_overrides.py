@@ -189,6 +189,7 @@ def test_packages_are_trusted_on_the_command_line_only(refused_untouched, disc_c
     refused_untouched("train.py", clip, "--config-dir", "nowhere", words="train.py: --config-dir: ")
 
 
+@pytest.mark.slow
 def test_a_multirun_over_seeds(run, disc_clip, tiny):
     drawing = disc_clip(masks=(1, 8), keyframes=())
     ran = run("train.py", "-m", "model=cnn", f"clip={drawing.path}", *tiny("cnn"), "seed=1,2")

@@ -128,14 +128,8 @@ def test_keys_are_known_down_to_the_leaves_for_each_program():
     assert "stage.composite.feather" not in of_train
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["-m", "dreaming"],
-        pytest.param(["-m", "dreaming.cli.train"], marks=pytest.mark.slow),
-        pytest.param([str(ROOT / "train.py")], marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["-m", "dreaming"], ["-m", "dreaming.cli.train"], [str(ROOT / "train.py")]])
 def test_as_processes_from_another_folder(tmp_path, command):
     refused = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 2

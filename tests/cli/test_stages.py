@@ -1,5 +1,7 @@
 """The job of ``dreaming``: which stages run, and what a sweep of a masker may optimise."""
 
+import pytest
+
 
 def test_only_the_named_stages_run_without_brackets(disc_clip, run):
     drawing = disc_clip(count=3, masks=(), keyframes=())
@@ -9,6 +11,7 @@ def test_only_the_named_stages_run_without_brackets(disc_clip, run):
     assert not (drawing.path / "masks").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_needs_a_score(disc_clip, run):
     drawing = disc_clip(count=2, masks=(1, 2), keyframes=())
     arguments = ("masker=threshold", "sweep=threshold", "stages=[extract]", "sweep.max_failures=1")

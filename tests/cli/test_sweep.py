@@ -174,6 +174,7 @@ def test_what_a_sweep_found_is_in_the_recorded_and_the_logged_config(disc_clip, 
     assert OmegaConf.load(record).model.cnn.module.lr == built[0] == logged[0]["model"]["cnn"]["module"]["lr"] == 0.02
 
 
+@pytest.mark.slow
 def test_what_a_sweep_found_is_used_under_the_choices_it_was_found_with(disc_clip, in_job, tiny, capsys):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "style"
@@ -331,6 +332,7 @@ def test_samplers_that_model_what_they_found_go_beyond_their_random_starts(disc_
     assert all(0.001 <= trial.params["masker.threshold.cleaning.holes"] <= 0.02 for trial in trials)
 
 
+@pytest.mark.slow
 def test_a_sampler_whose_package_is_absent_is_refused_at_once(disc_clip, refused_untouched, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "cmaes" else find(name, *more))

@@ -106,6 +106,7 @@ def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip,
     assert list(drawing.path.glob("runs/style/best*.json"))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_by_best_json_or_by_a_checkpoint_file(disc_clip, run, refused_untouched, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]

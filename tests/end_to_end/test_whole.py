@@ -206,6 +206,7 @@ def test_shards_of_a_video_that_look_around_end_as_one_run(filmed, dream):
     assert (drawing.path / "dream.mp4").exists()
 
 
+@pytest.mark.slow
 def test_keyframes_without_masks(disc_clip, dream):
     clip = disc_clip(masks=()).path
     dream(clip)

@@ -91,6 +91,7 @@ def test_two_halves_make_a_whole(drawing):
     assert choice.score > max(np.mean(choice.scores["left"]), np.mean(choice.scores["right"])) + 0.2
 
 
+@pytest.mark.slow
 def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     maskers = {"left": Half("truth"), "right": Half("truth", left=False, noise=0.3)}
     masker, refs = fitted(drawing.clip, ensemble(maskers, variant="gated", flow=DisFlow(scale=1.0)))
@@ -144,7 +145,7 @@ def test_at_a_left_out_mask_nothing_has_learnt_from_it(drawing):
     assert masker._left_out.stems == ("0005",)
 
 
-@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("held_out", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_whatever_is_left_out_the_mixer_has_learnt_from_none_of_it(disc_clip, held_out):
     """Others may leave out more masks at once than the mixer did when it was chosen, or not the same together."""
     count, masks = (12, range(1, 13)) if held_out else (9, (1, 3, 4, 6, 9))

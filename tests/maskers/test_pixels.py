@@ -49,6 +49,7 @@ def dancer(tmp_path):
     return Clip(folder), truth
 
 
+@pytest.mark.slow
 def test_the_dancer_is_found_better_than_by_propagation_alone_and_better_by_the_second_classifier(dancer):
     clip, truth = dancer
     references = clip.references("subject", clip.stems)
@@ -104,6 +105,7 @@ def test_at_most_so_many_hand_masked_frames_are_trained_on(clip, references):
     assert len(dict(masker.predict(clip, clip.stems))) == 9
 
 
+@pytest.mark.slow
 def test_every_fold_leaves_frames_that_show_the_subject(clip, disc_clip):
     drawing = disc_clip("left", count=9, size=(48, 72), masks=(1, 2, 3))
     for number in (4, 5, 6, 7, 9):
