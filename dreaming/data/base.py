@@ -100,6 +100,11 @@ class SteppedDataModule(LightningDataModule):
         """This device's samples of a training batch: every n-th of n devices."""
         return slice(None) if self.trainer is None else slice(self.trainer.global_rank, None, self.trainer.world_size)
 
+    @property
+    def pins_memory(self) -> bool:
+        """Whether batches are made in main memory for a GPU; only copies of pinned memory are asynchronous."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
     def generator(
         self, step: int, stream: Literal["draw", "augment"], device: torch.device | str = "cpu"
     ) -> torch.Generator:
@@ -123,4 +128,4 @@ class SteppedDataModule(LightningDataModule):
                 expected="at least one sample per device",
             )
         steps = EpochSteps(self)
-        return DataLoader(steps, batch_size=None, sampler=steps)
+        return DataLoader(steps, batch_size=None, sampler=steps, pin_memory=self.pins_memory)

@@ -127,6 +127,11 @@ class KeyframesDataModule(SteppedDataModule):
         self.source.to("cpu")
 
     @property
+    def pins_memory(self) -> bool:
+        """Whether patches are cropped in main memory although a GPU trains on them."""
+        return super().pins_memory and self.source.device.type == "cpu"
+
+    @property
     def smallest_batch(self) -> int:
         """Samples of the smallest batch of all scales."""
         return min(sampler.batch_size for sampler in self.samplers.values())

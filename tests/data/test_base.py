@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import ParameterError
@@ -29,7 +30,7 @@ def test_generators_of_one_step_differ():
 
 def test_an_epoch_continues_from_the_steps_taken():
     class Trainer:
-        global_step, world_size = 12, 2
+        global_step, world_size, strategy = 12, 2, SingleDeviceStrategy("cpu")
 
     data = Numbers(batch_size=2, steps_per_epoch=3, seed=0)
     data.trainer = Trainer()
@@ -37,6 +38,16 @@ def test_an_epoch_continues_from_the_steps_taken():
     assert [step for step, _ in loader] == [12, 13, 14]
     Trainer.global_step = 7
     assert [step for step, _ in loader] == [7, 8, 9]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_are_pinned_for_a_gpu(device):
+    class Trainer:
+        global_step, world_size, strategy = 0, 1, SingleDeviceStrategy(device)
+
+    data = Numbers(batch_size=2, steps_per_epoch=3, seed=0)
+    data.trainer = Trainer()
+    assert data.train_dataloader().pin_memory is (device == "cuda")
 
 
 def test_more_devices_than_samples_are_rejected():

@@ -70,6 +70,23 @@ def test_pixels_that_leave_the_frame_stay_invisible(propagator):
         np.testing.assert_array_equal(seen, expected)
 
 
+def test_a_pixel_that_was_hidden_once_stays_invisible(propagator):
+    stems = propagator.clip.stems
+
+    class HiddenOnce(ConstantFlow):
+        def both_ways(self, start, end):
+            there, back = super().both_ways(start, end)
+            if stems[0] in (start, end):
+                there[20:24, 30:34] += 5  # another surface in the second frame
+            return there, back
+
+    flows = HiddenOnce(propagator.clip, propagator.flows.flow)
+    for steps, frame in enumerate(FlowPropagator(propagator.clip, flows, drift=None).propagate(stems[:4])):
+        y, x = 20 - steps, 30 + 2 * steps  # it moves by (2, -1) per frame
+        assert not frame.visible[y : y + 4, x : x + 4].any()
+        assert frame.visible[y + 5 : y + 9, x : x + 4].all()
+
+
 def test_the_photometric_error_is_the_lab_difference(disc_clip):
     drawing = disc_clip(count=3, size=(24, 24), masks=(), keyframes=())
     for stem, grey in zip(drawing.stems, (100, 100, 180), strict=True):
