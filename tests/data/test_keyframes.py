@@ -69,6 +69,7 @@ def test_held_out_blocks_are_measured_and_not_trained_on():
     flat = np.arange(2 * 60 * 200)
     source = np.stack((flat % 256, flat // 256 % 256, flat // 65536), axis=-1).astype(np.uint8).reshape(2, 60, 200, 3)
     marked = Keyframes(given_.stems, source, given_.styled, given_.masks)
+    assert not data.held_out.ravel()[data.samplers[1.0].index].any(), "a patch around a held-out pixel"
     data.windows.source = data.samplers[1.0].source = PatchSource(marked, given_.masks & ~data.held_out, data.held_out)
 
     def pixels(batch):

@@ -80,6 +80,18 @@ def cached(disc_clip):
     return lambda level: PredictionCache(clip, "even", Even(level), refs)
 
 
+def test_a_left_out_mask_may_change(disc_clip, cached):
+    clip = cached(0.1).clip
+    fingerprints = []
+    for painted in (False, True):
+        refs = clip.references("subject", ["0001", "0004"])
+        refs.masks[1] = painted
+        caches = [PredictionCache(clip, "even", Even(0.1), refs, refs.select([stem])) for stem in refs.stems]
+        fingerprints.append([each.folder.path.name for each in caches])
+    assert fingerprints[0][1] == fingerprints[1][1], "0004 is not trained on"
+    assert fingerprints[0][0] != fingerprints[1][0]
+
+
 def test_only_the_folders_used_last_are_kept(cached, monkeypatch):
     monkeypatch.setattr("dreaming.maskers.prediction_cache.KEPT", 2)
     for level in (0.1, 0.2, 0.3):
