@@ -2,6 +2,9 @@
 
 import gc
 import os
+import signal
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -97,6 +100,53 @@ def disc_clip(tmp_path):
         return drawing
 
     return draw
+
+
+@pytest.fixture
+def clip(disc_clip):
+    """A clip of nine frames with three hand masks; modules with other needs have their own."""
+    return disc_clip(count=9, size=(48, 72), masks=(1, 4, 9)).clip
+
+
+@pytest.fixture
+def references(clip):
+    """All hand masks of the clip."""
+    return clip.references("subject", clip.stems)
+
+
+@pytest.fixture
+def kill_when():
+    """Kill a child process as soon as something is so."""
+
+    def kill(child, reached):
+        while not reached():
+            assert child.poll() is None, "the child ended before"
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait(20) == -signal.SIGKILL
+
+    return kill
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch):
+    """Interrupt what runs in the context instead of deleting a file whose name matches."""
+
+    @contextmanager
+    def interrupt(pattern):
+        unlink = Path.unlink
+
+        def interrupted(path, **options):
+            if path.match(pattern):
+                raise KeyboardInterrupt
+            unlink(path, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return interrupt
 
 
 @pytest.fixture

@@ -20,16 +20,6 @@ INPUTS = FeatureInputs(
 LUCID = LucidDreaming(count=2, short_side=32)
 
 
-@pytest.fixture
-def clip(disc_clip):
-    return disc_clip(count=9, size=(48, 72), masks=(1, 4, 9)).clip
-
-
-@pytest.fixture
-def references(clip):
-    return clip.references("subject", clip.stems)
-
-
 def test_held_out_hand_masks_have_no_influence(clip, references):
     """The held-out frame's mask changes arbitrarily; training data and validation features stay the same."""
     train, valid = references.without(["0004"]), references.select(["0004"])

@@ -17,16 +17,6 @@ ROUNDING = 1e-6  # OpenCV sums in another order if the memory alignment differs
 BLEND, NEAR_GAP = CHANNELS.index("blend"), CHANNELS.index("near_gap")
 
 
-@pytest.fixture
-def clip(disc_clip):
-    return disc_clip(count=9, size=(48, 72), masks=(1, 4, 9)).clip
-
-
-@pytest.fixture
-def references(clip):
-    return clip.references("subject", clip.stems)
-
-
 def with_mask(references, stem, mask):
     masks = references.masks.copy()
     masks[references.stems.index(stem)] = mask

@@ -16,16 +16,6 @@ INPUT = FeatureInputs(PropagationFeatures(DisFlow(scale=1.0), drift=None, short_
 LUCID = LucidDreaming(count=2, short_side=32)
 
 
-@pytest.fixture
-def clip(disc_clip):
-    return disc_clip(count=9, size=(48, 72), masks=(1, 4, 9)).clip
-
-
-@pytest.fixture
-def references(clip):
-    return clip.references("subject", clip.stems)
-
-
 def test_channels_are_selected_by_name(clip, references):
     extractor = INPUT.extractor(clip, references)
     ((_, chosen),) = INPUT.extract(extractor, ["0006"])

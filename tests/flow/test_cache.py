@@ -5,7 +5,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -185,19 +184,10 @@ def test_another_config_or_other_frames_make_all_anew(drawing, caplog):
     assert ("flow", "frames") in [record.args for record in caplog.records]
 
 
-def test_killed_while_old_flow_is_removed_what_is_left_is_explained(drawing, monkeypatch):
+def test_killed_while_old_flow_is_removed_what_is_left_is_explained(drawing, interrupted_at):
     FlowCache(drawing.clip, DisFlow()).complete()
-    unlink = Path.unlink
-
-    def killed(path, **options):
-        if path.suffix == ".png":
-            raise KeyboardInterrupt
-        unlink(path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", killed)
-        with pytest.raises(KeyboardInterrupt):
-            FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
+    with interrupted_at("*.png"):
+        FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
     FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
     assert len(files(drawing)) == 5
     assert not (drawing.path / "flow.kept-1").exists()

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,19 +140,10 @@ def test_a_maker_that_fails_at_once_changes_nothing(path):
     assert not path.with_name("gmm.kept-1").exists()
 
 
-def test_killed_while_frames_are_removed_the_rest_is_still_explained(path, monkeypatch):
+def test_killed_while_frames_are_removed_the_rest_is_still_explained(path, interrupted_at):
     make(path)
-    unlink = Path.unlink
-
-    def killed(target, **options):
-        if target.name == "0002.png":
-            raise KeyboardInterrupt
-        unlink(target, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", killed)
-        with pytest.raises(KeyboardInterrupt):
-            make(path, 2)
+    with interrupted_at("0002.png"):
+        make(path, 2)
     assert sorted(levels(path)) == ["0002", "0003"]
     assert make(path, 2) == 3
     assert levels(path) == dict.fromkeys(STEMS, 2)

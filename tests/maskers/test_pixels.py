@@ -31,11 +31,6 @@ def clip(disc_clip):
 
 
 @pytest.fixture
-def references(clip):
-    return clip.references("subject", clip.stems)
-
-
-@pytest.fixture
 def dancer(tmp_path):
     """The demo's dancer, whose limbs turn and hide one another: a clip, and where she is in truth."""
     scene, folder, truth = DemoScene(frames=25, height=96, width=160, samples=2), tmp_path / "dancer", {}

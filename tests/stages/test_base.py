@@ -1,7 +1,6 @@
 """Stage.complete: done, made again, continued, shared out, and killed. Run as a script it is a stage to kill."""
 
 import logging
-import signal
 import subprocess
 import sys
 import time
@@ -221,12 +220,11 @@ def start(drawing, shard="1/1", pause=0.02):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def test_killed_and_started_again_it_ends_with_the_same_bytes(drawing, whole):
+def test_killed_and_started_again_it_ends_with_the_same_bytes(drawing, whole, kill_when):
     with start(drawing, pause=0.1) as child:
         for _ in range(5):
             child.stderr.readline()
-        child.send_signal(signal.SIGKILL)
-        assert child.wait(20) == -signal.SIGKILL
+        kill_when(child, lambda: True)
     left = contents(drawing)
     assert 0 < len(left) < 12
     assert left.items() <= whole.items(), "what is there is whole"

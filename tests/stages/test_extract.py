@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -268,15 +267,11 @@ def test_an_unreadable_video_is_named_and_leaves_nothing(drawing):
 # -- interruption
 
 
-def test_a_killed_extraction_continues_to_the_same_bytes(drawing, disc_clip):
+def test_a_killed_extraction_continues_to_the_same_bytes(drawing, disc_clip, kill_when):
     whole = disc_clip("whole", frames=False, masks=(), keyframes=())
     ExtractStage(video=drawing.video).run(whole.clip)
     with subprocess.Popen([sys.executable, __file__, drawing.path, drawing.video], stdout=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 30
-        while len(contents(drawing)) < 4 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait(20) == -signal.SIGKILL
+        kill_when(child, lambda: len(contents(drawing)) >= 4)
     left = contents(drawing)
     assert 4 <= len(left) < 12
     assert left.items() <= contents(whole).items()
@@ -289,19 +284,10 @@ def test_a_killed_extraction_continues_to_the_same_bytes(drawing, disc_clip):
     assert made.frames == 12 - len(left)
 
 
-def test_frames_left_by_a_kill_during_replacement_do_not_count_as_the_user_s(drawing, monkeypatch):
+def test_frames_left_by_a_kill_during_replacement_do_not_count_as_the_user_s(drawing, interrupted_at):
     ExtractStage(video=drawing.video, every=2).run(drawing.clip)
-    unlink = Path.unlink
-
-    def killed(path, **options):
-        if path.name == "0005.png":
-            raise KeyboardInterrupt
-        unlink(path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", killed)
-        with pytest.raises(KeyboardInterrupt):
-            ExtractStage(video=drawing.video).run(drawing.clip)
+    with interrupted_at("0005.png"):
+        ExtractStage(video=drawing.video).run(drawing.clip)
     assert drawing.clip.frames_are_made
     assert drawing.clip.stems == drawing.stems[4::2]
     again = ExtractStage(video=drawing.video, every=2)

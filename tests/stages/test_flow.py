@@ -1,6 +1,5 @@
 """The flow stage: up to date, in shards, and interrupted. As a script, a slow stage to kill."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -49,13 +48,9 @@ def test_shards_together_equal_one_run(drawing, whole, order):
     assert files(drawing) == whole
 
 
-def test_a_killed_run_continues_to_the_same_bytes(drawing, whole):
+def test_a_killed_run_continues_to_the_same_bytes(drawing, whole, kill_when):
     with subprocess.Popen([sys.executable, __file__, drawing.path], stdout=subprocess.DEVNULL) as child:
-        while len(files(drawing)) < 3:
-            assert child.poll() is None
-            time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait(20) == -signal.SIGKILL
+        kill_when(child, lambda: len(files(drawing)) >= 3)
     left = files(drawing)
     assert 3 <= len(left) < 11, "interrupted midway"
     assert left.items() <= whole.items(), "existing files are complete"

@@ -1,10 +1,8 @@
 """Two processes do what one does: training within rounding, masks and styled frames to the byte."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -155,7 +153,7 @@ def dreaming(clip):
 
 
 @pytest.mark.slow
-def test_killed_among_its_processes_it_ends_with_the_bytes_of_one_process(disc_clip):
+def test_killed_among_its_processes_it_ends_with_the_bytes_of_one_process(disc_clip, kill_when):
     clip = disc_clip(count=300, masks=(1, 150, 300)).path
     command = [*dreaming(clip), *(key for key in tiny.overrides(4, 2) if not key.startswith("trainer"))]
     subprocess.run([*command, "trainer=cpu"], cwd=ROOT, check=True, timeout=300)
@@ -166,11 +164,7 @@ def test_killed_among_its_processes_it_ends_with_the_bytes_of_one_process(disc_c
             path.unlink()
     for folder in FOLDERS:
         with subprocess.Popen([*command, *TWO], cwd=ROOT) as child:
-            while not (clip / folder / "0001.png").exists():
-                assert child.poll() is None
-                time.sleep(0.01)
-            child.send_signal(signal.SIGKILL)
-            assert child.wait(20) == -signal.SIGKILL
+            kill_when(child, (clip / folder / "0001.png").exists)
         left = made(clip)
         assert 0 < len(left) < 600
         assert left.items() <= whole.items(), "what is there is whole"

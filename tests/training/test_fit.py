@@ -2,8 +2,6 @@
 
 import functools
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -176,7 +174,7 @@ def child(folder) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
+def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path, kill_when):
     whole = run(tmp_path / "whole")
     code = (
         "import sys, importlib.util, pathlib\n"
@@ -188,11 +186,7 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cut")])
     last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
-    while not last.exists():
-        assert process.poll() is None, "the child ended before its first checkpoint"
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_when(process, last.exists)
     assert not (tmp_path / "cut" / "fit.json").exists()
     cut = run(tmp_path / "cut")
     assert cut.steps == whole.steps == 40
