@@ -44,6 +44,16 @@ def test_a_moving_mask_is_consistent_and_a_jumping_one_is_not(drawing):
     assert inside[1].mean() > 0.9
 
 
+def test_only_neighbours_that_show_a_pixel_count(drawing, monkeypatch):
+    jumping = maps(drawing, "jumping", lambda number: 30 + SHIFT * number + 30 * (number == 2))
+    shown = iter([True, False])
+    monkeypatch.setattr(
+        "dreaming.features.temporal_consistency.consistent", lambda there, _: np.full(there.shape[:2], next(shown))
+    )
+    found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([jumping], "0003")
+    assert found[0, 22:42, 40:50].mean() > 0.9 * 255
+
+
 def test_the_first_frame_is_compared_with_its_one_neighbour(drawing):
     moving = maps(drawing, "moving", lambda number: 30 + SHIFT * number)
     found = TemporalConsistency.for_clip(drawing.clip, DisFlow(scale=1.0)).inconsistency([moving], "0001")

@@ -140,6 +140,13 @@ def test_training_examples_are_the_other_keyframes_and_round_trips(drawing):
         np.testing.assert_array_equal(again[1], channels)
 
 
+def test_every_second_round_trip_is_combined_with_a_neighbour(drawing):
+    clip = drawing().clip
+    guide = replace(GUIDE, round_trips=4)
+    agreement = [channels[..., 5].any() for _, channels in guide.training_examples(clip, clip.layers[0], ["0003"], 0)]
+    assert agreement == [False, False, True, False, True], "the neighbour alone, then the round trips"
+
+
 def test_strokes_that_do_not_follow_the_motion_are_not_propagated(drawing):
     made = drawing()
     for seed, stem in enumerate(("0003", "0008")):

@@ -52,12 +52,13 @@ def test_the_best_value_is_kept_when_the_next_fit_starts_lower(tracked, sweep_co
 
 
 def test_a_percentage_is_reported_once_and_the_best_value_is_kept(tracked, sweep_config):
-    progress, _ = tracked()
+    progress, logged = tracked()
     progress.report(0, 1, 0.101, 0.4)
     progress.report(0, 1, 0.105, 0.9)
     assert open_study(sweep_config()).trials[0].intermediate_values == {10: 0.4}
     progress.report(0, 1, 0.2, 0.1)
     assert open_study(sweep_config()).trials[0].intermediate_values == {10: 0.4, 20: 0.9}
+    assert logged == [(10, 0.4), (20, 0.9)]
 
 
 def test_a_poor_trial_is_pruned_but_not_at_its_end(tracked):
