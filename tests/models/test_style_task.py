@@ -10,6 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.clip.layer_region import LayerRegion
 from dreaming.data.frame_pairs import Consistency, FlickerProbe
@@ -76,6 +77,14 @@ def test_the_fingerprint_does_not_depend_on_tiles(disc_clip):
     assert fingerprint(tile=960, overlap=32) == fingerprint(**usual)
     assert fingerprint(**usual)["task"]["module"].items() >= usual.items()
     assert fingerprint(**usual, lr=1.0) != fingerprint(**usual)
+
+
+@pytest.mark.parametrize("probe", [None, FlickerProbe(DisFlow(), pairs=2, side=16)])
+def test_the_fingerprint_depends_on_unpainted_frames_if_they_are_measured(disc_clip, probe):
+    drawing, made = disc_clip(), replace(task(), probe=probe)
+    before = made.fingerprint(drawing.clip, Layer("painted"), CONTEXT)
+    drawing.save("frames/0006.png", drawing.images["0005"])
+    assert (made.fingerprint(drawing.clip, Layer("painted"), CONTEXT) != before) is (probe is not None)
 
 
 def test_unpainted_frames_are_measured_drawn_and_trained_on(disc_clip):
