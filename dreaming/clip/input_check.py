@@ -26,9 +26,11 @@ def check_inputs(clip: Clip) -> None:
     _check_names(clip)
     if not len(clip.frames):
         return
-    for part in clip.parts:
-        for folder in clip.mask_folders(part):
-            check_pictures(folder, clip.size)
+    folders = {folder.path: folder for part in clip.parts for folder in clip.mask_folders(part)}
+    for path in (clip.path / "hand_masks", *sorted(clip.path.glob("parts/*/hand_masks"))):
+        folders.setdefault(path, FrameFolder(path))  # without a picture that is read, it counts as no part
+    for folder in folders.values():
+        check_pictures(folder, clip.size)
     for name in subfolders(clip.path / "keyframes"):
         for path in (clip.path / "keyframes" / name, clip.path / "keyframes" / name / "masks"):
             check_pictures(FrameFolder(path, exclude=clip.skipped_frames), clip.size)

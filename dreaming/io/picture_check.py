@@ -1,5 +1,6 @@
 """Checks of the user's image files by their headers, before any of them is decoded."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from dreaming.errors import FrameError, SizeError
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES, decode
 from dreaming.io.types import Size
+
+log = logging.getLogger(__name__)
 
 UNREADABLE = (
     ".heic",
@@ -25,6 +28,9 @@ UNREADABLE = (
     ".dng",
 )
 """Suffixes of images that are not read."""
+
+PROJECTS = (".psd", ".psb", ".xcf", ".kra", ".ora", ".afphoto", ".clip", ".procreate", ".aseprite")
+"""Suffixes of painting programs' own files, which may lie beside the images that were exported from them."""
 
 
 def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
@@ -48,6 +54,9 @@ def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
                 expected=", ".join(suffix[1:] for suffix in SUFFIXES),
                 hint="convert it or move it elsewhere",
             )
+    projects = [path.name for path in sorted(folder.path.iterdir()) if path.suffix.lower() in PROJECTS]
+    if unread := [name for name in projects if Path(name).stem not in folder]:
+        log.warning("%s: not read: %s; export each as a PNG of the same name", folder.path, ", ".join(unread))
     sizes = {path: _header_size(path) for path in folder.files.values()}
     groups = Counter(sizes.values()).most_common()
     if len(groups) > 1 or size is not None:

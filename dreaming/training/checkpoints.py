@@ -171,18 +171,17 @@ def recover(folder: Path, model: pl.LightningModule) -> Path | None:
 def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
     """Load weights into a module that was built from the same config.
 
+    Damaged ones are refused, because they may have taken hours to train, and a copy may exist elsewhere.
+
     Raises:
         CheckpointError: If the file is no checkpoint of such a module.
     """
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        module.load_state_dict(state)
-    except FileNotFoundError:
-        found = "no such file"
-    except (RuntimeError, KeyError, EOFError, OSError) as error:
-        found = "no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+        module.load_state_dict(_read(checkpoint)["state_dict"])
     except UnpicklingError:
         found = "no checkpoint, or one with more than plain data"
+    except Exception as error:  # whatever torch raises for bytes that are no checkpoint
+        found = "no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
     else:
         if is_finite(module):
             return module.eval()
@@ -197,17 +196,21 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
 
 def _steps(checkpoint: Path, model: pl.LightningModule) -> int:
     """Optimiser steps behind a checkpoint of this model; raise any error if it is damaged or another model's."""
-    if not checkpoint.is_file():
-        raise ValueError("no file")
-    with zipfile.ZipFile(checkpoint) as archive:  # torch does not compare checksums
-        if (damaged := archive.testzip()) is not None:
-            raise ValueError(f"wrong checksum of {damaged}")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    state = _read(checkpoint)
     if missing := sorted(RESUMABLE - state.keys()):
         raise ValueError(f"no {missing[0]}")
     if _shapes(state["state_dict"]) != _shapes(model.state_dict()):
         raise ValueError("weights of another network")
     return int(state["global_step"])
+
+
+def _read(checkpoint: Path) -> Any:
+    if not checkpoint.is_file():
+        raise ValueError("no file")
+    with zipfile.ZipFile(checkpoint) as archive:  # torch does not compare checksums
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
+    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:

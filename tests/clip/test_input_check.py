@@ -51,6 +51,30 @@ def test_names_are_refused_only_if_they_are_too_long(disc_clip, kind, length):
     assert name in refused.value.where
 
 
+@pytest.mark.parametrize("folder", ["hand_masks", "parts/it/hand_masks", "keyframes/painted"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_files_of_painting_programs_are_named_once(disc_clip, caplog, folder, alone):
+    drawing = disc_clip(masks=(), keyframes=())
+    if not alone:
+        drawing.save(f"{folder}/0004.png", drawing.truth["0004"])
+    for name in ("0001.psd", "0002.KRA", "0004.xcf"):
+        (drawing.path / folder).mkdir(parents=True, exist_ok=True)
+        (drawing.path / folder / name).touch()
+    check_inputs(drawing.clip)
+    ((path, names),) = [record.args for record in caplog.records]
+    assert path == drawing.path / folder
+    assert names == "0001.psd, 0002.KRA" + (", 0004.xcf" if alone else "")
+
+
+def test_hand_masks_of_an_unknown_kind_alone_are_named(disc_clip):
+    drawing = disc_clip(masks=())
+    (drawing.path / "hand_masks").mkdir()
+    (drawing.path / "hand_masks/0001.heic").touch()
+    with pytest.raises(FrameError) as refused:
+        check_inputs(drawing.clip)
+    assert refused.value.where == str(drawing.path / "hand_masks/0001.heic")
+
+
 def test_masks_of_the_explicit_layout_and_of_parts_are_checked(disc_clip):
     for target in ("nn/train_output", "parts/head/hand_masks"):
         drawing = disc_clip(target.split("/")[0], masks=(1, 4))

@@ -281,6 +281,17 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before_it(tmp_path, cut_fit
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_final_weights_are_refused_and_stay_as_they_are(tmp_path, how):
+    AtomicCheckpointIO().save_checkpoint({"state_dict": Line().state_dict()}, tmp_path / "best.ckpt")
+    load(Line(), tmp_path / "best.ckpt")
+    damage(tmp_path / "best.ckpt", how)
+    with pytest.raises(CheckpointError) as refused:
+        load(Line(), tmp_path / "best.ckpt")
+    assert refused.value.where == str(tmp_path / "best.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+
+
 def test_without_an_intact_checkpoint_training_starts_again(tmp_path, cut_fit):
     folder = shutil.copytree(cut_fit, tmp_path / "fit")
     for path in sorted((folder / "checkpoints").iterdir()):
