@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from dreaming.errors import VideoError
 from dreaming.video.reader import probe, read_frames
@@ -14,6 +15,7 @@ from dreaming.video.writer import write_video
 RATE = 48000
 FRAMES = [np.full((16, 32, 3), 20 * number, np.uint8) for number in range(10)]
 TIMES = [Fraction(number, 5) for number in range(10)]  # two seconds
+LANGUAGES = ("eng", "deu")
 CLICKS = (0.25, 0.75, 1.25, 1.75)  # seconds
 
 
@@ -64,6 +66,26 @@ KINDS = {
     "opus.webm": "libopus",
     "flac.mkv": "flac",
 }
+
+
+@pytest.mark.parametrize("default", [1, 2])
+def test_the_default_of_two_tracks_is_used_and_named(tmp_path, caplog, default):
+    tracks = [recording(tmp_path / f"{codec}.mkv", codec) for codec in ("aac", "libmp3lame")]
+    source, path = tmp_path / "two.mkv", tmp_path / "dream.mp4"
+    with av.open(str(source), "w") as output, av.open(str(tracks[0])) as first, av.open(str(tracks[1])) as second:
+        targets = [output.add_stream_from_template(each.streams.audio[0]) for each in (first, second)]
+        for number, target in enumerate(targets, 1):
+            target.disposition = Disposition.default if number == default else Disposition(0)
+            target.metadata["language"] = LANGUAGES[number - 1]
+        for target, each in zip(targets, (first, second), strict=True):
+            for packet in each.demux(each.streams.audio[0]):
+                if packet.dts is not None:
+                    packet.stream = target
+                    output.mux(packet)
+    with caplog.at_level(logging.INFO):
+        write_video(path, FRAMES, times=TIMES, sound=source)
+    assert packets(path) == packets(tracks[default - 1])
+    assert [record.args[1:] for record in caplog.records] == [(default, 2, LANGUAGES[default - 1])]
 
 
 @pytest.mark.parametrize("name", KINDS)
