@@ -31,6 +31,9 @@ SCHEMA = 1
 MAX_NUMBER = 1e12
 """Upper bound of the seconds, frames and versions of a manifest."""
 
+FILES = "files"
+"""Entry of a fit report: digests of the user's files by path, which the log names when one has changed."""
+
 NO_EFFECT: Mapping[str, bool] = {"effect": False}
 """Metadata of a dataclass field that does not change the result: threads, device, batch size, shard, logger."""
 
@@ -175,6 +178,7 @@ class Manifest:
         frames: Number of files made in that time; not compared.
         fit_report: Findings of a fit for the user, as plain JSON data; not compared.
         stems: Names of all files that the maker writes here; no other file is ever removed. Not compared.
+        keys: Config key of each part of ``config``, for messages; ``""`` for all others. Not written.
         unread: Parts of the record that this version of the program does not understand; compared, so that a record
             of another version is different rather than absent.
     """
@@ -187,6 +191,7 @@ class Manifest:
     frames: int = field(default=0, compare=False)
     fit_report: Mapping[str, Any] = field(default_factory=dict, compare=False)
     stems: Sequence[str] = field(default=(), compare=False)
+    keys: Mapping[str, str] = field(default_factory=dict, compare=False)
     unread: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -216,13 +221,40 @@ class Manifest:
         return cls(**{**defaults, **known}, unread=unread)
 
     def difference(self, other: "Manifest") -> str:
-        """Name the config keys and inputs that differ, for the log."""
-        compared = [f.name for f in dataclasses.fields(self) if f.compare]
-        mine, others = (_flatten({name: getattr(one, name) for name in compared}) for one in (self, other))
-        keys = sorted(k for k in mine.keys() | others.keys() if mine.get(k) != others.get(k))
-        names = [k.removeprefix("config.").removeprefix("inputs.") for k in keys]
+        """Name the files and config keys that differ, for the log, and only without any what depends on them."""
+        inputs, settings = (
+            sorted(key for key in mine.keys() | others.keys() if mine.get(key) != others.get(key))
+            for mine, others in ((self.inputs, other.inputs), (_flatten(self.config), _flatten(other.config)))
+        )
+        files, before = (one.fit_report.get(FILES) or {} for one in (self, other))
+        causes = [name for name in sorted({**files, **before}) if before and files.get(name) != before.get(name)]
+        causes += [_WORDS.get(name.partition(" ")[0], name) for name in inputs if name not in _CONSEQUENCES]
+        causes += [self._key(name) for name in settings]
+        if (self.version, self.unread) != (other.version, other.unread):
+            causes.append("the program")
+        names = list(dict.fromkeys(causes)) or [_CONSEQUENCES[name] for name in inputs]
         return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
+    def _key(self, name: str) -> str:
+        """The config key of a flattened part of ``config``; a choice of a class is that of its group."""
+        first, _, rest = name.partition(".")
+        root, inside = (self.keys[first], rest) if first in self.keys else (self.keys.get("", ""), name)
+        return ".".join(part for part in (root, inside) if part).removesuffix(".kind")
+
+
+_CONSEQUENCES = {"fitted": "what the masker is fitted to", "keyframes": "the keyframes", "weights": "the trained style"}
+"""Inputs that change only together with others, which the log names if they are known."""
+
+_WORDS = {
+    "video": "the video",
+    "layer": "the layers",
+    "masks": "the masks",
+    "keys": "the keyframes",
+    "pictures": "the guide's pictures",
+    "size": "the size of the frames",
+    "version": "the program",
+}
+"""Plain words for inputs, by the first word of their name."""
 
 _TYPES: Mapping[str, type | UnionType] = {
     "maker": str,

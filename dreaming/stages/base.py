@@ -65,7 +65,7 @@ class Stage(ABC):
 
     def manifest(self, **inputs: str) -> Manifest:
         """Return the manifest of a folder that this stage makes from these inputs."""
-        return Manifest(self.name, self.version, describe(self), inputs)
+        return Manifest(self.name, self.version, describe(self), inputs, keys={"": f"stage.{self.name}"})
 
     def complete(
         self,

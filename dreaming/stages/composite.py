@@ -103,7 +103,7 @@ class CompositeStage(Stage):
         yield clip.composite, self._manifest(clip, [self._open(clip, layer) for layer in clip.layers])
 
     def _manifest(self, clip: Clip, layers: Sequence[_OpenLayer]) -> Manifest:
-        return Manifest(self.name, self.version, describe(self), self._inputs(clip, layers))
+        return self.manifest(**self._inputs(clip, layers))
 
     def _open(self, clip: Clip, layer: Layer) -> _OpenLayer:
         return _OpenLayer(layer, clip.styled(layer), self.masks.folder(clip, layer))

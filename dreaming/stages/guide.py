@@ -58,7 +58,8 @@ class GuideStage(Stage):
 
     def _draw(self, clip: Clip, layer: Layer, name: str, guide: Guide) -> None:
         folder = GuideFolder(clip.guides(layer) / name, guide.channels)
-        manifest = Manifest(self.name, self.version, describe(guide), guide.inputs(clip, layer))
+        inputs, keys = guide.inputs(clip, layer), {"": f"guide.{name}"}
+        manifest = Manifest(self.name, self.version, describe(guide), inputs, keys=keys)
 
         def begin(stems: list[str]) -> Maker:
             for images in folder.image_folders:

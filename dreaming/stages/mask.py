@@ -79,12 +79,13 @@ class MaskStage(Stage):
         base_maskers = [describe(base) for other in self.maskers.values() for base in other.base_maskers.values()]
         cache = PredictionCache(clip, name, masker, references) if describe(masker) in base_maskers else None
         report: dict[str, Any] = {}
+        keys = {"masker": f"masker.{name}", "stage": f"stage.{self.name}"}
 
         def manifest() -> Manifest:
             fitted = masker.fitted_fingerprint(clip, references)
             config = {"masker": describe(masker), "stage": describe(self)}
             inputs = {"frames": frames, "fitted": fitted, **masks}
-            return Manifest(self.name, self.version, config, inputs, fit_report=report)
+            return Manifest(self.name, self.version, config, inputs, fit_report=report, keys=keys)
 
         def begin(stems: list[str]) -> Maker:
             if cache is not None:

@@ -21,7 +21,7 @@ from dreaming.guides.compose import COLOURS
 from dreaming.guides.storage import GuideStack
 from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe
+from dreaming.io.manifest import FILES, NO_EFFECT, Manifest, describe, digest
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
 from dreaming.models.style import StyleModule
@@ -107,6 +107,8 @@ class StyliseStage(Stage):
         """Return a function that builds a layer's manifest, which changes when the style is trained."""
         frames = clip.frames_fingerprint
         fingerprint = self.task.fingerprint(clip, layer, self.context)
+        painted = (clip.keyframe_folder(layer), clip.keyframe_masks(layer))
+        files = {str(path.relative_to(clip.path)): digest(path) for each in painted for path in each.files.values()}
         folders = [*([clip.filtered] if self.task.filtered else []), *stack.folders]
 
         def manifest() -> Manifest:
@@ -117,7 +119,8 @@ class StyliseStage(Stage):
             weights = "untrained" if best is None else best.weights_fingerprint
             inputs = {"frames": frames, "keyframes": fingerprint["references"], "weights": weights}
             inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in folders}
-            return Manifest(self.name, self.version, config, inputs)
+            keys = {"task": "model.style", "seed": "seed", "blend": f"stage.{self.name}.blend"}
+            return Manifest(self.name, self.version, config, inputs, fit_report={FILES: files}, keys=keys)
 
         return manifest
 

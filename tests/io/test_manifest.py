@@ -14,7 +14,7 @@ import pytest
 
 import dreaming
 from dreaming.cli.config import config_root
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files, kind_of
+from dreaming.io.manifest import FILES, NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files, kind_of
 
 REMOVED = [
     {name: None} for name in ("version", "config", "inputs", "seconds", "frames", "fit_report", "stems", "schema")
@@ -160,7 +160,7 @@ def test_what_is_no_manifest_is_none(tmp_path, text):
 def test_a_difference_names_keys(tmp_path):
     one = Manifest("mask", 1, {"gmm": {"components": 3, "seed": 0}}, {"frames": "ab"})
     two = Manifest("mask", 1, {"gmm": {"components": 5, "seed": 0}}, {"frames": "cd"}, seconds=3, frames=4)
-    assert one.difference(two) == "gmm.components, frames"
+    assert one.difference(two) == "frames, gmm.components"
     told = replace(one, fit_report={"bounds": [1, 2]})
     assert told == one
     assert told.fingerprint == one.fingerprint
@@ -169,6 +169,27 @@ def test_a_difference_names_keys(tmp_path):
     assert Manifest.read(tmp_path / "found.json").fit_report == {"bounds": [1, 2]}
     many = replace(one, config={str(key): 1 for key in range(6)}, inputs={})
     assert many.difference(replace(many, config={})) == "0, 1, 2, 3 and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"config": {"masker": {"kind": "gmm", "components": 5}, "stage": {"smooth": 1}}}, "masker.m.components"),
+        ({"config": {"masker": {"kind": "other", "components": 3}, "stage": {"smooth": 1}}}, "masker.m"),
+        ({"config": {"masker": {"kind": "gmm", "components": 3}, "stage": {"smooth": 2}}}, "stage.mask.smooth"),
+        ({"inputs": {"mask 0020": "b", "fitted": "d"}}, "mask 0020"),
+        ({"inputs": {"mask 0020": "a", "fitted": "d"}}, "what the masker is fitted to"),
+        ({"fit_report": {FILES: {"keyframes/a/1.png": "y"}}}, "keyframes/a/1.png"),
+        ({"version": 2}, "the program"),
+    ],
+)
+def test_a_difference_names_files_and_keys_of_the_config(change, named):
+    config = {"masker": {"kind": "gmm", "components": 3}, "stage": {"smooth": 1}}
+    before = Manifest(
+        "mask", 1, config, {"mask 0020": "a", "fitted": "c"},
+        fit_report={FILES: {"keyframes/a/1.png": "x"}}, keys={"masker": "masker.m", "stage": "stage.mask"},
+    )  # fmt: skip
+    assert replace(before, **change).difference(before) == named
 
 
 def test_the_file_is_readable_json(tmp_path):

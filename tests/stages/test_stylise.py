@@ -83,6 +83,15 @@ def test_frames_are_remade_only_if_blending_changes(clip):
     assert len(list(clip.runs("style").glob("*/fit.json"))) == 1, "trained once"
 
 
+def test_a_changed_keyframe_is_named(disc_clip, caplog):
+    drawing = disc_clip(masks=())
+    STAGE.run(drawing.clip)
+    drawing.save("keyframes/painted/0004.png", drawing.styled["0004"] // 2)
+    caplog.set_level("INFO", "dreaming.io.artifact_folder")
+    STAGE.run(drawing.clip)
+    assert ("styled/painted", "keyframes/painted/0004.png") in [record.args for record in caplog.records]
+
+
 def test_the_manifest_is_known_before_the_frames_are_made(clip):
     STAGE.run(clip)
     for stage, same in ((STAGE, True), (replace(STAGE, blend=BLEND), False)):
