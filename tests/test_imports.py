@@ -11,7 +11,7 @@ LEVELS = [
     {"video"},
     {"clip", "imaging", "networks", "demo", "losses"},
     {"flow", "training"},
-    {"features", "guides", "metrics"},
+    {"features", "guides", "metrics", "strokes"},
     {"data"},
     {"models"},
     {"maskers"},

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveInt
+from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
@@ -28,6 +29,7 @@ from dreaming.models.style import StyleModule
 from dreaming.models.style_inference import compile_and_warm_up, fold_normalisation
 from dreaming.models.style_task import StyleTask
 from dreaming.stages.base import Stage, fingerprint_of
+from dreaming.strokes.transfer import StrokeTransfer
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import load
 from dreaming.training.context import TrainingContext
@@ -44,6 +46,8 @@ class StyliseStage(Stage):
     """Write every frame in each layer's style to ``styled/<layer>/``.
 
     Attributes:
+        quality: ``draft`` is the network's output, ``good`` has the strokes of the keyframes.
+        strokes: Transfer of the strokes, for ``good``.
         blend: Temporal blending of stylised frames; None: none.
         batch: Frames per batch; None: one on a CPU, several small ones on a GPU.
         compiled: Whether to compile the generator first, which pays off on a GPU and for long clips.
@@ -55,6 +59,8 @@ class StyliseStage(Stage):
     task: StyleTask = field(metadata=NO_EFFECT)
     context: TrainingContext = field(metadata=NO_EFFECT)
     blend: TemporalBlending | None = None
+    quality: Literal["draft", "good"] = "good"
+    strokes: StrokeTransfer = field(default_factory=lambda: StrokeTransfer(DisFlow(scale=1.0)))
     batch: PositiveInt | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
 
@@ -114,6 +120,8 @@ class StyliseStage(Stage):
         def manifest() -> Manifest:
             best = runs.find(clip.runs(self.task.name), fingerprint)
             config = {"task": describe(self.task), "seed": self.context.seed}
+            if self.quality == "good":
+                config["strokes"] = describe(self.strokes)
             if self._blends:
                 config["blend"] = describe(self.blend)
             weights = "untrained" if best is None else best.weights_fingerprint
@@ -133,15 +141,23 @@ class StyliseStage(Stage):
             module = load(self.task.build(), best.weights)
             assert isinstance(module, StyleModule)
             fold_normalisation(module.generator)
-            stylise = partial(self._frames, clip, stack, module)
+            stylise = partial(self._frames, clip, layer, stack, module)
             return stylise if self.blend is None else partial(self.blend.blend, clip, self.task.frames(clip), stylise)
 
         each_device = partial(share_out, self.context)
         self.complete(clip, clip.styled(layer), clip.stems, manifest, begin, each_device)
 
     def _frames(
+        self, clip: Clip, layer: Layer, stack: GuideStack, module: StyleModule, stems: list[str]
+    ) -> Iterator[tuple[str, Image]]:
+        """Yield the named frames of a layer in its style."""
+        painted = self._painted(clip, stack, module, stems)
+        return self.strokes.apply(clip, layer, painted) if self.quality == "good" else painted
+
+    def _painted(
         self, clip: Clip, stack: GuideStack, module: StyleModule, stems: list[str]
     ) -> Iterator[tuple[str, Image]]:
+        """Yield the named frames as the network paints them."""
         runner = prepare_inference(module, self.context)
         height, width = clip.size
         batch_size = self.batch or (1 if runner.device.type == "cpu" else max(1, BATCH_PIXELS // (height * width)))

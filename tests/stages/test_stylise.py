@@ -97,3 +97,21 @@ def test_the_manifest_is_known_before_the_frames_are_made(clip):
     for stage, same in ((STAGE, True), (replace(STAGE, blend=BLEND), False)):
         ((folder, wanted),) = stage.outputs(clip)
         assert (Manifest.read(folder.path / "manifest.json") == wanted) == same
+
+
+def test_good_quality_adds_strokes_without_a_new_training(clip):
+    draft, good = (replace(STAGE, quality=quality) for quality in ("draft", "good"))
+    draft.run(clip)
+    painted = files(clip)
+    good.run(clip)
+    strokes = files(clip)
+    assert list(strokes) == list(painted) == clip.stems
+    assert strokes != painted
+    assert len(list(clip.runs("style").glob("*/fit.json"))) == 1, "trained once"
+    replace(good, strokes=replace(good.strokes, workers=1)).run(clip)
+    assert files(clip) == strokes
+    changed = replace(good, strokes=replace(good.strokes, max_gain=1.0))
+    manifests = [next(stage.outputs(clip))[1] for stage in (draft, good, changed)]
+    assert len({manifest.fingerprint for manifest in manifests}) == 3
+    draft.run(clip)
+    assert files(clip) == painted

@@ -1,0 +1,1 @@
+"""Brush strokes of stylised frames."""

@@ -1,0 +1,46 @@
+"""Band-pass decomposition of images into strokes of different widths, and local statistics of the bands."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIGMAS = (1.0, 2.0, 4.0)
+"""Gaussians between the bands, in pixels: strokes up to about ten pixels wide lie above the last one."""
+
+NOISE = 2.0
+"""Variance of rounding and compression, in squared grey levels."""
+
+
+def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield the bands of an image (H, W, C), fine to coarse, then what remains; their sum is the image."""
+    for sigma in SIGMAS:
+        blurred = blur(image, sigma)
+        yield image - blurred
+        image = blurred
+    yield image
+
+
+def local_energy(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Mean square (H, W) of a band (H, W, 3) over its channels and a Gaussian window of ``sigma`` pixels."""
+    return blur(channel_mean(band * band), sigma)
+
+
+def local_correlation(one: NDArray[np.float32], other: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Correlation (H, W) in -1..1 of two bands (H, W) over a Gaussian window of ``sigma`` pixels.
+
+    The mean of a band is 0. ``NOISE`` is added to both variances, so that the correlation of flat areas is 0.
+    """
+    first, second = (np.sqrt(blur(band * band, sigma) + np.float32(NOISE)) for band in (one, other))
+    return blur(one * other, sigma) / (first * second)
+
+
+def channel_mean(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean (H, W) of three channels (H, W, 3); several times as fast as NumPy's."""
+    return cv2.transform(image, np.full((1, 3), 1 / 3, np.float32))
+
+
+def blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Gaussian blur of ``sigma`` pixels."""
+    return cv2.GaussianBlur(image, (0, 0), sigma)

@@ -1,0 +1,35 @@
+"""Bands of an image, and their local statistics against plain NumPy."""
+
+import numpy as np
+import pytest
+
+from dreaming.strokes.bands import NOISE, SIGMAS, channel_mean, local_correlation, local_energy, split
+
+RNG = np.random.default_rng(2)
+IMAGE = RNG.uniform(0, 255, (40, 60, 3)).astype(np.float32)
+
+
+def test_the_sum_of_the_bands_is_the_image():
+    parts = list(split(IMAGE))
+    assert len(parts) == len(SIGMAS) + 1
+    np.testing.assert_allclose(sum(parts), IMAGE, atol=1e-3)
+    assert [part.std() for part in parts] == sorted((part.std() for part in parts), reverse=True), "noise is finest"
+
+
+def test_local_energy_is_a_weighted_mean_of_squares():
+    sigma, (row, column) = 2.0, (20, 30)
+    rows, columns = np.mgrid[:40, :60]
+    weights = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * sigma**2))
+    expected = (weights * (IMAGE.astype(float) ** 2).mean(axis=2)).sum() / weights.sum()
+    assert local_energy(IMAGE, sigma)[row, column] == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(channel_mean(IMAGE), IMAGE.mean(axis=2), rtol=1e-5)
+
+
+def test_local_correlation():
+    band = RNG.normal(0, 30, (60, 60)).astype(np.float32)
+    other = RNG.normal(0, 30, (60, 60)).astype(np.float32)
+    assert local_correlation(band, 2 * band, 5.0).min() > 0.99
+    assert local_correlation(band, -band, 5.0).max() < -0.99
+    assert abs(local_correlation(band, other, 5.0).mean()) < 0.1
+    flat = np.full((60, 60), np.sqrt(NOISE) / 10, np.float32)
+    assert local_correlation(flat, flat, 5.0).max() < 0.02

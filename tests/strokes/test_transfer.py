@@ -1,0 +1,96 @@
+"""Strokes of keyframes on blurred frames: as crisp as painted, in their places, and none of an unpainted place."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dreaming.flow.dis import DisFlow
+from dreaming.strokes.transfer import Keyframe, StrokeTransfer, nearest
+
+SIZE = (96, 128)
+TRANSFER = StrokeTransfer(DisFlow(scale=1.0), workers=1)
+EVERYWHERE = np.ones(SIZE, bool)
+
+
+def crispness(image):
+    return np.abs(cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), cv2.CV_32F)).mean()
+
+
+def blurred(image):
+    return cv2.GaussianBlur(image, (0, 0), 2.5)
+
+
+@pytest.fixture
+def scene():
+    """Cut the frame and its painting, or another one of the same motion, out of larger ones: ``scene(dx, paint)``."""
+    rng = np.random.default_rng(4)
+    large = [rng.uniform(0, 255, (SIZE[0] + 40, SIZE[1] + 40, 3)).astype(np.float32) for _ in range(3)]
+    frame = cv2.normalize(cv2.GaussianBlur(large[0], (0, 0), 3), None, 20, 230, cv2.NORM_MINMAX)
+    paintings = [np.clip(frame / 2 + cv2.GaussianBlur(noise, (0, 0), 1), 0, 255) for noise in large[1:]]
+
+    def cut(dx=0, paint=0):
+        where = np.s_[20 : 20 + SIZE[0], 20 + dx : 20 + dx + SIZE[1]]
+        return frame[where].astype(np.uint8), paintings[paint][where].astype(np.uint8)
+
+    return cut
+
+
+@pytest.mark.parametrize(("dx", "steps"), [(0, 0), (5, 1), (12, 6)])
+def test_blurred_frames_get_the_strokes_of_their_keyframe(scene, dx, steps):
+    frame, painted = scene(dx)
+    network = blurred(painted)
+    assert crispness(network) < 0.3 * crispness(painted)
+    result = TRANSFER.transfer(frame, network, [(Keyframe(*scene(), EVERYWHERE), steps)])
+    inside = np.s_[:, : SIZE[1] - 20]  # the keyframe does not show the rest
+    assert 0.8 * crispness(painted[inside]) < crispness(result[inside]) < 1.25 * crispness(painted[inside])
+    before, after = (np.abs(image[inside] - painted[inside].astype(float)).mean() for image in (network, result))
+    assert after < 0.6 * before
+
+
+def test_colours_stay_the_network_s(scene):
+    frame, painted = scene(5)
+    network = blurred(painted) // 2 + 60
+    result = TRANSFER.transfer(frame, network, [(Keyframe(*scene(), EVERYWHERE), 1)])
+    coarse = [cv2.GaussianBlur(image, (0, 0), 12).astype(float) for image in (network, result)]
+    assert np.abs(coarse[0] - coarse[1]).mean() < 2
+
+
+def test_each_place_takes_the_keyframe_that_shows_it(scene):
+    frame, painted = scene()
+    left = np.zeros(SIZE, bool)
+    left[:, :64] = True
+    right_frame, right_painted = scene(paint=1)
+    keyframes = [(Keyframe(frame, painted, left), 3), (Keyframe(right_frame, right_painted, ~left), 3)]
+    network = np.where(left[..., None], blurred(painted), blurred(right_painted))
+    result = TRANSFER.transfer(frame, network, keyframes).astype(float)
+    for inside, own, other in ((np.s_[:, :44], painted, right_painted), (np.s_[:, 84:], right_painted, painted)):
+        error, wrong = (np.abs(result[inside] - image[inside]).mean() for image in (own, other))
+        assert error < 0.4 * wrong
+
+
+def test_unpainted_pixels_have_no_effect(scene):
+    frame, painted = scene(4)
+    key_frame, key_painted = scene()
+    mask = EVERYWHERE.copy()
+    mask[:, :60] = False
+    other = np.where(mask[..., None], key_painted, np.random.default_rng(1).integers(0, 256, (*SIZE, 3), np.uint8))
+    one, two = (
+        TRANSFER.transfer(frame, blurred(painted), [(Keyframe(key_frame, key, mask), 4)]).astype(float)
+        for key in (key_painted, other)
+    )
+    assert np.abs(one - two).mean() < 0.5
+    assert np.abs(one - two)[:, 70:].max() < 5
+
+
+def test_a_keyframe_that_shows_nothing_changes_nothing(scene):
+    frame, painted = scene()
+    nothing = Keyframe(*scene(), ~EVERYWHERE)
+    np.testing.assert_allclose(TRANSFER.transfer(frame, painted, [(nothing, 9)]), painted, atol=1)
+
+
+def test_nearest_keyframes():
+    indices = {stem: index for index, stem in enumerate("abcdefg")}
+    keyframes = ["b", "d", "f"]
+    assert {stem: "".join(nearest(indices, keyframes, stem)) for stem in indices} == {
+        "a": "b", "b": "b", "c": "bd", "d": "d", "e": "df", "f": "f", "g": "f",
+    }  # fmt: skip
