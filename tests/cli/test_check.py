@@ -98,7 +98,19 @@ WRONG_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), WRONG, ids=[text for text, _ in WRONG])
+ANOTHER_OF_A_KIND = {
+    "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
+    "+masker@model.unet.extra_inputs.ensemble=ensemble", "logger=null", "max_time=60", "epochs=3", "experiments=dmeo",
+    "trainer=x", "logger=x", "stage.evaluate.truth=nowhere", "video=nowhere.mp4", "threads=0", "model=[unet",
+}  # fmt: skip
+"""Those whose kind another one stands for in the fast tests."""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] in ANOTHER_OF_A_KIND)) for case in WRONG],
+    ids=[text for text, _ in WRONG],
+)
 def test_what_is_wrong_in_the_config_is_named_and_nothing_is_made(disc_clip, refused_untouched, text, words):
     refused_untouched("dreaming", f"clip={disc_clip(**SPARSE).path}", text, words=words)
 

@@ -135,7 +135,7 @@ def test_callbacks_are_chosen_by_group(run, disc_clip, tiny, composed):
     assert any(name.startswith("lr-") for name in next(csv.reader(metrics.open())))
 
 
-@pytest.mark.parametrize("where", ["--config-dir", "hydra.searchpath"])
+@pytest.mark.parametrize("where", ["--config-dir", pytest.param("hydra.searchpath", marks=pytest.mark.slow)])
 def test_a_network_and_a_callback_of_a_user_s_own_package(run, refused, disc_clip, tiny, package, tmp_path, where):
     name, conf = package
     drawing = disc_clip(masks=(1, 8), keyframes=())

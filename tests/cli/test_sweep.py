@@ -153,6 +153,7 @@ def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, in
     in_job(look, "stages=[mask]", *small, "masker=[unet,cnn]", clip=drawing.path)
 
 
+@pytest.mark.slow
 def test_what_a_sweep_found_is_in_the_recorded_and_the_logged_config(disc_clip, tiny, monkeypatch):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"

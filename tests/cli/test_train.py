@@ -95,6 +95,7 @@ def test_a_clip_with_nothing_to_learn_from_is_refused(disc_clip, refused, tiny):
     assert not list(single.glob("runs/unet/best*.json"))
 
 
+@pytest.mark.slow
 def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=style", f"clip={drawing.path}", *tiny("style"), "model.style.roi.margin=3"]

@@ -282,6 +282,7 @@ def test_each_pixel_comes_from_the_side_with_the_greater_weight():
     assert not blended[..., 5].any(), "the sides disagree"
 
 
+@pytest.mark.slow
 def test_a_hand_painted_keyframe_resembles_the_painted_frame(shared, tmp_path):
     style = shared / "data/style"
     shutil.copytree(style / "frames", tmp_path / "frames")

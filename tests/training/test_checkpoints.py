@@ -106,7 +106,7 @@ def taken(folder):
     return torch.load(folder / "checkpoints" / "rolling.ckpt", weights_only=True)["global_step"]
 
 
-@pytest.mark.parametrize("manual", [True, False])
+@pytest.mark.parametrize("manual", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_cut_off_between_validations_it_goes_on_from_there_to_the_same_end(tmp_path, manual):
     whole = run(tmp_path / "whole", manual)
     # In the first epoch, in a later one, and before the first step of one.
