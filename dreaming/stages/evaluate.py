@@ -133,7 +133,8 @@ class EvaluateStage(Stage):
         data = json.dumps({"summary": summary, "frames": rows, "areas": areas}, indent=1) + "\n"
         write_output(folder / "evaluation.json", data.encode())
         write_output(folder / "evaluation.csv", _as_csv(rows).encode())
-        _print(_as_table(summary))
+        if summary:
+            _print(_as_table(summary))
         self._log(records, summary, pictures)
         chosen = [row["IoU"] for row in summary if "IoU" in row and row["name"].split("/")[-1] == self.chosen]
         return fmean(chosen) if chosen else None

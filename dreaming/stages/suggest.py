@@ -1,16 +1,19 @@
-"""The ``suggest`` stage: ranks the frames whose hand mask would help most."""
+"""The ``suggest`` stage: ranks the frames whose hand mask or keyframe would help most."""
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 from numpy.typing import NDArray
 
-from dreaming.clip.annotations import References
+from dreaming.clip.annotations import SUBJECT, References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
 from dreaming.constraints import NonNegativeFloat, PositiveInt
@@ -32,6 +35,9 @@ THUMBNAIL = 24
 WORK = 240
 """Longer side, in pixels, at which masks are compared."""
 
+COLUMN = 480
+"""Width of ``suggestions.png``, and the longer side of each frame in it, in pixels."""
+
 BLOCK = 64
 """Frames whose distances to all others are in memory at once."""
 
@@ -41,12 +47,13 @@ Distances: TypeAlias = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 
 @dataclass
 class SuggestStage(Stage):
-    """Rank frames without a hand mask by the expected benefit of painting one; runs only if named.
+    """Rank frames without a hand mask or keyframe by the expected benefit of painting one; runs only if named.
 
     A frame's uncertainty is the disagreement of its masks, and of each with itself, as a share of the subject. A new
     hand mask removes uncertainty from the frames that are nearer to it, in time and in appearance, than to any other
     hand mask. The frame that removes most comes first, and the next one is ranked as if the first had a mask (greedy
-    facility location: Nemhauser, Wolsey and Fisher 1978).
+    facility location: Nemhauser, Wolsey and Fisher 1978). Without masks, and for keyframes, all frames count as equally
+    uncertain, so that those suggested are spread over time and appearance.
 
     Attributes:
         count: Frames to suggest.
@@ -55,7 +62,6 @@ class SuggestStage(Stage):
     """
 
     name: ClassVar[str] = "suggest"
-    needs = "hand masks"
     reads: ClassVar[tuple[str, ...]] = ("mask",)
 
     maskers: Mapping[str, Masker]
@@ -67,17 +73,27 @@ class SuggestStage(Stage):
         suggestions: dict[str, Any] = {}
         sheets: list[Image] = []
         distances = frame_distances(self._thumbnails(clip), self.appearance)
-        for part in clip.parts:
-            uncertain = self._uncertainties(clip, part)
-            split = clip.split(part)
-            marked = [stem for stem in split.seen if stem in clip.frames]
-            ranked = rank(clip.stems, marked, uncertain, distances, self.count, split.tests)
-            suggestions[part] = [{"frame": stem, "gain": gain, "uncertainty": uncertain[stem]} for stem, gain in ranked]
-            log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", part)
-            sheets += [self._draw(clip, part, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
+        for name, seen, uncertain, excluded in self._wanted(clip):
+            marked = [stem for stem in seen if stem in clip.frames]
+            ranked = rank(clip.stems, marked, uncertain, distances, self.count, excluded)
+            suggestions[name] = [{"frame": stem, "gain": gain, "uncertainty": uncertain[stem]} for stem, gain in ranked]
+            log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", name)
+            sheets += [self._draw(clip, name, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
         write_output(clip.path / "suggestions.json", (json.dumps(suggestions, indent=2) + "\n").encode())
         if sheets:
             write_output(clip.path / "suggestions.png", encode_png(np.vstack(sheets)))
+
+    def _wanted(self, clip: Clip) -> Iterator[tuple[str, Collection[str], Mapping[str, float], Collection[str]]]:
+        """Yield each part, and each folder of keyframes, with its painted frames, uncertainties and excluded frames."""
+        equal = dict.fromkeys(clip.stems, 1.0)
+        for part in clip.parts:
+            yield part, clip.split(part).seen, self._uncertainties(clip, part), clip.split(part).tests
+        if not clip.parts:
+            yield SUBJECT, (), equal, ()
+        for layer in clip.layers:
+            yield f"keyframes/{layer.folder}", clip.keyframe_folder(layer).stems, equal, ()
+        if not clip.layers:
+            yield "keyframes", (), equal, ()
 
     def _uncertainties(self, clip: Clip, part: str) -> dict[str, float]:
         """Compute the uncertainty of each frame's masks."""
@@ -112,12 +128,11 @@ class SuggestStage(Stage):
         """Each frame as a few colours, (N, V)."""
         return np.stack([_shrink(image, THUMBNAIL).ravel() for _, image in clip.frames.read_ahead()])
 
-    def _draw(self, clip: Clip, part: str, number: int, stem: str) -> Image:
-        masks = clip.masks(part, list(self.maskers)[-1])
-        picture = overlay(clip.frames.read(stem), masks.read_mask(stem, clip.size))
-        label = f"{part} {number}: {stem}"
-        cv2.putText(picture, label, (8, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2, cv2.LINE_AA)
-        return _shrink(picture, 480)
+    def _draw(self, clip: Clip, name: str, number: int, stem: str) -> Image:
+        picture = clip.frames.read(stem)
+        if name in clip.parts:
+            picture = overlay(picture, clip.masks(name, list(self.maskers)[-1]).read_mask(stem, clip.size))
+        return _labelled(picture, f"{number}: {stem} ({name})")
 
 
 def frame_distances(thumbnails: NDArray[np.uint8], appearance: float) -> Distances:
@@ -197,6 +212,19 @@ def uncertainty(masks: Sequence[Probability], min_area: float = 0.0) -> float:
     mean = stack.mean(axis=0)
     area = max(float(mean.sum()), min_area)
     return float(2 * (mean * (1 - mean)).sum() / area) if area else 1.0
+
+
+def _labelled(picture: Image, label: str) -> Image:
+    """The picture, enlarged or reduced to a column of one width, below its label, which is cut where it is too long."""
+    scale = COLUMN / max(picture.shape[:2])
+    size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+    resized = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    bar, font, text = PIL.Image.new("RGB", (COLUMN, 30)), PIL.ImageFont.load_default(18), label
+    while font.getlength(text) > COLUMN - 16:
+        text = f"{text[: len(text) // 2 - 2]}\u2026{text[len(text) // 2 + 1 :]}"
+    PIL.ImageDraw.Draw(bar).text((8, 4), text, font=font)
+    right = COLUMN - resized.shape[1]
+    return np.vstack([np.asarray(bar), np.pad(resized, ((0, 0), (0, right), (0, 0)))])
 
 
 def _shrink(picture: NDArray[Any], side: int) -> NDArray[Any]:

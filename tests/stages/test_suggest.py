@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pytest
 
@@ -122,8 +123,31 @@ def test_the_stage_writes_a_list_and_a_sheet(disc_clip, caplog):
     found = json.loads((drawing.path / "suggestions.json").read_text())["subject"]
     assert [row["frame"] in drawing.stems[1:-1] for row in found] == [True, True]
     logged = [record.args for record in caplog.records if record.name == "dreaming.stages.suggest"]
-    assert logged == [(", ".join(row["frame"] for row in found), "subject")]
+    assert logged[0] == (", ".join(row["frame"] for row in found), "subject")
     assert (drawing.path / "suggestions.png").exists()
+
+
+def test_without_masks_and_for_keyframes_frames_are_spread(disc_clip):
+    drawing = disc_clip(count=11, masks=(), keyframes=(1,))
+    SuggestStage({}, count=2, appearance=0.0).run(drawing.clip)
+    found = json.loads((drawing.path / "suggestions.json").read_text())
+    assert found["subject"][0]["frame"] == "0006"
+    assert found["keyframes/painted"][0]["frame"] > "0004"
+
+
+@pytest.mark.parametrize("size", [(16, 24), (480, 270), (1080, 1920)])
+@pytest.mark.parametrize("stem", ["0005", "\u00e4" * 100])
+def test_the_sheet_is_readable_at_any_size_of_frames(disc_clip, size, stem):
+    drawing = disc_clip(count=2, size=size, masks=(), keyframes=())
+    (drawing.path / "frames/0002.png").rename(drawing.path / f"frames/{stem}.png")
+    SuggestStage({}, count=2).run(drawing.clip)
+    sheet = cv2.imread(str(drawing.path / "suggestions.png"))
+    each = 30 + round(480 * size[0] / max(size))
+    assert sheet.shape == (4 * each, 480, 3), "two for hand masks, two for keyframes"
+    for top in range(0, 4 * each, each):
+        label = sheet[top : top + 30].max(axis=(0, 2))
+        assert (label > 128).any()
+        assert not label[-8:].any(), "cut off"
 
 
 def test_suggestions_that_somebody_changed_are_kept(disc_clip):
@@ -187,8 +211,3 @@ def test_frames_beside_an_empty_hand_mask_are_not_uncertain(disc_clip):
     assert all(uncertain[stem] < 0.02 for stem in ("0008", "0009", "0010"))
     assert all(uncertain[stem] > 0.3 for stem in ("0002", "0003", "0005", "0006"))
     assert found[-1]["frame"] in ("0008", "0009", "0010")
-
-
-def test_without_masks_there_is_nothing_to_suggest(disc_clip):
-    assert SuggestStage({}).skips(disc_clip("bare", masks=()).clip)
-    assert SuggestStage({}).skips(disc_clip().clip) is None
