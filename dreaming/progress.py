@@ -1,6 +1,7 @@
 """Progress bars and log lines on the console."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LINE_SECONDS = 30.0
+LINE_SECONDS_VARIABLE = "DREAMING_LINE_SECONDS"
+"""Environment variable by which a program that reads the log shortens ``LINE_SECONDS``."""
+
+LINE_SECONDS = float(os.environ.get(LINE_SECONDS_VARIABLE, "30"))
 """Seconds between two lines of a bar where the output is not a terminal."""
 
 

@@ -1,0 +1,77 @@
+"""What the page asks the server for about jobs: start, stop, and their progress over a WebSocket."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from aiohttp import WSMsgType, web
+
+from dreaming.ui.api import CLIP
+from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
+
+JOBS = web.AppKey("JOBS", JobRunner)
+
+ACTIONS: dict[str, Sequence[str]] = {
+    "masks": ["stages=[mask]"],
+    "style": ["stages=[stylise,composite]"],
+    "everything": [],
+}
+"""Overrides of the jobs that the page can start."""
+
+
+def add_routes(router: web.UrlDispatcher, prefix: str) -> None:
+    """Add the routes of this module.
+
+    Args:
+        router: The server's router.
+        prefix: Path that all addresses begin with.
+    """
+    router.add_get(f"{prefix}/job", _get_job)
+    router.add_post(f"{prefix}/job/stop", _stop)
+    router.add_post(f"{prefix}/job/start/{{action}}", _start)
+    router.add_get(f"{prefix}/events", _events)
+
+
+async def _get_job(request: web.Request) -> web.Response:
+    return web.json_response(request.app[JOBS].state)
+
+
+async def _start(request: web.Request) -> web.Response:
+    action, jobs = request.match_info["action"], request.app[JOBS]
+    if action not in ACTIONS:
+        raise web.HTTPNotFound(text="There is no such job.")
+    try:
+        await jobs.start(action, [f"clip={request.app[CLIP].path}", *ACTIONS[action]])
+    except JobRunningError:
+        return web.json_response({"error": "Another job is running."}, status=409)
+    return web.json_response(jobs.state)
+
+
+async def _stop(request: web.Request) -> web.Response:
+    jobs = request.app[JOBS]
+    await jobs.stop()
+    return web.json_response(jobs.state)
+
+
+async def _events(request: web.Request) -> web.WebSocketResponse:
+    """Send the state of the job, now and after each change."""
+    socket = web.WebSocketResponse(heartbeat=30)
+    await socket.prepare(request)
+    sender = asyncio.create_task(_send(socket, request.app[JOBS]))
+    try:
+        async for message in socket:  # pages send nothing; this ends when they leave
+            if message.type is WSMsgType.ERROR:
+                break
+    finally:
+        sender.cancel()
+        with suppress(asyncio.CancelledError, ConnectionError):
+            await sender
+    return socket
+
+
+async def _send(socket: web.WebSocketResponse, jobs: JobRunner) -> None:
+    state = jobs.state
+    while not socket.closed:
+        await socket.send_json(state)
+        await asyncio.sleep(PAUSE)
+        state = await jobs.changes(state["version"])

@@ -1,0 +1,187 @@
+"""Hand masks as the page reads and writes them; what others changed meanwhile is never overwritten unasked."""
+
+import hashlib
+import struct
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dreaming.clip.clip import Clip
+from dreaming.errors import ClipError, FrameError, MaskError, SizeError
+from dreaming.io.artifact_folder import set_aside_name
+from dreaming.io.atomic import refuse_links, write_atomically
+from dreaming.io.image import encode_png
+from dreaming.io.types import Mask, Size
+from dreaming.ui.clip_state import masks_of
+
+ABSENT = "absent"
+"""Version of a mask that does not exist."""
+
+_HEADER = struct.Struct(">8s4x4sII")
+"""A PNG's signature, and type, width and height of its first chunk."""
+
+
+class MaskChangedError(Exception):
+    """A mask that changed on disk since the page read it.
+
+    Attributes:
+        version: Version of the file that is on disk now.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        super().__init__(version)
+
+
+class MaskStore:
+    """Reads, writes and removes hand masks of one clip.
+
+    The file that a mask replaces is kept in ``trash/``, unless this object wrote it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own: set[str] = set()
+
+    def read(self, clip: Clip, part: str, stem: str) -> tuple[Mask | None, str]:
+        """Return the mask (H, W) of a frame and its version; None and ``ABSENT`` if there is none.
+
+        Raises:
+            FrameError: If the file is unreadable.
+            SizeError: If it has another size than the frames.
+        """
+        for folder in clip.mask_folders(part):
+            if stem in folder:
+                version = _version(folder.files[stem])
+                return folder.read_painted_mask(stem, clip.size), version
+        return None, ABSENT
+
+    def write(self, clip: Clip, part: str, stem: str, mask: Mask, expected: str) -> str:
+        """Write a mask (H, W) and return its version.
+
+        Args:
+            clip: The clip.
+            part: The part that the mask shows.
+            stem: The frame's name.
+            mask: (H, W), of the frames' size.
+            expected: Version of the file that the page read.
+
+        Raises:
+            MaskChangedError: If the file on disk has another version.
+            ClipError: If the masks lie outside the clip, or the user assigns masks to training and validation.
+        """
+        assert mask.shape == clip.size
+        with self._lock:
+            old = masks_of(clip, part).get(stem)
+            new = (old or _new_path(clip, part, stem)).with_suffix(".png")
+            _refuse_outside(clip, new)
+            self._check(old, expected)
+            if old is not None and expected not in self._own:
+                _copy_to_trash(clip, old)
+
+            def replace(temporary: Path, path: Path) -> None:
+                self._check(old, expected)  # again, because other programs know no lock
+                temporary.replace(path)
+
+            write_atomically(new, encode_png(mask.astype(np.uint8) * 255), replace=replace)
+            if old is not None and not old.samefile(new):
+                old.unlink()  # a picture of another format, which is in trash/ now
+            version = _version(new)
+            self._own.add(version)
+            return version
+
+    def remove(self, clip: Clip, part: str, stem: str, expected: str) -> Path:
+        """Move a mask to ``trash/`` and return its new path.
+
+        Raises:
+            MaskChangedError: If the file on disk has another version than ``expected``, or is gone.
+            ClipError: If the masks lie outside the clip.
+        """
+        with self._lock:
+            path = masks_of(clip, part).get(stem)
+            self._check(path, expected)
+            if path is None:
+                raise MaskChangedError(ABSENT)
+            _refuse_outside(clip, path)
+            target = _trash_path(clip, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+            return target
+
+    def _check(self, path: Path | None, expected: str) -> None:
+        version = ABSENT if path is None else _version(path)
+        if version != expected:
+            raise MaskChangedError(version)
+
+
+def decode_upload(png: bytes, size: Size) -> Mask:
+    """Decode an uploaded mask: an opaque PNG that is black and white only.
+
+    Args:
+        png: The file; its header is checked before anything is decoded.
+        size: (height, width) that it must have in pixels.
+
+    Raises:
+        MaskError: If it is no complete PNG, or holds other values than 0 and 255.
+        SizeError: If it has another size.
+    """
+    where = "uploaded mask"
+    signature, chunk, width, height = _HEADER.unpack(png[: _HEADER.size].ljust(_HEADER.size, b"\0"))
+    if signature != b"\x89PNG\r\n\x1a\n" or chunk != b"IHDR":
+        raise MaskError(where, found="no PNG", expected="a PNG")
+    if (height, width) != size:
+        raise SizeError(where, found=(height, width), expected=size)
+    try:
+        image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        image = None
+    if image is None or image.shape[:2] != size:
+        raise MaskError(where, found="a damaged or truncated PNG", expected="a complete one")
+    channels = image.reshape(*size, -1)
+    opaque = channels.shape[2] in (1, 3) or (channels[..., -1] == 255).all()
+    colours = channels[..., : 3 if channels.shape[2] > 2 else 1]
+    values = colours[..., 0]
+    binary = image.dtype == np.uint8 and ((values == 0) | (values == 255)).all()
+    if not (opaque and binary and (colours == values[..., None]).all()):
+        raise MaskError(where, found="values other than 0 and 255", expected="opaque black and white")
+    return values == 255
+
+
+def _version(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    except FileNotFoundError:
+        return ABSENT
+    except OSError as error:
+        found = f"a file that cannot be read ({error.strerror})"
+        raise FrameError(path, found=found, expected="a mask", hint="check its permissions") from None
+
+
+def _new_path(clip: Clip, part: str, stem: str) -> Path:
+    folders = clip.mask_folders(part)
+    if len(folders) > 1:
+        raise ClipError(
+            clip.path,
+            found="masks in nn/ or ensemble/, which assign each mask to a use",
+            expected="hand_masks/ for masks that are painted here",
+            hint="move the masks to hand_masks/, or add this mask to one of those folders by hand",
+        )
+    return folders[0].path / f"{stem}.png"
+
+
+def _refuse_outside(clip: Clip, path: Path) -> None:
+    refuse_links(path)
+    if not path.parent.resolve().is_relative_to(clip.path.resolve()):
+        raise ClipError(path.parent, found="a link to a folder outside the clip", expected="a folder in the clip")
+
+
+def _trash_path(clip: Clip, path: Path) -> Path:
+    target = clip.path / "trash" / path.relative_to(clip.path)
+    _refuse_outside(clip, target)
+    return set_aside_name(target) if target.exists() else target
+
+
+def _copy_to_trash(clip: Clip, path: Path) -> None:
+    write_atomically(_trash_path(clip, path), path.read_bytes())

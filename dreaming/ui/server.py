@@ -1,0 +1,111 @@
+"""The server of the page: one clip, on this machine's loopback address only."""
+
+import asyncio
+import secrets
+import socket
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from dreaming.errors import AccessError
+from dreaming.ui import api, job_api, security
+from dreaming.ui.jobs import PROGRAM, JobRunner
+
+ADDRESS = "127.0.0.1"
+
+STATIC = Path(__file__).parent / "static"
+
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+"""Content types of the page's files; the registry of Windows may hold wrong ones."""
+
+
+def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequence[str] = PROGRAM) -> web.Application:
+    """The web application for one clip.
+
+    Args:
+        path: The clip's folder.
+        token: The first segment of the path of every address.
+        video: The video whose frames a job extracts when the server starts.
+        program: Arguments before the overrides of a job.
+    """
+    app = web.Application(middlewares=[security.guard(token), api.report_errors], client_max_size=api.MAX_UPLOAD)
+    app[api.CLIP] = api.OpenClip(path)
+    app.on_response_prepare.append(security.add_headers)
+    app.router.add_get(f"/{token}/", _page)
+    app.router.add_get(f"/{token}/static/{{name}}", _static_file)
+    api.add_routes(app.router, f"/{token}/api")
+    job_api.add_routes(app.router, f"/{token}/api")
+
+    async def jobs(app: web.Application) -> AsyncIterator[None]:
+        runner = app[job_api.JOBS] = JobRunner(program)
+        if video is not None:
+            await runner.start("extract", [f"clip={path}", f"video={video}", "stages=[extract]"])
+        yield
+        await runner.close()
+
+    app.cleanup_ctx.append(jobs)
+    return app
+
+
+async def _page(request: web.Request) -> web.FileResponse:
+    return _file("index.html")
+
+
+async def _static_file(request: web.Request) -> web.FileResponse:
+    return _file(request.match_info["name"])
+
+
+def _file(name: str) -> web.FileResponse:
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in KINDS}
+    if name not in files:
+        raise web.HTTPNotFound
+    kind = KINDS[files[name].suffix]
+    return web.FileResponse(files[name], headers={"Content-Type": f"{kind}; charset=utf-8"})
+
+
+def serve(path: Path, *, video: Path | None, port: int, opens_browser: bool) -> None:
+    """Print the address of the page, and serve it until the process is interrupted.
+
+    Args:
+        path: The clip's folder.
+        video: The video to extract the frames from; None: they are there.
+        port: TCP port; 0 for any that is free.
+        opens_browser: Whether to open the page in the user's browser.
+
+    Raises:
+        AccessError: If the port cannot be used.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((ADDRESS, port))
+        except OSError as error:
+            raise AccessError(
+                f"port {port}", found=(error.strerror or str(error)).lower(), expected="a free port",
+                hint="choose another with --port, or leave it out",
+            ) from None  # fmt: skip
+        token = secrets.token_urlsafe(24)
+        address = f"http://{ADDRESS}:{listener.getsockname()[1]}/{token}/"
+
+        def ready() -> None:
+            print(address, flush=True)
+            if opens_browser:
+                webbrowser.open(address)
+
+        try:
+            asyncio.run(_serve(make_app(path, token, video=video), listener, ready))
+        except KeyboardInterrupt:  # how the server is meant to end
+            return
+
+
+async def _serve(app: web.Application, listener: socket.socket, ready: Callable[[], object]) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        await asyncio.to_thread(ready)
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,93 @@
+"""Jobs are processes: one at a time, observed line by line, stopped as by Ctrl-C."""
+
+import asyncio
+import sys
+
+import pytest
+
+from dreaming.ui.jobs import JobRunner, JobRunningError, parse_progress
+
+TALKS = "import sys; print('INFO     clip read'); print('INFO     step 1 of 2, mask: 5/90, 12 s left, 3.2/s'); "
+WAITS = f"import sys, time\ntry: {TALKS}time.sleep(60)\nexcept KeyboardInterrupt: print('saved'); sys.exit(130)"
+
+
+def run(script, scenario):
+    async def main():
+        runner = JobRunner([sys.executable, "-c", script])
+        try:
+            return await scenario(runner)
+        finally:
+            await runner.close()
+
+    return asyncio.run(main())
+
+
+async def until(runner, condition):
+    state = runner.state
+    while not condition(state):
+        state = await runner.changes(state["version"])
+    return state
+
+
+async def ended(runner):
+    return await until(runner, lambda state: state["status"] in ("done", "stopped", "failed"))
+
+
+@pytest.mark.parametrize(("ending", "status", "code"), [("", "done", 0), ("sys.exit(2)", "failed", 2)])
+def test_a_job_ends_with_its_log(ending, status, code):
+    async def scenario(runner):
+        await runner.start("masks", ["clip=a b", "stages=[mask]"])
+        return await ended(runner)
+
+    state = run(TALKS + ending, scenario)
+    assert (state["status"], state["code"], state["log"]) == (status, code, ["INFO     clip read"])
+    assert state["command"] == "dreaming 'clip=a b' 'stages=[mask]'"
+
+
+def test_arguments_reach_the_process_unchanged():
+    async def scenario(runner):
+        await runner.start("masks", ["clip=$HOME; x 'y' \"z\"\n"])
+        return (await ended(runner))["log"]
+
+    assert run("import sys; print(ascii(sys.argv[1:]))", scenario) == [ascii(["clip=$HOME; x 'y' \"z\"\n"])]
+
+
+def test_a_running_job_shows_progress_excludes_others_and_is_stopped():
+    async def scenario(runner):
+        await runner.start("masks", [])
+        state = await until(runner, lambda state: state["progress"])
+        assert state["progress"] == {
+            "step": 1, "steps": 2, "title": "mask", "done": 5, "total": 90, "left": "12 s", "note": "3.2/s",
+        }  # fmt: skip
+        with pytest.raises(JobRunningError):
+            await runner.start("style", [])
+        await runner.stop()
+        return await ended(runner)
+
+    state = run(WAITS, scenario)
+    assert (state["name"], state["status"], state["code"]) == ("masks", "stopped", 130)
+    assert state["log"][-1] == "saved"
+
+
+def test_closing_stops_the_job_and_waits_until_it_is_saved():
+    async def scenario(runner):
+        await runner.start("masks", [])
+        await until(runner, lambda state: state["progress"])
+        await runner.close()
+        return runner.state
+
+    assert run(WAITS, scenario)["log"][-1] == "saved"
+
+
+def test_the_log_is_bounded():
+    async def scenario(runner):
+        await runner.start("masks", [])
+        return await ended(runner)
+
+    log = run("for i in range(1000): print(i)", scenario)["log"]
+    assert (len(log), log[-1]) == (300, "999")
+
+
+@pytest.mark.parametrize("line", ["INFO     mask: up to date (90 frames)", "mask: 5/90", "", "WARNING  a: b, c left"])
+def test_other_lines_are_no_progress(line):
+    assert parse_progress(line) is None
