@@ -116,7 +116,8 @@ def test_strided_arrays_are_accepted():
 
 def test_cleaning_applies_its_steps_in_order_and_each_is_optional():
     mask = np.random.default_rng(1).random((40, 60)) > 0.7
-    mask[10:25, 10:30] = True
+    mask[5:30, 10:40] = True
+    mask[10:20, 15:30] = False  # a hole that closing leaves
     expected = plain_fill_holes(plain_remove_small(plain_close(plain_remove_isolated(mask, 3), 5), 0.05), 0.1)
     np.testing.assert_array_equal(Cleaning(3, 5, 0.05, 0.1)(mask), expected)
     np.testing.assert_array_equal(Cleaning(None, None, None, None)(mask), mask)
