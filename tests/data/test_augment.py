@@ -130,3 +130,8 @@ def test_jittered_colours_stay_in_range():
     found = ColorJitter(brightness=0.9, contrast=0.9)(torch.rand(9, 3, 4, 4), *spread([1.0, 1.0, 1.0]), generator())
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+@pytest.mark.parametrize(("rotation", "pixels"), [(0, 0), (30, 19), (45, 21), (180, 21)])
+def test_the_corners_of_a_turned_crop_are_farthest_at_45_degrees(rotation, pixels):
+    assert GeometricAugmentation(affine=0.5, rotation=rotation).headroom(100) == pixels
