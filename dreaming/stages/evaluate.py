@@ -32,6 +32,7 @@ from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Size
 from dreaming.maskers.base import Masker
 from dreaming.metrics.similarity import FramePSNR, FrameSSIM
+from dreaming.metrics.strokes import Crispness, StrokeDistance
 from dreaming.stages.base import Stage
 from dreaming.stages.mask_scores import Comparison, predict_held_out, scores, with_base_maskers, worst_frames
 from dreaming.stages.stability import mask_stability, styled_flicker
@@ -44,7 +45,8 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 KEYS = ("kind", "name", "scored on")
-SCORES = ("IoU", "boundary F", "SSIM", "PSNR")
+STYLE = {"SSIM": FrameSSIM, "PSNR": FramePSNR, "crispness": Crispness, "stroke distance": StrokeDistance}
+SCORES = ("IoU", "boundary F", *STYLE)
 OVER_TIME = ("flicker", "source flicker")
 WIDE = 1000
 """Width of a table, in characters, where no terminal limits it."""
@@ -53,6 +55,7 @@ LEGEND = {
     "IoU": "IoU: Jaccard index (J) of the masks' areas.",
     "boundary F": "boundary F: F-measure of their outlines.",
     "PSNR": "PSNR in dB.",
+    "crispness": "crispness: fine detail, relative to the painting; stroke distance: 0 for the same strokes.",
 }
 """What the scores are, by the heading of their column."""
 
@@ -193,13 +196,11 @@ class EvaluateStage(Stage):
         for layer in layers:
             names = [layer.name for layer in layers]
             truth = _folder(Path(str(self.styled_truth)), layer.name, names, "stage.evaluate.styled_truth")
-            styled, metrics = clip.styled(layer), {"SSIM": FrameSSIM(), "PSNR": FramePSNR()}
+            styled, metrics = clip.styled(layer), {name: metric() for name, metric in STYLE.items()}
             key = {"kind": "styled", "name": layer.name, "scored on": "ground truth"}
             for stem in _scorable(truth, styled, clip.keyframe_folder(layer).stems):
-                images = [
-                    torch.from_numpy(folder.read(stem, clip.size)).permute(2, 0, 1)[None] / 255
-                    for folder in (styled, truth)
-                ]
+                pair = (folder.read(stem, clip.size) for folder in (styled, truth))
+                images = [torch.from_numpy(image).permute(2, 0, 1)[None] / 255 for image in pair]
                 yield {**key, "frame": stem, **{name: float(metric(*images)) for name, metric in metrics.items()}}
 
     # -- over time

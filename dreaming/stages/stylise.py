@@ -121,13 +121,14 @@ class StyliseStage(Stage):
             best = runs.find(clip.runs(self.task.name), fingerprint)
             config = {"task": describe(self.task), "seed": self.context.seed}
             if self.quality == "good":
-                config["strokes"] = describe(self.strokes)
+                config |= {"quality": self.quality, "strokes": describe(self.strokes)}
             if self._blends:
                 config["blend"] = describe(self.blend)
             weights = "untrained" if best is None else best.weights_fingerprint
             inputs = {"frames": frames, "keyframes": fingerprint["references"], "weights": weights}
             inputs |= {str(folder.path.relative_to(clip.path)): fingerprint_of(folder) for folder in folders}
-            keys = {"task": "model.style", "seed": "seed", "blend": f"stage.{self.name}.blend"}
+            keys = {"task": "model.style", "seed": "seed", "quality": "quality"}
+            keys |= {name: f"stage.{self.name}.{name}" for name in ("strokes", "blend")}
             return Manifest(self.name, self.version, config, inputs, fit_report={FILES: files}, keys=keys)
 
         return manifest

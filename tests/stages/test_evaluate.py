@@ -16,6 +16,7 @@ from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.similarity import psnr, ssim
+from dreaming.metrics.strokes import crispness, stroke_distance
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.stages.mask import MaskStage
 
@@ -189,9 +190,10 @@ def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
     EvaluateStage(maskers={"flat": Flat()}, run_folder=folder, loggers=loggers).run(drawing.clip)
     (scored,) = json.loads((folder / "evaluation.json").read_text())["summary"]
     assert scored["frames"] == 3
+    others = ("SSIM", "PSNR", "crispness", "stroke distance", "flicker", "source flicker")
     assert notes == {
         "save_dir": str(folder),
-        "evaluation": [scored | dict.fromkeys(("SSIM", "PSNR", "flicker", "source flicker"))],
+        "evaluation": [scored | dict.fromkeys(others)],
         "worst frames": [str(folder / "worst-subject-flat.png")],
         "status": "success",
         "finished": True,
@@ -262,7 +264,7 @@ def test_the_worst_frames_are_shown_beside_the_run(drawing, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_stylised_frames_are_scored_by_ssim_and_psnr(drawing):
+def test_stylised_frames_are_scored_by_similarity_and_strokes(drawing):
     summary, frames = evaluate(drawing, styled_truth=drawing.true / "styled")
     assert [row["frame"] for row in frames] == [stem for stem in drawing.stems if stem != "0004"]
     found, true = (
@@ -271,6 +273,8 @@ def test_stylised_frames_are_scored_by_ssim_and_psnr(drawing):
     )
     assert frames[1]["SSIM"] == pytest.approx(float(ssim(found, true)))
     assert frames[1]["PSNR"] == pytest.approx(float(psnr(found, true)))
+    assert frames[1]["crispness"] == pytest.approx(crispness(found[0], true[0]))
+    assert frames[1]["stroke distance"] == pytest.approx(stroke_distance(found[0], true[0]))
     assert summary["painted"]["PSNR"] == pytest.approx(20 * np.log10(255 / 4), abs=1e-3)
 
 
@@ -291,7 +295,17 @@ def test_the_table_and_the_csv_are_complete_without_a_terminal(drawing, capsys):
     assert [[row[key] for key in keys] for row in rows] == [[row[key] for key in keys] for row in frames]
     assert {row["kind"]: row["SSIM"] == "" for row in rows} == {"masks": True, "styled": False}
     shown = capsys.readouterr().out
-    for word in (long, "exact", "painted", "ground truth", "IoU", "boundary F", "SSIM", "PSNR", "source flicker"):
+    for word in (
+        long,
+        "exact",
+        "painted",
+        "ground truth",
+        "IoU",
+        "boundary F",
+        "SSIM",
+        "stroke distance",
+        "source flicker",
+    ):
         assert word in shown, word
     assert "…" not in shown
 
