@@ -1,6 +1,7 @@
 """The job of ``dreaming``: run the stages that the config names."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.sweep.job import Objectives, masker_trial
 from dreaming.sweep.timing import masker_seconds_per_frame
+from dreaming.training.loggers import log_sync_command
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,11 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     _warn_of_unused_filter(config, stages)
     if "sweep" not in config:
-        return order.run(clip, list(config.stages), stages)
+        score = order.run(clip, list(config.stages), stages)
+        log_sync_command()  # before the last line, which a person reads first
+        if paths := order.files_to_open(clip, list(config.stages), stages):
+            log.info("open: %s", " ".join(map(shlex.quote, map(str, paths))))
+        return score
 
     evaluate = stages["evaluate"]
     assert isinstance(evaluate, EvaluateStage)

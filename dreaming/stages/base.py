@@ -32,6 +32,8 @@ class Stage(ABC):
     needs: ClassVar[Literal["hand masks", "keyframes"] | None] = None
     """What a clip must have; others are skipped."""
     reads: ClassVar[tuple[str, ...]] = ("extract",)
+    opens: ClassVar[tuple[str, ...]] = ()
+    """Files of the clip that the last line of a run names, to be opened by a person."""
     reads_its_share: ClassVar[bool] = False
     """Whether the stage only needs this process's share of its inputs; otherwise they are made for all frames."""
 

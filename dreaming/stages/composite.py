@@ -56,6 +56,7 @@ class CompositeStage(Stage):
     """
 
     name: ClassVar[str] = "composite"
+    opens: ClassVar[tuple[str, ...]] = ("dream.mp4",)
     needs = "keyframes"
     reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
     reads_its_share: ClassVar[bool] = True

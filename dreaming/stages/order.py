@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.input_check import check_inputs
@@ -31,6 +32,12 @@ def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:
                 wanted.add(needed)
                 open_ends.append(needed)
     return [name for name in ORDER if name in wanted]
+
+
+def files_to_open(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> list[Path]:
+    """Files of the named stages that a person would open, in order, if they exist."""
+    paths = [clip.path / file for name in with_inputs(named, stages) for file in stages[name].opens]
+    return [path for path in paths if path.exists()]
 
 
 def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float | None:

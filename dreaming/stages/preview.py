@@ -66,6 +66,7 @@ class PreviewStage(Stage):
     """
 
     name: ClassVar[str] = "preview"
+    opens: ClassVar[tuple[str, ...]] = ("preview.mp4",)
     needs = "keyframes"
 
     guide: GuideStage
@@ -121,7 +122,7 @@ class PreviewStage(Stage):
         path = clip.path / "preview.mp4"
         fps = self._rate(clip) / every
         write_video(path, self._rows(columns, stems, clip), fps=fps, crf=self.crf, preset=self.preset)
-        log.info("preview: %d frames, %s to %s, in %s", len(stems), stems[0], stems[-1], path)
+        log.info("preview: %d frames, %s to %s", len(stems), stems[0], stems[-1])
 
     def _run(self, stage: Stage, clip: Clip, stems: Iterable[str]) -> None:
         """Run another stage for some frames only."""

@@ -41,7 +41,7 @@ EXPLANATIONS = {
 
 @dataclass
 class ReportStage(Stage):
-    """Write ``report.html``, which needs no other file.
+    """Write ``report.html``, which needs no other file but for its links to the worst frames.
 
     Attributes:
         rows: Frames shown, spread over the clip.
@@ -49,6 +49,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
+    opens: ClassVar[tuple[str, ...]] = ("report.html",)
     reads: ClassVar[tuple[str, ...]] = ()
 
     rows: PositiveInt = 4
@@ -60,16 +61,18 @@ class ReportStage(Stage):
         columns = dict(self._columns(clip))
         chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
         stems = [clip.stems[index] for index in chosen]
-        scores = self._scores(clip)
+        scores = [{**score, "worst": self._worst(clip, str(score.get("name")))} for score in self._scores(clip)]
+        scored = {str(score.get("name")).rpartition("/")[2] for score in scores}
         names = [name for name in (*SCORES, *OVER_TIME) if any(name in score for score in scores)]
         page = environment.get_template("report.html.j2").render(
             title=clip.path.resolve().name,
             facts=list(self._facts(clip)),
             video=self._video(clip),
+            poster=self._poster(clip),
             columns=list(columns),
-            pictures=[[self._picture(draw, stem) for draw in columns.values()] for stem in stems],
+            pictures=[(s, [(name, self._picture(draw, s)) for name, draw in columns.items()]) for s in stems],
             stages=list(self._times(clip)),
-            trained=list(self._trained(clip)),
+            trained=[{**best, "is_scored": best["name"] in scored} for best in self._trained(clip)],
             scores=scores,
             explanations=[
                 text for key, text in EXPLANATIONS.items() if key in {score["scored on"] for score in scores}
@@ -78,7 +81,18 @@ class ReportStage(Stage):
             score_names=names,
         )
         write_output(clip.path / "report.html", page.encode())
-        log.info("report: %s", clip.path / "report.html")
+
+    def _poster(self, clip: Clip) -> str | None:
+        """The middle frame of the video."""
+        stems = clip.composite.stems
+        return self._picture(clip.composite.read, stems[len(stems) // 2]) if stems else None
+
+    def _worst(self, clip: Clip, name: str) -> str | None:
+        """Path of the latest picture of a masker's worst frames, by its name or PART/NAME in the scores."""
+        part, _, masker = name.rpartition("/")
+        picture = f"worst-{part or next(iter(clip.parts), '')}-{masker}.png"
+        paths = [path for path in clip.path.glob("runs/*/*/worst-*.png") if path.name == picture]
+        return str(max(paths, key=lambda path: path.parent.name).relative_to(clip.path)) if paths else None
 
     def _columns(self, clip: Clip) -> Iterator[tuple[str, Any]]:
         """Yield heading and drawing function of each column."""

@@ -62,6 +62,7 @@ class SuggestStage(Stage):
     """
 
     name: ClassVar[str] = "suggest"
+    opens: ClassVar[tuple[str, ...]] = ("suggestions.png",)
     reads: ClassVar[tuple[str, ...]] = ("mask",)
 
     maskers: Mapping[str, Masker]

@@ -246,6 +246,20 @@ def test_a_subject_that_leaves_is_dreamt_scored_and_suggested_for(disc_clip, run
 
 
 @pytest.mark.slow
+def test_a_single_mask_is_enough_for_the_maskers_that_readme_names(disc_clip, run, tiny):
+    drawing = disc_clip(masks=(4,), keyframes=())
+    maskers = ("flow", "pixels", "grabcut", "gmm", "threshold")
+    named = f"masker=[{','.join(maskers)}]"
+    ran = run("dreaming", f"clip={drawing.path}", *tiny(), named, "stages=[mask,evaluate]")
+    assert ran.code == 0, ran.err
+    for masker in maskers:
+        masks = drawing.clip.masks("subject", masker)
+        for stem, truth in drawing.truth.items():  # on both sides of the mask
+            found = masks.read_mask(stem)
+            assert (found & truth).sum() > 0.9 * (found | truth).sum(), (masker, stem)
+
+
+@pytest.mark.slow
 def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_clip, film, run, tmp_path, tiny):
     drawing = disc_clip(frames=False, masks=(), keyframes=())
     video = film(tmp_path / "a.mkv", drawing.images.values())

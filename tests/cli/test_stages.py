@@ -8,6 +8,7 @@ def test_only_the_named_stages_run_without_brackets(disc_clip, run):
     ran = run("dreaming", f"clip={drawing.path}", "stages=extract,report", "logger=csv", "threads=1")
     assert ran.code == 0, ran.err
     assert (drawing.path / "report.html").exists()
+    assert ran.out.rstrip().splitlines()[-1].endswith(str(drawing.path / "report.html")), "what to open comes last"
     assert not (drawing.path / "masks").exists()
 
 

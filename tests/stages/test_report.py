@@ -18,7 +18,7 @@ from dreaming.training.run_registry import Best, record
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.images, self.videos, self.links = [], [], []
+        self.images, self.videos, self.posters, self.links = [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -27,6 +27,7 @@ class Page(HTMLParser):
             self.images.append(named["src"])
         elif tag == "video":
             self.videos.append(named["src"])
+            self.posters.append(named.get("poster"))
         elif {"href", "src"} & named.keys():
             self.links.append((tag, named))
 
@@ -61,10 +62,11 @@ def test_the_page_shows_every_stage_and_needs_no_other_file(drawing):
     assert len(page.images) == 3 * 4, "frame, mask, styled, composite"
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
     assert [source[:22] for source in page.videos] == ["data:video/mp4;base64,"]
+    assert [source[:23] for source in page.posters] == ["data:image/jpeg;base64,"]
     assert page.links == []
     assert not re.search(r"https?://|url\(", text)
     for heading in ("frame", "mask: unet", "styled: painted", "composite"):
-        assert f"<div>{heading}</div>" in text
+        assert f"<figcaption>{heading}, 0001</figcaption>" in text
     assert "8 frames of 48x32" in text
     assert "subject: 3 hand masks for the maskers, cross-validation" in text
 
@@ -75,6 +77,17 @@ def test_a_page_that_somebody_changed_is_kept(drawing):
     report(drawing, rows=2)
     assert (drawing.path / "report.html.kept-1").read_bytes() == b"mine"
     assert len(list(drawing.path.glob("report*"))) == 2
+
+
+def test_the_latest_worst_frames_are_linked_and_a_score_occurs_once(drawing):
+    for time in ("2026-01-01", "2026-01-02"):
+        drawing.save(f"runs/dream/{time}/worst-subject-unet.png", drawing.images["0001"])
+    score = {"kind": "masks", "name": "unet", "scored on": "cross-validation", "frames": 3, "IoU": 0.5}
+    (drawing.path / "evaluation.json").write_text(json.dumps({"summary": [score], "frames": []}))
+    trained(drawing, "head", "folds")
+    text, page = report(drawing)
+    assert page.links == [("a", {"href": "runs/dream/2026-01-02/worst-subject-unet.png"})]
+    assert text.count("0.5000") == 1
 
 
 def test_times_are_listed_and_summed(drawing):
@@ -106,7 +119,10 @@ def test_scores_are_shown(drawing):
     (drawing.path / "evaluation.json").write_text(json.dumps({"summary": summary, "frames": []}))
     text, _ = report(drawing)
     assert "<th>IoU</th><th>boundary F</th><th>SSIM</th><th>PSNR</th>" in text
-    assert "<td>masks: unet</td><td>ground truth</td><td>5</td><td>0.9123</td><td>0.8000</td><td></td><td></td>" in text
+    assert (
+        "<td>masks: unet</td><td>ground truth</td><td>5</td><td></td><td>0.9123</td><td>0.8000</td><td></td><td></td>"
+        in text
+    )
 
 
 @pytest.mark.parametrize("scored_on", EXPLANATIONS)
@@ -121,24 +137,28 @@ def test_the_page_explains_what_the_scores_are_measured_on(drawing, scored_on):
     }
 
 
+def trained(drawing, subject, validation):
+    weights = drawing.path / "runs" / "unet" / subject / "checkpoints" / "last.ckpt"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    best = Best(
+        folder=weights.parents[1],
+        checkpoint="checkpoints/last.ckpt",
+        score=0.5,
+        monitor="val/jaccard",
+        mode="max",
+        steps=7,
+        validation=validation,
+        subject=subject,
+        fingerprint={"references": ""},
+        seconds=61.0,
+    )
+    record(best, drawing.path / "runs" / "unet")
+
+
 def test_trained_models_are_listed_with_their_validation(drawing):
     for subject, validation in (("head", "folds"), ("body", "holdout")):
-        weights = drawing.path / "runs" / "unet" / subject / "checkpoints" / "last.ckpt"
-        weights.parent.mkdir(parents=True)
-        weights.write_bytes(b"")
-        best = Best(
-            folder=weights.parents[1],
-            checkpoint="checkpoints/last.ckpt",
-            score=0.5,
-            monitor="val/jaccard",
-            mode="max",
-            steps=7,
-            validation=validation,
-            subject=subject,
-            fingerprint={"references": ""},
-            seconds=61.0,
-        )
-        record(best, drawing.path / "runs" / "unet")
+        trained(drawing, subject, validation)
     text, _ = report(drawing)
     for subject, validation in (("head", "cross-validation"), ("body", "hold-out")):
         cells = ("unet", subject, "7", "61", "val/jaccard 0.5000", validation)
