@@ -17,7 +17,7 @@ ADDRESS = "127.0.0.1"
 
 STATIC = Path(__file__).parent / "static"
 
-KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """Content types of the page's files; the registry of Windows may hold wrong ones."""
 
 

@@ -10,7 +10,7 @@ from dreaming.ui.server import STATIC, serve
 
 
 def test_every_file_of_the_page_is_served_with_its_type(disc_clip, visit):
-    kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+    kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
     async def scenario(client):
         return {
@@ -33,7 +33,7 @@ def test_the_page_has_no_inline_code_and_refers_only_to_its_own_files():
     text = (STATIC / "index.html").read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|<style", text)
     for path in STATIC.iterdir():
-        assert not re.search(r"https?://(?!www\.w3\.org)", path.read_text()), path
+        assert not re.search(r"https?://(?!www\.w3\.org/)", path.read_text()), path
 
 
 def test_modules_of_the_page_are_short():

@@ -1,0 +1,291 @@
+// The page: which frame is shown, which mask belongs to it, and what the buttons and keys do.
+
+import { JobPanel } from "./job.js";
+import { bindKeys } from "./keys.js";
+import { Mask } from "./mask.js";
+import { Painter } from "./painter.js";
+import * as server from "./server.js";
+import { Strip } from "./strip.js";
+import { View } from "./view.js";
+
+const KEPT = 30; // masks with their history in memory, apart from those that are not saved
+
+const element = (id) => document.getElementById(id);
+
+const state = { clip: null, part: null, empty: new Set(), index: 0, masks: new Map(), opening: null };
+
+const view = new View(element("canvas"));
+const painter = new Painter(view, {
+  onChange: () => changed(),
+  onBrush: (diameter) => {
+    element("size").value = diameter;
+    element("size-text").textContent = `${diameter} px`;
+  },
+});
+const strip = new Strip(element("strip"), element("strip-content"), (index) => open(index));
+
+const stem = () => state.clip.frames[state.index];
+const part = () => state.clip.parts.find(({ name }) => name === state.part);
+const entry = () => state.masks.get(keyOf(stem()));
+const keyOf = (name) => `${state.part}/${name}`;
+
+function say(text, kind = "") {
+  const message = element("message");
+  message.textContent = text;
+  message.className = kind;
+  message.hidden = !text;
+}
+
+// Runs what a button or key asks for; an error is shown instead of thrown.
+async function attempt(action) {
+  try {
+    say("");
+    return await action();
+  } catch (error) {
+    if (error.name === "AbortError") return undefined;
+    if (error.status === 409 && error.version) showConflict(error.version);
+    else say(error.message);
+    return undefined;
+  }
+}
+
+async function load() {
+  state.clip = await server.getClip();
+  element("clip-name").textContent = state.clip.name;
+  document.title = `${state.clip.name} – dreaming`;
+  const names = state.clip.parts.map(({ name }) => name);
+  if (!names.includes(state.part)) [state.part] = names;
+  element("part").replaceChildren(...names.map((name) => new Option(name, name, false, name === state.part)));
+  element("scrub").max = Math.max(0, state.clip.frames.length - 1);
+  showPart();
+  if (state.clip.frames.length) await open(Math.min(state.index, state.clip.frames.length - 1));
+  else say("The clip has no frames yet.", "note");
+}
+
+async function showPart() {
+  const { maskers } = part();
+  element("prediction").hidden = !maskers.length;
+  element("masker").replaceChildren(...maskers.map((name) => new Option(name)));
+  if (maskers.includes("ensemble")) element("masker").value = "ensemble";
+  state.empty = new Set();
+  drawStrip();
+  const name = state.part;
+  const empty = await attempt(() => server.getEmptyMasks(name));
+  if (!empty || name !== state.part) return;
+  state.empty = new Set(empty);
+  drawStrip();
+}
+
+function drawStrip() {
+  const masks = new Set(part().masks);
+  const suggestions = new Set(part().suggestions);
+  const keyframes = new Set(Object.values(state.clip.keyframes).flat());
+  strip.setFrames(state.clip.frames, (name) => [
+    ...(masks.has(name) ? [state.empty.has(name) ? "empty" : "mask"] : []),
+    ...(keyframes.has(name) ? ["keyframe"] : []),
+    ...(suggestions.has(name) ? ["suggestion"] : []),
+  ]);
+}
+
+async function open(index) {
+  if (index < 0 || index >= state.clip.frames.length) return;
+  painter.reset();
+  state.index = index;
+  state.opening?.abort();
+  state.opening = new AbortController();
+  const { signal } = state.opening;
+  element("conflict").hidden = true;
+  element("scrub").value = index;
+  element("scrub").setAttribute("aria-valuetext", `frame ${stem()}`);
+  element("position").textContent = `${stem()} (${index + 1} of ${state.clip.frames.length})`;
+  strip.select(index);
+  view.mask = null; // no stroke reaches the mask of another frame
+  view.canvas.classList.add("opening");
+  element("mask-state").textContent = "Opening the frame";
+  await attempt(async () => {
+    const [name, owner, key] = [stem(), state.part, keyOf(stem())];
+    const kept = state.masks.get(key);
+    const [frame, stored] = await Promise.all([
+      server.getFrame(name, signal),
+      kept?.dirty ? null : server.getMask(owner, name, signal),
+    ]);
+    signal.throwIfAborted();
+    if (stored && stored.version !== kept?.version) {
+      const mask = stored.image ? Mask.fromImage(stored.image) : new Mask(frame.width, frame.height);
+      remember(key, { part: owner, stem: name, mask, version: stored.version, dirty: false });
+    }
+    view.show(frame, state.masks.get(key).mask);
+    view.canvas.classList.remove("opening");
+    showMaskState();
+  });
+}
+
+function remember(key, value) {
+  state.masks.delete(key);
+  state.masks.set(key, value);
+  const clean = [...state.masks].filter(([, { dirty }]) => !dirty);
+  for (const [old] of clean.slice(0, Math.max(0, clean.length - KEPT))) state.masks.delete(old);
+}
+
+function changed() {
+  entry().dirty = true;
+  showMaskState();
+}
+
+function showMaskState() {
+  const { mask, version, dirty } = entry();
+  const saved = version === "absent" ? "No mask" : mask.empty ? "Saved: not in this frame" : "Saved";
+  element("mask-state").textContent = dirty ? "Not saved" : saved;
+  element("undo").disabled = !mask.done.length;
+  element("redo").disabled = !mask.undone.length;
+  element("remove").disabled = version === "absent";
+}
+
+function step(method) {
+  painter.finish();
+  if (!view.mask?.[method]()) return;
+  view.updateMask();
+  changed();
+}
+
+// Saves the mask of a frame, by default of the one that is shown.
+async function save(current = view.mask && entry()) {
+  painter.finish();
+  if (!current) return;
+  const values = current.mask.values.slice();
+  const { version, empty } = await server.putMask(current.part, current.stem, await current.mask.toPng(), current.version);
+  current.version = version;
+  current.dirty = current.mask.values.some((value, index) => value !== values[index]);
+  const owner = state.clip.parts.find(({ name }) => name === current.part);
+  if (owner && !owner.masks.includes(current.stem)) owner.masks.push(current.stem);
+  if (current.part === state.part) state.empty[empty ? "add" : "delete"](current.stem);
+  drawStrip();
+  if (view.mask === current.mask) showMaskState();
+}
+
+// Saves all masks, because a job reads the files; one that cannot be saved is shown, and the error thrown.
+async function saveAll() {
+  painter.finish();
+  for (const current of [...state.masks.values()].filter(({ dirty }) => dirty)) {
+    try {
+      await save(current);
+    } catch (error) {
+      state.part = element("part").value = current.part;
+      await open(state.clip.frames.indexOf(current.stem));
+      throw error;
+    }
+  }
+}
+
+function fill(values) {
+  if (!view.mask?.replace(values)) return;
+  view.updateMask();
+  changed();
+}
+
+async function startFromPrediction() {
+  const mask = view.mask;
+  const image = await server.getPrediction(state.part, element("masker").value, stem());
+  if (view.mask === mask) fill(Mask.fromImage(image).values);
+}
+
+async function markAbsent() {
+  if (!view.mask) return;
+  fill(new Uint8Array(view.mask.values.length));
+  await save();
+}
+
+async function remove() {
+  if (!view.mask) return;
+  const [name, owner, { version }] = [stem(), part(), entry()];
+  await server.deleteMask(owner.name, name, version);
+  state.masks.delete(`${owner.name}/${name}`);
+  owner.masks = owner.masks.filter((other) => other !== name);
+  state.empty.delete(name);
+  drawStrip();
+  await open(state.index);
+}
+
+function showConflict(version) {
+  entry().latest = version;
+  element("conflict").hidden = false;
+  element("keep-mine").focus();
+}
+
+function nextPainted(direction) {
+  const painted = new Set(part().masks);
+  for (let i = state.index + direction; i >= 0 && i < state.clip.frames.length; i += direction) {
+    if (painted.has(state.clip.frames[i])) return open(i);
+  }
+  return undefined;
+}
+
+function setTool(name) {
+  painter.erases = name === "eraser";
+  document.querySelector(`[name=tool][value=${name}]`).checked = true;
+}
+
+const on = (id, type, action) => element(id).addEventListener(type, () => attempt(action));
+
+on("part", "change", async () => {
+  state.part = element("part").value;
+  showPart();
+  await open(state.index);
+});
+on("scrub", "input", () => open(Number(element("scrub").value)));
+on("previous-painted", "click", () => nextPainted(-1));
+on("next-painted", "click", () => nextPainted(1));
+on("fit", "click", () => view.fit());
+on("size", "input", () => painter.setDiameter(Number(element("size").value)));
+on("undo", "click", () => step("undo"));
+on("redo", "click", () => step("redo"));
+on("save", "click", () => save());
+on("absent", "click", markAbsent);
+on("remove", "click", remove);
+on("start-from-prediction", "click", startFromPrediction);
+on("keep-mine", "click", async () => {
+  element("conflict").hidden = true;
+  entry().version = entry().latest;
+  await save();
+});
+on("take-theirs", "click", async () => {
+  state.masks.delete(keyOf(stem()));
+  await open(state.index);
+});
+for (const input of document.querySelectorAll("[name=tool]")) {
+  input.addEventListener("change", () => setTool(input.value));
+}
+const overlay = () => view.setOverlay(element("colour").value, Number(element("opacity").value) / 100);
+on("opacity", "input", overlay);
+on("colour", "input", overlay);
+
+const run = (action) => () => void attempt(action);
+bindKeys({
+  ",": run(() => open(state.index - 1)),
+  ".": run(() => open(state.index + 1)),
+  PageUp: run(() => nextPainted(-1)),
+  PageDown: run(() => nextPainted(1)),
+  0: () => view.fit(),
+  "[": () => painter.setDiameter(Math.min(painter.diameter - 1, painter.diameter / 1.2)),
+  "]": () => painter.setDiameter(Math.max(painter.diameter + 1, painter.diameter * 1.2)),
+  b: () => setTool("brush"),
+  e: () => setTool("eraser"),
+  "ctrl z": () => step("undo"),
+  "ctrl y": () => step("redo"),
+  "ctrl shift z": () => step("redo"),
+  "ctrl s": run(() => save()),
+}, (held) => painter.setSpace(held));
+
+window.addEventListener("beforeunload", (event) => {
+  if ([...state.masks.values()].some(({ dirty }) => dirty)) event.preventDefault();
+});
+
+new JobPanel({
+  onEnd: () => attempt(load),
+  onError: (error) => say(error.message),
+  prepare: () => attempt(async () => (await saveAll(), true)),
+});
+
+painter.setDiameter(24);
+overlay();
+await attempt(load);

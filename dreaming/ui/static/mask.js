@@ -1,0 +1,98 @@
+// A mask in memory: one byte per pixel, 0 or 1; strokes, undo and redo.
+
+const STEPS = 50;
+
+export class Mask {
+  constructor(width, height, values = new Uint8Array(width * height)) {
+    this.width = width;
+    this.height = height;
+    this.values = values;
+    this.undone = [];
+    this.done = [];
+    this.stroke = null;
+  }
+
+  static fromImage(image) {
+    const { width, height } = image;
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, width, height).data;
+    return new Mask(width, height, Uint8Array.from({ length: width * height }, (_, i) => (pixels[4 * i] > 127 ? 1 : 0)));
+  }
+
+  get empty() {
+    return !this.values.includes(1);
+  }
+
+  begin() {
+    this.stroke = this.values.slice();
+  }
+
+  // Ends a change and remembers only the rows that it touched.
+  end() {
+    const before = this.stroke;
+    this.stroke = null;
+    if (!before) return false;
+    let first = 0;
+    let last = before.length - 1;
+    while (first <= last && before[first] === this.values[first]) first++;
+    while (last >= first && before[last] === this.values[last]) last--;
+    if (first > last) return false;
+    this.done.push({ first, values: before.slice(first, last + 1) });
+    if (this.done.length > STEPS) this.done.shift();
+    this.undone.length = 0;
+    return true;
+  }
+
+  undo() {
+    return this.#swap(this.done, this.undone);
+  }
+
+  redo() {
+    return this.#swap(this.undone, this.done);
+  }
+
+  #swap(from, to) {
+    const step = from.pop();
+    if (!step) return false;
+    const end = step.first + step.values.length;
+    to.push({ first: step.first, values: this.values.slice(step.first, end) });
+    this.values.set(step.values, step.first);
+    return true;
+  }
+
+  replace(values) {
+    this.begin();
+    this.values.set(values);
+    return this.end();
+  }
+
+  // Sets all pixels whose centre is within `radius` of the segment from a to b; returns the rectangle that it changed.
+  line(a, b, radius, value) {
+    const left = Math.max(0, Math.floor(Math.min(a.x, b.x) - radius));
+    const top = Math.max(0, Math.floor(Math.min(a.y, b.y) - radius));
+    const right = Math.min(this.width, Math.ceil(Math.max(a.x, b.x) + radius) + 1);
+    const bottom = Math.min(this.height, Math.ceil(Math.max(a.y, b.y) + radius) + 1);
+    const [dx, dy] = [b.x - a.x, b.y - a.y];
+    const length = dx * dx + dy * dy;
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) {
+        const [px, py] = [x + 0.5 - a.x, y + 0.5 - a.y];
+        const t = length ? Math.min(1, Math.max(0, (px * dx + py * dy) / length)) : 0;
+        if ((px - t * dx) ** 2 + (py - t * dy) ** 2 <= radius * radius) this.values[y * this.width + x] = value;
+      }
+    }
+    return { left, top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
+  }
+
+  async toPng() {
+    const canvas = new OffscreenCanvas(this.width, this.height);
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(this.width, this.height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const [black, white] = [new Uint32Array(new Uint8Array([0, 0, 0, 255]).buffer)[0], 0xffffffff];
+    for (let i = 0; i < pixels.length; i++) pixels[i] = this.values[i] ? white : black;
+    context.putImageData(image, 0, 0);
+    return canvas.convertToBlob({ type: "image/png" });
+  }
+}

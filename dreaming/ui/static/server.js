@@ -1,0 +1,71 @@
+// Requests to the server. Addresses are relative to the page, whose path holds the token.
+
+export class RequestError extends Error {
+  constructor(status, message, version) {
+    super(message);
+    this.status = status;
+    this.version = version;
+  }
+}
+
+const path = (...parts) => ["api", ...parts.map(encodeURIComponent)].join("/");
+
+async function send(address, options) {
+  let response;
+  try {
+    response = await fetch(address, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error; // another frame was opened meanwhile
+    throw new RequestError(0, "The server does not answer. Is dreaming-ui still running?");
+  }
+  if (response.ok) return response;
+  const text = await response.text();
+  let answer = { error: text };
+  try {
+    answer = JSON.parse(text);
+  } catch { /* the text is the message */ }
+  throw new RequestError(response.status, answer.error, answer.version);
+}
+
+const condition = (version) => (version === "absent" ? { "If-None-Match": "*" } : { "If-Match": `"${version}"` });
+const versionOf = (response) => response.headers.get("ETag").replaceAll('"', "");
+
+export const frameAddress = (stem) => path("frames", stem);
+export const thumbnailAddress = (stem) => path("thumbnails", stem);
+
+export const getClip = async () => (await send(path("clip"))).json();
+export const getEmptyMasks = async (part) => (await (await send(path("masks", part))).json()).empty;
+
+export async function getFrame(stem, signal) {
+  return createImageBitmap(await (await send(frameAddress(stem), { signal })).blob());
+}
+
+export async function getMask(part, stem, signal) {
+  const response = await send(path("masks", part, stem), { signal });
+  const image = response.status === 204 ? null : await createImageBitmap(await response.blob());
+  return { image, version: versionOf(response) };
+}
+
+export async function getPrediction(part, masker, stem) {
+  return createImageBitmap(await (await send(path("predictions", part, masker, stem))).blob());
+}
+
+export async function putMask(part, stem, png, version) {
+  return (await send(path("masks", part, stem), { method: "PUT", body: png, headers: condition(version) })).json();
+}
+
+export const deleteMask = (part, stem, version) =>
+  send(path("masks", part, stem), { method: "DELETE", headers: condition(version) });
+
+export const startJob = (action) => send(path("job", "start", action), { method: "POST" });
+export const stopJob = () => send(path("job", "stop"), { method: "POST" });
+
+export function followJob(onState, onConnection) {
+  const socket = new WebSocket(new URL("api/events", location.href.replace(/^http/, "ws")));
+  socket.onopen = () => onConnection(true);
+  socket.onmessage = (message) => onState(JSON.parse(message.data));
+  socket.onclose = () => {
+    onConnection(false);
+    setTimeout(() => followJob(onState, onConnection), 1000);
+  };
+}

@@ -1,0 +1,136 @@
+// Draws the frame and the mask over it; zooms and pans.
+
+const MAX_SCALE = 40;
+
+export class View {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.frame = null;
+    this.overlay = null;
+    this.mask = null;
+    this.cursor = null;
+    this.scale = 1;
+    this.x = 0;
+    this.y = 0;
+    this.fitted = true;
+    this.colour = [255, 59, 107];
+    this.opacity = 0.5;
+    this.pending = false;
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+  }
+
+  show(frame, mask) {
+    const size = (image) => image && `${image.width}x${image.height}`;
+    const same = size(this.frame) === size(frame);
+    this.frame = frame;
+    this.mask = mask;
+    if (!same || !this.overlay) this.overlay = new OffscreenCanvas(frame.width, frame.height);
+    this.updateMask();
+    if (!same || this.fitted) this.fit();
+  }
+
+  setOverlay(colour, opacity) {
+    this.colour = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+    this.opacity = opacity;
+    this.updateMask();
+  }
+
+  // Draws the mask again, where it changed.
+  updateMask(area = null) {
+    if (!this.mask) return;
+    const { left, top, width, height } = area ?? { left: 0, top: 0, width: this.mask.width, height: this.mask.height };
+    if (width && height) {
+      const context = this.overlay.getContext("2d");
+      const image = context.createImageData(width, height);
+      const pixels = new Uint32Array(image.data.buffer);
+      const colour = new Uint32Array(new Uint8Array([...this.colour, 255]).buffer)[0];
+      for (let row = 0; row < height; row++) {
+        const start = (top + row) * this.mask.width + left;
+        for (let i = 0; i < width; i++) pixels[row * width + i] = this.mask.values[start + i] ? colour : 0;
+      }
+      context.putImageData(image, left, top);
+    }
+    this.draw();
+  }
+
+  // Position in the frame, in pixels, of a point of the page.
+  toFrame(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return { x: (event.clientX - box.left - this.x) / this.scale, y: (event.clientY - box.top - this.y) / this.scale };
+  }
+
+  zoom(event, factor) {
+    const box = this.canvas.getBoundingClientRect();
+    const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+    const scale = Math.min(MAX_SCALE, Math.max(this.#fittingScale() / 2, this.scale * factor));
+    this.x = px - ((px - this.x) * scale) / this.scale;
+    this.y = py - ((py - this.y) * scale) / this.scale;
+    this.scale = scale;
+    this.fitted = false;
+    this.draw();
+  }
+
+  pan(dx, dy) {
+    this.x += dx;
+    this.y += dy;
+    this.fitted = false;
+    this.draw();
+  }
+
+  fit() {
+    if (!this.frame) return;
+    this.scale = this.#fittingScale();
+    this.x = (this.canvas.clientWidth - this.frame.width * this.scale) / 2;
+    this.y = (this.canvas.clientHeight - this.frame.height * this.scale) / 2;
+    this.fitted = true;
+    this.draw();
+  }
+
+  #fittingScale() {
+    return Math.min(this.canvas.clientWidth / this.frame.width, this.canvas.clientHeight / this.frame.height);
+  }
+
+  #resize() {
+    this.canvas.width = Math.round(this.canvas.clientWidth * devicePixelRatio);
+    this.canvas.height = Math.round(this.canvas.clientHeight * devicePixelRatio);
+    if (this.fitted) this.fit();
+    this.draw();
+  }
+
+  draw() {
+    if (this.pending) return;
+    this.pending = true;
+    requestAnimationFrame(() => {
+      this.pending = false;
+      this.#paint();
+    });
+  }
+
+  #paint() {
+    const { context, canvas, scale } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!this.frame) return;
+    const ratio = devicePixelRatio;
+    context.setTransform(scale * ratio, 0, 0, scale * ratio, this.x * ratio, this.y * ratio);
+    context.imageSmoothingEnabled = scale < 2;
+    context.drawImage(this.frame, 0, 0);
+    context.globalAlpha = this.opacity;
+    context.drawImage(this.overlay, 0, 0);
+    context.globalAlpha = 1;
+    if (this.cursor) this.#paintCursor();
+  }
+
+  // Two circles, so that one contrasts with whatever is below.
+  #paintCursor() {
+    const { x, y, radius } = this.cursor;
+    for (const [colour, width] of [["#000", 3], ["#fff", 1]]) {
+      this.context.beginPath();
+      this.context.arc(x, y, radius, 0, 2 * Math.PI);
+      this.context.strokeStyle = colour;
+      this.context.lineWidth = width / this.scale;
+      this.context.stroke();
+    }
+  }
+}

@@ -1,0 +1,218 @@
+"""The page in a real browser: what the mouse paints is what the file holds."""
+
+import asyncio
+import re
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from aiohttp import web
+
+from dreaming.ui.server import make_app
+
+CHROMIUM = shutil.which("chromium")
+TOKEN = "secret-token"  # noqa: S105
+SIZE = (32, 48)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+
+@pytest.fixture
+def browse():
+    """Run a coroutine function ``scenario(page)`` in chromium, on the page of a clip; errors of the page fail."""
+    playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+
+    def run(path, scenario, **options):
+        async def main():
+            runner = web.AppRunner(make_app(path, TOKEN, **options))
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            errors = []
+            try:
+                async with playwright.async_playwright() as driver:
+                    browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+                    page.on("pageerror", lambda error: errors.append(str(error)))
+                    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
+                    await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/{TOKEN}/")
+                    await page.locator("#mask-state", has_text=re.compile("mask|Saved")).wait_for()
+                    await scenario(page)
+                    await browser.close()
+            finally:
+                await runner.cleanup()
+            return errors
+
+        return asyncio.run(main())
+
+    return run
+
+
+async def fitted(page):
+    """A function from pixels of the frame to pixels of the page, while the frame fits into the window."""
+    box = await page.locator("#canvas").bounding_box()
+    scale = min(box["width"] / SIZE[1], box["height"] / SIZE[0])
+    left = box["x"] + (box["width"] - SIZE[1] * scale) / 2
+    top = box["y"] + (box["height"] - SIZE[0] * scale) / 2
+    return lambda x, y: (left + x * scale, top + y * scale)
+
+
+async def save(page):
+    async with page.expect_response(lambda response: response.request.method == "PUT") as answer:
+        await page.keyboard.press("Control+s")
+    assert (await answer.value).status == 200
+
+
+async def set_brush(page, size):
+    await page.locator("#size").fill(str(size))
+
+
+def capsule(a, b, diameter):
+    """The pixels (H, W) whose centre is at most half a diameter away from the segment from a to b."""
+    centres = np.stack(np.meshgrid(np.arange(SIZE[1]) + 0.5, np.arange(SIZE[0]) + 0.5), axis=-1)
+    a, b = np.array(a, float), np.array(b, float)
+    length = max(((b - a) ** 2).sum(), 1e-9)
+    along = np.clip(((centres - a) @ (b - a)) / length, 0, 1)
+    return ((centres - a - along[..., None] * (b - a)) ** 2).sum(axis=-1) <= (diameter / 2) ** 2
+
+
+def stored(drawing, stem="0001"):
+    return cv2.imread(str(drawing.path / f"hand_masks/{stem}.png"), cv2.IMREAD_UNCHANGED)
+
+
+# Points whose discs have no pixel within rounding of their edge.
+A, B = (10.2, 9.3), (30.2, 21.3)
+
+
+def test_the_mouse_paints_erases_and_undoes_exactly_these_pixels(disc_clip, browse):
+    drawing = disc_clip(masks=())
+    results = []
+
+    async def scenario(page):
+        at = await fitted(page)
+        await set_brush(page, 7)
+        await page.mouse.click(*at(*A))
+        await save(page)
+        results.append(stored(drawing))
+        await page.keyboard.down("Shift")  # a straight line from the last point
+        await page.mouse.click(*at(*B))
+        await page.keyboard.up("Shift")
+        await save(page)
+        results.append(stored(drawing))
+        await page.keyboard.press("e")
+        await page.mouse.click(*at(*B))
+        await save(page)
+        results.append(stored(drawing))
+        for _ in range(2):
+            await page.keyboard.press("Control+z")
+        await save(page)
+        results.append(stored(drawing))
+        await page.keyboard.press("Control+y")
+        await save(page)
+        results.append(stored(drawing))
+
+    errors = browse(drawing.path, scenario)
+    dot, line = capsule(A, A, 7), capsule(A, B, 7)
+    expected = [dot, line, line & ~capsule(B, B, 7), dot, line]
+    for result, mask in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, mask * np.uint8(255))
+    assert errors == []
+
+
+def test_painting_while_zoomed_and_moved(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        at = await fitted(page)
+        await set_brush(page, 7)
+        await page.mouse.move(*at(*A))
+        await page.mouse.wheel(0, -500)  # A stays below the pointer
+        await page.keyboard.down("Space")
+        await page.mouse.down()
+        x, y = at(*A)
+        await page.mouse.move(x + 60, y + 40, steps=3)
+        await page.mouse.up()
+        await page.keyboard.up("Space")
+        await page.mouse.click(x + 60, y + 40)
+        await save(page)
+
+    assert browse(drawing.path, scenario) == []
+    np.testing.assert_array_equal(stored(drawing), capsule(A, A, 7) * np.uint8(255))
+
+
+def test_a_mask_that_changed_on_disk_is_the_users_choice(disc_clip, browse):
+    drawing = disc_clip(masks=(1,))
+    other = np.zeros(SIZE, bool)
+    other[:5] = True
+
+    async def conflict(page):
+        at = await fitted(page)
+        await page.mouse.click(*at(*A))
+        await page.keyboard.press("Control+s")
+        await page.locator("#conflict").wait_for()
+        assert (stored(drawing) > 0).sum() == other.sum()
+
+    async def scenario(page):
+        drawing.save("hand_masks/0001.png", other)
+        await conflict(page)
+        async with page.expect_response(lambda response: response.request.method == "PUT"):
+            await page.click("#keep-mine")
+        mine = stored(drawing)
+        assert mine[9, 10]
+        assert not mine[0, 40]
+        drawing.save("hand_masks/0001.png", other)
+        await conflict(page)
+        await page.click("#take-theirs")
+        await page.locator("#conflict").wait_for(state="hidden")
+        await page.locator("#mask-state", has_text="Saved").wait_for()
+        await save(page)
+
+    errors = browse(drawing.path, scenario)
+    np.testing.assert_array_equal(stored(drawing) > 0, other)
+    assert [error for error in errors if "409" not in error] == []
+
+
+def test_frames_are_browsed_marked_and_started_from_a_prediction(disc_clip, browse):
+    drawing = disc_clip(masks=(1, 4), keyframes=(2,))
+    drawing.clip.masks("subject", "flow").write_probability("0003", drawing.truth["0003"].astype(np.float32))
+
+    async def scenario(page):
+        await page.keyboard.press("PageDown")
+        await page.locator(".thumbnail[aria-selected=true]", has_text="0004").wait_for()
+        await page.keyboard.press(",")
+        await page.locator(".thumbnail[aria-selected=true]", has_text="0003").wait_for()
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        await page.click("#start-from-prediction")
+        await page.locator("#mask-state", has_text="Not saved").wait_for()
+        await save(page)
+        await page.keyboard.press(",")
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        await page.click("#absent")
+        await page.locator(".mark.empty >> nth=1").wait_for()  # the legend has the first
+        assert await page.locator(".thumbnail .mark.mask").count() == 3
+        assert await page.locator(".thumbnail .mark.keyframe").count() == 1
+
+    assert browse(drawing.path, scenario) == []
+    np.testing.assert_array_equal(stored(drawing, "0003") > 0, drawing.truth["0003"])
+    assert not stored(drawing, "0002").any()
+
+
+def test_a_job_is_started_and_stopped_by_clicks_and_survives_a_reload(disc_clip, browse):
+    drawing = disc_clip()
+    waits = "import time; print('INFO     mask: 5/90, 12 s left, 3.2/s'); time.sleep(60)"
+
+    async def scenario(page):
+        await page.click("text=Everything")
+        await page.locator("#job-state", has_text="5/90").wait_for()
+        await page.reload()
+        await page.locator("#job-state", has_text="5/90").wait_for()
+        assert await page.locator("#command").input_value() == f"dreaming clip={drawing.path}"
+        await page.click("#stop")
+        await page.locator("#job-state", has_text="Stopped").wait_for()
+
+    assert browse(drawing.path, scenario, program=[sys.executable, "-uc", waits]) == []
