@@ -93,6 +93,7 @@ WRONG_VALUES = [
     ("generator.lr=1e12", "generator.lr: found"),
     ("seed=x", "seed"),
     ("seed=-1", "seed"),
+    ("model.unet.module.optimizer.weight_decay=-1", "model.unet.module.optimizer.weight_decay: found -1"),
     ("model.unet.module.optimizer._target_=os.system", ("model.unet.module.optimizer", "os.system")),
     ("model.unet.module.optimizer._target_=torch.optim.Adm", "torch.optim.Adm"),
 ]
