@@ -26,7 +26,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -150,7 +151,7 @@ def prepare(asked: str, options: argparse.Namespace, folder: Path) -> Case:
 
 def measure(case: Case, variant: str, overrides: Sequence[str], options: argparse.Namespace, limit: str) -> Cell:
     """Train, and stylise one interval of the clip; its frames are kept beside the clip."""
-    kept = case.clip.path.with_name(f"{case.clip.path.name}-styled") / f"{variant}-{limit.replace(' ', '')}"
+    kept = kept_frames(case, variant, limit)
     record = kept.with_suffix(".json")
     if record.exists():
         return Cell(**json.loads(record.read_text()))
@@ -240,12 +241,24 @@ def table(cells: Sequence[Cell]) -> Table:
     return drawn
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def kept_frames(case: Case, variant: str, limit: str) -> Path:
+    """Folder of a variant's stylised frames, beside the clip."""
+    return case.clip.path.with_name(f"{case.clip.path.name}-styled") / f"{variant}-{limit.replace(' ', '')}"
+
+
+@contextmanager
+def kept_folder(options: argparse.Namespace) -> Iterator[Path]:
+    """The folder for clips and frames: that of --keep, or a temporary one."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Options of clips and trainings."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="clips, and KEY=VALUE for dreaming")
-    parser.add_argument("--variants", nargs="+", default=DEFAULT, help=", ".join(VARIANTS))
-    parser.add_argument("--define", nargs="+", action="append", default=[], metavar=("NAME", "KEY=VALUE"))
     limits = parser.add_mutually_exclusive_group()
     limits.add_argument("--seconds", type=int, nargs="+", default=[150], help="limits of the training")
     limits.add_argument("--steps", type=int, nargs="+", help="limits of the training")
@@ -256,22 +269,34 @@ def main() -> None:
     parser.add_argument("--data", help="folder of sequences, each with frames/ and truth/")
     parser.add_argument("--make", type=Path, default=SHARED / "make_clip.py")
     parser.add_argument("--score", type=Path, default=SHARED / "score" / "frames.py")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line; add the clips, the overrides and the limits of the training."""
     options = parser.parse_intermixed_args()
     options.overrides = [name for name in options.names if "=" in name]
-    clips = [name for name in options.names if "=" not in name] or ["dance-twirl", "blackswan"]
+    options.clips = [name for name in options.names if "=" not in name] or ["dance-twirl", "blackswan"]
+    options.limits = [f"{n} steps" for n in options.steps] if options.steps else [f"{n} s" for n in options.seconds]
+    return options
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--variants", nargs="+", default=DEFAULT, help=", ".join(VARIANTS))
+    parser.add_argument("--define", nargs="+", action="append", default=[], metavar=("NAME", "KEY=VALUE"))
+    options = parse(parser)
     known = VARIANTS | {name: overrides for name, *overrides in options.define}
     unknown = set(options.variants) - set(known)
     if unknown:
         parser.error(f"no variant {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = dict.fromkeys([*options.variants, *(name for name, *_ in options.define)])
-    trained = [f"{count} steps" for count in options.steps] if options.steps else [f"{s} s" for s in options.seconds]
     cells = []
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        for asked in clips:
+    with kept_folder(options) as folder:
+        for asked in options.clips:
             case = prepare(asked, options, folder)
-            for limit in trained:
+            for limit in options.limits:
                 for variant in chosen:
                     cells.append(measure(case, variant, known[variant], options, limit))
                     print(json.dumps(asdict(cells[-1])), flush=True)
