@@ -32,15 +32,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "path", nargs="?", type=Path, default=Path(), help="clip folder, or video; by default the working folder"
     )
-    parser.add_argument("--port", type=_port, default=0, help="TCP port; 0, the default: any that is free")
+    parser.add_argument("--port", type=_port, help="TCP port; by default 8747, or any other one if that is in use")
     parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
     return parser
 
 
 def _port(text: str) -> int:
     port = int(text)
-    if not 0 <= port < 65536:
-        raise argparse.ArgumentTypeError(f"found {port}, expected 0 to 65535")
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"found {port}, expected 1 to 65535")
     return port
 
 

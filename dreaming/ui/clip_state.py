@@ -44,7 +44,7 @@ def describe_clip(clip: Clip) -> dict[str, Any]:
     clip.parts  # noqa: B018  raises an error if there are two layouts of masks
     return {
         "name": clip.path.resolve().name,
-        "path": str(clip.path),
+        "path": str(clip.path.resolve()),
         "frames": stems,
         "size": list(clip.size) if stems else None,
         "rate": frame_rate(clip),

@@ -5,17 +5,25 @@ import secrets
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from dreaming.errors import AccessError
+from dreaming.interruption import SIGNALS
 from dreaming.ui import api, job_api, security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
 ADDRESS = "127.0.0.1"
 
+PORT = 8747
+"""Port of the page; masks that are not saved stay in the browser under this port, from one start to the next."""
+
 STATIC = Path(__file__).parent / "static"
+
+CLOSE_SECONDS = 1.0
+"""Wait for open connections, such as those of pages, when the server ends."""
 
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """Content types of the page's files; the registry of Windows may hold wrong ones."""
@@ -65,13 +73,13 @@ def _file(name: str) -> web.FileResponse:
     return web.FileResponse(files[name], headers={"Content-Type": f"{kind}; charset=utf-8"})
 
 
-def serve(path: Path, *, video: Path | None, port: int, opens_browser: bool) -> None:
+def serve(path: Path, *, video: Path | None, port: int | None, opens_browser: bool) -> None:
     """Print the address of the page, and serve it until the process is interrupted.
 
     Args:
         path: The clip's folder.
         video: The video to extract the frames from; None: they are there.
-        port: TCP port; 0 for any that is free.
+        port: TCP port; None for ``PORT``, or any other one if that is in use.
         opens_browser: Whether to open the page in the user's browser.
 
     Raises:
@@ -80,7 +88,7 @@ def serve(path: Path, *, video: Path | None, port: int, opens_browser: bool) -> 
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((ADDRESS, port))
+            _bind(listener, port)
         except OSError as error:
             raise AccessError(
                 f"port {port}", found=(error.strerror or str(error)).lower(), expected="a free port",
@@ -100,12 +108,30 @@ def serve(path: Path, *, video: Path | None, port: int, opens_browser: bool) -> 
             return
 
 
+def _bind(listener: socket.socket, port: int | None) -> None:
+    if port is None:
+        with suppress(OSError):
+            listener.bind((ADDRESS, PORT))
+            return
+    listener.bind((ADDRESS, port or 0))
+
+
 async def _serve(app: web.Application, listener: socket.socket, ready: Callable[[], object]) -> None:
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
+    ends, loop, tasks = asyncio.Event(), asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def interrupted() -> None:
+        if ends.is_set():  # a second Ctrl-C ends the job without waiting until it has saved its state
+            tasks.add(loop.create_task(app[job_api.JOBS].stop()))
+        ends.set()
+
+    with suppress(NotImplementedError):  # on Windows, Ctrl-C raises KeyboardInterrupt
+        for number in SIGNALS:
+            loop.add_signal_handler(number, interrupted)
     try:
         await web.SockSite(runner, listener).start()
         await asyncio.to_thread(ready)
-        await asyncio.Event().wait()
+        await ends.wait()
     finally:
         await runner.cleanup()

@@ -1,6 +1,10 @@
 """The program ``dreaming-ui`` opens a clip folder, or makes one for a video."""
 
 import json
+import signal
+import subprocess
+import sys
+import urllib.request
 
 import pytest
 
@@ -55,3 +59,17 @@ def test_mistakes_are_a_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, 
     assert error.value.code == ui.USER_ERROR
     assert "Traceback" not in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT between processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_printed_address_is_served_until_the_program_is_interrupted(disc_clip, number):
+    command = [sys.executable, "-c", "from dreaming.cli.ui import main; main()", "--no-browser", str(disc_clip().path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().strip()
+        with urllib.request.urlopen(f"{address}api/clip") as response:  # noqa: S310
+            assert len(json.load(response)["frames"]) == 8
+        process.send_signal(number)
+        assert process.communicate()[1] == ""
+    assert process.returncode == 0

@@ -177,6 +177,30 @@ def test_a_mask_that_changed_on_disk_is_the_users_choice(disc_clip, browse):
     assert [error for error in errors if "409" not in error] == []
 
 
+def test_what_is_not_saved_survives_a_reload_during_a_stroke(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        at = await fitted(page)
+        await set_brush(page, 7)
+        await page.keyboard.press(".")
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        await page.mouse.click(*at(*A))
+        await page.locator("#mask-state", has_text="Not saved").wait_for()
+        await page.mouse.move(*at(*B))
+        await page.mouse.down()
+        await page.reload()
+        await page.locator("#message", has_text="0002").wait_for()
+        await page.locator("#mask-state", has_text="Not saved").wait_for()
+        await save(page)
+        await page.reload()
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        assert await page.locator("#message").is_hidden()
+
+    assert browse(drawing.path, scenario) == []
+    np.testing.assert_array_equal(stored(drawing, "0002"), capsule(A, A, 7) * np.uint8(255))
+
+
 def test_frames_are_browsed_marked_and_started_from_a_prediction(disc_clip, browse):
     drawing = disc_clip(masks=(1, 4), keyframes=(2,))
     drawing.clip.masks("subject", "flow").write_probability("0003", drawing.truth["0003"].astype(np.float32))

@@ -1,5 +1,6 @@
 // The page: which frame is shown, which mask belongs to it, and what the buttons and keys do.
 
+import { Entries } from "./entries.js";
 import { JobPanel } from "./job.js";
 import { bindKeys } from "./keys.js";
 import { Mask } from "./mask.js";
@@ -8,11 +9,10 @@ import * as server from "./server.js";
 import { Strip } from "./strip.js";
 import { View } from "./view.js";
 
-const KEPT = 30; // masks with their history in memory, apart from those that are not saved
-
 const element = (id) => document.getElementById(id);
 
-const state = { clip: null, part: null, empty: new Set(), index: 0, masks: new Map(), opening: null };
+const entries = new Entries();
+const state = { clip: null, part: null, empty: new Set(), index: 0, opening: null };
 
 const view = new View(element("canvas"));
 const painter = new Painter(view, {
@@ -26,8 +26,7 @@ const strip = new Strip(element("strip"), element("strip-content"), (index) => o
 
 const stem = () => state.clip.frames[state.index];
 const part = () => state.clip.parts.find(({ name }) => name === state.part);
-const entry = () => state.masks.get(keyOf(stem()));
-const keyOf = (name) => `${state.part}/${name}`;
+const entry = () => entries.get(state.part, stem());
 
 function say(text, kind = "") {
   const message = element("message");
@@ -103,8 +102,7 @@ async function open(index) {
   view.canvas.classList.add("opening");
   element("mask-state").textContent = "Opening the frame";
   await attempt(async () => {
-    const [name, owner, key] = [stem(), state.part, keyOf(stem())];
-    const kept = state.masks.get(key);
+    const [name, owner, kept] = [stem(), state.part, entry()];
     const [frame, stored] = await Promise.all([
       server.getFrame(name, signal),
       kept?.dirty ? null : server.getMask(owner, name, signal),
@@ -112,23 +110,16 @@ async function open(index) {
     signal.throwIfAborted();
     if (stored && stored.version !== kept?.version) {
       const mask = stored.image ? Mask.fromImage(stored.image) : new Mask(frame.width, frame.height);
-      remember(key, { part: owner, stem: name, mask, version: stored.version, dirty: false });
+      entries.set({ part: owner, stem: name, mask, version: stored.version, dirty: false });
     }
-    view.show(frame, state.masks.get(key).mask);
+    view.show(frame, entries.get(owner, name).mask);
     view.canvas.classList.remove("opening");
     showMaskState();
   });
 }
 
-function remember(key, value) {
-  state.masks.delete(key);
-  state.masks.set(key, value);
-  const clean = [...state.masks].filter(([, { dirty }]) => !dirty);
-  for (const [old] of clean.slice(0, Math.max(0, clean.length - KEPT))) state.masks.delete(old);
-}
-
 function changed() {
-  entry().dirty = true;
+  entries.mark(entry(), true);
   showMaskState();
 }
 
@@ -155,7 +146,7 @@ async function save(current = view.mask && entry()) {
   const values = current.mask.values.slice();
   const { version, empty } = await server.putMask(current.part, current.stem, await current.mask.toPng(), current.version);
   current.version = version;
-  current.dirty = current.mask.values.some((value, index) => value !== values[index]);
+  entries.mark(current, current.mask.values.some((value, index) => value !== values[index]));
   const owner = state.clip.parts.find(({ name }) => name === current.part);
   if (owner && !owner.masks.includes(current.stem)) owner.masks.push(current.stem);
   if (current.part === state.part) state.empty[empty ? "add" : "delete"](current.stem);
@@ -166,7 +157,7 @@ async function save(current = view.mask && entry()) {
 // Saves all masks, because a job reads the files; one that cannot be saved is shown, and the error thrown.
 async function saveAll() {
   painter.finish();
-  for (const current of [...state.masks.values()].filter(({ dirty }) => dirty)) {
+  for (const current of entries.dirty) {
     try {
       await save(current);
     } catch (error) {
@@ -199,7 +190,7 @@ async function remove() {
   if (!view.mask) return;
   const [name, owner, { version }] = [stem(), part(), entry()];
   await server.deleteMask(owner.name, name, version);
-  state.masks.delete(`${owner.name}/${name}`);
+  entries.delete(owner.name, name);
   owner.masks = owner.masks.filter((other) => other !== name);
   state.empty.delete(name);
   drawStrip();
@@ -249,7 +240,7 @@ on("keep-mine", "click", async () => {
   await save();
 });
 on("take-theirs", "click", async () => {
-  state.masks.delete(keyOf(stem()));
+  entries.delete(state.part, stem());
   await open(state.index);
 });
 for (const input of document.querySelectorAll("[name=tool]")) {
@@ -277,7 +268,7 @@ bindKeys({
 }, (held) => painter.setSpace(held));
 
 window.addEventListener("beforeunload", (event) => {
-  if ([...state.masks.values()].some(({ dirty }) => dirty)) event.preventDefault();
+  if (entries.dirty.length && !entries.database) event.preventDefault();
 });
 
 new JobPanel({
@@ -288,4 +279,12 @@ new JobPanel({
 
 painter.setDiameter(24);
 overlay();
-await attempt(load);
+await attempt(async () => {
+  await load();
+  if (!(await entries.restore(state.clip))) return;
+  const [first] = entries.dirty;
+  state.part = element("part").value = first.part;
+  showPart();
+  await open(state.clip.frames.indexOf(first.stem));
+  say(`Restored masks that were not saved: ${entries.dirty.map(({ stem: name }) => name).join(", ")}`, "note");
+});
