@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def read_plain_yaml(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no regular file, cannot be read, is no YAML in UTF-8, has tags, anchors, aliases, more than
-            ``MAX_YAML_BYTES`` bytes or more than ``MAX_YAML_DEPTH`` levels.
+        ValueError: If it is no regular file, cannot be read, is no YAML in UTF-8, has tags, anchors, aliases, a key
+            twice, more than ``MAX_YAML_BYTES`` bytes or more than ``MAX_YAML_DEPTH`` levels.
     """
     loader = _PlainLoader(_read_text(path, MAX_YAML_BYTES))
     try:
@@ -83,7 +84,10 @@ def _check_depth(data: object) -> None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A loader that refuses tags, anchors and deep nesting; aliases of aliases would take memory without limit."""
+    """A loader that refuses tags, anchors, repeated keys and deep nesting.
+
+    Aliases of aliases would take memory without limit.
+    """
 
     depth = 0
 
@@ -100,3 +104,9 @@ class _PlainLoader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        counts = Counter(str(key.value) for key, _ in node.value)
+        if twice := [key for key, count in counts.items() if count > 1]:
+            raise yaml.YAMLError(f"the key {twice[0]} twice")
+        return super().construct_mapping(node, deep)

@@ -135,6 +135,7 @@ REFUSED = {
     "anchor": b"a: &x 1",
     "merge": b"{a: &x {b: 1}, c: {<<: *x}}",
     "bomb": BOMB.encode(),
+    "key twice": b"a: 1\nb: {c: 1, c: 2}",
     "deep": b"[" * 5000,
     "nested": b"[" * 30 + b"]" * 30,
     "many digits": b"a: " + b"9" * 5000,
