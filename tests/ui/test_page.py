@@ -37,7 +37,8 @@ def browse():
             try:
                 async with playwright.async_playwright() as driver:
                     browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+                    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+                    page = await context.new_page()
                     page.on("pageerror", lambda error: errors.append(str(error)))
                     page.on("console", lambda message: message.type == "error" and errors.append(message.text))
                     await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/{TOKEN}/")
@@ -122,6 +123,58 @@ def test_the_mouse_paints_erases_and_undoes_exactly_these_pixels(disc_clip, brow
     for result, mask in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result, mask * np.uint8(255))
     assert errors == []
+
+
+def test_the_lasso_fills_and_erases_what_it_encloses(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        at = await fitted(page)
+        await page.keyboard.press("l")
+        for left, top, right, bottom, shift in ((4.2, 3.2, 20.2, 17.2, False), (8.2, 6.2, 13.2, 30.2, True)):
+            if shift:
+                await page.keyboard.down("Shift")
+            await page.mouse.move(*at(left, top))
+            await page.mouse.down()
+            for corner in ((right, top), (right, bottom), (left, bottom)):
+                await page.mouse.move(*at(*corner))
+            await page.mouse.up()
+        await page.keyboard.up("Shift")
+        await save(page)
+
+    expected = np.zeros(SIZE, np.uint8)
+    expected[3:17, 4:20] = 255
+    expected[6:30, 8:13] = 0
+    assert browse(drawing.path, scenario) == []
+    np.testing.assert_array_equal(stored(drawing), expected)
+
+
+def test_two_tabs_notice_each_other(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        for tab in (page, other):
+            await tab.locator("#message", has_text="another tab").wait_for()
+        await page.bring_to_front()
+        at = await fitted(page)
+        await page.mouse.click(*at(*A))
+        await save(page)
+        await other.locator("#mask-state", has_text=re.compile("^Saved$")).wait_for()
+
+    assert browse(drawing.path, scenario) == []
+
+
+def test_frames_are_played_to_the_end(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        await page.keyboard.press("p")
+        await page.locator(".thumbnail[aria-selected=true]", has_text="0008").wait_for()
+        await page.locator("#play", has_text="Play").wait_for()
+
+    assert browse(drawing.path, scenario) == []
 
 
 def test_painting_while_zoomed_and_moved(disc_clip, browse):

@@ -5,8 +5,10 @@ import { JobPanel } from "./job.js";
 import { bindKeys } from "./keys.js";
 import { Mask } from "./mask.js";
 import { Painter } from "./painter.js";
+import { Player } from "./player.js";
 import * as server from "./server.js";
-import { Strip } from "./strip.js";
+import { Strip, marksOf } from "./strip.js";
+import { Tabs } from "./tabs.js";
 import { View } from "./view.js";
 
 const element = (id) => document.getElementById(id);
@@ -23,6 +25,9 @@ const painter = new Painter(view, {
   },
 });
 const strip = new Strip(element("strip"), element("strip-content"), (index) => open(index));
+
+const player = new Player(element("play"), { open: (index) => open(index), position: () => state.index });
+const play = () => player.toggle(state.clip.frames.length, state.clip.rate);
 
 const stem = () => state.clip.frames[state.index];
 const part = () => state.clip.parts.find(({ name }) => name === state.part);
@@ -76,14 +81,7 @@ async function showPart() {
 }
 
 function drawStrip() {
-  const masks = new Set(part().masks);
-  const suggestions = new Set(part().suggestions);
-  const keyframes = new Set(Object.values(state.clip.keyframes).flat());
-  strip.setFrames(state.clip.frames, (name) => [
-    ...(masks.has(name) ? [state.empty.has(name) ? "empty" : "mask"] : []),
-    ...(keyframes.has(name) ? ["keyframe"] : []),
-    ...(suggestions.has(name) ? ["suggestion"] : []),
-  ]);
+  strip.setFrames(state.clip.frames, marksOf(state.clip, part(), state.empty));
 }
 
 async function open(index) {
@@ -149,6 +147,7 @@ async function save(current = view.mask && entry()) {
   entries.mark(current, current.mask.values.some((value, index) => value !== values[index]));
   const owner = state.clip.parts.find(({ name }) => name === current.part);
   if (owner && !owner.masks.includes(current.stem)) owner.masks.push(current.stem);
+  state.tabs.announce(current.part, current.stem);
   if (current.part === state.part) state.empty[empty ? "add" : "delete"](current.stem);
   drawStrip();
   if (view.mask === current.mask) showMaskState();
@@ -190,6 +189,7 @@ async function remove() {
   if (!view.mask) return;
   const [name, owner, { version }] = [stem(), part(), entry()];
   await server.deleteMask(owner.name, name, version);
+  state.tabs.announce(owner.name, name);
   entries.delete(owner.name, name);
   owner.masks = owner.masks.filter((other) => other !== name);
   state.empty.delete(name);
@@ -212,7 +212,7 @@ function nextPainted(direction) {
 }
 
 function setTool(name) {
-  painter.erases = name === "eraser";
+  painter.tool = name;
   document.querySelector(`[name=tool][value=${name}]`).checked = true;
 }
 
@@ -226,6 +226,7 @@ on("part", "change", async () => {
 on("scrub", "input", () => open(Number(element("scrub").value)));
 on("previous-painted", "click", () => nextPainted(-1));
 on("next-painted", "click", () => nextPainted(1));
+on("play", "click", play);
 on("fit", "click", () => view.fit());
 on("size", "input", () => painter.setDiameter(Number(element("size").value)));
 on("undo", "click", () => step("undo"));
@@ -261,6 +262,8 @@ bindKeys({
   "]": () => painter.setDiameter(Math.max(painter.diameter + 1, painter.diameter * 1.2)),
   b: () => setTool("brush"),
   e: () => setTool("eraser"),
+  l: () => setTool("lasso"),
+  p: run(play),
   "ctrl z": () => step("undo"),
   "ctrl y": () => step("redo"),
   "ctrl shift z": () => step("redo"),
@@ -281,6 +284,10 @@ painter.setDiameter(24);
 overlay();
 await attempt(async () => {
   await load();
+  state.tabs = new Tabs(state.clip.path, {
+    onOther: () => say("This clip is also open in another tab.", "note"),
+    onSaved: () => attempt(load), // which keeps what is not saved here
+  });
   if (!(await entries.restore(state.clip))) return;
   const [first] = entries.dirty;
   state.part = element("part").value = first.part;

@@ -85,6 +85,27 @@ export class Mask {
     return { left, top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
   }
 
+  // Sets all pixels whose centre is inside the polygon, by the even-odd rule; returns the rectangle that it changed.
+  polygon(points, value) {
+    const rows = points.map(({ y }) => y);
+    const top = Math.max(0, Math.floor(Math.min(...rows)));
+    const bottom = Math.min(this.height, Math.ceil(Math.max(...rows)));
+    for (let row = top; row < bottom; row++) {
+      const y = row + 0.5;
+      const crossings = points
+        .map((a, index) => [a, points[(index + 1) % points.length]])
+        .filter(([a, b]) => a.y <= y !== b.y <= y)
+        .map(([a, b]) => a.x + ((y - a.y) * (b.x - a.x)) / (b.y - a.y))
+        .sort((one, other) => one - other);
+      for (let i = 0; i + 1 < crossings.length; i += 2) {
+        const from = Math.max(0, Math.ceil(crossings[i] - 0.5));
+        const to = Math.min(this.width, Math.floor(crossings[i + 1] - 0.5) + 1);
+        if (to > from) this.values.fill(value, row * this.width + from, row * this.width + to);
+      }
+    }
+    return { left: 0, top, width: this.width, height: Math.max(0, bottom - top) };
+  }
+
   async toPng() {
     const canvas = new OffscreenCanvas(this.width, this.height);
     const context = canvas.getContext("2d");

@@ -10,7 +10,7 @@ export class Painter {
     this.onChange = onChange;
     this.onBrush = onBrush;
     this.diameter = 24;
-    this.erases = false;
+    this.tool = "brush";
     this.last = null; // where the last stroke ended, for straight lines
     this.painting = false;
     this.panning = null;
@@ -46,6 +46,9 @@ export class Painter {
     this.panning = null;
     if (!this.painting) return;
     this.painting = false;
+    const { outline } = this.view;
+    this.view.outline = [];
+    if (outline.length) this.view.updateMask(this.view.mask.polygon(outline, this.value));
     if (this.view.mask.end()) this.onChange();
   }
 
@@ -58,7 +61,9 @@ export class Painter {
       const point = this.view.toFrame(event);
       this.view.mask.begin();
       this.painting = true;
-      this.#line(event.shiftKey && this.last ? this.last : point, point);
+      this.value = this.tool === "eraser" || (this.tool === "lasso" && event.shiftKey) ? 0 : 1;
+      if (this.tool === "lasso") this.view.outline = [point];
+      else this.#line(event.shiftKey && this.last ? this.last : point, point, event);
     }
   }
 
@@ -70,7 +75,10 @@ export class Painter {
     }
     if (this.painting) {
       const events = event.getCoalescedEvents?.() ?? [];
-      for (const part of events.length ? events : [event]) this.#line(this.last, this.view.toFrame(part));
+      for (const part of events.length ? events : [event]) {
+        if (this.tool === "lasso") this.view.outline.push(this.view.toFrame(part));
+        else this.#line(this.last, this.view.toFrame(part), part);
+      }
     }
     this.#moveCursor(this.view.toFrame(event));
   }
@@ -94,6 +102,7 @@ export class Painter {
       this.#moveCursor({ x, y: Math.min(frame.height, Math.max(0, from.y + dy * step)) });
     } else if (event.key === "Enter") {
       mask.begin();
+      this.value = this.tool === "eraser" ? 0 : 1;
       this.#line(event.shiftKey && this.last ? this.last : from, from);
       if (mask.end()) this.onChange();
     } else {
@@ -102,8 +111,10 @@ export class Painter {
     event.preventDefault();
   }
 
-  #line(from, to) {
-    this.view.updateMask(this.view.mask.line(from, to, this.diameter / 2, this.erases ? 0 : 1));
+  // A pen's pressure narrows the brush.
+  #line(from, to, { pointerType, pressure } = {}) {
+    const radius = (this.diameter / 2) * (pointerType === "pen" && pressure > 0 ? pressure : 1);
+    this.view.updateMask(this.view.mask.line(from, to, radius, this.value));
     this.last = to;
   }
 

@@ -5,6 +5,18 @@ import { thumbnailAddress } from "./server.js";
 const WIDTH = 104;
 const MARGIN = 4; // thumbnails beyond each edge
 
+// A function that returns the names of a frame's markers.
+export function marksOf(clip, part, empty) {
+  const masks = new Set(part.masks);
+  const suggestions = new Set(part.suggestions);
+  const keyframes = new Set(Object.values(clip.keyframes).flat());
+  return (stem) => [
+    ...(masks.has(stem) ? [empty.has(stem) ? "empty" : "mask"] : []),
+    ...(keyframes.has(stem) ? ["keyframe"] : []),
+    ...(suggestions.has(stem) ? ["suggestion"] : []),
+  ];
+}
+
 export class Strip {
   constructor(element, content, onSelect) {
     this.element = element;

@@ -10,6 +10,7 @@ export class View {
     this.overlay = null;
     this.mask = null;
     this.cursor = null;
+    this.outline = []; // of the lasso
     this.scale = 1;
     this.x = 0;
     this.y = 0;
@@ -119,15 +120,15 @@ export class View {
     context.globalAlpha = this.opacity;
     context.drawImage(this.overlay, 0, 0);
     context.globalAlpha = 1;
-    if (this.cursor) this.#paintCursor();
+    if (this.cursor || this.outline.length) this.#paintCursor();
   }
 
-  // Two circles, so that one contrasts with whatever is below.
+  // Twice, so that one colour contrasts with whatever is below.
   #paintCursor() {
-    const { x, y, radius } = this.cursor;
     for (const [colour, width] of [["#000", 3], ["#fff", 1]]) {
       this.context.beginPath();
-      this.context.arc(x, y, radius, 0, 2 * Math.PI);
+      if (this.outline.length) this.outline.forEach(({ x, y }) => this.context.lineTo(x, y));
+      else this.context.arc(this.cursor.x, this.cursor.y, this.cursor.radius, 0, 2 * Math.PI);
       this.context.strokeStyle = colour;
       this.context.lineWidth = width / this.scale;
       this.context.stroke();
