@@ -13,7 +13,16 @@ from dreaming.cli.config import parse
 from dreaming.errors import AccessError, DreamingError, SpaceError
 from dreaming.io.atomic import DENIED, FULL, is_writable
 
-ODD = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ENXIO, errno.ENOTEMPTY)
+ODD = (
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+    errno.ENXIO,
+    errno.ENOTEMPTY,
+    errno.EEXIST,
+)
 """Errors of a folder in place of a file or the reverse, of link loops, long names and failing disks."""
 
 

@@ -44,12 +44,12 @@ def signed(png: bytes) -> bytes:
 
 def is_signed(path: Path) -> bool:
     """Whether a file is a result of dreaming's that nobody has saved since, and no link to one."""
-    if path.is_symlink():
-        return False
     try:
+        if path.is_symlink():
+            return False
         with path.open("rb") as file:
             start = file.read(_HEADER + len(_MARK))
-    except OSError:
+    except (OSError, ValueError):  # also a name that no file can have
         return False
     return start.startswith(_PNG) and start.endswith(_MARK)
 

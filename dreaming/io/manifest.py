@@ -226,7 +226,8 @@ class Manifest:
             sorted(key for key in mine.keys() | others.keys() if mine.get(key) != others.get(key))
             for mine, others in ((self.inputs, other.inputs), (_flatten(self.config), _flatten(other.config)))
         )
-        files, before = (one.fit_report.get(FILES) or {} for one in (self, other))
+        reports = [one.fit_report.get(FILES) for one in (self, other)]
+        files, before = (found if isinstance(found, dict) else {} for found in reports)
         causes = [name for name in sorted({**files, **before}) if before and files.get(name) != before.get(name)]
         causes += [_WORDS.get(name.partition(" ")[0], name) for name in inputs if name not in _CONSEQUENCES]
         causes += [self._key(name) for name in settings]

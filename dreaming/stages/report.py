@@ -20,7 +20,7 @@ from dreaming.io.manifest import MANIFEST, Manifest, read_record
 from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
-from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
+from dreaming.stages.evaluate import KEYS, OVER_TIME, SCORES, explain
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 
@@ -179,7 +179,14 @@ class ReportStage(Stage):
         paths = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
         path = next((path for path in paths if path.exists()), None)
         summary = [] if path is None else (read_record(path) or {}).get("summary")
-        if not isinstance(summary, list) or not all(isinstance(score, dict) for score in summary):
+        if not isinstance(summary, list) or not all(map(_is_score, summary)):
             log.warning("%s: not shown, because it is damaged; stages=[evaluate] writes it again", path)
             return []
         return summary
+
+
+def _is_score(score: object) -> bool:
+    if not isinstance(score, dict):
+        return False
+    numbers = [score.get(name, 0) for name in ("frames", *SCORES, *OVER_TIME)]
+    return all(isinstance(score.get(key), str) for key in KEYS) and all(isinstance(n, int | float) for n in numbers)

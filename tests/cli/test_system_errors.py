@@ -11,7 +11,9 @@ from dreaming.cli.system_errors import fullest, run_folder_of_read_only_clip, sy
 from dreaming.errors import AccessError, SpaceError
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.EIO, errno.EEXIST]
+)
 def test_a_file_that_cannot_be_used_is_named(number):
     error = system_error(OSError(number, "x", "/clip/a.png"))
     assert isinstance(error, AccessError)

@@ -114,6 +114,15 @@ def test_a_picture_of_the_users_is_used_and_kept_when_the_frames_are_remade(path
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.parametrize("stem", ["a\0b", "\ud800", "x" * 300])
+def test_a_manifest_may_name_files_that_cannot_exist(path, stem):
+    make(path)
+    record = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**record, "stems": [*STEMS, stem]}))
+    assert make(path, 2) == 3
+    assert levels(path) == dict.fromkeys(STEMS, 2)
+
+
 def test_a_picture_in_the_way_of_a_new_frame_is_kept(path):
     make(path)
     (path / "0004.jpg").write_bytes(MINE)

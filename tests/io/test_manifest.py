@@ -180,6 +180,7 @@ def test_a_difference_names_keys(tmp_path):
         ({"inputs": {"mask 0020": "b", "fitted": "d"}}, "mask 0020"),
         ({"inputs": {"mask 0020": "a", "fitted": "d"}}, "what the masker is fitted to"),
         ({"fit_report": {FILES: {"keyframes/a/1.png": "y"}}}, "keyframes/a/1.png"),
+        ({"fit_report": {FILES: ["damaged"]}, "version": 2}, "keyframes/a/1.png, the program"),
         ({"version": 2}, "the program"),
     ],
 )

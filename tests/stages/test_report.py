@@ -90,6 +90,15 @@ def test_the_latest_worst_frames_are_linked_and_a_score_occurs_once(drawing):
     assert text.count("0.5000") == 1
 
 
+@pytest.mark.parametrize("change", [{"IoU": "high"}, {"scored on": ["x"]}, {"name": None}, {"frames": []}])
+def test_damaged_scores_are_not_shown(drawing, caplog, change):
+    score = {"kind": "masks", "name": "unet", "scored on": "ground truth", "frames": 3, "IoU": 0.5, **change}
+    (drawing.path / "evaluation.json").write_text(json.dumps({"summary": [score], "frames": []}))
+    text, _ = report(drawing)
+    assert "<h2>Scores</h2>" not in text
+    assert [record.args[0] for record in caplog.records] == [drawing.path / "evaluation.json"]
+
+
 def test_times_are_listed_and_summed(drawing):
     text, _ = report(drawing)
     rows = dict(re.findall(r"<tr><td>([^<]+)</td><td>\d+</td><td>([\d.]+)</td></tr>", text))
