@@ -28,6 +28,7 @@ class OpenClip:
 
     Attributes:
         path: Its folder.
+        thumbnail_turn: Held while a thumbnail is drawn, so that frames do not wait for many of them.
         clip: The clip as it was listed last.
     """
 
@@ -35,6 +36,7 @@ class OpenClip:
     masks: MaskStore = field(default_factory=MaskStore)
     empty_masks: EmptyMasks = field(default_factory=EmptyMasks)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    thumbnail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     clip: Clip = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +105,10 @@ async def _get_frame(request: web.Request) -> web.StreamResponse:
 async def _get_thumbnail(request: web.Request) -> web.Response:
     opened, stem = request.app[CLIP], _stem(request)
     clip = opened.clip
-    return await _picture(request, clip.frames.files[stem], lambda: opened.thumbnails.get(clip, stem), "image/jpeg")
+    async with opened.thumbnail_turn:
+        if request.transport is None:  # scrolled out of sight meanwhile
+            return web.Response()
+        return await _picture(request, clip.frames.files[stem], lambda: opened.thumbnails.get(clip, stem), "image/jpeg")
 
 
 async def _picture(request: web.Request, path: Path, make: Callable[[], bytes], kind: str) -> web.Response:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dreaming.progress import LINE_SECONDS, bar, step
 from dreaming.ui.jobs import JobRunner, JobRunningError, parse_progress
 
 TALKS = "import sys; print('INFO     clip read'); print('INFO     step 1 of 2, mask: 5/90, 12 s left, 3.2/s'); "
@@ -86,6 +87,15 @@ def test_the_log_is_bounded():
 
     log = run("for i in range(1000): print(i)", scenario)["log"]
     assert (len(log), log[-1]) == (300, "999")
+
+
+def test_lines_of_progress_bars_are_parsed(caplog):
+    with caplog.at_level("INFO"), step(2, 3), bar("masks/flow", 4) as progress:
+        progress._logged -= LINE_SECONDS
+        progress.advance("loss 0.5, lr 0.01")
+    found = parse_progress(f"{'INFO':<8} {caplog.messages[-1]}")
+    assert (found["step"], found["steps"], found["title"]) == (2, 3, "masks/flow")
+    assert (found["done"], found["total"], found["note"]) == (1, 4, "loss 0.5, lr 0.01")
 
 
 @pytest.mark.parametrize("line", ["INFO     mask: up to date (90 frames)", "mask: 5/90", "", "WARNING  a: b, c left"])

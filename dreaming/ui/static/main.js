@@ -1,9 +1,11 @@
 // The page: which frame is shown, which mask belongs to it, and what the buttons and keys do.
 
 import { Entries } from "./entries.js";
+import { Frames } from "./frames.js";
 import { JobPanel } from "./job.js";
 import { bindKeys } from "./keys.js";
 import { Mask } from "./mask.js";
+import { say } from "./message.js";
 import { Painter } from "./painter.js";
 import { Player } from "./player.js";
 import * as server from "./server.js";
@@ -14,6 +16,7 @@ import { View } from "./view.js";
 const element = (id) => document.getElementById(id);
 
 const entries = new Entries();
+const frames = new Frames();
 const state = { clip: null, part: null, empty: new Set(), index: 0, opening: null };
 
 const view = new View(element("canvas"));
@@ -33,13 +36,6 @@ const stem = () => state.clip.frames[state.index];
 const part = () => state.clip.parts.find(({ name }) => name === state.part);
 const entry = () => entries.get(state.part, stem());
 
-function say(text, kind = "") {
-  const message = element("message");
-  message.textContent = text;
-  message.className = kind;
-  message.hidden = !text;
-}
-
 // Runs what a button or key asks for; an error is shown instead of thrown.
 async function attempt(action) {
   try {
@@ -55,6 +51,7 @@ async function attempt(action) {
 
 async function load() {
   state.clip = await server.getClip();
+  frames.clear();
   element("clip-name").textContent = state.clip.name;
   document.title = `${state.clip.name} – dreaming`;
   const names = state.clip.parts.map(({ name }) => name);
@@ -80,8 +77,8 @@ async function showPart() {
   drawStrip();
 }
 
-function drawStrip() {
-  strip.setFrames(state.clip.frames, marksOf(state.clip, part(), state.empty));
+function drawStrip(changedStem = null) {
+  strip.setFrames(state.clip.frames, marksOf(state.clip, part(), state.empty), changedStem);
 }
 
 async function open(index) {
@@ -102,7 +99,7 @@ async function open(index) {
   await attempt(async () => {
     const [name, owner, kept] = [stem(), state.part, entry()];
     const [frame, stored] = await Promise.all([
-      server.getFrame(name, signal),
+      frames.get(name, signal),
       kept?.dirty ? null : server.getMask(owner, name, signal),
     ]);
     signal.throwIfAborted();
@@ -149,7 +146,7 @@ async function save(current = view.mask && entry()) {
   if (owner && !owner.masks.includes(current.stem)) owner.masks.push(current.stem);
   state.tabs.announce(current.part, current.stem);
   if (current.part === state.part) state.empty[empty ? "add" : "delete"](current.stem);
-  drawStrip();
+  drawStrip(current.stem);
   if (view.mask === current.mask) showMaskState();
 }
 

@@ -33,12 +33,17 @@ export class Strip {
     });
   }
 
-  // `marks(stem)` returns the names of a frame's markers.
-  setFrames(stems, marks) {
+  // `marks(stem)` returns the names of a frame's markers; `changed` is the only frame that is drawn again, if given.
+  setFrames(stems, marks, changed = null) {
     this.stems = stems;
     this.marks = marks;
     this.content.style.width = `${stems.length * WIDTH}px`;
-    this.redraw();
+    for (const [index, item] of this.shown) {
+      if (changed !== null && stems[index] !== changed) continue;
+      item.remove();
+      this.shown.delete(index);
+    }
+    this.draw();
   }
 
   select(index) {
@@ -48,12 +53,6 @@ export class Strip {
     if (left < scrollLeft || left + WIDTH > scrollLeft + clientWidth) {
       this.element.scrollLeft = left - (clientWidth - WIDTH) / 2;
     }
-    this.draw();
-  }
-
-  redraw() {
-    this.shown.forEach((item) => item.remove());
-    this.shown.clear();
     this.draw();
   }
 
