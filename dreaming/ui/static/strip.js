@@ -3,6 +3,7 @@
 import { thumbnailAddress } from "./server.js";
 
 const WIDTH = 104;
+const AT_ONCE = 2; // thumbnails that load
 const MARGIN = 4; // thumbnails beyond each edge
 
 // A function that returns the names of a frame's markers.
@@ -25,6 +26,8 @@ export class Strip {
     this.marks = () => [];
     this.selected = 0;
     this.shown = new Map();
+    this.waiting = [];
+    this.loading = 0;
     element.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.draw()).observe(element);
     content.addEventListener("click", (event) => {
@@ -69,8 +72,23 @@ export class Strip {
       if (!this.shown.has(index)) this.shown.set(index, this.#add(index));
       this.shown.get(index).setAttribute("aria-selected", String(index === this.selected));
     }
+    this.#load();
     const selected = this.shown.get(this.selected);
     if (selected) this.element.setAttribute("aria-activedescendant", selected.id);
+  }
+
+  // Loads a few at a time: browsers open six connections, and the frame itself needs one.
+  #load() {
+    while (this.loading < AT_ONCE && this.waiting.length) {
+      const [image, address] = this.waiting.shift();
+      if (!image.isConnected) continue; // scrolled out of sight
+      this.loading++;
+      image.onload = image.onerror = () => {
+        this.loading--;
+        this.#load();
+      };
+      image.src = address;
+    }
   }
 
   #add(index) {
@@ -85,7 +103,7 @@ export class Strip {
     item.setAttribute("role", "option");
     item.setAttribute("aria-label", [`Frame ${stem}`, ...marks].join(", "));
     const image = document.createElement("img");
-    image.src = thumbnailAddress(stem);
+    this.waiting.push([image, thumbnailAddress(stem)]);
     image.alt = "";
     image.draggable = false;
     const text = document.createElement("span");
