@@ -17,11 +17,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from dreaming.clip.clip import Clip
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+# No test asserts a time: a busy machine is no fault of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 

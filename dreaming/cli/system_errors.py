@@ -14,6 +14,7 @@ from dreaming.errors import AccessError, DreamingError, SpaceError
 from dreaming.io.atomic import DENIED, FULL, is_writable
 
 ODD = (
+    errno.ENOENT,
     errno.EISDIR,
     errno.ENOTDIR,
     errno.ELOOP,
@@ -23,11 +24,13 @@ ODD = (
     errno.ENOTEMPTY,
     errno.EEXIST,
 )
-"""Errors of a folder in place of a file or the reverse, of link loops, long names and failing disks."""
+"""Errors of missing files, a folder in place of a file or the reverse, link loops, long names and failing disks."""
 
 
 def system_error(error: Exception) -> DreamingError | None:
-    """Convert an error of the operating system to one sentence; None for any other error."""
+    """Convert an error of the operating system, or one that it caused, to one sentence; None for any other error."""
+    if not isinstance(error, OSError) and isinstance(error.__cause__, OSError):
+        error = error.__cause__  # such as logging's, whose configuration opens a file
     if not isinstance(error, OSError):
         return None
     where = error.filename2 or error.filename

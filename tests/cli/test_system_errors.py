@@ -12,7 +12,7 @@ from dreaming.errors import AccessError, SpaceError
 
 
 @pytest.mark.parametrize(
-    "number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.EIO, errno.EEXIST]
+    "number", [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.EIO, errno.EEXIST]
 )
 def test_a_file_that_cannot_be_used_is_named(number):
     error = system_error(OSError(number, "x", "/clip/a.png"))
@@ -20,7 +20,13 @@ def test_a_file_that_cannot_be_used_is_named(number):
     assert error.where == "/clip/a.png"
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "x", "/a"), OSError("x")])
+def test_the_cause_of_an_error_is_named():
+    error = ValueError("handler")
+    error.__cause__ = OSError(errno.ENOENT, "x", "/clip/a.log")
+    assert system_error(error).where == "/clip/a.log"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "x"), OSError("x")])
 def test_other_errors_are_bugs(error):
     assert system_error(error) is None
 
