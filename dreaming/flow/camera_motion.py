@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.imaging.exposure import match_exposure
 from dreaming.io.types import Flow, Image, Mask, Size
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ FLOW_TOLERANCE = 1.0  # pixels by which an inlier of a flow may miss the common 
 MAX_ZOOM = 2.0  # largest plausible change of area between neighbouring frames
 MAX_CORNERS = 1000  # corners tracked per frame
 CORNER_TOLERANCE = 1.5  # pixels by which an inlier among the corners may miss the common motion
+MIN_AGREEMENT = (
+    1 / 3
+)  # share of the corners that must agree: 0.7 to 0.99 in videos, 0.2 in the noise of a plain backdrop
 MAX_ROUND_TRIP_ERROR = 1.0  # pixels by which a corner may miss itself after tracking forward and back
 
 
@@ -54,9 +58,11 @@ def camera_motion(before: Image, after: Image, backdrop: Mask, motion: MotionMod
     """Estimate the transform of the backdrop between two frames (H, W, 3); None if too few corners agree.
 
     Corners of the backdrop (H, W) of ``before`` are tracked by sparse Lucas-Kanade flow forward and back. RANSAC finds
-    the motion that most of them share.
+    the motion that most of them share. A change of exposure is compensated first.
     """
-    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, after))
+    first, second = (
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (before, match_exposure(after, before, backdrop))
+    )
     corners = cv2.goodFeaturesToTrack(first, MAX_CORNERS, 0.005, 6, mask=backdrop.astype(np.uint8))
     if corners is None or len(corners) < MIN_POINTS:
         return None
@@ -64,7 +70,8 @@ def camera_motion(before: Image, after: Image, backdrop: Mask, motion: MotionMod
     back, tracked_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, winSize=(15, 15), maxLevel=4)
     error = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
     good = (tracked.ravel() == 1) & (tracked_back.ravel() == 1) & (error < MAX_ROUND_TRIP_ERROR)
-    return _fit_motion(corners.reshape(-1, 2)[good], there.reshape(-1, 2)[good], motion, CORNER_TOLERANCE)
+    points, targets = corners.reshape(-1, 2)[good], there.reshape(-1, 2)[good]
+    return _fit_motion(points, targets, motion, CORNER_TOLERANCE, max(MIN_POINTS, len(corners) * MIN_AGREEMENT))
 
 
 def accumulate_transforms(
@@ -75,16 +82,19 @@ def accumulate_transforms(
     If no motion can be estimated, the camera is assumed not to move, with a warning. ``backdrops`` (H, W) are True
     where a frame shows no subject.
     """
-    total, previous = np.eye(3), None
+    total, previous, lost = np.eye(3), None, list[str]()
     for (stem, image), backdrop in zip(frames, backdrops, strict=True):
         if previous is not None:
             step = camera_motion(previous[0], image, previous[1], motion)
             if step is None:
-                log.warning("%s: no camera motion found since the previous frame; assuming a static camera", stem)
+                lost.append(stem)
             else:
                 total = total @ np.linalg.inv(step)
         yield total
         previous = image, backdrop
+    if lost:
+        text = "%d frames from %s on: no camera motion found since the previous frame; assuming a static camera"
+        log.warning(text, len(lost), lost[0])
 
 
 def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -> tuple[Transform, Size]:
@@ -108,7 +118,11 @@ def mosaic_extent(transforms: Iterable[Transform], size: Size, largest: float) -
 
 
 def _fit_motion(
-    points: NDArray[np.float32], targets: NDArray[np.float32], motion: MotionModel, tolerance: float
+    points: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    motion: MotionModel,
+    tolerance: float,
+    min_inliers: float = MIN_POINTS,
 ) -> Transform | None:
     """Find the motion that most points (P, 2) share by RANSAC, whose seed is fixed; None if too few do."""
     if len(points) < MIN_POINTS:
@@ -117,7 +131,7 @@ def _fit_motion(
         matrix, inliers = cv2.findHomography(points, targets, cv2.RANSAC, tolerance)
     else:
         matrix, inliers = cv2.estimateAffine2D(points, targets, method=cv2.RANSAC, ransacReprojThreshold=tolerance)
-    if matrix is None or inliers.sum() < MIN_POINTS:
+    if matrix is None or inliers.sum() < min_inliers:
         return None
     return matrix if len(matrix) == 3 else np.vstack([matrix, [0, 0, 1]])
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dreaming.flow.camera_motion import Transform
+from dreaming.imaging.exposure import match_exposure
 from dreaming.io.types import Image, Mask, Size
 
 MARGIN = 5  # pixels around the subject that are not taken for background
@@ -30,10 +31,11 @@ class Mosaic:
         self.known: Mask = np.zeros(size, bool)
 
     def add(self, stem: str, image: Image, subject: Mask) -> None:
-        """Fill unknown background from a frame (H, W, 3), away from its subject (H, W)."""
+        """Fill unknown background from a frame (H, W, 3), away from its subject (H, W), in the same exposure."""
         around = cv2.dilate(subject.view(np.uint8), np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8))
-        new = self.warp_mask(stem, around == 0) & ~self.known
-        self.image[new] = self.overlay(stem, image)[new]
+        backdrop = self.warp_mask(stem, around == 0)
+        new = backdrop & ~self.known
+        self.image[new] = match_exposure(self.overlay(stem, image), self.image, backdrop & self.known)[new]
         self.known |= new
 
     def overlay(self, stem: str, image: Image) -> Image:

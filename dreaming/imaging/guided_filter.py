@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 
 from dreaming.io.types import Image, Probability
 
+SHARE = 0.25
+"""Largest radius of the window, relative to a subject's size: a wider one would blur a small subject away."""
+
+
+def edge_window(radius: int, size: float) -> int:
+    """Limit a window's ``radius`` in pixels for a subject of some ``size``, the square root of its area in pixels."""
+    return int(min(radius, size * SHARE))
+
 
 def guided_filter(values: Probability, guide: Image, radius: int, epsilon: float) -> Probability:
     """Smooth a map, preserving the edges of a frame (He et al., "Guided Image Filtering", TPAMI 2013; grey guide).

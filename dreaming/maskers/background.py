@@ -1,7 +1,11 @@
-"""Masks by background subtraction, restarted at every hand mask, with feedback that keeps the subject out."""
+"""Masks by background subtraction, restarted at every hand mask, with feedback that keeps the subject out.
+
+Exposure is compensated, and a subject at rest is recognised by its colours.
+"""
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
@@ -17,6 +21,8 @@ from dreaming.clip.split import Split
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range, Seed, Sigma
 from dreaming.flow.camera_motion import MotionModel, accumulate_transforms, mosaic_extent
 from dreaming.flow.mosaic import Mosaic
+from dreaming.imaging.colour_histogram import ColourBins, rgb_to_lab
+from dreaming.imaging.exposure import match_exposure
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.manifest import fingerprint
@@ -33,6 +39,12 @@ REPEATS = 4
 
 PLATES = 7
 """Frames of an interval from which the background behind the subject is filled in."""
+
+LIKELY = 1.0
+"""Log likelihood ratio of a colour, subject against background, above which a pixel is kept out of the model."""
+
+EROSION, CLOSING, BLUR = 0.25, 0.5, 0.1
+"""Largest ``erosion``, ``cleaning.closing`` and ``blur``, in square roots of the smallest hand mask's area."""
 
 LARGEST = 2.0
 """Height and width of the mosaic that a panned clip is laid into, at most, in those of a frame; bounds its memory."""
@@ -51,9 +63,11 @@ MODELS: Mapping[Subtractor, Any] = {
 class BackgroundMasker(SequenceMasker):
     """Subtract the background in both directions, from each hand mask to the next.
 
-    The model restarts at every hand-masked frame. Before it is updated with a frame, the predicted subject is eroded
-    and replaced by random colours, so that a subject at rest does not become background. The masks of both directions
-    are blended by distance in time. Hand masks that are only in ``backsub/`` are used in addition to the references.
+    The model restarts at every hand-masked frame. It is not updated where the predicted subject has the subject's
+    colours, and by random colours in the rest of the eroded prediction, so that a subject at rest does not become
+    background. Every frame is divided by its gain relative to the background. The masks of both directions are blended
+    by distance in time. Lengths in pixels are limited for a small subject. Hand masks that are only in ``backsub/`` are
+    used in addition to the references.
 
     Attributes:
         subtractor: Gaussian mixture (Zivkovic 2004) or nearest neighbours (Zivkovic and van der Heijden 2006).
@@ -84,19 +98,24 @@ class BackgroundMasker(SequenceMasker):
         super().fit(clip, references)
         own = clip.bootstrap(references.part).without(references.stems)
         self._masks.update(zip(own.stems, own.masks, strict=True))
-        self._cleaning = self._capped_cleaning(logging.INFO if is_whole(clip, references) else logging.DEBUG)
+        size = min((float(mask.sum()) ** 0.5 for mask in self._masks.values() if mask.any()), default=math.inf)
+        self._blur, self._erosion = min(self.blur, size * BLUR), int(min(self.erosion, max(size * EROSION, 1)))
+        self._cleaning = self._capped_cleaning(size, logging.INFO if is_whole(clip, references) else logging.DEBUG)
         return self
 
-    def _capped_cleaning(self, level: int) -> Cleaning:
-        """The cleaning, with ``smallest`` lowered to half the smallest hand mask so that no subject is a speck."""
-        smallest = self.cleaning.smallest
+    def _capped_cleaning(self, size: float, level: int) -> Cleaning:
+        """The cleaning, limited to half the smallest hand mask so that no subject is a speck."""
+        smallest, closing = self.cleaning.smallest, self.cleaning.closing
+        cleaning = self.cleaning
+        if closing is not None and closing > size * CLOSING:
+            cleaning = replace(cleaning, closing=2 * int(size * CLOSING / 2) + 1)
         areas = [float(mask.mean()) for mask in self._masks.values() if mask.any()]
         cap = min(areas, default=1.0) / 2
         if smallest is None or smallest <= cap:
-            return self.cleaning
+            return cleaning
         text = "background: cleaning.smallest is lowered from %g to %.2g of the frame, half the smallest hand mask"
         log.log(level, text, smallest, cap)
-        return replace(self.cleaning, smallest=cap)
+        return replace(cleaning, smallest=cap)
 
     def fitted_fingerprint(self, clip: Clip, references: References) -> str:
         """Fingerprint of the hand masks in ``backsub/``; empty if there are none."""
@@ -110,15 +129,16 @@ class BackgroundMasker(SequenceMasker):
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
         mosaic = self._mosaic(clip, interval)
+        colours = self._colours(clip, mosaic, interval)
         if interval.right is None:
             assert interval.left is not None
-            for stem, mask in self._follow(clip, mosaic, interval.left, interval.stems):
+            for stem, mask in self._follow(clip, mosaic, colours, interval.left, interval.stems):
                 if stem in wanted:
                     yield stem, mask.astype(np.float32)
             return
         with DiskBuffer(clip.path) as buffer:
             # The backward direction yields the last frame first: its masks wait in the buffer, one bit per pixel.
-            for stem, mask in self._follow(clip, mosaic, interval.right, interval.stems[::-1]):
+            for stem, mask in self._follow(clip, mosaic, colours, interval.right, interval.stems[::-1]):
                 buffer.write(stem, [np.packbits(mask, axis=1)])
 
             def backward(stem: str) -> NDArray[np.float32]:
@@ -127,7 +147,7 @@ class BackgroundMasker(SequenceMasker):
             if interval.left is None:
                 yield from ((stem, backward(stem)) for stem in interval.stems if stem in wanted)
                 return
-            forward = self._follow(clip, mosaic, interval.left, interval.stems)
+            forward = self._follow(clip, mosaic, colours, interval.left, interval.stems)
             for steps, (stem, mask) in enumerate(forward, start=1):
                 if stem in wanted:
                     share = np.float32(steps / (len(interval.stems) + 1))
@@ -165,15 +185,36 @@ class BackgroundMasker(SequenceMasker):
 
     def _frame(self, clip: Clip, stem: str) -> Image:
         image = clip.frames.read(stem)
-        return image if self.blur == 0 else cv2.GaussianBlur(image, (0, 0), self.blur)
+        return image if self._blur == 0 else cv2.GaussianBlur(image, (0, 0), self._blur)
 
-    def _follow(self, clip: Clip, mosaic: Mosaic, start: str, stems: Sequence[str]) -> Iterator[tuple[str, Mask]]:
+    def _colours(self, clip: Clip, mosaic: Mosaic, interval: FrameInterval) -> "_Colours":
+        """The colours of subject and background in the hand-masked frames at an interval's ends."""
+        ends = [stem for stem in (interval.left, interval.right) if stem is not None]
+        pictures = [rgb_to_lab(self._matched(clip, mosaic, stem, mosaic.image, mosaic.known)) for stem in ends]
+        bins = ColourBins.from_images(pictures)
+        visible = [mosaic.warp_mask(stem, np.ones(clip.size, bool)) for stem in ends]
+        masks = [mosaic.warp_mask(stem, self._masks[stem]) for stem in ends]
+        counts = [
+            bins.counts(lab[None, seen], mask[None, seen].astype(np.float32))
+            for lab, seen, mask in zip(pictures, visible, masks, strict=True)
+        ]
+        return _Colours(bins, bins.log_ratio(np.sum(counts, axis=0)))
+
+    def _matched(self, clip: Clip, mosaic: Mosaic, stem: str, reference: Image, backdrop: Mask) -> Image:
+        """The mosaic with a frame laid over it, in the exposure of a reference, compared where there is no subject."""
+        fed, visible = mosaic.overlay(stem, self._frame(clip, stem)), mosaic.warp_mask(stem, np.ones(clip.size, bool))
+        matched = match_exposure(fed, reference, visible & backdrop)
+        return np.where(visible[..., None], matched, fed)
+
+    def _follow(
+        self, clip: Clip, mosaic: Mosaic, colours: "_Colours", start: str, stems: Sequence[str]
+    ) -> Iterator[tuple[str, Mask]]:
         """Yield masks (H, W) of frames, in order away from a hand-masked one."""
         # The number of frames matters only with OpenCV's own learning rate.
         model = MODELS[self.subtractor](len(stems) + 1, self.threshold, detectShadows=False)
         subject = mosaic.warp_mask(start, self._masks[start])
         visible = mosaic.warp_mask(start, np.ones(clip.size, bool))
-        fed = mosaic.overlay(start, self._frame(clip, start))
+        fed = self._matched(clip, mosaic, start, mosaic.image, mosaic.known & ~subject)
         filled = mosaic.known & (subject | ~visible)
         fed[filled] = mosaic.image[filled]
         unknown = ~filled & (subject | ~visible)
@@ -181,21 +222,39 @@ class BackgroundMasker(SequenceMasker):
         # A nearest-neighbour model needs two samples; with one, everything would be foreground.
         for _ in range(REPEATS if self.subtractor == "knn" else 1):
             model.apply(fed)
+        kept_out = subject
         for stem in stems:
-            fed = mosaic.overlay(stem, self._frame(clip, stem))
+            behind = model.getBackgroundImage()
+            fed = self._matched(clip, mosaic, stem, behind, ~kept_out)
             # The frame is segmented before the update, without random colours, so that false positives do not persist.
             foreground = model.apply(fed, learningRate=0) > 0
             # Cleaning works on the frame, because its area and border differ from those of the mosaic.
             subject = self._cleaning(mosaic.extract_mask(stem, foreground))
             yield stem, subject
-            painted = self._eroded(mosaic.insert_mask(stem, subject, foreground))
-            fed[painted] = _noise(self.seed, stem, painted)
+            kept_out = np.zeros_like(foreground)
+            if self.erosion > 0:
+                found = mosaic.insert_mask(stem, subject, foreground)
+                kept_out, certain = self._eroded(found), found & colours.likely(fed)
+                fed[kept_out] = _noise(self.seed, stem, kept_out)
+                # Random colours widen the model over time until a subject at rest fits it.
+                fed[certain] = behind[certain]
+                kept_out |= certain
             model.apply(fed, learningRate=-1 if self.learning_rate is None else self.learning_rate)
 
     def _eroded(self, mask: Mask) -> Mask:
-        if self.erosion == 0:
-            return np.zeros_like(mask)
-        return cv2.erode(mask.view(np.uint8), np.ones((self.erosion, self.erosion), np.uint8)).view(np.bool_)
+        return cv2.erode(mask.view(np.uint8), np.ones((self._erosion, self._erosion), np.uint8)).view(np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class _Colours:
+    """Log likelihood ratios of colours, subject against background, for each cell of a histogram."""
+
+    bins: ColourBins
+    ratios: NDArray[np.float32]
+
+    def likely(self, image: Image) -> Mask:
+        """Where an image (H, W, 3) has the subject's colours, (H, W)."""
+        return self.ratios[self.bins.cells(rgb_to_lab(image))] > LIKELY
 
 
 def _boxes(stems: Sequence[str], ends: Mapping[str, Mask]) -> dict[str, NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """Base classes of maskers: fitted on a few hand masks, a masker predicts a probability map of each frame."""
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,6 +126,11 @@ class SequenceMasker(Masker):
             log.warning("%d hand masks belong to no frame of the clip and are not used", len(references) - len(known))
         self._masks: dict[str, Mask] = {references.stems[index]: references.masks[index] for index in known}
         return self
+
+    def subject_size(self, interval: FrameInterval) -> float:
+        """Square root of the subject's area in pixels, the smaller of an interval's ends; infinite without any."""
+        ends = [self._masks[stem] for stem in (interval.left, interval.right) if stem is not None]
+        return min((float(mask.sum()) ** 0.5 for mask in ends if mask.any()), default=math.inf)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability, in the order of ``stems``; the clip's order is the fastest."""

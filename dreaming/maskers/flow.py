@@ -21,11 +21,11 @@ from dreaming.flow.propagation import (
     propagation_weight,
     quantise_cost,
 )
-from dreaming.imaging.guided_filter import guided_filter
+from dreaming.imaging.guided_filter import edge_window, guided_filter
 from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.types import Probability
+from dreaming.io.types import Probability, Size
 from dreaming.maskers.base import Predictions, SequenceMasker
 
 EDGE_EPSILON = 1e-3
@@ -42,7 +42,8 @@ class FlowMasker(SequenceMasker):
         error_scale: Photometric error (sum of Lab differences, 0..255 each) that lowers a weight to 1/e.
         drift: Correction of the drift of chained flow; None: no correction.
         occlusion_weight: Share of its weight that a propagated mask keeps where it is occluded; 1: no check.
-        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
+        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels, limited for a
+            small subject; 0: no filter.
     """
 
     kind: ClassVar[str] = "flow_masker"
@@ -72,7 +73,13 @@ class FlowMasker(SequenceMasker):
             # Both directions run at once, from opposite ends: the masks that arrive first wait in the buffer.
             for _ in prefetch_map(lambda path: self._propagate(propagator, path, wanted, buffer), paths, len(paths)):
                 pass
-            yield from prefetch_map(lambda stem: (stem, self._blend(clip, stem, paths, buffer)), stems, self.workers)
+            radius = edge_window(self.edge_radius, self.subject_size(interval))
+
+            def blend(stem: str) -> tuple[str, Probability]:
+                image = clip.frames.read(stem)
+                return stem, guided_filter(self._blend(stem, paths, buffer, clip.size), image, radius, EDGE_EPSILON)
+
+            yield from prefetch_map(blend, stems, self.workers)
 
     def _propagate(
         self, propagator: FlowPropagator, path: Sequence[str], wanted: frozenset[str], buffer: DiskBuffer
@@ -85,8 +92,7 @@ class FlowMasker(SequenceMasker):
                 cost = propagation_cost(frame.error, frame.visible, self.error_scale, self.occlusion_weight)
                 buffer.write((start, frame.stem), [frame.sample(mask), quantise_cost(cost)])
 
-    def _blend(self, clip: Clip, stem: str, paths: Sequence[Sequence[str]], buffer: DiskBuffer) -> Probability:
-        image = clip.frames.read(stem)
+    def _blend(self, stem: str, paths: Sequence[Sequence[str]], buffer: DiskBuffer, size: Size) -> Probability:
         propagated = [buffer.read((path[0], stem)) for path in paths]
         blended = _probability(propagated[0][0])
         if len(paths) == 2:
@@ -94,9 +100,9 @@ class FlowMasker(SequenceMasker):
                 propagation_weight(dequantise_cost(cost), path.index(stem))
                 for path, (_, cost) in zip(paths, propagated, strict=True)
             )
-            share = resize_image(weight / (weight + other), clip.size)
+            share = resize_image(weight / (weight + other), size)
             blended = (share * blended + (1 - share) * _probability(propagated[1][0])).astype(np.float32, copy=False)
-        return guided_filter(blended, image, self.edge_radius, EDGE_EPSILON)
+        return blended
 
 
 def _probability(mask: NDArray[np.uint8]) -> Probability:

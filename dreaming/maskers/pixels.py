@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,26 +14,34 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Seed, UnitFloat
 from dreaming.errors import MaskError
-from dreaming.features.channels import CHANNELS, FeatureMaps, blurred, signed_distance
+from dreaming.features.channels import CHANNELS, FeatureMaps, signed_distance
 from dreaming.features.extractor import FeatureExtractor, PropagationFeatures, Simulation
 from dreaming.flow.temporal_window import TemporalWindow, iter_windows
-from dreaming.imaging.guided_filter import guided_filter
+from dreaming.imaging.guided_filter import edge_window, guided_filter
 from dreaming.imaging.resize import resize_image
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Mask, Probability
 from dreaming.maskers.auto_context import Boosting, PixelSamples, Trees, context_channels
 from dreaming.maskers.base import Predictions, SequenceMasker
 
-BLEND = CHANNELS.index("blend")
+MASKS = CHANNELS.index("near_mask"), CHANNELS.index("far_mask")
+COLOUR = CHANNELS.index("log_ratio_all_blurred_2")
 
 FOLDS = 3
 """Folds of the training frames: the first classifier leaves out each in turn to predict inputs of the second."""
 
-FAR_SIGMA, FAR_SHARE = 25.0, 0.003
-"""Where the propagated mask, blurred by FAR_SIGMA working pixels, is below FAR_SHARE, a pixel is background.
+REACH = 1.0
+"""Distance from the propagated masks, in sizes of the subject, beyond which a pixel is background.
 
-Pixels that far from the propagated mask are not predicted, which saves time.
+It is wider by the distance between both masks, where they disagree. Pixels farther away are predicted only if they have
+the subject's colour, which saves time. The size is the square root of the area.
 """
+
+DISAGREEMENT = 0.95
+"""Quantile of the distances from a pixel of one propagated mask to the other one, taken for that between both."""
+
+LIKELY = 0.4
+"""Value of the channel ``log_ratio_all_blurred_2`` above which a pixel has the subject's colour, a ratio of 7."""
 
 EDGE_EPSILON = 1e-4
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
@@ -46,9 +55,10 @@ class PixelsMasker(SequenceMasker):
         features: Computes the input channels, and simulates them for hand-masked frames.
         samples: Training pixels of each simulated frame.
         outline_share: Share of them drawn near the subject's outline.
-        outline_radius: Distance from the outline, in working pixels, that counts as near.
+        outline_radius: Distance from the outline, in working pixels, that counts as near; at most the subject's size.
         frames: Hand-masked frames trained on, at most, spread over the clip; propagated masks come from all of them.
-        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels; 0: no filter.
+        edge_radius: Window of the guided filter that pulls the outline to the frame's edges, in pixels, limited for a
+            small subject; 0: no filter.
     """
 
     kind: ClassVar[str] = "pixels_masker"
@@ -73,6 +83,8 @@ class PixelsMasker(SequenceMasker):
         """
         super().fit(clip, references)
         extractor = self._extractor = self.features.extractor(clip, references, workers=self.workers)
+        areas = [float(mask.sum()) for mask in map(extractor.mask, extractor.sources) if mask.any()]
+        self._size = float(np.median(areas)) ** 0.5 if areas else 0.0
         frames = self._training_frames(extractor)
         labels = [frame.labels for frame in frames]
         first = list(
@@ -122,8 +134,12 @@ class PixelsMasker(SequenceMasker):
         mask = extractor.mask(simulation.stem)
         digest = hashlib.blake2b(f"{self.seed} {simulation.stem} {number}".encode(), digest_size=8).digest()
         rng = np.random.default_rng(int.from_bytes(digest))
-        near = (np.abs(signed_distance(mask, self.outline_radius)) < 1).ravel()
-        chosen = rng.permutation(np.flatnonzero(near))[: round(self.samples * self.outline_share)]
+        # Around a small subject, most pixels within a fixed distance would be background.
+        radius = min(self.outline_radius, float(mask.sum()) ** 0.5) if mask.any() else self.outline_radius
+        near = (np.abs(signed_distance(mask, radius)) < 1).ravel()
+        wanted, around = round(self.samples * self.outline_share), rng.permutation(np.flatnonzero(near))
+        # Around a small subject pixels are repeated, because boosting diverges if a class is too rare.
+        chosen = np.resize(around, wanted) if len(around) else around
         elsewhere = rng.permutation(np.flatnonzero(~near))[: self.samples - len(chosen)]
         pixels = np.concatenate([chosen, elsewhere])
         return _TrainingFrame(simulation, fold, pixels, mask.ravel()[pixels])
@@ -148,8 +164,16 @@ class PixelsMasker(SequenceMasker):
         return np.concatenate([channels, context_channels(maps[stem], neighbours)])
 
     def _possible(self, channels: FeatureMaps) -> Mask:
-        """Where the subject can be (h, w): not far from the propagated mask."""
-        return blurred(channels[BLEND], FAR_SIGMA) >= FAR_SHARE
+        """Where the subject can be (h, w): not far from the propagated masks, or of its colour."""
+        near, far = (channels[index] > 0.1 for index in MASKS)
+        likely = channels[COLOUR] > LIKELY
+        if near.any() != far.any():
+            return np.ones_like(likely)
+        if not near.any():
+            return likely
+        distances = [cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5) for mask in (near, far)]
+        apart = max(np.quantile(distances[0][far], DISAGREEMENT), np.quantile(distances[1][near], DISAGREEMENT))
+        return likely | (np.minimum(*distances) <= REACH * self._size + apart)
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
@@ -159,7 +183,13 @@ class PixelsMasker(SequenceMasker):
             return prefetch_map(lambda stem: (stem, self._view(stem)), stems, self.workers)
 
         windows = iter_windows(names, [stem for stem in names if stem in wanted], 1, read, None)
-        yield from prefetch_map(lambda window: (window.stem, self._predict(clip, window)), windows, self.workers)
+        radius = edge_window(self.edge_radius, self.subject_size(interval))
+
+        def predict(window: TemporalWindow[_View]) -> tuple[str, Probability]:
+            image, probability = clip.frames.read(window.stem), self._predict(window)
+            return window.stem, guided_filter(resize_image(probability, clip.size), image, radius, EDGE_EPSILON)
+
+        yield from prefetch_map(predict, windows, self.workers)
 
     def _view(self, stem: str) -> "_View":
         assert self._extractor is not None
@@ -168,13 +198,11 @@ class PixelsMasker(SequenceMasker):
         ((_, channels),) = self._extractor.extract([stem])
         return channels, self._first.map(channels, self._possible(channels))
 
-    def _predict(self, clip: Clip, window: "TemporalWindow[_View]") -> Probability:
+    def _predict(self, window: "TemporalWindow[_View]") -> Probability:
         stem, (channels, own) = window.stem, window.picture
         assert channels is not None
         maps = {stem: own, **{near.stem: near.picture[1] for side in window.sides for near in side}}
-        probability = self._second.map(self._with_context(stem, channels, maps), self._possible(channels))
-        image = clip.frames.read(stem)
-        return guided_filter(resize_image(probability, clip.size), image, self.edge_radius, EDGE_EPSILON)
+        return self._second.map(self._with_context(stem, channels, maps), self._possible(channels))
 
 
 def _spread(stems: list[str], count: int) -> list[str]:

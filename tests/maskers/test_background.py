@@ -207,3 +207,29 @@ def test_masks_in_backsub_are_used_unless_results_are_scored_on_them(scene):
     assert plain.fitted_fingerprint(clip, given) != before
     (clip.path / "backsub" / "0006.png").unlink()
     assert plain.fitted_fingerprint(clip, given) == ""
+
+
+def followed(clip):
+    fitted = BackgroundMasker(workers=1).fit(clip, clip.references("subject", clip.stems))
+    return dict(fitted.predict(clip, clip.stems[1:-1]))
+
+
+@pytest.mark.parametrize("radius", [6, 20])
+def test_a_subject_that_stands_still_is_kept(ball, radius):
+    clip, truth = ball(radius, 4, count=62, size=(90, 160), masks=2, rest=range(6, 56))
+    predicted = followed(clip)
+    assert min(overlap(predicted[stem], truth[stem]) for stem in clip.stems[8:54]) >= 0.6
+    assert np.mean([overlap(mask, truth[stem]) for stem, mask in predicted.items()]) >= 0.7
+
+
+@pytest.mark.parametrize("gain", [0.7, 1.35])
+def test_a_jump_in_exposure_does_not_matter(ball, gain):
+    clip, truth = ball(16, 5, count=14, size=(90, 160), masks=2, gain=gain, jump=5)
+    predicted = followed(clip)
+    assert np.mean([overlap(mask, truth[stem]) for stem, mask in predicted.items()]) >= 0.7
+
+
+def test_a_ball_smaller_than_every_window_is_found(ball):
+    clip, truth = ball(3, 10, count=10, size=(90, 160), masks=3)
+    predicted = followed(clip)
+    assert np.mean([overlap(mask, truth[stem]) for stem, mask in predicted.items()]) >= 0.7

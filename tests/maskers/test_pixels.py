@@ -127,3 +127,12 @@ def test_a_single_mask_without_round_trips_is_refused(clip, references):
     with pytest.raises(MaskError) as caught:
         PixelsMasker(replace(FEATURES, round_trips=0), **TINY).fit(clip, references.select(["0005"]))
     assert caught.value.where == str(clip.path)
+
+
+@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), (3, 2.3), (8, 3)])
+def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
+    clip, truth = ball(radius, 2 * radius * diameters, count=9, size=(90, 160), masks=3)
+    boosting = Boosting(max_iter=40, min_samples_leaf=50)
+    masker = PixelsMasker(PropagationFeatures(DisFlow(), round_trips=1), boosting=boosting, samples=1000, workers=1)
+    found = dict(masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems))
+    assert np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems]) >= 0.85
