@@ -107,7 +107,7 @@ class MaskPropagator:
             self._propagate(source, stems[first : last + 1] if forward else stems[last : first + 1][::-1])
 
     def _propagate(self, source: PropagationSource, path: Sequence[str]) -> None:
-        for frame in self.propagator.propagate(path):
+        for frame in self.propagator.propagate(path, source.mask):
             if (source.name, frame.stem) in self._buffer:
                 continue
             error, visible = (resize_image(part, self.size) for part in (frame.error, frame.visible))

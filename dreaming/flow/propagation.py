@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from dreaming.flow.cache import FlowCache
+from dreaming.flow.relocation import Subject
 from dreaming.flow.warp import chain, consistent, resize_flow, warp
 from dreaming.imaging.resize import resize_image
 from dreaming.io.types import Flow, Image, Size
@@ -128,16 +129,20 @@ class FlowPropagator:
     flows: FlowCache
     drift: DriftCorrection | None = DriftCorrection()
 
-    def propagate(self, path: Sequence[str]) -> Iterator[PropagatedFrame]:
+    def propagate(self, path: Sequence[str], mask: NDArray[np.uint8] | None = None) -> Iterator[PropagatedFrame]:
         """Propagate the first frame of a path, the reference, to each following frame; hold few frames in memory.
 
         Args:
             path: Names of frames, each a neighbour of the previous one: forward, backward or a round trip.
+            mask: The subject in the first frame, (H, W) in 0..255 at any size; it is searched for where flow loses it.
         """
         if len(path) < 2:
             return
         frames = self.clip.frames.read_ahead(path, depth=2)
-        reference = self._prepared(next(frames)[1])
+        first = next(frames)[1]
+        reference = self._prepared(first)
+        shown = None if mask is None else resize_image(mask, first.shape[:2]) > 127
+        subject = Subject(first, shown) if shown is not None and shown.any() else None
         flow: Flow | None = None
         visible = np.ones(self.flows.working_size, np.float32)
         for steps, (stem, image) in enumerate(frames, start=1):
@@ -150,6 +155,9 @@ class FlowPropagator:
             error = self._error(reference, target, flow)
             if self.drift is not None and steps > 1:
                 flow, error = self._corrected(self.drift, reference, target, flow, error)
+            if subject is not None and (shift := subject.relocated(flow, error, image)) is not None:
+                flow, visible = subject.moved(flow, visible, shift)
+                error = self._error(reference, target, flow)
             yield PropagatedFrame(stem, image, steps, flow, error, visible)
 
     def displace(self, returned: PropagatedFrame, offset: Flow) -> PropagatedFrame:

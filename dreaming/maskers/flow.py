@@ -87,7 +87,7 @@ class FlowMasker(SequenceMasker):
         """Write a hand mask in 0..255 and its cost, as propagated to each wanted frame, to the buffer."""
         start, last = path[0], max(index for index, stem in enumerate(path) if stem in wanted)
         mask = self._masks[start].astype(np.uint8) * 255
-        for frame in propagator.propagate(path[: last + 1]):
+        for frame in propagator.propagate(path[: last + 1], mask):
             if frame.stem in wanted:
                 cost = propagation_cost(frame.error, frame.visible, self.error_scale, self.occlusion_weight)
                 buffer.write((start, frame.stem), [frame.sample(mask), quantise_cost(cost)])

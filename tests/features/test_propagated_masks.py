@@ -35,18 +35,18 @@ def propagator(disc_clip):
 @pytest.fixture
 def source():
     area = np.zeros((40, 56), bool)
-    area[10:20, 10:20] = True
+    area[:8, 10:20] = True  # plain backdrop, which is not searched for
     return PropagationSource.from_hand_mask("0002", area, (40, 56))
 
 
 def test_a_mask_moves_with_the_flow_and_keeps_its_distance(propagator, source):
     mask = propagator.mask(source, "0005")
     assert mask.gap == 3
-    np.testing.assert_allclose(mask.mask[10:20, 16:26], 1)
-    assert mask.mask.sum() == pytest.approx(100)
+    np.testing.assert_allclose(mask.mask[:8, 16:26], 1)
+    assert mask.mask.sum() == pytest.approx(80)
     before = propagator.mask(source, "0001")
     assert before.gap == 1
-    np.testing.assert_allclose(before.mask[10:20, 8:18], 1)
+    np.testing.assert_allclose(before.mask[:8, 8:18], 1)
     assert before.error.max() > 0, "the frames do not move like that"
     assert before.visible[20, 20] == 1
 

@@ -111,7 +111,7 @@ def test_sides_are_weighed_by_error_occlusion_and_distance_in_time(drawing, monk
     occluded = np.arange(96) < 48
     still = np.zeros((64, 96, 2), np.float32)
 
-    def propagate(propagator, path):
+    def propagate(propagator, path, mask=None):
         error, visible = (5.0, ~occluded) if path[0] == "0002" else (0.0, True)
         planes = [np.zeros((64, 96), np.float32) + np.float32(plane) for plane in (error, visible)]
         for steps, stem in enumerate(path[1:], start=1):
@@ -160,3 +160,22 @@ def test_car_shadow_from_five_masks(shared, tmp_path):
     ]
     assert len(scores) > 30
     assert np.mean(scores) > 0.95
+
+
+def found_share(drawn):
+    clip, truth = drawn
+    masker = FlowMasker(DisFlow(), workers=1).fit(clip, clip.references("subject", clip.stems))
+    found = {stem: mask > 0.5 for stem, mask in masker.predict(clip, clip.stems)}
+    return np.mean([(found[stem] & truth[stem]).sum() / (found[stem] | truth[stem]).sum() for stem in clip.stems])
+
+
+@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), (3, 2.3), (12, 3)])
+def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
+    assert found_share(ball(radius, 2 * radius * diameters, count=9, size=(90, 160), masks=3)) >= 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("radius", [3, 6, 12, 40])
+@pytest.mark.parametrize("diameters", [0, 0.5, 1, 2, 3])
+def test_subjects_of_any_size_and_speed_are_found(ball, radius, diameters):
+    assert found_share(ball(radius, 2 * radius * diameters)) >= 0.85

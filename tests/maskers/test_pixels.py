@@ -129,10 +129,21 @@ def test_a_single_mask_without_round_trips_is_refused(clip, references):
     assert caught.value.where == str(clip.path)
 
 
-@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), (3, 2.3), (8, 3)])
-def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
-    clip, truth = ball(radius, 2 * radius * diameters, count=9, size=(90, 160), masks=3)
+def found_share(drawn):
+    clip, truth = drawn
     boosting = Boosting(max_iter=40, min_samples_leaf=50)
     masker = PixelsMasker(PropagationFeatures(DisFlow(), round_trips=1), boosting=boosting, samples=1000, workers=1)
     found = dict(masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems))
-    assert np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems]) >= 0.85
+    return np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems])
+
+
+@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), (3, 2.3)])
+def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
+    assert found_share(ball(radius, 2 * radius * diameters, count=9, size=(90, 160), masks=3)) >= 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("radius", [3, 6, 12, 40])
+@pytest.mark.parametrize("diameters", [0.5, 3])
+def test_subjects_of_any_size_and_speed_are_found(ball, radius, diameters):
+    assert found_share(ball(radius, 2 * radius * diameters)) >= 0.85
