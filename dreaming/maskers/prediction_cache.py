@@ -24,6 +24,8 @@ from dreaming.maskers.base import Masker, Predictions
 log = logging.getLogger(__name__)
 
 MAKER = "predictions"
+VERSION = 2
+"""Raised when the same config gives other predictions."""
 KEPT = 64
 """Folders kept for each masker of each part. A run needs 31 at most: all references, five folds, five in each fold."""
 IN_USE = ".used-by-"
@@ -127,7 +129,7 @@ class PredictionCache:
         if self.left_out is not None:
             # A left-out mask may be one that only the ensemble is trained on.
             inputs["left out"] = fingerprint(self.left_out.stems)
-        return Manifest(MAKER, 1, {"masker": describe(self.masker)}, inputs)
+        return Manifest(MAKER, VERSION, {"masker": describe(self.masker)}, inputs)
 
     def _fitted_manifest(self) -> Manifest:
         return self._manifest(fitted=self.masker.fitted_fingerprint(self.clip, self.references))

@@ -35,6 +35,7 @@ class MaskStage(Stage):
     """
 
     name: ClassVar[str] = "mask"
+    version: ClassVar[int] = 2
     needs = "hand masks"
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)

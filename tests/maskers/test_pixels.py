@@ -143,7 +143,6 @@ def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("radius", [3, 6, 12, 40])
-@pytest.mark.parametrize("diameters", [0.5, 3])
+@pytest.mark.parametrize(("radius", "diameters"), [(3, 0.5), (6, 3), (12, 3), (40, 0.5)])
 def test_subjects_of_any_size_and_speed_are_found(ball, radius, diameters):
     assert found_share(ball(radius, 2 * radius * diameters)) >= 0.85
