@@ -1,10 +1,11 @@
 """What all tests share: a tiny clip and a tiny video drawn by code, and the folder of real data where there is one."""
 
 import gc
+import logging
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -104,6 +105,26 @@ def disc_clip(tmp_path):
         return drawing
 
     return draw
+
+
+@pytest.fixture
+def unchanged_logging():
+    """A context that closes what Hydra logs to, and restores the root logger."""
+
+    @contextmanager
+    def unchanged():
+        root = logging.getLogger()
+        level, handlers = root.level, list(root.handlers)
+        try:
+            yield
+        finally:
+            for handler in set(root.handlers) - set(handlers):
+                with suppress(OSError):  # on a full disk
+                    handler.close()
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+    return unchanged
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_every_generator_paints_guided_frames(composed, name):
     assert module.stylise(torch.zeros(1, 9, 13, 18)).shape == (1, 3, 13, 18)
 
 
-@pytest.mark.parametrize("name", but_slow(choices("masker"), "ensemble"))
+@pytest.mark.parametrize("name", but_slow(choices("masker"), "ensemble", "pixels"))
 def test_every_masker_writes_masks(composed, disc_clip, name):
     masker = build(small(composed, f"masker={name}"), f"masker.{name}")
     assert isinstance(masker, Masker)

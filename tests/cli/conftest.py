@@ -1,10 +1,8 @@
 """Running the programs in this process, as a user would, and what is watched while they run."""
 
 import copy
-import logging
 import os
 import sys
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import cv2
@@ -36,21 +34,6 @@ def listing(folder):
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-@contextmanager
-def unchanged_logging():
-    """Close what Hydra logs to, and restore the root logger."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    try:
-        yield
-    finally:
-        for handler in set(root.handlers) - set(handlers):
-            with suppress(OSError):  # on a full disk
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-
-
 @pytest.fixture
 def tiny():
     """Overrides that make everything small; of ``dreaming``, and for one model of ``train.py``."""
@@ -66,7 +49,7 @@ def tiny():
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch, capsys, unchanged_logging):
     """Run a program to its end in this process."""
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
 
@@ -87,7 +70,7 @@ def run(monkeypatch, capsys):
 
 
 @pytest.fixture
-def in_job(run, monkeypatch, tmp_path):
+def in_job(run, monkeypatch, tmp_path, unchanged_logging):
     """Call a function with the config of a run of ``dreaming``, as often as needed for the cost of one start."""
 
     def call(job, *arguments, clip=tmp_path):

@@ -368,6 +368,7 @@ def test_a_filter_that_the_style_does_not_look_through_is_told(disc_clip, in_job
     in_job(look, *tiny(), "stages=[filter,stylise]", clip=disc_clip(count=2, masks=(), keyframes=()).path)
 
 
+@pytest.mark.slow
 def test_a_kind_of_guide_is_given_twice(disc_clip, run, tiny):
     drawing = disc_clip(count=2, masks=(), keyframes=(2,))
     twice = ("guides=[gauss,wide]", "+guide@guide.wide=gauss", "guide.wide.sigma=15")

@@ -41,6 +41,7 @@ def test_help_lists_every_group_below_a_few_lines(run, name):
     assert not any(line.startswith("conf/") for line in lines)
 
 
+@pytest.mark.slow
 def test_the_config_of_a_run_has_the_values_of_clip_yaml(run, disc_clip):
     drawing = disc_clip(count=2, masks=(), keyframes=())
     (drawing.path / "clip.yaml").write_text("{gamma: 2.5, every: 2}")

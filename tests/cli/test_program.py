@@ -38,12 +38,17 @@ def test_flags_that_inform_end_well_and_make_nothing(run, tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
-def ended(monkeypatch, tmp_path, job, *arguments):
+@pytest.fixture
+def ended(monkeypatch, tmp_path, unchanged_logging):
     """Exit code of a program whose job is ours; the one whose config is smaller."""
-    monkeypatch.setattr(sys, "argv", ["train.py", f"clip={tmp_path}", "threads=1", *arguments])
-    with pytest.raises(SystemExit) as error:
-        program.main("train", job)
-    return error.value.code
+
+    def call(job, *arguments):
+        monkeypatch.setattr(sys, "argv", ["train.py", f"clip={tmp_path}", "threads=1", *arguments])
+        with unchanged_logging(), pytest.raises(SystemExit) as error:
+            program.main("train", job)
+        return error.value.code
+
+    return call
 
 
 def failing(error):
@@ -64,19 +69,19 @@ def failing(error):
         (Terminated(), 143, "train.py: "),
     ],
 )
-def test_how_an_ending_is_told(run, monkeypatch, tmp_path, capsys, error, code, sentence):
-    assert ended(monkeypatch, tmp_path, failing(error)) == code
+def test_how_an_ending_is_told(run, ended, tmp_path, capsys, error, code, sentence):
+    assert ended(failing(error)) == code
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert sentence in lines[0]
 
 
-def test_a_bug_of_ours_keeps_its_traceback(run, monkeypatch, tmp_path):
+def test_a_bug_of_ours_keeps_its_traceback(run, ended, tmp_path):
     with pytest.raises(ZeroDivisionError):
-        ended(monkeypatch, tmp_path, failing(ZeroDivisionError("ours")))
+        ended(failing(ZeroDivisionError("ours")))
 
 
-def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys):
+def test_in_a_multirun_the_other_jobs_go_on(run, ended, tmp_path, capsys):
     seen = []
 
     def job(config: DictConfig):
@@ -84,7 +89,7 @@ def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys):
         if config.seed == 1:
             raise MaskError("a.png", found="b", expected="c", hint="d")
 
-    assert ended(monkeypatch, tmp_path, job, "-m", "seed=1,2") == 2
+    assert ended(job, "-m", "seed=1,2") == 2
     assert seen == [1, 2]
     captured = capsys.readouterr()
     assert captured.err.strip().splitlines()[-1] == "train.py: a.png: found b, expected c; d."
@@ -94,14 +99,14 @@ def test_in_a_multirun_the_other_jobs_go_on(run, monkeypatch, tmp_path, capsys):
     assert "a.png: found b, expected c; d." in logs["0"]
 
 
-def test_threads_are_set_and_the_config_is_kept(run, monkeypatch, tmp_path):
+def test_threads_are_set_and_the_config_is_kept(run, ended, tmp_path):
     import cv2
     import torch
 
     found = []
     job = lambda config: found.append((torch.get_num_threads(), cv2.getNumThreads()))  # noqa: E731
-    assert ended(monkeypatch, tmp_path, job) == 0
-    assert ended(monkeypatch, tmp_path, job, "threads=2") == 0
+    assert ended(job) == 0
+    assert ended(job, "threads=2") == 0
     assert found == [(1, 1), (2, 2)]
     assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_ERROR
     kept = sorted(tmp_path.glob("runs/unet/*/.hydra/config.yaml"))

@@ -52,6 +52,7 @@ def test_no_mask_is_held_out_where_the_protocol_says_so(disc_clip, run, refused_
         assert len(drawing.clip.split("subject").nn) < 12, "twelve are enough to hold some out"
 
 
+@pytest.mark.slow
 def test_last_goes_on_with_a_training_that_was_cut_off_and_refuses_another_config(disc_clip, run, refused, tiny):
     drawing = disc_clip(masks=(1, 8))
     arguments = ["model=cnn", f"clip={drawing.path}", *tiny("cnn")]

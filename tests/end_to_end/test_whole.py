@@ -1,7 +1,6 @@
 """From a video, masks and keyframes to a stylised video. Killed and parallel runs are processes."""
 
 import json
-import logging
 import os
 import re
 import signal
@@ -37,23 +36,15 @@ def finish(process):
 
 
 @pytest.fixture
-def dream(monkeypatch):
+def dream(monkeypatch, unchanged_logging):
     """Run the program to its end in this process, which spares it the imports; return its log."""
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
 
     def run(clip, *arguments):
-        root = logging.getLogger()
-        level, handlers = root.level, list(root.handlers)
         monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={clip}", *TINY, *map(str, arguments)])
         GlobalHydra.instance().clear()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            for handler in set(root.handlers) - set(handlers):
-                handler.close()
-            root.handlers[:] = handlers
-            root.setLevel(level)
+        with unchanged_logging(), pytest.raises(SystemExit) as ended:
+            main()
         assert ended.value.code == 0
         return log(clip)
 

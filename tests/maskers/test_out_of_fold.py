@@ -87,7 +87,7 @@ MAKERS = {
     ),
     "ensemble that learns": lambda: ensemble({"dark": red(0, 200), "light": red(190, 255)}, variant="logistic"),
 }
-SLOW = ("network given flow", "network with evidence", "ensemble that learns")
+SLOW = ("network given flow", "network with evidence", "ensemble that learns", "ensemble")
 
 
 def references(clip, part="subject"):

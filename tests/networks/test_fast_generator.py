@@ -89,6 +89,7 @@ def posterised(image):
     return torch.where(image.mean(0, keepdim=True) > 0.1, 0.6, -0.4).expand(3, -1, -1)
 
 
+@pytest.mark.slow
 def test_a_warm_start_fits_steps_of_colour():
     ramp = torch.linspace(-1, 1, 64).expand(3, 48, 64)
     target, mask = posterised(ramp), torch.ones(1, 48, 64, dtype=torch.bool)

@@ -167,6 +167,7 @@ def test_guides_and_smoothed_frames_are_made_where_needed(disc_clip, needs):
     assert times(shown, "guides", "filtered").items() >= before.items()
 
 
+@pytest.mark.slow
 def test_a_whole_run_after_a_preview_equals_one_without(disc_clip, caplog):
     flow = DisFlow()
     guide = GuideStage({"carried": PropagatedGuide(flow, workers=1)}, ["carried"])

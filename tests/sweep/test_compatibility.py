@@ -36,7 +36,7 @@ def sweeper():
 
 
 @pytest.fixture
-def jobs(monkeypatch, tmp_path):
+def jobs(monkeypatch, tmp_path, unchanged_logging):
     """Sweep a program with the plugin itself; return the overrides of each job."""
 
     def run(*arguments):
@@ -52,7 +52,8 @@ def jobs(monkeypatch, tmp_path):
             ["x", "-m", "hydra/sweeper=optuna", f"hydra.sweep.dir={tmp_path}", "hydra/job_logging=none", *arguments],
         )  # fmt: skip
         GlobalHydra.instance().clear()
-        program()
+        with unchanged_logging():
+            program()
         return seen
 
     yield run
