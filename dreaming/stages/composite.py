@@ -22,7 +22,8 @@ from dreaming.io.types import Image, Probability
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.stages.extract import find_source_video, read_video_metadata
-from dreaming.video.writer import FrameRate, check_encoder, write_video
+from dreaming.video.timeline import FrameRate
+from dreaming.video.writer import check_encoder, write_video
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ UNKNOWN_RATE = 24
 
 
 @dataclass(frozen=True)
-class _OpenLayer:
+class OpenLayer:
     """A layer with its folders, which are listed once; ``masks`` is None if it covers the whole frame."""
 
     layer: Layer
@@ -82,7 +83,7 @@ class CompositeStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Blend missing frames, then write the video if all frames exist."""
-        layers = [self._open(clip, layer) for layer in clip.layers]
+        layers = [self.open_layer(clip, layer) for layer in clip.layers]
         manifest = self._manifest(clip, layers)
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -101,15 +102,17 @@ class CompositeStage(Stage):
 
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
         """The folder of frames and its manifest, from the current state of the inputs."""
-        yield clip.composite, self._manifest(clip, [self._open(clip, layer) for layer in clip.layers])
+        yield clip.composite, self._manifest(clip, [self.open_layer(clip, layer) for layer in clip.layers])
 
-    def _manifest(self, clip: Clip, layers: Sequence[_OpenLayer]) -> Manifest:
-        return self.manifest(**self._inputs(clip, layers))
+    def _manifest(self, clip: Clip, layers: Sequence[OpenLayer]) -> Manifest:
+        return self.manifest(**self.layer_inputs(clip, layers))
 
-    def _open(self, clip: Clip, layer: Layer) -> _OpenLayer:
-        return _OpenLayer(layer, clip.styled(layer), self.masks.folder(clip, layer))
+    def open_layer(self, clip: Clip, layer: Layer) -> OpenLayer:
+        """A layer of the clip with its folders."""
+        return OpenLayer(layer, clip.styled(layer), self.masks.folder(clip, layer))
 
-    def _inputs(self, clip: Clip, layers: Sequence[_OpenLayer]) -> dict[str, str]:
+    def layer_inputs(self, clip: Clip, layers: Sequence[OpenLayer]) -> dict[str, str]:
+        """Fingerprints of all that the colours and the opacity of these layers depend on."""
         inputs = {"frames": clip.frames_fingerprint}
         for index, opened in enumerate(layers):
             inputs[f"layer {index}"] = fingerprint(dataclasses.asdict(opened.layer))
@@ -118,8 +121,8 @@ class CompositeStage(Stage):
                 inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
         return inputs
 
-    def _opacity(self, clip: Clip, opened: _OpenLayer, stem: str) -> Probability:
-        """Opacity of a layer at each pixel, (H, W) in 0..1."""
+    def opacity(self, clip: Clip, opened: OpenLayer, stem: str) -> Probability:
+        """Opacity of a layer at each pixel, (H, W) in 0..1, in the composite and in all exports."""
         if opened.masks is None:
             return np.ones(clip.size, np.float32)
         mask = opened.masks.read_probability(stem, clip.size)
@@ -127,19 +130,19 @@ class CompositeStage(Stage):
             mask = (mask > self.threshold).astype(np.float32)
         return feather(1 - mask if opened.layer.invert else mask, self.feather)
 
-    def _blend(self, clip: Clip, layers: Sequence[_OpenLayer], stem: str) -> Image:
+    def _blend(self, clip: Clip, layers: Sequence[OpenLayer], stem: str) -> Image:
         image = clip.frames.read(stem).astype(np.float32)
         for opened in layers:
-            opacity = self._opacity(clip, opened, stem)[..., None]
+            opacity = self.opacity(clip, opened, stem)[..., None]
             image += opacity * (opened.styled.read(stem, clip.size) - image)
         return np.rint(image).astype(np.uint8)
 
-    def _write_alpha(self, clip: Clip, opened: _OpenLayer) -> None:
+    def _write_alpha(self, clip: Clip, opened: OpenLayer) -> None:
         folder = FrameFolder(clip.path / "alpha" / opened.layer.name)
-        manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self._inputs(clip, [opened]))
+        manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self.layer_inputs(clip, [opened]))
 
         def with_alpha(stem: str) -> tuple[str, NDArray[np.uint8]]:
-            opacity = np.rint(self._opacity(clip, opened, stem) * 255).astype(np.uint8)
+            opacity = np.rint(self.opacity(clip, opened, stem) * 255).astype(np.uint8)
             return stem, np.dstack([opened.styled.read(stem, clip.size), opacity])
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -165,7 +168,7 @@ class CompositeStage(Stage):
             discard_unfinished(clip.path, [path.name])
             if lost:
                 log.warning("dream.mp4: without sound, because the source video is missing")
-            timing = self._timing(clip, stems)
+            shown = timing(clip, self.fps)
             with bar("dream.mp4", len(stems)) as progress:
 
                 def frames() -> Iterator[Image]:
@@ -173,12 +176,14 @@ class CompositeStage(Stage):
                         progress.advance()
                         yield image
 
-                write_video(path, frames(), sound=sound, codec=self.codec, crf=self.crf, preset=self.preset, **timing)
+                write_video(path, frames(), sound=sound, codec=self.codec, crf=self.crf, preset=self.preset, **shown)
             dataclasses.replace(manifest, seconds=progress.seconds, frames=progress.done).write(record)
         log.info("dream.mp4: %d frames in %.1f s", progress.done, progress.seconds)
 
-    def _timing(self, clip: Clip, stems: Sequence[str]) -> dict[str, Any]:
-        source = read_video_metadata(clip)
-        if source is None:
-            return {"fps": self.fps or UNKNOWN_RATE}
-        return {"fps": self.fps, **source.timing([int(stem) for stem in stems])._asdict()}
+
+def timing(clip: Clip, fps: float | None) -> dict[str, Any]:
+    """Arguments of ``write_video`` that show all frames of a clip as its source does, or at a constant rate."""
+    source = read_video_metadata(clip)
+    if source is None:
+        return {"fps": fps or UNKNOWN_RATE}
+    return {"fps": fps, **source.timing([int(stem) for stem in clip.stems])._asdict()}

@@ -23,7 +23,8 @@ from dreaming.stages.extract import read_video_metadata
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
 from dreaming.stages.stylise import StyliseStage
-from dreaming.video.writer import FrameRate, check_encoder, write_video
+from dreaming.video.timeline import FrameRate
+from dreaming.video.writer import check_encoder, write_video
 
 log = logging.getLogger(__name__)
 

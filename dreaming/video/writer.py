@@ -2,8 +2,6 @@
 
 import io
 import logging
-import math
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,27 +9,22 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import av
 import cv2
 from av.codec.codec import UnknownCodecError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from dreaming.constraints import Range
-from dreaming.errors import ParameterError, SizeError, SpaceError, VideoError
-from dreaming.io.atomic import FULL, refuse_links, temporary_path
-from dreaming.io.output_file import replace_output
+from dreaming.errors import ParameterError, SizeError, VideoError
 from dreaming.io.types import Image
 from dreaming.video.audio import Soundtrack
+from dreaming.video.output import open_output
+from dreaming.video.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
-FrameRate = Annotated[float, Range(ge=0.001, le=1000)]
-"""Frames per second. A lower rate would round to 0, because denominators are limited to 1001."""
-
 _MAX_CRF = {"libx264": 51, "libx265": 51}  # they silently clip higher values; other encoders accept up to 63
-_MAX_TIME_SCALE = 2**31 - 1  # an mp4 time scale has 32 bits, of which players use 31
 
 
 @lru_cache
@@ -54,7 +47,7 @@ def check_encoder(codec: str, crf: float, preset: str | None) -> None:
     # Hardware encoders refuse sizes below about 190 pixels.
     with av.open(io.BytesIO(), "w", format="mp4") as output:
         try:
-            stream = settings.add_to(output, 360, 640, _Timeline(Path(), None, 25, Fraction(0), None))
+            stream = settings.add_to(output, 360, 640, Timeline(Path(), None, 25, Fraction(0), None))
         except ValueError:
             raise ParameterError("codec", found=f"{codec}, which mp4 does not support", expected=expected) from None
         try:
@@ -117,94 +110,16 @@ def write_video(
         raise VideoError(path, found="frame times that do not increase", expected="increasing ones")
     if begin is None:
         begin = times[0] if times else Fraction(0)
-    refuse_links(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(path)
-    try:
-        timeline = _Timeline(path, times, fps, begin, duration)
-        count = _encode(path, temporary, frames, timeline, (sound, begin, end), _Encoder(codec, crf, preset))
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
-        replace_output(temporary, path)
-    except (OSError, av.FFmpegError) as error:
-        if error.errno not in FULL:
-            raise
-        raise SpaceError(
-            path,
-            found="no space left on the disk",
-            expected="room for twice the video's size",
-            hint="free some space and run the same command again; finished frames are kept",
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
-
-
-class _Timeline:
-    """When each frame is shown, in integer ticks; at a constant rate, a tick is one frame."""
-
-    def __init__(
-        self,
-        path: Path,
-        times: Sequence[Fraction] | None,
-        fps: Fraction | float | None,
-        begin: Fraction,
-        duration: Fraction | None,
-    ) -> None:
-        self._path, self._is_constant = path, fps is not None
-        self._count = None if times is None else len(times)
-        span = times[-1] - times[0] if times else Fraction(0)
-        step = span / (len(times) - 1) if times and span else Fraction(1, 25)
-        self.rate = (1 / step if fps is None else Fraction(fps)).limit_denominator(1001)
-        self.tick = 1 / self.rate
-        self._edges: list[int] | None = None
-        """Tick at which each frame appears, and the one at which the last ends."""
-        if times is None:
-            return
-        seconds = [time - begin for time in times] + [times[-1] + (duration or step) - begin] if times else []
-        if fps is None:
-            scale = math.lcm(*(second.denominator for second in seconds))
-            if scale > _MAX_TIME_SCALE:
-                log.warning(
-                    "%s: frame times are rounded to microseconds, because an mp4 cannot store them exactly", path
-                )
-                scale = 1_000_000
-            self.tick = Fraction(1, scale)
-        self._edges = [math.floor(second / self.tick + Fraction(1, 2)) for second in seconds]
-        if self._is_constant and self._edges:
-            self._edges[0] = 0
-            self._edges[-1] = max(self._edges[-1], 1)
-
-    @property
-    def movie_scale(self) -> int:
-        """Ticks per second of edit lists: a multiple of the frames' time scale, at least 1000."""
-        return self.tick.denominator * -(-1000 // self.tick.denominator)
-
-    def __call__(self, index: int) -> list[tuple[int, int]]:
-        """Time and duration of each showing of a frame, counted from 0, in ticks."""
-        if self._edges is None:
-            return [(index, 1)]
-        if index >= len(self._edges) - 1:
-            raise self._mismatch(f"more than {self._count} frames")
-        first, following = self._edges[index : index + 2]
-        if self._is_constant:
-            return [(tick, 1) for tick in range(first, following)]
-        return [(first, following - first)]
-
-    def check(self, count: int) -> None:
-        """Refuse a number of frames that differs from the number of times."""
-        if self._count is not None and count != self._count:
-            raise self._mismatch(f"{count} frames")
-
-    def _mismatch(self, found: str) -> VideoError:
-        return VideoError(self._path, found=found, expected=f"one for each of {self._count} times")
+    with open_output(path) as temporary:
+        timeline = Timeline(path, times, fps, begin, duration)
+        return _encode(path, temporary, frames, timeline, (sound, begin, end), _Encoder(codec, crf, preset))
 
 
 def _encode(
     path: Path,
     temporary: Path,
     frames: Iterable[Image],
-    timeline: _Timeline,
+    timeline: Timeline,
     sound: tuple[Path | None, Fraction, Fraction | None],
     encoder: "_Encoder",
 ) -> int:
@@ -253,7 +168,7 @@ class _Encoder:
     crf: float
     preset: str | None
 
-    def add_to(self, output: Any, height: int, width: int, timeline: _Timeline) -> Any:
+    def add_to(self, output: Any, height: int, width: int, timeline: Timeline) -> Any:
         """Add a video stream for frames of this size in pixels."""
         stream = output.add_stream(self.codec, rate=timeline.rate)
         context = stream.codec_context

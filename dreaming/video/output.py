@@ -1,0 +1,41 @@
+"""Files of encoded videos, written as a whole."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from dreaming.errors import SpaceError
+from dreaming.io.atomic import FULL, refuse_links, temporary_path
+from dreaming.io.output_file import replace_output
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file, which replaces the result at ``path`` unless an error occurs.
+
+    Raises:
+        ClipError: If the result is a symbolic link.
+        SpaceError: If the disk is full.
+    """
+    refuse_links(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
+        replace_output(temporary, path)
+    except (OSError, av.FFmpegError) as error:
+        if error.errno not in FULL:
+            raise
+        raise SpaceError(
+            path,
+            found="no space left on the disk",
+            expected="room for twice the video's size",
+            hint="free some space and run the same command again; finished frames are kept",
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
