@@ -9,6 +9,7 @@ from aiohttp import WSMsgType, web
 from dreaming.ui.api import CLIP
 from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
 
+ROUTES = web.RouteTableDef()
 JOBS = web.AppKey("JOBS", JobRunner)
 
 ACTIONS: dict[str, Sequence[str]] = {
@@ -19,23 +20,12 @@ ACTIONS: dict[str, Sequence[str]] = {
 """Overrides of the jobs that the page can start."""
 
 
-def add_routes(router: web.UrlDispatcher, prefix: str) -> None:
-    """Add the routes of this module.
-
-    Args:
-        router: The server's router.
-        prefix: Path that all addresses begin with.
-    """
-    router.add_get(f"{prefix}/job", _get_job)
-    router.add_post(f"{prefix}/job/stop", _stop)
-    router.add_post(f"{prefix}/job/start/{{action}}", _start)
-    router.add_get(f"{prefix}/events", _events)
-
-
+@ROUTES.get("/job")
 async def _get_job(request: web.Request) -> web.Response:
     return web.json_response(request.app[JOBS].state)
 
 
+@ROUTES.post("/job/start/{action}")
 async def _start(request: web.Request) -> web.Response:
     action, jobs = request.match_info["action"], request.app[JOBS]
     if action not in ACTIONS:
@@ -47,12 +37,14 @@ async def _start(request: web.Request) -> web.Response:
     return web.json_response(jobs.state)
 
 
+@ROUTES.post("/job/stop")
 async def _stop(request: web.Request) -> web.Response:
     jobs = request.app[JOBS]
     await jobs.stop()
     return web.json_response(jobs.state)
 
 
+@ROUTES.get("/events")
 async def _events(request: web.Request) -> web.WebSocketResponse:
     """Send the state of the job, now and after each change."""
     socket = web.WebSocketResponse(heartbeat=30)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
-from dreaming.ui import api, job_api, security
+from dreaming.ui import api, clip_api, job_api, mask_api, security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
 ADDRESS = "127.0.0.1"
@@ -21,6 +21,13 @@ PORT = 8747
 """Port of the page; masks that are not saved stay in the browser under this port, from one start to the next."""
 
 STATIC = Path(__file__).parent / "static"
+
+API = (
+    clip_api,
+    mask_api,
+    job_api,
+)
+"""Modules with ``ROUTES`` of the API."""
 
 CLOSE_SECONDS = 1.0
 """Wait for open connections, such as those of pages, when the server ends."""
@@ -43,8 +50,10 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
     app.on_response_prepare.append(security.add_headers)
     app.router.add_get(f"/{token}/", _page)
     app.router.add_get(f"/{token}/static/{{name}}", _static_file)
-    api.add_routes(app.router, f"/{token}/api")
-    job_api.add_routes(app.router, f"/{token}/api")
+    for module in API:
+        for route in module.ROUTES:
+            assert isinstance(route, web.RouteDef)
+            app.router.add_route(route.method, f"/{token}/api{route.path}", route.handler)
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
         runner = app[job_api.JOBS] = JobRunner(program)

@@ -1,0 +1,69 @@
+"""What the page asks the server for about masks: hand masks to read, write and remove, and predicted ones."""
+
+import asyncio
+
+from aiohttp import web
+
+from dreaming.ui.api import CLIP, frame_of, part_of
+from dreaming.ui.clip_state import predictions_of
+from dreaming.ui.mask_store import ABSENT, decode_upload
+from dreaming.ui.pictures import grey_png
+
+ROUTES = web.RouteTableDef()
+
+
+@ROUTES.get("/masks/{part}")
+async def _get_empty_masks(request: web.Request) -> web.Response:
+    opened, part = request.app[CLIP], part_of(request)
+    return web.json_response({"empty": await asyncio.to_thread(opened.empty_masks.find, opened.clip, part)})
+
+
+@ROUTES.get("/masks/{part}/{stem}")
+async def _get_mask(request: web.Request) -> web.Response:
+    opened, part, stem = request.app[CLIP], part_of(request), frame_of(request)
+    mask, version = await asyncio.to_thread(opened.masks.read, opened.clip, part, stem)
+    headers = {"ETag": f'"{version}"', "Cache-Control": "no-store"}
+    if mask is None:
+        return web.Response(status=204, headers=headers)
+    return web.Response(body=await asyncio.to_thread(grey_png, mask), content_type="image/png", headers=headers)
+
+
+@ROUTES.put("/masks/{part}/{stem}")
+async def _put_mask(request: web.Request) -> web.Response:
+    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), _expected(request)
+    clip, png = opened.clip, await request.read()
+
+    def write() -> tuple[str, bool]:
+        mask = decode_upload(png, clip.size)
+        return opened.masks.write(clip, part, stem, mask, expected), not mask.any()
+
+    version, empty = await asyncio.to_thread(write)
+    return web.json_response({"version": version, "empty": empty}, headers={"ETag": f'"{version}"'})
+
+
+@ROUTES.delete("/masks/{part}/{stem}")
+async def _delete_mask(request: web.Request) -> web.Response:
+    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), _expected(request)
+    path = await asyncio.to_thread(opened.masks.remove, opened.clip, part, stem, expected)
+    return web.json_response({"moved_to": path.relative_to(opened.path).as_posix()})
+
+
+@ROUTES.get("/predictions/{part}/{masker}/{stem}")
+async def _get_prediction(request: web.Request) -> web.Response:
+    opened, part, stem = request.app[CLIP], part_of(request), frame_of(request)
+    folder = predictions_of(opened.clip, part).get(request.match_info["masker"])
+    if folder is None or stem not in folder:
+        raise web.HTTPNotFound(text="There is no such prediction.")
+    size = opened.clip.size
+    png = await asyncio.to_thread(lambda: grey_png(folder.read_probability(stem, size)))
+    return web.Response(body=png, content_type="image/png")
+
+
+def _expected(request: web.Request) -> str:
+    """The version of the mask that the page read; a write without it could overwrite anything."""
+    if request.headers.get("If-None-Match") == "*":
+        return ABSENT
+    version = request.headers.get("If-Match", "").strip('"')
+    if version in ("", "*"):
+        raise web.HTTPPreconditionRequired(text="State the version that was opened, in If-Match.")
+    return version

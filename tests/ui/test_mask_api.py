@@ -1,0 +1,58 @@
+"""Masks are read, written and removed, with the version that they replace."""
+
+import numpy as np
+import pytest
+
+MASK = np.arange(32 * 48).reshape(32, 48) % 5 == 0
+GREY = MASK.astype(np.uint8) * 255
+
+
+def test_a_mask_is_painted_corrected_and_removed(disc_clip, visit, at, png, decoded):
+    drawing, place = disc_clip(masks=()), at("masks/subject/0002")
+
+    async def scenario(client):
+        assert (await client.get(place)).status == 204
+        first = await client.put(place, data=png(GREY), headers={"If-None-Match": "*"})
+        assert first.status == 200
+        shown = await client.get(place)
+        assert shown.headers["ETag"] == first.headers["ETag"]
+        assert (decoded(await shown.read()) == GREY).all()
+        second = await client.put(place, data=png(GREY * 0), headers={"If-Match": first.headers["ETag"]})
+        assert (await second.json())["empty"]
+        assert (await (await client.get(at("masks/subject"))).json()) == {"empty": ["0002"]}
+        assert (await (await client.get(at("clip"))).json())["parts"][0]["masks"] == ["0002"]
+        removed = await client.delete(place, headers={"If-Match": second.headers["ETag"]})
+        assert (await removed.json()) == {"moved_to": "trash/hand_masks/0002.png"}
+        assert (await client.get(place)).status == 204
+
+    visit(drawing.path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 428), ({"If-Match": "*"}, 428), ({"If-Match": '"0"'}, 409), ({"If-None-Match": "*"}, 409)],
+)
+@pytest.mark.parametrize("method", ["put", "delete"])
+def test_a_write_states_what_it_replaces(disc_clip, visit, at, png, method, headers, status):
+    drawing, place = disc_clip(masks=(1,)), at("masks/subject/0001")
+    before = (drawing.path / "hand_masks/0001.png").read_bytes()
+
+    async def scenario(client):
+        response = await client.request(method, place, data=png(GREY), headers=headers)
+        if response.status == 409:
+            assert (await response.json())["version"] == (await client.get(place)).headers["ETag"].strip('"')
+        return response.status
+
+    assert visit(drawing.path, scenario) == status
+    assert (drawing.path / "hand_masks/0001.png").read_bytes() == before
+    assert not (drawing.path / "trash").exists()
+
+
+def test_a_prediction_is_sent(disc_clip, visit, at, decoded):
+    drawing = disc_clip(masks=())
+    drawing.clip.masks("subject", "flow").write_probability("0003", MASK.astype(np.float32) / 2)
+
+    async def scenario(client):
+        return await (await client.get(at("predictions/subject/flow/0003"))).read()
+
+    assert (decoded(visit(drawing.path, scenario)) == np.where(MASK, 128, 0)).all()
