@@ -128,7 +128,7 @@ def _in_job(program: str, config: DictConfig, job: Job) -> Any:
     threads = configuration.thread_count(config)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # its warnings name no file
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)  # its messages name no file
     try:
         if HydraConfig.get().job.chdir:
             raise working_folder_error()

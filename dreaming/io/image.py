@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dreaming.errors import FrameError
 from dreaming.io.colour_profile import convert_to_srgb
+from dreaming.io.picture_kind import describe_undecodable
 from dreaming.io.types import Image, Probability
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -38,11 +39,12 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
     except cv2.error:  # a size beyond OpenCV's limit, which only a damaged header claims
         image = None
     if image is None:
+        found, hint = describe_undecodable(data) if data else ("an empty file", "")
         raise FrameError(
             path,
-            found="a damaged or truncated file, or no image" if data else "an empty file",
+            found=found or "a damaged or truncated file, or no image",
             expected="a complete " + ", ".join(s[1:] for s in SUFFIXES) + " image",
-            hint="export it again or remove it",
+            hint=hint or "export it again or remove it",
         )
     return image
 

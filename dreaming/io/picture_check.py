@@ -8,6 +8,7 @@ from pathlib import Path
 from dreaming.errors import FrameError, SizeError
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES, decode
+from dreaming.io.picture_kind import count_pictures
 from dreaming.io.types import Size
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
         size: (height, width) that all must have in pixels; None: that of most of them.
 
     Raises:
-        FrameError: If an image cannot be opened, is no regular file or of a kind that is not read, such as HEIC.
+        FrameError: If an image cannot be opened, is no regular file, of a kind that is not read, such as HEIC, or
+            holds several pictures.
         SizeError: If one has another size.
     """
     if not folder.path.is_dir():
@@ -84,7 +86,18 @@ def _header_size(path: Path) -> Size:
     try:
         with PIL.Image.open(path) as file:
             turned = file.getexif().get(Base.Orientation, 1) in range(5, 9)
-            return (file.width, file.height) if turned else (file.height, file.width)
+            size = (file.width, file.height) if turned else (file.height, file.width)
+            count = count_pictures(file)
+            if file.mode in ("F", "I"):  # numbers of 32 bits, which decode refuses
+                decode(path)
     except Exception:  # whatever Pillow raises for damaged files; decode names the file and the reason
         image = decode(path)
         return image.shape[0], image.shape[1]
+    if count > 1:
+        raise FrameError(
+            path,
+            found=f"{count} pictures or layers in one file, of which only the first would be read",
+            expected="a single picture",
+            hint="flatten it, or export each to a file of its own",
+        )
+    return size

@@ -108,3 +108,34 @@ def test_a_file_without_read_permission_is_named(pictures):
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def layered(path, *, subfile=0):
+    """A TIFF, PNG or WebP of two pictures; the second of a kind that TIFF's NewSubfileType tells."""
+    second = Image.fromarray(PICTURE[::-1] // 2)
+    second.encoderinfo = {"tiffinfo": {254: subfile}}
+    options = {"save_all": True, "append_images": [second]}
+    Image.fromarray(PICTURE).save(path, format="MPO" if path.suffix == ".jpg" else None, **options)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".webp"])
+def test_a_file_of_several_pictures_is_refused(pictures, suffix):
+    layered(pictures / f"0006{suffix}")
+    with pytest.raises(FrameError) as caught:
+        check_pictures(FrameFolder(pictures))
+    assert caught.value.where == str(pictures / f"0006{suffix}")
+    assert "2" in caught.value.found
+
+
+def test_a_thumbnail_or_the_second_picture_of_a_phone_is_none(pictures):
+    layered(pictures / "0006.tif", subfile=1)
+    layered(pictures / "0007.jpg")
+    check_pictures(FrameFolder(pictures))
+
+
+def test_a_picture_of_floating_point_numbers_is_named_before_it_is_read(pictures):
+    Image.fromarray(PICTURE[..., 0].astype(np.float32) / 255).save(pictures / "0006.tif")
+    with pytest.raises(FrameError) as caught:
+        check_pictures(FrameFolder(pictures))
+    assert caught.value.where == str(pictures / "0006.tif")
+    assert "32-bit floating" in caught.value.found
