@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from dreaming.errors import ClipError
-from dreaming.io.plain_data import read_plain_yaml
+from dreaming.io.plain_data import parse_plain_yaml, read_plain_yaml
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a part or layer of this name has a visible folder of its own, inside the clip."""
+    return bool(name) and not re.search(r"^\.|[/\\\x00-\x1f]", name)
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,21 @@ class ClipSettings:
         Raises:
             ClipError: If it is no YAML, or a key or value is not known.
         """
-        if not path.exists():
-            return cls()
+        return cls._from(path, read_plain_yaml) if path.exists() else cls()
+
+    @classmethod
+    def parse(cls, path: Path, text: str) -> Self:
+        """Check a text that is to be written to the file.
+
+        Raises:
+            ClipError: If it is no YAML, or a key or value is not known.
+        """
+        return cls._from(path, lambda _: parse_plain_yaml(text))
+
+    @classmethod
+    def _from(cls, path: Path, load: Callable[[Path], Any]) -> Self:
         try:
-            data = read_plain_yaml(path)
+            data = load(path)
         except ValueError as error:
             raise ClipError(
                 path, found=f"no valid YAML ({error})", expected="plain values, without tags and anchors"
@@ -140,8 +156,7 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
         _check_keys(path, entry, {f.name for f in fields(Layer)})
         kinds = {"name": str, "part": str | None, "invert": bool, "keyframes": str | None}
         wrong = [key for key, kind in kinds.items() if key in entry and not isinstance(entry[key], kind)]
-        # A leading dot would hide the layer's folder, or lead out of styled/.
-        if wrong or not entry.get("name") or re.search(r"^\.|[/\\]", entry["name"]):
+        if wrong or not is_folder_name(entry.get("name", "")):
             key = wrong[0] if wrong else "name"
             raise ClipError(
                 path,

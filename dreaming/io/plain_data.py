@@ -44,13 +44,23 @@ def read_plain_yaml(path: Path) -> Any:
         ValueError: If it is no regular file, cannot be read, is no YAML in UTF-8, has tags, anchors, aliases, a key
             twice, more than ``MAX_YAML_BYTES`` bytes or more than ``MAX_YAML_DEPTH`` levels.
     """
-    loader = _PlainLoader(_read_text(path, MAX_YAML_BYTES))
+    return parse_plain_yaml(_read_text(path, MAX_YAML_BYTES))
+
+
+def parse_plain_yaml(text: str) -> Any:
+    """Parse a text as ``read_plain_yaml`` does a file.
+
+    Raises:
+        ValueError: If it is no YAML, or has tags, anchors, aliases, a key twice or more than ``MAX_YAML_DEPTH`` levels.
+    """
     try:
-        return loader.get_single_data()
+        loader = _PlainLoader(text)  # which refuses control characters
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
-    finally:
-        loader.dispose()
 
 
 def _read_text(path: Path, max_bytes: int) -> str:

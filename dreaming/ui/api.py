@@ -11,8 +11,9 @@ from aiohttp import web
 from dreaming.clip.clip import Clip
 from dreaming.errors import DreamingError
 from dreaming.ui.clip_state import EmptyMasks, parts_of
-from dreaming.ui.mask_store import MaskChangedError, MaskStore
+from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.pictures import Thumbnails
+from dreaming.ui.user_files import ABSENT, FileChangedError
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ async def report_errors(
     """Turn errors that a user can correct into a status and one sentence, as JSON."""
     try:
         return await handler(request)
-    except MaskChangedError as error:
-        sentence = "The mask changed on disk since it was opened here."
+    except FileChangedError as error:
+        sentence = "The file changed on disk since it was opened here."
         return web.json_response({"error": sentence, "version": error.version}, status=409)
     except DreamingError as error:
         return web.json_response({"error": str(error)}, status=422)
@@ -80,3 +81,12 @@ def part_of(request: web.Request) -> str:
     if part not in parts_of(request.app[CLIP].clip):
         raise web.HTTPNotFound(text="There is no such part.")
     return part
+
+def expected_version(request: web.Request) -> str:
+    """The version of the file that the page read; a write without it could overwrite anything."""
+    if request.headers.get("If-None-Match") == "*":
+        return ABSENT
+    version = request.headers.get("If-Match", "").strip('"')
+    if version in ("", "*"):
+        raise web.HTTPPreconditionRequired(text="State the version that was opened, in If-Match.")
+    return version

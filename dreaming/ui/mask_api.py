@@ -4,9 +4,9 @@ import asyncio
 
 from aiohttp import web
 
-from dreaming.ui.api import CLIP, frame_of, part_of
+from dreaming.ui.api import CLIP, expected_version, frame_of, part_of
 from dreaming.ui.clip_state import predictions_of
-from dreaming.ui.mask_store import ABSENT, decode_upload
+from dreaming.ui.mask_store import decode_upload
 from dreaming.ui.pictures import grey_png
 
 ROUTES = web.RouteTableDef()
@@ -30,7 +30,7 @@ async def _get_mask(request: web.Request) -> web.Response:
 
 @ROUTES.put("/masks/{part}/{stem}")
 async def _put_mask(request: web.Request) -> web.Response:
-    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), _expected(request)
+    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), expected_version(request)
     clip, png = opened.clip, await request.read()
 
     def write() -> tuple[str, bool]:
@@ -43,7 +43,7 @@ async def _put_mask(request: web.Request) -> web.Response:
 
 @ROUTES.delete("/masks/{part}/{stem}")
 async def _delete_mask(request: web.Request) -> web.Response:
-    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), _expected(request)
+    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), expected_version(request)
     path = await asyncio.to_thread(opened.masks.remove, opened.clip, part, stem, expected)
     return web.json_response({"moved_to": path.relative_to(opened.path).as_posix()})
 
@@ -57,13 +57,3 @@ async def _get_prediction(request: web.Request) -> web.Response:
     size = opened.clip.size
     png = await asyncio.to_thread(lambda: grey_png(folder.read_probability(stem, size)))
     return web.Response(body=png, content_type="image/png")
-
-
-def _expected(request: web.Request) -> str:
-    """The version of the mask that the page read; a write without it could overwrite anything."""
-    if request.headers.get("If-None-Match") == "*":
-        return ABSENT
-    version = request.headers.get("If-Match", "").strip('"')
-    if version in ("", "*"):
-        raise web.HTTPPreconditionRequired(text="State the version that was opened, in If-Match.")
-    return version

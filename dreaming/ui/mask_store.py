@@ -1,6 +1,5 @@
 """Hand masks as the page reads and writes them; what others changed meanwhile is never overwritten unasked."""
 
-import hashlib
 import struct
 import threading
 from pathlib import Path
@@ -9,30 +8,14 @@ import cv2
 import numpy as np
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import ClipError, FrameError, MaskError, SizeError
-from dreaming.io.artifact_folder import set_aside_name
-from dreaming.io.atomic import refuse_links, write_atomically
+from dreaming.errors import ClipError, MaskError, SizeError
 from dreaming.io.image import encode_png
 from dreaming.io.types import Mask, Size
 from dreaming.ui.clip_state import masks_of
-
-ABSENT = "absent"
-"""Version of a mask that does not exist."""
+from dreaming.ui.user_files import ABSENT, FileChangedError, check_version, move_to_trash, replace_file, version_of
 
 _HEADER = struct.Struct(">8s4x4sII")
 """A PNG's signature, and type, width and height of its first chunk."""
-
-
-class MaskChangedError(Exception):
-    """A mask that changed on disk since the page read it.
-
-    Attributes:
-        version: Version of the file that is on disk now.
-    """
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-        super().__init__(version)
 
 
 class MaskStore:
@@ -54,7 +37,7 @@ class MaskStore:
         """
         for folder in clip.mask_folders(part):
             if stem in folder:
-                version = _version(folder.files[stem])
+                version = version_of(folder.files[stem])
                 return folder.read_painted_mask(stem, clip.size), version
         return None, ABSENT
 
@@ -69,26 +52,16 @@ class MaskStore:
             expected: Version of the file that the page read.
 
         Raises:
-            MaskChangedError: If the file on disk has another version.
+            FileChangedError: If the file on disk has another version.
             ClipError: If the masks lie outside the clip, or the user assigns masks to training and validation.
         """
         assert mask.shape == clip.size
         with self._lock:
             old = masks_of(clip, part).get(stem)
             new = (old or _new_path(clip, part, stem)).with_suffix(".png")
-            _refuse_outside(clip, new)
-            self._check(old, expected)
-            if old is not None and expected not in self._own:
-                _copy_to_trash(clip, old)
-
-            def replace(temporary: Path, path: Path) -> None:
-                self._check(old, expected)  # again, because other programs know no lock
-                temporary.replace(path)
-
-            write_atomically(new, encode_png(mask.astype(np.uint8) * 255), replace=replace)
-            if old is not None and not old.samefile(new):
-                old.unlink()  # a picture of another format, which is in trash/ now
-            version = _version(new)
+            data = encode_png(mask.astype(np.uint8) * 255)
+            replace_file(clip, old, new, data, expected, keep=expected not in self._own)
+            version = version_of(new)
             self._own.add(version)
             return version
 
@@ -96,24 +69,15 @@ class MaskStore:
         """Move a mask to ``trash/`` and return its new path.
 
         Raises:
-            MaskChangedError: If the file on disk has another version than ``expected``, or is gone.
+            FileChangedError: If the file on disk has another version than ``expected``, or is gone.
             ClipError: If the masks lie outside the clip.
         """
         with self._lock:
             path = masks_of(clip, part).get(stem)
-            self._check(path, expected)
+            check_version(path, expected)
             if path is None:
-                raise MaskChangedError(ABSENT)
-            _refuse_outside(clip, path)
-            target = _trash_path(clip, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
-            return target
-
-    def _check(self, path: Path | None, expected: str) -> None:
-        version = ABSENT if path is None else _version(path)
-        if version != expected:
-            raise MaskChangedError(version)
+                raise FileChangedError(ABSENT)
+            return move_to_trash(clip, path)
 
 
 def decode_upload(png: bytes, size: Size) -> Mask:
@@ -149,16 +113,6 @@ def decode_upload(png: bytes, size: Size) -> Mask:
     return values == 255
 
 
-def _version(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-    except FileNotFoundError:
-        return ABSENT
-    except OSError as error:
-        found = f"a file that cannot be read ({error.strerror})"
-        raise FrameError(path, found=found, expected="a mask", hint="check its permissions") from None
-
-
 def _new_path(clip: Clip, part: str, stem: str) -> Path:
     folders = clip.mask_folders(part)
     if len(folders) > 1:
@@ -169,19 +123,3 @@ def _new_path(clip: Clip, part: str, stem: str) -> Path:
             hint="move the masks to hand_masks/, or add this mask to one of those folders by hand",
         )
     return folders[0].path / f"{stem}.png"
-
-
-def _refuse_outside(clip: Clip, path: Path) -> None:
-    refuse_links(path)
-    if not path.parent.resolve().is_relative_to(clip.path.resolve()):
-        raise ClipError(path.parent, found="a link to a folder outside the clip", expected="a folder in the clip")
-
-
-def _trash_path(clip: Clip, path: Path) -> Path:
-    target = clip.path / "trash" / path.relative_to(clip.path)
-    _refuse_outside(clip, target)
-    return set_aside_name(target) if target.exists() else target
-
-
-def _copy_to_trash(clip: Clip, path: Path) -> None:
-    write_atomically(_trash_path(clip, path), path.read_bytes())

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dreaming.errors import ClipError, MaskError, SizeError
-from dreaming.ui.mask_store import ABSENT, MaskChangedError, MaskStore, decode_upload
+from dreaming.ui.mask_store import MaskStore, decode_upload
+from dreaming.ui.user_files import ABSENT, FileChangedError
 
 MASK = np.arange(32 * 48).reshape(32, 48) % 5 == 0
 
@@ -67,7 +68,7 @@ def test_a_mask_that_changed_on_disk_stays(disc_clip, change):
     _, version = store.read(drawing.clip, "subject", "0001")
     changed = drawing.save("hand_masks/0001.png", MASK).read_bytes()
     before = files(drawing.path)
-    with pytest.raises(MaskChangedError) as error:
+    with pytest.raises(FileChangedError) as error:
         change(store, drawing.clip, version)
     assert error.value.version == store.read(drawing.clip, "subject", "0001")[1]
     assert (drawing.path / "hand_masks/0001.png").read_bytes() == changed

@@ -1,0 +1,111 @@
+"""Parts of the clip, added and renamed as folders in ``parts/``."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from dreaming.clip.clip import Clip
+from dreaming.clip.layers import layers_of, painted_folders
+from dreaming.errors import ClipError
+from dreaming.io.frame_folder import subfolders
+from dreaming.ui.clip_state import parts_of
+from dreaming.ui.keyframe_store import check_folder_name
+from dreaming.ui.layer_file import LayerFile
+from dreaming.ui.user_files import refuse_outside
+
+
+class PartFolders:
+    """Adds and renames the parts of one clip.
+
+    Args:
+        layers: Where a renamed part is renamed, too.
+    """
+
+    def __init__(self, layers: LayerFile) -> None:
+        self._layers = layers
+        self._lock = threading.Lock()
+
+    def add(self, clip: Clip, name: str) -> None:
+        """Add a part without masks; those of a single subject move to ``parts/subject/``.
+
+        Raises:
+            ClipError: If the name is not allowed or taken, or the masks cannot be moved.
+        """
+        with self._lock:
+            self._check_new(clip, name)
+            if not subfolders(clip.path / "parts") and clip.parts:
+                _move(_single(clip), clip.path / "parts" / parts_of(clip)[0] / "hand_masks")
+            (clip.path / "parts" / name / "hand_masks").mkdir(parents=True)
+
+    def rename(self, clip: Clip, old: str, new: str) -> None:
+        """Rename a part's folder, and the part in ``clip.yaml``.
+
+        Raises:
+            ClipError: If the name is not allowed or taken, the masks cannot be moved, or the layers would not be
+                found any more.
+            FileChangedError: If another program changed ``clip.yaml`` meanwhile; the part keeps its name.
+        """
+        with self._lock:
+            self._check_new(clip, new)
+            listed, version = self._layers.read(clip)
+            renamed = [replace(layer, part=new) if layer.part == old else layer for layer in listed or []]
+            parts = [new if part == old else part for part in clip.parts]
+            painted = painted_folders(clip.path / "keyframes")
+            if listed is None and _fit(clip, painted):  # the layers may be named like the parts
+                layers_of(clip.path, painted, parts, None)
+            inside = clip.path / "parts" / old
+            if not inside.is_dir() and not clip.parts:
+                (clip.path / "parts" / new / "hand_masks").mkdir(parents=True)
+                return
+            source = inside if inside.is_dir() else _single(clip)
+            target = clip.path / "parts" / new / ("" if inside.is_dir() else "hand_masks")
+            _move(source, target)
+            if renamed != list(listed or []):
+                try:
+                    self._layers.write(clip, [vars(layer) for layer in renamed], version)
+                except BaseException:
+                    _move(target, source)
+                    raise
+
+    def _check_new(self, clip: Clip, name: str) -> None:
+        path = clip.path / "parts" / name
+        check_folder_name(path, name)
+        refuse_outside(clip, path)
+        if name in parts_of(clip) or path.exists():
+            raise ClipError(path, found="a part of this name", expected="a new name", hint="choose another name")
+
+
+def _fit(clip: Clip, painted: Sequence[str]) -> bool:
+    try:
+        return bool(layers_of(clip.path, painted, clip.parts, None))
+    except ClipError:
+        return False
+
+
+def _single(clip: Clip) -> Path:
+    """The folder of the only subject's masks."""
+    if len(clip.mask_folders(parts_of(clip)[0])) > 1:
+        raise ClipError(
+            clip.path, found="masks in nn/ or ensemble/, which assign each mask to a use",
+            expected="hand_masks/ for masks of named parts", hint="move them to parts/NAME/ by hand",
+        )  # fmt: skip
+    return clip.path / "hand_masks"
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a folder; leave no empty ones if that fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError:
+        _remove_empty(target.parent)
+        raise
+    _remove_empty(source.parent)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
