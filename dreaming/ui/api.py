@@ -5,15 +5,21 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import DreamingError
 from dreaming.ui.clip_state import EmptyMasks, parts_of
+from dreaming.ui.keyframe_store import KeyframeStore
+from dreaming.ui.layer_file import LayerFile
 from dreaming.ui.mask_store import MaskStore
+from dreaming.ui.part_folders import PartFolders
 from dreaming.ui.pictures import Thumbnails
 from dreaming.ui.user_files import ABSENT, FileChangedError
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +39,16 @@ class OpenClip:
 
     path: Path
     masks: MaskStore = field(default_factory=MaskStore)
+    keyframes: KeyframeStore = field(default_factory=KeyframeStore)
+    layers: LayerFile = field(default_factory=LayerFile)
     empty_masks: EmptyMasks = field(default_factory=EmptyMasks)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     thumbnail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     clip: Clip = field(init=False)
+    parts: PartFolders = field(init=False)
 
     def __post_init__(self) -> None:
+        self.parts = PartFolders(self.layers)
         self.refresh()
 
     def refresh(self) -> Clip:
@@ -82,6 +92,7 @@ def part_of(request: web.Request) -> str:
         raise web.HTTPNotFound(text="There is no such part.")
     return part
 
+
 def expected_version(request: web.Request) -> str:
     """The version of the file that the page read; a write without it could overwrite anything."""
     if request.headers.get("If-None-Match") == "*":
@@ -90,3 +101,14 @@ def expected_version(request: web.Request) -> str:
     if version in ("", "*"):
         raise web.HTTPPreconditionRequired(text="State the version that was opened, in If-Match.")
     return version
+
+
+async def read_json(request: web.Request, kind: type[T]) -> T:
+    """The request's body, which must be JSON of this type."""
+    try:
+        data = await request.json()
+    except ValueError:
+        data = None
+    if not isinstance(data, kind):
+        raise web.HTTPBadRequest(text=f"Send a JSON {kind.__name__}.")
+    return data

@@ -3,7 +3,7 @@
 import io
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -133,7 +133,7 @@ def _updated(entry: Any, layer: Layer) -> Any:
     return entry
 
 
-def _entry(layer: Layer, present: Mapping[str, Any] = {}) -> dict[str, Any]:  # noqa: B006
+def _entry(layer: Layer, present: Collection[str] = ()) -> dict[str, Any]:
     values = {key: value for key, value in asdict(layer).items() if key in present or value != _DEFAULTS.get(key)}
     return {key: _scalar(value) if isinstance(value, str) else value for key, value in values.items()}
 

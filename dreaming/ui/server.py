@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
-from dreaming.ui import api, clip_api, job_api, mask_api, security
+from dreaming.ui import api, clip_api, job_api, keyframe_api, mask_api, security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
 ADDRESS = "127.0.0.1"
@@ -25,6 +25,7 @@ STATIC = Path(__file__).parent / "static"
 API = (
     clip_api,
     mask_api,
+    keyframe_api,
     job_api,
 )
 """Modules with ``ROUTES`` of the API."""

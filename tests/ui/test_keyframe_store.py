@@ -81,16 +81,20 @@ def test_a_layer_with_other_keyframes_stays(disc_clip):
     assert (drawing.path / "keyframes/painted/0004.png").exists()
 
 
-@pytest.mark.parametrize("change", ["write", "remove"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store, clip, version: store.write(clip, "painted", "0004", "a.png", encoded(DEEP // 2), version),
+        lambda store, clip, version: store.remove(clip, "painted", "0004", version),
+    ],
+    ids=["write", "remove"],
+)
 def test_a_keyframe_that_changed_on_disk_stays(disc_clip, change):
     drawing, store = disc_clip(), KeyframeStore()
     path, version = store.find(drawing.clip, "painted", "0004")
     path.write_bytes(PAINTED)
     with pytest.raises(FileChangedError):
-        if change == "write":
-            store.write(drawing.clip, "painted", "0004", "a.png", encoded(DEEP // 2), version)
-        else:
-            store.remove(drawing.clip, "painted", "0004", version)
+        change(store, drawing.clip, version)
     assert path.read_bytes() == PAINTED
     assert not (drawing.path / "trash").exists()
 
