@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class GuideFolder(FrameFolder):
         """Paths of all pictures of one frame."""
         return [path for folder in self.image_folders for path in folder.outputs(stem)]
 
-    def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
+    def write(self, stem: str, image: NDArray[Any]) -> Path:
         """Write a frame's channels (H, W, C): a single last one as a grey image, two with an empty blue channel."""
         assert image.shape[2] == self.channels
         for number, folder in enumerate(self.image_folders):

@@ -1,11 +1,12 @@
 """Folders of images: listed in natural order, addressed by stem, read ahead, written atomically."""
 
+import os
 import re
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,16 @@ _CHUNK = b"drMK"  # its case says: ancillary, private, not to be copied by edito
 _MARK = (0).to_bytes(4, "big") + _CHUNK + zlib.crc32(_CHUNK).to_bytes(4, "big")
 
 
-def signed(png: bytes) -> bytes:
-    """Return a PNG with a mark that distinguishes dreaming's results from a user's files.
+_EXR = b"\x76\x2f\x31\x01"
 
-    The mark is an empty chunk that decoders ignore. A file that somebody edits and saves loses it.
+
+def signed(picture: bytes) -> bytes:
+    """Return a PNG or OpenEXR file with a mark that distinguishes dreaming's results from a user's files.
+
+    The mark is an empty chunk, or follows the picture; decoders ignore it. A file that somebody edits and saves loses
+    it.
     """
-    return png[:_HEADER] + _MARK + png[_HEADER:]
+    return picture + _MARK if picture.startswith(_EXR) else picture[:_HEADER] + _MARK + picture[_HEADER:]
 
 
 def is_signed(path: Path) -> bool:
@@ -49,6 +54,9 @@ def is_signed(path: Path) -> bool:
             return False
         with path.open("rb") as file:
             start = file.read(_HEADER + len(_MARK))
+            if start.startswith(_EXR):
+                file.seek(-len(_MARK), os.SEEK_END)
+                return file.read() == _MARK
     except (OSError, ValueError):  # also a name that no file can have
         return False
     return start.startswith(_PNG) and start.endswith(_MARK)
@@ -86,6 +94,9 @@ class FrameFolder:
         over_black: Whether transparent pixels are shown over black, instead of with their hidden colours.
     """
 
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    """Suffixes of the files that are listed."""
+
     def __init__(self, path: Path, *, exclude: Container[str] = (), over_black: bool = False) -> None:
         self.path, self._exclude, self._over_black = Path(path), exclude, over_black
 
@@ -102,7 +113,7 @@ class FrameFolder:
                 raise FrameError(self.path, found=_kind_of(self.path), expected="a folder of images")
             return found
         for path in sorted(self.path.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.stem in self._exclude:
+            if path.suffix.lower() not in self.suffixes or path.name.startswith(".") or path.stem in self._exclude:
                 continue
             if path.stem in found:
                 raise FrameError(
@@ -210,8 +221,8 @@ class FrameFolder:
         """Paths of the files that ``write`` makes of one frame."""
         return [self.path / f"{stem}.png"]
 
-    def write(self, stem: str, image: NDArray[np.uint8]) -> Path:
-        """Write grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4) as PNG, atomically; safe from several threads."""
+    def write(self, stem: str, image: NDArray[Any]) -> Path:
+        """Write grey (H, W), RGB (H, W, 3) or RGBA (H, W, 4), uint8 or uint16, as PNG, atomically; thread-safe."""
         (path,) = self.outputs(stem)
         write_atomically(path, signed(encode_png(image)))
         return path

@@ -116,7 +116,8 @@ class CompositeStage(Stage):
         inputs = {"frames": clip.frames_fingerprint}
         for index, opened in enumerate(layers):
             inputs[f"layer {index}"] = fingerprint(dataclasses.asdict(opened.layer))
-            inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
+            if opened.styled is not clip.frames:
+                inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
             if opened.masks is not None:
                 inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
         return inputs

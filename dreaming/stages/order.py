@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 ORDER = (
     *("draw", "extract", "flow", "mask", "filter", "guide", "stylise", "composite"),
-    *("preview", "evaluate", "suggest", "report"),
+    *("export", "preview", "evaluate", "suggest", "report"),
 )
-"""All stages, in the order in which they run; ``draw``, ``preview`` and ``suggest`` run only if they are named."""
+"""All stages, in their order; ``draw``, ``export``, ``preview`` and ``suggest`` run only if they are named."""
 
 BRING_FRAMES = ("draw", "extract")
 """Stages after which a clip has all its frames, so that the user's files can be compared with them."""

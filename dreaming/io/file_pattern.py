@@ -1,0 +1,66 @@
+"""Patterns of file names, such as ``{clip}_{layer}.{frame:04}``."""
+
+import re
+from collections.abc import Mapping
+
+from dreaming.errors import FrameError, ParameterError
+
+FIELDS = ("clip", "layer", "frame")
+
+_FIELD = re.compile(r"\{(\w+)(?::0?([1-9]))?\}")
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f]|^\.')
+"""Characters that no file name may have on some system, and the dot that hides a file."""
+
+
+class FilePattern:
+    """A pattern of file names without suffix, with fields in braces.
+
+    ``{frame}`` is the frame's name; ``{frame:06}`` is the last number in it, padded with zeros to at least 6 digits.
+
+    Args:
+        parameter: The parameter's name, for errors.
+        text: The pattern.
+        fields: The fields that it may have.
+        required: The field that it must have, if any.
+
+    Raises:
+        ParameterError: If the pattern has an unknown field, or makes no file name.
+    """
+
+    def __init__(self, parameter: str, text: str, fields: tuple[str, ...] = FIELDS, required: str = "") -> None:
+        self.text = text
+        names = [match[1] for match in _FIELD.finditer(text)]
+        plain = _FIELD.sub("x", text)
+        wrong = _FORBIDDEN.search(plain) or re.search(r"[{}]", plain) or not plain.strip() or len(plain) > 100
+        padded = any(match[2] and match[1] != "frame" for match in _FIELD.finditer(text))
+        if wrong or padded or not set(names) <= set(fields) or (required and required not in names):
+            expected = "a file name without suffix and folder, with fields among " + ", ".join(
+                f"{{{field}}}" for field in fields
+            )
+            expected += f"; {{{required}}} is required" if required else ""
+            raise ParameterError(parameter, found=repr(text), expected=expected)
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the file's name for these values of the fields.
+
+        Raises:
+            FrameError: If a padded number is wanted of a frame whose name has none.
+        """
+        return _FIELD.sub(lambda match: _value(values[match[1]], match[2]), self.text)
+
+
+def frame_number(stem: str) -> int | None:
+    """The last number in a frame's name; None if it has none."""
+    numbers = re.findall(r"\d+", stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def _value(text: str, digits: str | None) -> str:
+    if digits is None:
+        return text
+    number = frame_number(text)
+    if number is None:
+        raise FrameError(
+            text, found="a frame's name without a number", expected="a number to pad", hint="use {frame} in the pattern"
+        )
+    return f"{number:0{digits}d}"
