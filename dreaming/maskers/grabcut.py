@@ -12,6 +12,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
 from dreaming.constraints import NonNegativeInt, PositiveInt, Range, UnitFloat
+from dreaming.imaging.graph_cut import cut
 from dreaming.imaging.morphology import fill_holes
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -20,9 +21,6 @@ from dreaming.maskers.base import Masker, Predictions
 
 MARGIN = 3
 """Background around the unsure band that the colour models are fitted on, in widths of the band."""
-
-CLUSTER_SEED = 0
-"""Seed of the clusters that the colour models start from; fixed, so that every run gives the same masks."""
 
 
 @dataclass
@@ -118,21 +116,11 @@ class GrabCutMasker(Masker):
         return rows, slice(max(0, left - margin), left + width + margin)
 
     def _cut(self, image: Image, mask: Mask, unsure: Mask) -> Mask:
-        size = (image.shape[1], image.shape[0])
-        small = tuple(max(1, round(side * self.scale)) for side in size)
         trimap = np.where(
             unsure, np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD), np.where(mask, cv2.GC_FGD, cv2.GC_BGD)
         ).astype(np.uint8)
-        trimap = cv2.resize(trimap, small, interpolation=cv2.INTER_NEAREST)
-        foreground = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
-        if foreground.all() or not foreground.any():
-            return mask
-        cv2.setRNGSeed(CLUSTER_SEED)  # per thread and frame, so that a mask depends on no other frame
-        models = np.zeros((2, 1, 65))
-        picture = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        cv2.grabCut(picture, trimap, None, models[0], models[1], self.iterations, cv2.GC_INIT_WITH_MASK)
-        foreground = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-        return cv2.resize(foreground, size, interpolation=cv2.INTER_LINEAR) > 0.5
+        found = cut(image, trimap, self.iterations, self.scale)
+        return mask if found is None else found
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from dreaming.imaging.graph_cut import cut_rectangle
 from dreaming.ui.api import CLIP, expected_version, frame_of, part_of
 from dreaming.ui.clip_state import predictions_of
 from dreaming.ui.mask_store import decode_upload
@@ -57,3 +58,23 @@ async def _get_prediction(request: web.Request) -> web.Response:
     size = opened.clip.size
     png = await asyncio.to_thread(lambda: grey_png(folder.read_probability(stem, size)))
     return web.Response(body=png, content_type="image/png")
+
+
+@ROUTES.post("/outlines/{stem}")
+async def _find_outline(request: web.Request) -> web.Response:
+    """The foreground that GrabCut finds inside a rectangle; the body is a mask of what is painted there."""
+    clip, stem = request.app[CLIP].clip, frame_of(request)
+    try:
+        left, top, width, height = (int(request.query[key]) for key in ("left", "top", "width", "height"))
+    except (KeyError, ValueError):
+        raise web.HTTPBadRequest(text="State left, top, width and height in pixels.") from None
+    if left < 0 or top < 0 or min(width, height) < 1 or left + width > clip.size[1] or top + height > clip.size[0]:
+        raise web.HTTPBadRequest(text="State a rectangle inside the frame.")
+    png = await request.read()
+
+    def find() -> bytes:
+        painted = decode_upload(png, (height, width))
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        return grey_png(cut_rectangle(clip.frames.read(stem), rows, columns, painted))
+
+    return web.Response(body=await asyncio.to_thread(find), content_type="image/png")

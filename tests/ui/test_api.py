@@ -15,7 +15,7 @@ GREY = MASK.astype(np.uint8) * 255
     [
         "frames/{}", "thumbnails/{}", "masks/{}", "masks/{}/0001", "masks/subject/{}", "predictions/{}/flow/0001",
         "predictions/subject/{}/0001", "predictions/subject/flow/{}", "job/start/{}",
-        "frames/{}/download", "keyframes/painted/{}", "parts/{}",
+        "frames/{}/download", "keyframes/painted/{}", "parts/{}", "outlines/{}",
     ],
 )  # fmt: skip
 def test_only_names_of_the_clip_are_known(disc_clip, visit, at, png, place, name):

@@ -56,3 +56,32 @@ def test_a_prediction_is_sent(disc_clip, visit, at, decoded):
         return await (await client.get(at("predictions/subject/flow/0003"))).read()
 
     assert (decoded(visit(drawing.path, scenario)) == np.where(MASK, 128, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"left": 5, "top": 6, "width": 20, "height": 20}, 200),
+        ({"left": 30, "top": 5, "width": 20, "height": 20}, 400),
+        ({"left": -1, "top": 5, "width": 20, "height": 20}, 400),
+        ({"left": 0, "top": 0, "width": 0, "height": 20}, 400),
+        ({"left": "x", "top": 0, "width": 20, "height": 20}, 400),
+        ({}, 400),
+        ({"left": 10, "top": 5, "width": 20, "height": 21}, 422),
+    ],
+)
+def test_an_outline_is_found_in_a_rectangle_of_the_frame(disc_clip, visit, at, png, decoded, query, status):
+    drawing = disc_clip(masks=())
+
+    async def scenario(client):
+        painted = png(np.zeros((20, 20), np.uint8))
+        response = await client.post(at("outlines/0003"), params=query, data=painted)
+        return response.status, await response.read()
+
+    found, body = visit(drawing.path, scenario)
+    assert found == status
+    if status == 200:
+        truth = drawing.truth["0003"][6:26, 5:25]
+        mask = decoded(body) > 0
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.9
+    assert not (drawing.path / "hand_masks").exists()

@@ -1,89 +1,13 @@
 """The page in a real browser: what the mouse paints is what the file holds."""
 
-import asyncio
 import re
-import shutil
 import sys
 
-import cv2
 import numpy as np
 import pytest
-from aiohttp import web
+from page import SIZE, capsule, fitted, save, set_brush, stored
 
-from dreaming.ui.server import make_app
-
-CHROMIUM = shutil.which("chromium")
-TOKEN = "secret-token"  # noqa: S105
-SIZE = (32, 48)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
-
-
-@pytest.fixture
-def browse():
-    """Run a coroutine function ``scenario(page)`` in chromium, on the page of a clip; errors of the page fail."""
-    playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
-
-    def run(path, scenario, **options):
-        async def main():
-            runner = web.AppRunner(make_app(path, TOKEN, **options))
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            errors = []
-            try:
-                async with playwright.async_playwright() as driver:
-                    browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                    context = await browser.new_context(viewport={"width": 1280, "height": 800})
-                    page = await context.new_page()
-                    page.on("pageerror", lambda error: errors.append(str(error)))
-                    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
-                    await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/{TOKEN}/")
-                    await page.locator("#mask-state", has_text=re.compile("mask|Saved")).wait_for()
-                    await scenario(page)
-                    await browser.close()
-            finally:
-                await runner.cleanup()
-            return errors
-
-        return asyncio.run(main())
-
-    return run
-
-
-async def fitted(page):
-    """A function from pixels of the frame to pixels of the page, while the frame fits into the window."""
-    box = await page.locator("#canvas").bounding_box()
-    scale = min(box["width"] / SIZE[1], box["height"] / SIZE[0])
-    left = box["x"] + (box["width"] - SIZE[1] * scale) / 2
-    top = box["y"] + (box["height"] - SIZE[0] * scale) / 2
-    return lambda x, y: (left + x * scale, top + y * scale)
-
-
-async def save(page):
-    async with page.expect_response(lambda response: response.request.method == "PUT") as answer:
-        await page.keyboard.press("Control+s")
-    assert (await answer.value).status == 200
-
-
-async def set_brush(page, size):
-    await page.locator("#size").fill(str(size))
-
-
-def capsule(a, b, diameter):
-    """The pixels (H, W) whose centre is at most half a diameter away from the segment from a to b."""
-    centres = np.stack(np.meshgrid(np.arange(SIZE[1]) + 0.5, np.arange(SIZE[0]) + 0.5), axis=-1)
-    a, b = np.array(a, float), np.array(b, float)
-    length = max(((b - a) ** 2).sum(), 1e-9)
-    along = np.clip(((centres - a) @ (b - a)) / length, 0, 1)
-    return ((centres - a - along[..., None] * (b - a)) ** 2).sum(axis=-1) <= (diameter / 2) ** 2
-
-
-def stored(drawing, stem="0001"):
-    return cv2.imread(str(drawing.path / f"hand_masks/{stem}.png"), cv2.IMREAD_UNCHANGED)
+pytestmark = pytest.mark.slow
 
 
 # Points whose discs have no pixel within rounding of their edge.

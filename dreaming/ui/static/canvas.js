@@ -1,8 +1,11 @@
 // The picture and the tools that paint on it.
 
 import { bindKeys, onSpace } from "./keys.js";
+import { Mask } from "./mask.js";
+import { say } from "./message.js";
 import { Painter } from "./painter.js";
-import { announce, element, on } from "./state.js";
+import * as server from "./server.js";
+import { announce, attempt, element, on, stem } from "./state.js";
 import { View } from "./view.js";
 
 export const view = new View(element("canvas"));
@@ -13,11 +16,28 @@ export const painter = new Painter(view, {
     element("size").value = diameter;
     element("size-text").textContent = `${diameter} px`;
   },
+  onRectangle: (area) => attempt(() => findOutline(area)),
 });
 
+const VIEWS = ["overlay", "matte", "cutout"];
+
 function setTool(name) {
-  painter.tool = name;
+  painter.setTool(name);
   document.querySelector(`[name=tool][value=${name}]`).checked = true;
+  element("tolerance-row").hidden = name !== "fill";
+}
+
+// Finds the outline inside a rectangle; what is painted there stays.
+async function findOutline(area) {
+  const { mask } = view;
+  say("Looking for the outline in the rectangle.", "note");
+  const image = await server.getOutline(stem(), area, await mask.crop(area).toPng());
+  say("");
+  if (view.mask !== mask) return;
+  painter.finish();
+  mask.begin();
+  view.updateMask(mask.paste(Mask.fromImage(image), area));
+  if (mask.end()) announce("painted");
 }
 
 // Replaces the whole mask that is shown.
@@ -29,12 +49,19 @@ export function fill(values) {
 
 function step(method) {
   painter.finish();
+  if (method === "undo" && painter.tool.back()) return;
   if (!view.mask?.[method]()) return;
   view.updateMask();
   announce("painted");
 }
 
-const overlay = () => view.setOverlay(element("colour").value, Number(element("opacity").value) / 100);
+const overlay = () =>
+  view.setOverlay(element("view").value, element("colour").value, Number(element("opacity").value) / 100);
+
+function nextView() {
+  element("view").value = VIEWS[(VIEWS.indexOf(element("view").value) + 1) % VIEWS.length];
+  overlay();
+}
 
 on("fit", "click", () => view.fit());
 on("size", "input", () => painter.setDiameter(Number(element("size").value)));
@@ -42,6 +69,10 @@ on("undo", "click", () => step("undo"));
 on("redo", "click", () => step("redo"));
 on("opacity", "input", overlay);
 on("colour", "input", overlay);
+on("view", "change", overlay);
+on("tolerance", "input", () => {
+  painter.tolerance = Number(element("tolerance").value);
+});
 for (const input of document.querySelectorAll("[name=tool]")) {
   input.addEventListener("change", () => setTool(input.value));
 }
@@ -53,6 +84,10 @@ bindKeys({
   b: () => setTool("brush"),
   e: () => setTool("eraser"),
   l: () => setTool("lasso"),
+  g: () => setTool("polygon"),
+  f: () => setTool("fill"),
+  c: () => setTool("grabcut"),
+  v: nextView,
   "ctrl z": () => step("undo"),
   "ctrl y": () => step("redo"),
   "ctrl shift z": () => step("redo"),

@@ -2,7 +2,7 @@
 
 import { attempt } from "./state.js";
 
-const IN_TEXT = "input:not([type=range]):not([type=radio]):not([type=color]), select, textarea";
+const IN_TEXT = "input:not([type=range]):not([type=radio]):not([type=checkbox]):not([type=color]), select, textarea";
 
 const keys = {};
 const holders = [];

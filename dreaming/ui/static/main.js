@@ -3,6 +3,7 @@
 import { load, openIn } from "./browsing.js";
 import { JobPanel } from "./job.js";
 import { say } from "./message.js";
+import "./onion.js";
 import "./prediction.js";
 import { saveAll } from "./saving.js";
 import { attempt, entries, listen, state } from "./state.js";

@@ -2,6 +2,12 @@
 
 const STEPS = 50;
 
+function pixelsOf(image) {
+  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, image.width, image.height).data;
+}
+
 export class Mask {
   constructor(width, height, values = new Uint8Array(width * height)) {
     this.width = width;
@@ -14,9 +20,7 @@ export class Mask {
 
   static fromImage(image) {
     const { width, height } = image;
-    const context = new OffscreenCanvas(width, height).getContext("2d");
-    context.drawImage(image, 0, 0);
-    const pixels = context.getImageData(0, 0, width, height).data;
+    const pixels = pixelsOf(image);
     return new Mask(width, height, Uint8Array.from({ length: width * height }, (_, i) => (pixels[4 * i] > 127 ? 1 : 0)));
   }
 
@@ -104,6 +108,60 @@ export class Mask {
       }
     }
     return { left: 0, top, width: this.width, height: Math.max(0, bottom - top) };
+  }
+
+  // Sets the pixels around (x, y) that have the same value as it, and, in the frame, its colour up to `tolerance` levels
+  // in each channel; returns the rectangle that it changed.
+  flood(x, y, value, tolerance, frame) {
+    const { width, height, values } = this;
+    const pixels = tolerance < 255 ? pixelsOf(frame) : null;
+    const origin = y * width + x;
+    const fits = (i) => {
+      if (values[i] === value) return false;
+      if (!pixels) return true;
+      for (let c = 0; c < 3; c++) if (Math.abs(pixels[4 * i + c] - pixels[4 * origin + c]) > tolerance) return false;
+      return true;
+    };
+    let [top, bottom] = [y, y];
+    const waiting = fits(origin) ? [origin] : [];
+    while (waiting.length) {
+      const start = waiting.pop();
+      if (!fits(start)) continue;
+      const row = Math.floor(start / width);
+      let left = start;
+      let right = start + 1;
+      while (left > row * width && fits(left - 1)) left--;
+      while (right < (row + 1) * width && fits(right)) right++;
+      values.fill(value, left, right);
+      [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
+      for (const shift of [...(row > 0 ? [-width] : []), ...(row < height - 1 ? [width] : [])]) {
+        for (let i = left + shift, inside = false; i < right + shift; i++) {
+          const next = fits(i);
+          if (next && !inside) waiting.push(i);
+          inside = next;
+        }
+      }
+    }
+    return { left: 0, top, width, height: bottom - top + 1 };
+  }
+
+  // Copies another mask to a rectangle; returns the rectangle.
+  paste(other, area) {
+    for (let row = 0; row < area.height; row++) {
+      const from = row * other.width;
+      this.values.set(other.values.subarray(from, from + area.width), (area.top + row) * this.width + area.left);
+    }
+    return area;
+  }
+
+  // The values of a rectangle as a mask of their own.
+  crop({ left, top, width, height }) {
+    const result = new Mask(width, height);
+    for (let row = 0; row < height; row++) {
+      const from = (top + row) * this.width + left;
+      result.values.set(this.values.subarray(from, from + width), row * width);
+    }
+    return result;
   }
 
   async toPng() {

@@ -1,17 +1,22 @@
-// Pointer and wheel on the picture: paint, erase, straight lines, zoom and pan.
+// Pointer, wheel and keys on the picture: zoom, pan, and the tool that paints.
+
+import { makeTools } from "./tools.js";
 
 const LEFT = 0;
 const MIDDLE = 1;
 
 export class Painter {
-  // `onChange` is called after each stroke that changed the mask, `onBrush` when the brush's size changes.
-  constructor(view, { onChange, onBrush }) {
+  // `onChange` is called after each change of the mask, `onBrush` when the brush's size changes, and `onRectangle` with
+  // the rectangle in which GrabCut is to find the outline.
+  constructor(view, { onChange, onBrush, onRectangle }) {
     this.view = view;
     this.onChange = onChange;
     this.onBrush = onBrush;
+    this.onRectangle = onRectangle;
     this.diameter = 24;
-    this.tool = "brush";
-    this.last = null; // where the last stroke ended, for straight lines
+    this.tolerance = 255; // levels of each channel by which colours may differ where an area is filled
+    this.tools = makeTools(this);
+    this.tool = this.tools.brush;
     this.painting = false;
     this.panning = null;
     this.space = false;
@@ -26,6 +31,11 @@ export class Painter {
     canvas.addEventListener("blur", () => this.#moveCursor(null));
   }
 
+  setTool(name) {
+    this.reset();
+    this.tool = this.tools[name];
+  }
+
   setDiameter(diameter) {
     this.diameter = Math.min(400, Math.max(1, Math.round(diameter)));
     if (this.view.cursor) this.#moveCursor(this.view.cursor);
@@ -37,19 +47,17 @@ export class Painter {
     this.view.canvas.classList.toggle("pan", held);
   }
 
+  // Ends what is drawn with the pointer, and gives up what is not closed.
   reset() {
     this.finish();
-    this.last = null;
+    this.tool.cancel();
   }
 
   finish() {
     this.panning = null;
     if (!this.painting) return;
     this.painting = false;
-    const { outline } = this.view;
-    this.view.outline = [];
-    if (outline.length) this.view.updateMask(this.view.mask.polygon(outline, this.value));
-    if (this.view.mask.end()) this.onChange();
+    this.tool.up();
   }
 
   #down(event) {
@@ -58,12 +66,8 @@ export class Painter {
     if (event.button === MIDDLE || (event.button === LEFT && this.space)) {
       this.panning = { x: event.clientX, y: event.clientY };
     } else if (event.button === LEFT) {
-      const point = this.view.toFrame(event);
-      this.view.mask.begin();
       this.painting = true;
-      this.value = this.tool === "eraser" || (this.tool === "lasso" && event.shiftKey) ? 0 : 1;
-      if (this.tool === "lasso") this.view.outline = [point];
-      else this.#line(event.shiftKey && this.last ? this.last : point, point, event);
+      this.tool.down(this.view.toFrame(event), event);
     }
   }
 
@@ -73,13 +77,10 @@ export class Painter {
       this.panning = { x: event.clientX, y: event.clientY };
       return;
     }
-    if (this.painting) {
-      const events = event.getCoalescedEvents?.() ?? [];
-      for (const part of events.length ? events : [event]) {
-        if (this.tool === "lasso") this.view.outline.push(this.view.toFrame(part));
-        else this.#line(this.last, this.view.toFrame(part), part);
-      }
-    }
+    const events = event.getCoalescedEvents?.() ?? [];
+    const points = (events.length ? events : [event]).map((part) => ({ point: this.view.toFrame(part), event: part }));
+    if (this.painting) this.tool.move(points);
+    else if (this.view.mask) this.tool.hover(points.at(-1).point);
     this.#moveCursor(this.view.toFrame(event));
   }
 
@@ -89,7 +90,7 @@ export class Painter {
     this.#moveCursor(this.view.toFrame(event));
   }
 
-  // Arrow keys move the brush, Enter paints: for those who use no pointer.
+  // Arrow keys move the tool, Enter uses it there: for those who use no pointer.
   #key(event) {
     const { frame, mask } = this.view;
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -100,22 +101,17 @@ export class Painter {
       const step = Math.max(1, this.diameter / 4);
       const x = Math.min(frame.width, Math.max(0, from.x + dx * step));
       this.#moveCursor({ x, y: Math.min(frame.height, Math.max(0, from.y + dy * step)) });
+      this.tool.hover(this.view.cursor);
     } else if (event.key === "Enter") {
-      mask.begin();
-      this.value = this.tool === "eraser" ? 0 : 1;
-      this.#line(event.shiftKey && this.last ? this.last : from, from);
-      if (mask.end()) this.onChange();
+      this.tool.enter({ x: from.x, y: from.y }, event);
+    } else if (event.key === "Escape") {
+      this.tool.cancel();
+    } else if (event.key === "Backspace") {
+      this.tool.back();
     } else {
       return;
     }
     event.preventDefault();
-  }
-
-  // A pen's pressure narrows the brush.
-  #line(from, to, { pointerType, pressure } = {}) {
-    const radius = (this.diameter / 2) * (pointerType === "pen" && pressure > 0 ? pressure : 1);
-    this.view.updateMask(this.view.mask.line(from, to, radius, this.value));
-    this.last = to;
   }
 
   #moveCursor(point) {

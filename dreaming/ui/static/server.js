@@ -50,6 +50,12 @@ export async function getPrediction(part, masker, stem) {
   return createImageBitmap(await (await send(path("predictions", part, masker, stem))).blob());
 }
 
+// The foreground that GrabCut finds inside a rectangle of a frame; `painted` is what is known to be foreground there.
+export async function getOutline(stem, area, painted) {
+  const query = new URLSearchParams(area);
+  return createImageBitmap(await (await send(`${path("outlines", stem)}?${query}`, { method: "POST", body: painted })).blob());
+}
+
 export async function putMask(part, stem, png, version) {
   return (await send(path("masks", part, stem), { method: "PUT", body: png, headers: condition(version) })).json();
 }

@@ -2,6 +2,25 @@
 
 const MAX_SCALE = 40;
 
+const NONE = [0, 0, 0, 0];
+const BLACK = [0, 0, 0, 255];
+const GREY = [128, 128, 128, 255];
+const WHITE = [255, 255, 255, 255];
+
+// Draws a rectangle of a mask into a canvas of its size, in two colours with opacity.
+function paint(canvas, mask, { left, top, width, height }, on, off) {
+  if (!width || !height) return;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const [clear, set] = [off, on].map((colour) => new Uint32Array(new Uint8Array(colour).buffer)[0]);
+  for (let row = 0; row < height; row++) {
+    const start = (top + row) * mask.width + left;
+    for (let i = 0; i < width; i++) pixels[row * width + i] = mask.values[start + i] ? set : clear;
+  }
+  context.putImageData(image, left, top);
+}
+
 export class View {
   constructor(canvas) {
     this.canvas = canvas;
@@ -10,12 +29,14 @@ export class View {
     this.overlay = null;
     this.mask = null;
     this.cursor = null;
-    this.outline = []; // of the lasso
+    this.outline = []; // of what is not closed yet
+    this.mode = "overlay"; // or "matte", or "cutout"
+    this.onion = null; // the mask of another frame, as a picture
     this.scale = 1;
     this.x = 0;
     this.y = 0;
     this.fitted = true;
-    this.colour = [255, 59, 107];
+    this.colour = [255, 59, 107, 255];
     this.opacity = 0.5;
     this.pending = false;
     new ResizeObserver(() => this.#resize()).observe(canvas);
@@ -31,27 +52,27 @@ export class View {
     if (!same || this.fitted) this.fit();
   }
 
-  setOverlay(colour, opacity) {
-    this.colour = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+  setOverlay(mode, colour, opacity) {
+    this.mode = mode;
+    this.colour = [...[1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16)), 255];
     this.opacity = opacity;
     this.updateMask();
+  }
+
+  // Shows the mask of another frame in the opposite colour; none for null.
+  setOnion(mask) {
+    this.onion = mask && new OffscreenCanvas(mask.width, mask.height);
+    const opposite = this.colour.map((level, index) => (index < 3 ? 255 - level : level));
+    if (mask) paint(this.onion, mask, { left: 0, top: 0, width: mask.width, height: mask.height }, opposite, NONE);
+    this.draw();
   }
 
   // Draws the mask again, where it changed.
   updateMask(area = null) {
     if (!this.mask) return;
-    const { left, top, width, height } = area ?? { left: 0, top: 0, width: this.mask.width, height: this.mask.height };
-    if (width && height) {
-      const context = this.overlay.getContext("2d");
-      const image = context.createImageData(width, height);
-      const pixels = new Uint32Array(image.data.buffer);
-      const colour = new Uint32Array(new Uint8Array([...this.colour, 255]).buffer)[0];
-      for (let row = 0; row < height; row++) {
-        const start = (top + row) * this.mask.width + left;
-        for (let i = 0; i < width; i++) pixels[row * width + i] = this.mask.values[start + i] ? colour : 0;
-      }
-      context.putImageData(image, left, top);
-    }
+    const whole = { left: 0, top: 0, width: this.mask.width, height: this.mask.height };
+    const [on, off] = { overlay: [this.colour, NONE], matte: [WHITE, BLACK], cutout: [NONE, GREY] }[this.mode];
+    paint(this.overlay, this.mask, area ?? whole, on, off);
     this.draw();
   }
 
@@ -117,8 +138,10 @@ export class View {
     context.setTransform(scale * ratio, 0, 0, scale * ratio, this.x * ratio, this.y * ratio);
     context.imageSmoothingEnabled = scale < 2;
     context.drawImage(this.frame, 0, 0);
-    context.globalAlpha = this.opacity;
+    context.globalAlpha = this.mode === "overlay" ? this.opacity : 1;
     context.drawImage(this.overlay, 0, 0);
+    context.globalAlpha = 0.5;
+    if (this.onion) context.drawImage(this.onion, 0, 0);
     context.globalAlpha = 1;
     if (this.cursor || this.outline.length) this.#paintCursor();
   }
