@@ -9,7 +9,7 @@ LEVELS = [
     {"errors", "progress", "constraints", "interruption"},
     {"io"},
     {"video"},
-    {"clip", "imaging", "networks", "demo", "losses"},
+    {"clip", "imaging", "imports", "networks", "demo", "losses"},
     {"flow", "training"},
     {"features", "guides", "metrics", "strokes"},
     {"data"},

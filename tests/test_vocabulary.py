@@ -62,6 +62,7 @@ WORDS = {
 EXCEPTIONS = {
     ("dreaming/cli/", "trust"),  # the security sense: which packages a config may name
     ("dreaming/imaging/colour_histogram.py", "unseen"),  # a colour that occurs in no frame
+    ("dreaming/imports/", "palette"),  # of a palette PNG
     ("dreaming/io/", "palette"),  # of a palette PNG
     ("dreaming/video/", "palette"),  # of a video with a palette
     ("dreaming/demo/painter.py", "palette"),  # a painter's

@@ -11,10 +11,13 @@ TAKING_A_VALUE = {
 }  # fmt: skip
 """Hydra's flags that take a value as the next argument."""
 
-PATHS = ("clip", "video", "ckpt_path", "stage.evaluate.truth", "stage.evaluate.styled_truth")
+PATHS = ("clip", "video", "import", "ckpt_path", "stage.evaluate.truth", "stage.evaluate.styled_truth")
 """Keys whose values are paths."""
 
-LISTS = ("stages", "guides")
+PATTERNS = ("stage.export.video_name", "stage.export.frame_name")
+"""Keys whose values are patterns with braces."""
+
+LISTS = ("stages", "guides", "stage.export.formats")
 """Keys whose values are lists of names; a sweep over them needs brackets."""
 
 
@@ -37,6 +40,8 @@ def _rewrite(text: str, multirun: bool) -> str:
         return text
     if key in LISTS:
         return f"{key}=[{value}]"
+    if key in PATTERNS:
+        return f"{key}={to_text(value)}"
     return f"{key}={_path(value, multirun)}" if key in PATHS else text
 
 

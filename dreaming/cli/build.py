@@ -17,6 +17,7 @@ from dreaming.errors import ConfigError, ParameterError
 SETTINGS = {
     "clip": str | int,  # a folder may be called 2024
     "video": str | None,
+    "import": str | None,
     "stages": list[str],
     "guides": list[str],
     "seed": Seed,

@@ -242,6 +242,11 @@ def check_clip(config: DictConfig) -> None:
         raise ConfigError(
             "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", hint="correct the path"
         )
+    imported = config.get("import")
+    if imported is not None and not os.path.exists(str(imported)):  # noqa: PTH110 -- as above
+        raise ConfigError(
+            "import", found=f"no {imported}", expected="a file or folder of annotations", hint="correct the path"
+        )
     if not path.exists() and video is None and "draw" not in config.get("stages", ()):
         near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
         raise ConfigError(

@@ -32,7 +32,8 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)
     _warn_of_unused_filter(config, stages)
     if "sweep" not in config:
-        score = order.run(clip, list(config.stages), stages)
+        named = [*config.stages, *(["import"] if config["import"] is not None else [])]
+        score = order.run(clip, named, stages)
         log_sync_command()  # before the last line, which a person reads first
         if paths := order.files_to_open(clip, list(config.stages), stages):
             log.info("open: %s", " ".join(map(shlex.quote, map(str, paths))))

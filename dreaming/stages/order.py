@@ -14,13 +14,13 @@ from dreaming.stages.base import Stage
 log = logging.getLogger(__name__)
 
 ORDER = (
-    *("draw", "extract", "flow", "mask", "filter", "guide", "stylise", "composite"),
+    *("draw", "extract", "import", "flow", "mask", "filter", "guide", "stylise", "composite"),
     *("export", "preview", "evaluate", "suggest", "report"),
 )
-"""All stages, in their order; ``draw``, ``export``, ``preview`` and ``suggest`` run only if they are named."""
+"""All stages, in their order; those that the key ``stages`` does not list run only if they are named."""
 
-BRING_FRAMES = ("draw", "extract")
-"""Stages after which a clip has all its frames, so that the user's files can be compared with them."""
+BRING_FRAMES = ("draw", "extract", "import")
+"""Stages that bring frames or hand masks, after which the user's files can be compared with each other."""
 
 
 def with_inputs(named: Sequence[str], stages: Mapping[str, Stage]) -> list[str]:

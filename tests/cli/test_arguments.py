@@ -25,7 +25,7 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("key", ["clip", "video", "ckpt_path"])
+@pytest.mark.parametrize("key", ["clip", "import", "ckpt_path", "stage.export.frame_name"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_is_read_as_it_is(key, path):
     (override,) = parse(rewrite([f"{key}={path}"]))

@@ -51,6 +51,7 @@ WRONG = [
     ("clip", "clip"),
     ("model=[unet", "model=[unet"),
     ("video=nowhere.mp4", ("video", "nowhere.mp4")),
+    ("import=nowhere.json", ("import", "nowhere.json")),
     ("model.unet.limits.max_steps=abc", ("model.unet.limits.max_steps", "'abc'", "a whole number")),
     ("threads=0", "threads"),
 ]

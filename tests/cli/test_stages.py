@@ -1,5 +1,7 @@
 """The job of ``dreaming``: which stages run, and what a sweep of a masker may optimise."""
 
+import json
+
 import pytest
 
 
@@ -20,3 +22,14 @@ def test_a_sweep_needs_a_score(disc_clip, run):
     assert ran.code == 2
     assert "stages without a score" in ran.err
     assert "Error executing job" not in ran.err + ran.out
+
+
+@pytest.mark.slow
+def test_masks_of_other_programs_are_imported_first(disc_clip, run, tmp_path):
+    drawing = disc_clip(count=3, masks=(), keyframes=())
+    shapes = [{"label": "cat", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}]
+    data = {"shapes": shapes, "imagePath": "0002.png", "imageHeight": 32, "imageWidth": 48}
+    (tmp_path / "a, b.json").write_text(json.dumps(data))
+    ran = run("dreaming", f"clip={drawing.path}", f"import={tmp_path / 'a, b.json'}", "stages=import", "logger=csv")
+    assert ran.code == 0, ran.err
+    assert drawing.clip.references("subject", drawing.stems).stems == ("0002",)
