@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
-from dreaming.ui.api import CLIP
 from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
 
 ROUTES = web.RouteTableDef()
@@ -31,7 +30,17 @@ async def _start(request: web.Request) -> web.Response:
     if action not in ACTIONS:
         raise web.HTTPNotFound(text="There is no such job.")
     try:
-        await jobs.start(action, [f"clip={request.app[CLIP].path}", *ACTIONS[action]])
+        await jobs.start(action, ACTIONS[action])
+    except JobRunningError:
+        return web.json_response({"error": "Another job is running."}, status=409)
+    return web.json_response(jobs.state)
+
+
+@ROUTES.post("/job/resume")
+async def _resume(request: web.Request) -> web.Response:
+    jobs = request.app[JOBS]
+    try:
+        await jobs.resume()
     except JobRunningError:
         return web.json_response({"error": "Another job is running."}, status=409)
     return web.json_response(jobs.state)

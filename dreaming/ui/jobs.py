@@ -1,4 +1,4 @@
-"""Runs of ``dreaming`` that the page starts: one at a time, each a process of its own."""
+"""Runs of ``dreaming`` that the page starts: one at a time, each a process that goes on when the server ends."""
 
 import asyncio
 import os
@@ -9,16 +9,26 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from dreaming.io.locks import try_lock
+from dreaming.io.manifest import read_record, write_record
 from dreaming.progress import LINE_SECONDS_VARIABLE
+from dreaming.sweep.override_text import to_text
+from dreaming.ui.supervisor import LOCK, LOG, RECORD, job_folder
 
 PROGRAM = (sys.executable, "-m", "dreaming")
 
 LOG_LINES = 300
 """Lines of a job's log that are kept for the page; the run folder has all of them."""
-DRAIN_SECONDS = 2.0
-"""Wait for the output of a job that has ended; a process that it left behind may keep the pipe open."""
+TAIL = 2**18
+"""Bytes at the end of the log that are read of a job that another server started."""
+POLL_SECONDS = 0.1
+"""Time between two looks at a running job's log."""
+INTERRUPTED = (130, 143)
+"""Exit codes of a program that saved its state after Ctrl-C or SIGTERM."""
 PAUSE = 0.1
 """Seconds between two messages to a page at least."""
 
@@ -42,19 +52,25 @@ def parse_progress(line: str) -> dict[str, Any] | None:
 
 
 class JobRunner:
-    """Starts, observes and stops one job at a time.
+    """Starts, observes and stops one job of a clip at a time.
+
+    A job's process, log and record (``.ui/``) outlive this object; the next one for the same clip finds them.
 
     Args:
+        clip: The clip's folder; it may not exist yet.
         program: Arguments before a job's overrides.
     """
 
-    def __init__(self, program: Sequence[str] = PROGRAM) -> None:
-        self._program = tuple(program)
+    def __init__(self, clip: Path, program: Sequence[str] = PROGRAM) -> None:
+        self._clip, self._program = clip, tuple(program)
+        self._folder = job_folder(clip)
         self._changed = asyncio.Condition()
         self._process: asyncio.subprocess.Process | None = None
         self._observer: asyncio.Task[None] | None = None
         self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._read, self._rest = 0, b""
         self._state: dict[str, Any] = {"name": None, "command": None, "status": "none", "progress": None, "code": None}
+        self._overrides: list[str] = []
         self._version = 0
 
     @property
@@ -70,51 +86,66 @@ class JobRunner:
         """Whether a job is running."""
         return self._state["status"] in ("running", "stopping")
 
+    async def attach(self) -> None:
+        """Find the clip's last job, and observe it if it is still running."""
+        record = read_record(self._folder / RECORD) or {}
+        name, overrides = record.get("name"), record.get("overrides")
+        if not isinstance(name, str) or not isinstance(overrides, list):
+            return
+        self._begin(name, [str(override) for override in overrides])
+        with suppress(FileNotFoundError):
+            self._read = max(0, (self._folder / LOG).stat().st_size - TAIL)
+        self._observer = asyncio.create_task(self._observe())
+
     async def start(self, name: str, overrides: Sequence[str]) -> None:
-        """Start ``dreaming`` with these overrides.
+        """Start ``dreaming`` with the clip and these overrides.
 
         Raises:
             JobRunningError: If a job is running.
         """
-        if self.running:
+        if self.running or self._is_locked():
             raise JobRunningError
-        self._log.clear()
-        self._state = {
-            "name": name,
-            "command": shlex.join(["dreaming", *overrides]),
-            "status": "running",
-            "progress": None,
-            "code": None,
-        }
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._program,
-                *overrides,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal must reach a job once, through `stop`: a second signal ends it without saving.
-                start_new_session=True,
-                env={**os.environ, LINE_SECONDS_VARIABLE: "1", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
-            )
-        except OSError:
-            self._state["status"] = "failed"
-            raise
-        self._observer = asyncio.create_task(self._observe(self._process))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / LOG).write_bytes(b"")
+        write_record(self._folder / RECORD, {"name": name, "overrides": list(overrides), "code": None})
+        self._begin(name, list(overrides))
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "dreaming.ui.supervisor", str(self._clip), *self._program),
+            *self._arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal must not reach a job, which goes on without the server
+            env={**os.environ, LINE_SECONDS_VARIABLE: "1", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
+        )
+        self._observer = asyncio.create_task(self._observe())
         await self._notify()
+
+    async def resume(self) -> None:
+        """Start the last job again; it continues from what it saved.
+
+        Raises:
+            JobRunningError: If a job is running.
+        """
+        if self._state["name"] is not None:
+            await self.start(self._state["name"], self._overrides)
 
     async def stop(self) -> None:
         """Interrupt the job as Ctrl-C would, so that it saves its state; a second time ends it at once."""
-        if self.running and self._process is not None and self._process.returncode is None:
+        if not self.running:
+            return
+        process = self._process.pid if self._process else (read_record(self._folder / RECORD) or {}).get("process")
+        if isinstance(process, int):
             self._state["status"] = "stopping"
-            self._process.send_signal(signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGINT)
             await self._notify()
 
     async def close(self) -> None:
-        """Stop the job and wait until it has saved its state."""
-        await self.stop()
+        """Stop observing the job, which goes on."""
         if self._observer is not None:
-            await asyncio.shield(self._observer)
+            self._observer.cancel()
+            await asyncio.wait({self._observer})
 
     async def changes(self, version: int) -> dict[str, Any]:
         """Wait until the state has another version than this one, and return it."""
@@ -122,33 +153,59 @@ class JobRunner:
             await self._changed.wait_for(lambda: self._version != version)
         return self.state
 
+    def _begin(self, name: str, overrides: list[str]) -> None:
+        self._log.clear()
+        self._read, self._rest, self._process, self._overrides = 0, b"", None, overrides
+        command = shlex.join(["dreaming", *self._arguments])
+        self._state = {"name": name, "command": command, "status": "running", "progress": None, "code": None}
+
+    @property
+    def _arguments(self) -> list[str]:
+        return [f"clip={to_text(str(self._clip))}", *self._overrides]
+
     async def _notify(self) -> None:
         self._version += 1
         async with self._changed:
             self._changed.notify_all()
 
-    async def _observe(self, process: asyncio.subprocess.Process) -> None:
-        reader = asyncio.create_task(self._read(process))
-        code = await process.wait()
-        await asyncio.wait({reader}, timeout=DRAIN_SECONDS)
-        reader.cancel()
-        stopped = self._state["status"] == "stopping" and code != 0
+    async def _observe(self) -> None:
+        while self._is_alive():
+            if self._read_log():
+                await self._notify()
+            await asyncio.sleep(POLL_SECONDS)
+        self._read_log()
+        if self._rest.strip():
+            self._log.append(self._rest.decode(errors="replace").rstrip())
+        code = (read_record(self._folder / RECORD) or {}).get("code")
+        stopped = self._state["status"] == "stopping" or code in INTERRUPTED
         status = "done" if code == 0 else "stopped" if stopped else "failed"
         self._state |= {"status": status, "progress": None, "code": code}
         await self._notify()
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        rest = ""
-        while data := await process.stdout.read(2**16):
-            *lines, rest = (rest + data.decode(errors="replace")).replace("\r", "\n").split("\n")
-            for line in filter(None, map(str.rstrip, lines)):
-                progress = parse_progress(line)
-                if progress is None:
-                    self._log.append(line)
-                else:
-                    self._state["progress"] = progress
-            if lines:
-                await self._notify()
-        if rest.strip():
-            self._log.append(rest.rstrip())
+    def _is_alive(self) -> bool:
+        return self._is_locked() if self._process is None else self._process.returncode is None
+
+    def _is_locked(self) -> bool:
+        """Whether a job of this clip runs, which another server may have started."""
+        if not self._clip.exists():
+            return False
+        with try_lock(self._clip, LOCK) as is_free:
+            return not is_free
+
+    def _read_log(self) -> bool:
+        """Read what the job has written since; return whether there are new lines."""
+        try:
+            with (self._folder / LOG).open("rb") as file:
+                file.seek(self._read)
+                data = file.read()
+        except FileNotFoundError:
+            return False
+        self._read += len(data)
+        *lines, self._rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        for line in filter(None, (line.decode(errors="replace").rstrip() for line in lines)):
+            progress = parse_progress(line)
+            if progress is None:
+                self._log.append(line)
+            else:
+                self._state["progress"] = progress
+        return bool(lines)

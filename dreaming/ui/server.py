@@ -12,6 +12,7 @@ from aiohttp import web
 
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
+from dreaming.sweep.override_text import to_text
 from dreaming.ui import api, clip_api, job_api, keyframe_api, mask_api, security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
@@ -57,9 +58,10 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
             app.router.add_route(route.method, f"/{token}/api{route.path}", route.handler)
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
-        runner = app[job_api.JOBS] = JobRunner(program)
-        if video is not None:
-            await runner.start("extract", [f"clip={path}", f"video={video}", "stages=[extract]"])
+        runner = app[job_api.JOBS] = JobRunner(path, program)
+        await runner.attach()
+        if video is not None and not runner.running and not len(app[api.CLIP].clip.frames):
+            await runner.start("extract", [f"video={to_text(str(video))}", "stages=[extract]"])
         yield
         await runner.close()
 
@@ -129,19 +131,15 @@ def _bind(listener: socket.socket, port: int | None) -> None:
 async def _serve(app: web.Application, listener: socket.socket, ready: Callable[[], object]) -> None:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
-    ends, loop, tasks = asyncio.Event(), asyncio.get_running_loop(), set[asyncio.Task[None]]()
-
-    def interrupted() -> None:
-        if ends.is_set():  # a second Ctrl-C ends the job without waiting until it has saved its state
-            tasks.add(loop.create_task(app[job_api.JOBS].stop()))
-        ends.set()
-
+    ends, loop = asyncio.Event(), asyncio.get_running_loop()
     with suppress(NotImplementedError):  # on Windows, Ctrl-C raises KeyboardInterrupt
         for number in SIGNALS:
-            loop.add_signal_handler(number, interrupted)
+            loop.add_signal_handler(number, ends.set)
     try:
         await web.SockSite(runner, listener).start()
         await asyncio.to_thread(ready)
         await ends.wait()
+        if app[job_api.JOBS].running:
+            print("The job goes on; start dreaming-ui again to follow or to stop it.", flush=True)
     finally:
         await runner.cleanup()

@@ -22,7 +22,10 @@ def visit():
     def run(path, scenario, **options):
         async def main():
             async with TestClient(TestServer(make_app(path, TOKEN, **options))) as client:
-                return await scenario(client)
+                try:
+                    return await scenario(client)
+                finally:  # jobs outlive their server
+                    await client.post(f"/{TOKEN}/api/job/stop")
 
         return asyncio.run(main())
 

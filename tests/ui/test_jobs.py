@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dreaming.io.manifest import write_record
 from dreaming.progress import LINE_SECONDS, bar, step
 from dreaming.ui.jobs import JobRunner, JobRunningError, parse_progress
 
@@ -12,15 +13,24 @@ TALKS = "import sys; print('INFO     clip read'); print('INFO     step 1 of 2, m
 WAITS = f"import sys, time\ntry: {TALKS}time.sleep(60)\nexcept KeyboardInterrupt: print('saved'); sys.exit(130)"
 
 
-def run(script, scenario):
-    async def main():
-        runner = JobRunner([sys.executable, "-c", script])
-        try:
-            return await scenario(runner)
-        finally:
-            await runner.close()
+@pytest.fixture
+def run(tmp_path):
+    """Run a coroutine function ``scenario(runner)`` with jobs that are Python scripts; none is left running."""
 
-    return asyncio.run(main())
+    def run(script, scenario):
+        async def main():
+            runner = JobRunner(tmp_path, [sys.executable, "-c", script])
+            try:
+                return await scenario(runner)
+            finally:
+                if runner.running:
+                    await runner.stop()
+                    await ended(runner)
+                await runner.close()
+
+        return asyncio.run(main())
+
+    return run
 
 
 async def until(runner, condition):
@@ -35,25 +45,27 @@ async def ended(runner):
 
 
 @pytest.mark.parametrize(("ending", "status", "code"), [("", "done", 0), ("sys.exit(2)", "failed", 2)])
-def test_a_job_ends_with_its_log(ending, status, code):
+def test_a_job_ends_with_its_log(run, tmp_path, ending, status, code):
     async def scenario(runner):
-        await runner.start("masks", ["clip=a b", "stages=[mask]"])
+        await runner.start("masks", ["video=a b", "stages=[mask]"])
         return await ended(runner)
 
     state = run(TALKS + ending, scenario)
     assert (state["status"], state["code"], state["log"]) == (status, code, ["INFO     clip read"])
-    assert state["command"] == "dreaming 'clip=a b' 'stages=[mask]'"
+    assert state["command"] == f"dreaming clip={tmp_path} 'video=a b' 'stages=[mask]'"
 
 
-def test_arguments_reach_the_process_unchanged():
+def test_arguments_reach_the_process_unchanged(run, tmp_path):
     async def scenario(runner):
-        await runner.start("masks", ["clip=$HOME; x 'y' \"z\"\n"])
+        await runner.start("masks", ["video=$HOME; x 'y' \"z\"\n"])
         return (await ended(runner))["log"]
 
-    assert run("import sys; print(ascii(sys.argv[1:]))", scenario) == [ascii(["clip=$HOME; x 'y' \"z\"\n"])]
+    assert run("import sys; print(ascii(sys.argv[1:]))", scenario) == [
+        ascii([f"clip={tmp_path}", "video=$HOME; x 'y' \"z\"\n"])
+    ]
 
 
-def test_a_running_job_shows_progress_excludes_others_and_is_stopped():
+def test_a_running_job_shows_progress_excludes_others_and_is_stopped(run):
     async def scenario(runner):
         await runner.start("masks", [])
         state = await until(runner, lambda state: state["progress"])
@@ -70,17 +82,41 @@ def test_a_running_job_shows_progress_excludes_others_and_is_stopped():
     assert state["log"][-1] == "saved"
 
 
-def test_closing_stops_the_job_and_waits_until_it_is_saved():
+def test_a_job_goes_on_without_the_server_and_is_found_again(run, tmp_path):
+    async def scenario(second):
+        first = JobRunner(tmp_path, [sys.executable, "-c", WAITS])  # of another server
+        await first.start("masks", ["seed=3"])
+        await until(first, lambda state: state["progress"])
+        await first.close()
+        with pytest.raises(JobRunningError):
+            await second.start("style", [])
+        await second.attach()
+        found = await until(second, lambda state: state["progress"])
+        await second.stop()
+        return found, await ended(second)
+
+    found, last = run(TALKS, scenario)
+    assert (found["name"], found["status"]) == ("masks", "running")
+    assert found["command"] == f"dreaming clip={tmp_path} seed=3"
+    assert (last["status"], last["code"], last["log"]) == ("stopped", 130, ["INFO     clip read", "saved"])
+
+
+def test_a_job_that_was_killed_is_resumed_by_the_next_server(run, tmp_path):
+    record = {"name": "masks", "overrides": ["seed=3"], "code": None, "process": 1}
+    write_record(tmp_path / ".ui/job.json", record)
+
     async def scenario(runner):
-        await runner.start("masks", [])
-        await until(runner, lambda state: state["progress"])
-        await runner.close()
-        return runner.state
+        await runner.attach()
+        killed = await ended(runner)
+        await runner.resume()
+        return killed, await ended(runner)
 
-    assert run(WAITS, scenario)["log"][-1] == "saved"
+    killed, resumed = run(TALKS, scenario)
+    assert (killed["name"], killed["status"], killed["code"]) == ("masks", "failed", None)
+    assert (resumed["status"], resumed["command"]) == ("done", f"dreaming clip={tmp_path} seed=3")
 
 
-def test_the_log_is_bounded():
+def test_the_log_is_bounded(run):
     async def scenario(runner):
         await runner.start("masks", [])
         return await ended(runner)
