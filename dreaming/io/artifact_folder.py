@@ -3,15 +3,16 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
+from dreaming.io.artifact_history import ArtifactHistory, remove_frames
 from dreaming.io.atomic import discard_unfinished, refuse_links
-from dreaming.io.frame_folder import FrameFolder, is_signed
+from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES
 from dreaming.io.locks import lock
 from dreaming.io.manifest import MANIFEST, Manifest
@@ -46,11 +47,13 @@ class ArtifactFolder:
         frames: The folder.
         root: The clip's folder, which holds the locks.
         title: Its name in the log.
+        has_history: Whether the frames of earlier manifests are kept, in case one of these is wanted again.
     """
 
     frames: FrameFolder
     root: Path
     title: str
+    has_history: bool = False
 
     @property
     def path(self) -> Path:
@@ -87,6 +90,7 @@ class ArtifactFolder:
         write: Callable[[str, Any], object] | None = None,
         share: str = "1-of-1",
         share_out: Callable[[list[str], Work], None] = undivided,
+        unchanged: Callable[[Manifest, Manifest], Collection[str]] = lambda before, wanted: (),
         writers: int = 2,
         level: int = logging.INFO,
     ) -> int:
@@ -102,6 +106,7 @@ class ArtifactFolder:
             write: Writes a frame by its name; by default as a PNG.
             share: Name of the share of frames that ``stems`` is; two processes never make the same share at once.
             share_out: Runs the work on the missing frames, perhaps a share of them in each of several processes.
+            unchanged: Returns the frames that are equal under two manifests; asked where ``has_history``.
             writers: Threads that encode and write frames.
             level: Log level of the line that says what was made.
 
@@ -110,6 +115,8 @@ class ArtifactFolder:
         """
         with self.lock(share):
             self.discard_unfinished(stems)
+            if self.has_history:
+                self._reuse(wanted(), every, unchanged)
             missing = self.missing(stems, wanted())
             if not missing:
                 log.debug("%s: up to date (%d frames)", self.title, len(stems))
@@ -158,6 +165,8 @@ class ArtifactFolder:
                 return
             if before is not None and not before.unread and before.maker == wanted.maker:
                 log.info("%s: remade: %s changed", self.title, wanted.difference(before))
+                if self.has_history:
+                    ArtifactHistory(self.frames, self.root).keep(before)
                 # The old manifest stays until its frames are gone, so that a kill leaves none unexplained.
                 self.remove(before)
             elif (self.path / MANIFEST).exists() or self._has_pictures():
@@ -168,12 +177,29 @@ class ArtifactFolder:
 
     def remove(self, made: Manifest) -> None:
         """Remove the frames that a manifest names, except files that dreaming did not write."""
-        plain = [stem for stem in made.stems if isinstance(stem, str) and Path(stem).name == stem]
-        for stem in plain:  # no path, which may lead to another folder
-            for path in self.frames.outputs(stem):
-                if is_signed(path):
-                    path.unlink(missing_ok=True)
-        self.frames.refresh()
+        remove_frames(self.frames, made)
+
+    def _reuse(
+        self, wanted: Manifest, every: Sequence[str], unchanged: Callable[[Manifest, Manifest], Collection[str]]
+    ) -> None:
+        """Use frames of the folder, and of its history, that are equal under the wanted manifest."""
+        with self.lock("manifest"):
+            history, before = ArtifactHistory(self.frames, self.root), self.manifest
+            if before is None or before.unread or before.maker != wanted.maker:
+                return
+            if before == wanted:
+                history.restore(wanted)  # a kill may have prevented it before
+                return
+            kept = unchanged(before, wanted)
+            if not kept and not history.holds(wanted):
+                return
+            self.refuse_links()
+            log.info("%s: %s changed", self.title, wanted.difference(before))
+            history.keep(before)
+            remove_frames(self.frames, before, kept)
+            self._set_aside_strangers([stem for stem in every if stem not in kept])
+            replace(wanted, stems=tuple(every)).write(self.path / MANIFEST)
+            replace(history.restore(wanted), stems=tuple(every)).write(self.path / MANIFEST)
 
     def add_time(self, wanted: Manifest, progress: Bar) -> None:
         """Add the time of some frames to the manifest."""

@@ -55,6 +55,10 @@ class Masker(ABC):
         """Fit on all references but ``left_out``, or load the fold of a cross-validation that left these out."""
         return self.fit(clip, references.without(left_out.stems))
 
+    def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+        """Frames predicted equally with two sets of hand masks, each given as fingerprints by frame."""
+        return frozenset()
+
     def training_stems(self, split: Split) -> frozenset[str]:
         """Stems of the hand-masked frames whose masks ``fit`` may use, as references or read from the clip."""
         return frozenset(split.nn)

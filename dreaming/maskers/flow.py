@@ -1,6 +1,6 @@
 """Masks by optical flow: hand masks propagated from both sides of a frame and blended by how reliable each is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Self
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.clip.intervals import FrameInterval
+from dreaming.clip.intervals import FrameInterval, intervals_between
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
@@ -59,6 +59,13 @@ class FlowMasker(SequenceMasker):
         super().fit(clip, references)
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
+
+    def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+        """Frames between the same hand masks."""
+        same = {None, *(stem for stem, mask in now.items() if before.get(stem) == mask)}
+        intervals = set(intervals_between(stems, before)) & set(intervals_between(stems, now))
+        inside = {stem for each in intervals if {each.left, each.right} <= same for stem in each.stems}
+        return frozenset(inside | {stem for stem in stems if stem in same})
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""

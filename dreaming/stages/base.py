@@ -1,7 +1,7 @@
 """The base class of all stages."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -77,6 +77,7 @@ class Stage(ABC):
         manifest: Callable[[], Manifest],
         begin: Callable[[list[str]], Maker],
         share_out: Callable[[list[str], Work], None] = undivided,
+        unchanged: Callable[[Manifest, Manifest], Collection[str]] | None = None,
     ) -> None:
         """Make the missing frames of this shard in a folder, as ``ArtifactFolder.complete`` does.
 
@@ -87,11 +88,19 @@ class Stage(ABC):
             manifest: Returns the folder's manifest; called again after ``begin``.
             begin: Called once with the missing frames, for example to fit a model; returns the function to make them.
             share_out: Runs the work on the missing frames, perhaps in several processes, to which it is pickled.
+            unchanged: Returns the frames that are equal under two manifests; None: none, and keep no earlier frames.
         """
-        artifact = ArtifactFolder(folder, clip.path, str(folder.path.relative_to(clip.path)))
+        artifact = ArtifactFolder(folder, clip.path, str(folder.path.relative_to(clip.path)), unchanged is not None)
         share = self.shard.take(stems)
         made = artifact.complete(
-            share, stems, manifest, begin, share=str(self.shard), share_out=share_out, writers=self.writers
+            share,
+            stems,
+            manifest,
+            begin,
+            share=str(self.shard),
+            share_out=share_out,
+            writers=self.writers,
+            unchanged=unchanged or (lambda before, wanted: ()),
         )
         self.frames_needed, self.frames_made = self.frames_needed + len(share), self.frames_made + made
 

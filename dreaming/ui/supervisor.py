@@ -45,8 +45,8 @@ def _supervise(folder: Path, command: list[str]) -> None:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    for number in SIGNALS:
-        signal.signal(number, forward)
+    for each in SIGNALS:
+        signal.signal(each, forward)
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
     for number in list(received):

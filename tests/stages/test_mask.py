@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pytest
 
-from dreaming.errors import MaskError
+from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.manifest import Manifest
@@ -170,3 +170,73 @@ def test_a_base_masker_is_trained_before_its_manifest_is_written(disc_clip):
     Trained.weights.clear()
     MaskStage({"colour": Trained(), "copy": Copy(Trained())}).run(drawing.clip)
     assert Manifest.read(drawing.path / "masks/colour/manifest.json").inputs["fitted"] == "weights"
+
+
+def contents(drawing, name):
+    return {path.name: path.read_bytes() for path in (drawing.path / "masks" / name).glob("*.png")}
+
+
+@dataclass
+class CountedFlow(FlowMasker):
+    """Optical flow that notes which frames it predicts."""
+
+    kind: ClassVar[str] = FlowMasker.kind
+
+    def predict(self, clip, stems):
+        PREDICTED.extend(stems)
+        yield from super().predict(clip, stems)
+
+
+PREDICTED = []
+
+
+def predicted(drawing, masker, **options):
+    """Run the stage with a new clip object; return the frames that were predicted, in order."""
+    PREDICTED.clear()
+    MaskStage({"flow": masker}, **options).run(drawing.clip)
+    return list(PREDICTED)
+
+
+def test_a_correction_remakes_the_frames_that_it_changes_and_undoing_it_none(disc_clip):
+    drawing, masker = disc_clip(masks=(1, 4, 8), count=10), CountedFlow(DisFlow())
+    mask = drawing.path / "hand_masks" / "0006.png"
+    predicted(drawing, masker)
+    before = contents(drawing, "flow")
+    drawing.save("hand_masks/0006.png", np.roll(drawing.truth["0006"], 3, axis=1))
+    assert predicted(drawing, masker) == ["0005", "0006", "0007"]
+    corrected = contents(drawing, "flow")
+    assert corrected != before
+
+    mask.unlink()
+    assert predicted(drawing, masker) == []
+    assert contents(drawing, "flow") == before
+
+    drawing.save("hand_masks/0006.png", np.roll(drawing.truth["0006"], 3, axis=1))
+    assert predicted(drawing, masker) == []
+    for folder in ("masks", ".previous"):
+        shutil.rmtree(drawing.path / folder)
+    assert len(predicted(drawing, masker)) == 10
+    assert contents(drawing, "flow") == corrected
+
+
+@pytest.mark.parametrize("smooth", [None, MaskSmoothing(DisFlow(), sigma=1.0, radius=2)])
+def test_masks_near_a_frame_are_written_first_and_are_the_same(disc_clip, smooth):
+    drawing, masker = disc_clip(count=24, size=(16, 24), masks=(1, 8, 24)), FlowMasker(DisFlow())
+    written = []
+
+    def note(stage):
+        stage.run(drawing.clip)
+        paths = (drawing.path / "masks" / "flow").glob("*.png")
+        written.append([int(path.stem) for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)])
+        return contents(drawing, "flow")
+
+    first = note(MaskStage({"flow": masker}, smooth=smooth, writers=1))
+    shutil.rmtree(drawing.path / "masks")
+    assert note(MaskStage({"flow": masker}, smooth=smooth, near=14, writers=1)) == first
+    assert written == [list(range(1, 25)), [*range(10, 19), *range(19, 25), *range(1, 10)]]
+
+
+def test_a_frame_beyond_the_clip_is_refused(disc_clip):
+    with pytest.raises(ParameterError) as error:
+        MaskStage({"flow": FlowMasker(DisFlow())}, near=9).check(disc_clip().clip)
+    assert (error.value.name, error.value.found) == ("near", "9")
