@@ -1,5 +1,6 @@
 """Interruption by Ctrl-C or SIGTERM: at once, or where a training has saved its state; a second signal ends at once."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ def install() -> None:
     """Handle the signals in this process, if this is its main thread; a signal that was received is forgotten."""
     global _received
     _received = None
+    sys.unraisablehook = _repeat_swallowed
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
             signal.signal(number, _handle)
@@ -66,9 +68,22 @@ def check() -> None:
         raise Terminated if _received is signal.SIGTERM else KeyboardInterrupt
 
 
+def _repeat_swallowed(unraisable: Any) -> None:
+    """Repeat a signal whose exception Python has ignored, because it came in a finaliser."""
+    global _received
+    number = _received
+    if number is None or not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    _received = None
+    threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number)).start()
+
+
 def _handle(number: int, frame: FrameType | None) -> None:
     global _received
     if _received is not None:
+        if number == signal.SIGTERM and multiprocessing.parent_process() is not None:
+            return  # the first one has reached a whole process group, of which the parent ends its children again
         if sys.stderr.isatty():
             os.write(2, b"\x1b[?25h\n")  # a progress bar hides the cursor
         os._exit(128 + number)

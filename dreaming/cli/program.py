@@ -5,6 +5,7 @@ Modules that import torch are imported where they are used, because ``--help`` h
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -194,4 +195,6 @@ def _explained(error: Exception, program: str) -> int:
 
 def _print_error(program: str, sentence: str) -> None:
     name = configuration.command_name(program)
+    # Names of files and layers may hold line breaks, or commands to the terminal.
+    sentence = re.sub(r"[\0-\x1f\x7f-\x9f]", lambda match: ascii(match[0])[1:-1], sentence)
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {sentence}", markup=False)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -113,12 +114,14 @@ class FrameFolder:
                 raise FrameError(self.path, found=_kind_of(self.path), expected="a folder of images")
             return found
         for path in sorted(self.path.iterdir()):
-            if path.suffix.lower() not in self.suffixes or path.name.startswith(".") or path.stem in self._exclude:
+            # macOS and other systems write an accented letter as one or as two characters.
+            stem = unicodedata.normalize("NFC", path.stem)
+            if path.suffix.lower() not in self.suffixes or path.name.startswith(".") or stem in self._exclude:
                 continue
-            if path.stem in found:
+            if stem in found:
                 raise FrameError(
                     path,
-                    found=f"a second picture of the same name, {found[path.stem].name}",
+                    found=f"a second picture of the same name, {found[stem].name}",
                     expected="one picture for each name",
                     hint="remove one of the two",
                 )
@@ -126,7 +129,7 @@ class FrameFolder:
                 raise FrameError(
                     path, found=_kind_of(path), expected="an image file", hint="remove it or move it elsewhere"
                 )
-            found[path.stem] = path
+            found[stem] = path
         return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
 
     @property

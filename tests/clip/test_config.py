@@ -64,6 +64,8 @@ def test_null_says_nothing(read):
         ("layers: [{name: a/b}]", "layer with name: 'a/b'"),
         ("layers: [{name: ..}]", r"layer with name: '\.\.'"),
         ("layers: [{name: 'a\\b'}]", "layer with name"),
+        ('layers: [{name: "a\\e[2J"}]', "layer with name"),
+        ("gamma: \0", "no valid YAML"),
         ("layers: [{name: a}, {name: a}]", "layers a, a, expected different names"),
         ("layers: [{name: a, invert: true}]", "layer a with invert: true and no part"),
         ("gamma: [1", "no valid YAML"),

@@ -57,6 +57,17 @@ def test_the_listing_stays_until_refreshed(tmp_path):
     assert folder.size == (30, 40)
 
 
+def test_an_accent_is_one_character_however_a_system_writes_it(tmp_path):
+    cv2.imwrite(str(tmp_path / "e\u0301.png"), np.zeros((4, 4), np.uint8))
+    folder = FrameFolder(tmp_path)
+    assert folder.stems == ["\u00e9"]
+    assert folder.read("\u00e9").shape == (4, 4, 3)
+    cv2.imwrite(str(tmp_path / "\u00e9.jpg"), np.zeros((4, 4), np.uint8))
+    folder.refresh()
+    with pytest.raises(FrameError):
+        _ = folder.stems
+
+
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     folder = folder_of(tmp_path / "f", a_png=encode_png(PICTURE), a_jpg=encode_png(PICTURE))
     with pytest.raises(FrameError, match=r"a\.png: found a second picture of the same name, a\.jpg"):
