@@ -51,6 +51,13 @@ def _size(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_count, value))
 
 
+def _steps(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(part, str) and isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
+        for part, steps in value.items()
+    )
+
+
 @dataclass(frozen=True)
 class ClipSettings:
     """The keys of ``clip.yaml``; None where a key is absent.
@@ -62,6 +69,7 @@ class ClipSettings:
         end: Number of the last frame in the video.
         every: Step between frames.
         size: [height, width] of the frames in pixels.
+        cleanup: Steps of the clean-up of each part's masks, such as ``{"grow": 1.5}``.
         settings: Overrides of the config, by dotted key: plain scalars and lists of them.
     """
 
@@ -71,12 +79,14 @@ class ClipSettings:
     end: int | None = None
     every: int | None = None
     size: list[int] | None = None
+    cleanup: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def extract(self) -> dict[str, Any]:
         """The keys of the ``extract`` stage that the file sets."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("layers", "settings")}
+        others = ("layers", "cleanup", "settings")
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
         return {key: value for key, value in named.items() if value is not None}
 
     @classmethod
@@ -113,11 +123,13 @@ class ClipSettings:
             "end": (_count, "a whole number from 1"),
             "every": (_count, "a whole number from 1"),
             "size": (_size, "[height, width] in pixels"),
+            "cleanup": (_steps, "parts and a list of steps for each, such as dancer: [{grow: 1.5}]"),
         }
         for key, (fits, expected) in rules.items():
             if data.get(key) is not None and not fits(data[key]):
                 raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected)
-        data["settings"] = {} if data.get("settings") is None else data["settings"]
+        for key in ("cleanup", "settings"):
+            data[key] = {} if data.get(key) is None else data[key]
         _check_settings(path, data["settings"])
         layers = data.pop("layers", None)
         return cls(layers=None if layers is None else _layers(path, layers), **data)

@@ -250,6 +250,7 @@ _WORDS = {
     "video": "the video",
     "layer": "the layers",
     "masks": "the masks",
+    "cleanup": "the clean-up in clip.yaml",
     "keys": "the keyframes",
     "pictures": "the guide's pictures",
     "size": "the size of the frames",

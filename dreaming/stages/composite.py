@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +13,8 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.constraints import NonNegativeInt, PositiveInt, Sigma, UnitFloat
+from dreaming.errors import ClipError, ParameterError
+from dreaming.imaging.cleanup import Cleanup
 from dreaming.imaging.morphology import feather
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.frame_folder import FrameFolder
@@ -48,6 +50,8 @@ class CompositeStage(Stage):
         maskers: Names of the selected maskers.
         masker: The masker whose masks cut the layers out; None for the last selected one.
         threshold: Probability above which a pixel belongs to the part, before feathering; None keeps masks soft.
+        cleanup: Steps that change the masks of all parts after the threshold, as ``imaging/cleanup`` reads them; None
+            for those of each part in ``clip.yaml``.
         feather: Standard deviation of the Gaussian that softens a layer's edge, in pixels.
         alpha: Whether to also write each layer as PNG with alpha, to ``alpha/<layer>/``.
         fps: Constant number of frames per second, at the source's speed; None for the source's frame times.
@@ -65,6 +69,7 @@ class CompositeStage(Stage):
     maskers: Sequence[str] = field(metadata=NO_EFFECT)
     masker: str | None = field(default=None, metadata=NO_EFFECT)
     threshold: UnitFloat | None = 0.5
+    cleanup: Sequence[Mapping[str, float | Sequence[float]]] | None = None
     feather: Sigma = 2.0
     alpha: bool = field(default=False, metadata=NO_EFFECT)
     fps: FrameRate | None = field(default=None, metadata=NO_EFFECT)
@@ -75,11 +80,21 @@ class CompositeStage(Stage):
 
     def __post_init__(self) -> None:
         check_encoder(self.codec, self.crf, self.preset)
+        Cleanup.parse("cleanup", self.cleanup or ())
 
     @property
     def masks(self) -> LayerMasks:
         """The masks that cut the layers out."""
         return LayerMasks(self.maskers, self.masker)
+
+    def check(self, clip: Clip) -> None:
+        """Check the clean-up of each part in ``clip.yaml``."""
+        unknown = sorted(set(clip.settings.cleanup) - set(clip.parts))
+        if unknown and clip.parts:
+            parts = ", ".join(clip.parts)
+            raise ClipError(clip.path / "clip.yaml", found=f"cleanup: {unknown[0]}", expected=f"parts among {parts}")
+        for part in clip.parts:
+            self._cleanup_of(clip, part)
 
     def run(self, clip: Clip) -> None:
         """Blend missing frames, then write the video if all frames exist."""
@@ -120,6 +135,8 @@ class CompositeStage(Stage):
                 inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
             if opened.masks is not None:
                 inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
+            if steps := self._cleanup_of(clip, opened.layer.part).steps:
+                inputs[f"cleanup {opened.layer.part}"] = fingerprint(steps)
         return inputs
 
     def opacity(self, clip: Clip, opened: OpenLayer, stem: str) -> Probability:
@@ -129,7 +146,17 @@ class CompositeStage(Stage):
         mask = opened.masks.read_probability(stem, clip.size)
         if self.threshold is not None:
             mask = (mask > self.threshold).astype(np.float32)
+        mask = self._cleanup_of(clip, opened.layer.part)(mask)
         return feather(1 - mask if opened.layer.invert else mask, self.feather)
+
+    def _cleanup_of(self, clip: Clip, part: str | None) -> Cleanup:
+        if self.cleanup is not None or part is None:
+            return Cleanup.parse("cleanup", self.cleanup or ())
+        try:
+            return Cleanup.parse(f"cleanup: {part}", clip.settings.cleanup.get(part, ()))
+        except ParameterError as error:
+            found = f"{error.name}: {error.found}"
+            raise ClipError(clip.path / "clip.yaml", found=found, expected=error.expected) from None
 
     def _blend(self, clip: Clip, layers: Sequence[OpenLayer], stem: str) -> Image:
         image = clip.frames.read(stem).astype(np.float32)

@@ -102,6 +102,7 @@ class ExportStage(Stage):
         """Check the names of layers, and that no two files would have the same name."""
         if self.skips(clip) is not None:
             return
+        self.composite.check(clip)
         exports = self._exports(clip)
         groups = [("video_name", self._videos(clip).values())] if set(self.formats) - SEQUENCES.keys() else []
         if set(self.formats) & SEQUENCES.keys():

@@ -7,9 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.cli.arguments import rewrite
+from dreaming.cli.config import parse
 from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError, ParameterError
+from dreaming.imaging.cleanup import Cleanup, grow
 from dreaming.io.manifest import Manifest
 from dreaming.io.shard import Shard
 from dreaming.stages.composite import CompositeStage
@@ -321,3 +324,48 @@ def test_a_linked_video_is_refused(drawing, tmp_path):
         stage().run(drawing.clip)
     assert refused.value.where == str(drawing.path / "dream.mp4")
     assert (tmp_path / "holiday.mp4").read_bytes() == b"mine"
+
+
+def test_masks_are_cleaned_up_as_clip_yaml_or_the_config_says(drawing):
+    def alpha(**config):
+        made = stage(feather=0, **config)
+        (layer,) = drawing.clip.layers
+        return made.opacity(drawing.clip, made.open_layer(drawing.clip, layer), "0003")
+
+    def inputs():
+        made = stage(feather=0)
+        return made.layer_inputs(drawing.clip, [made.open_layer(drawing.clip, layer) for layer in drawing.clip.layers])
+
+    before = inputs()
+    mask = drawing.truth["0003"].astype(np.float32)
+    np.testing.assert_array_equal(alpha(), mask)
+    (drawing.path / "clip.yaml").write_text("cleanup: {subject: [{grow: 1.5}, {feather_out: 3}]}")
+    expected = Cleanup.parse("x", [{"grow": 1.5}, {"feather_out": 3}])(mask)
+    np.testing.assert_array_equal(alpha(), expected)
+    assert inputs().keys() - before.keys() == {"cleanup subject"}
+    assert expected.sum() > mask.sum() + 20
+    shrunk = alpha(cleanup=[{"shrink": 2}])  # instead of that in clip.yaml
+    np.testing.assert_array_equal(shrunk, grow(mask, -2))
+    np.testing.assert_array_equal(alpha(cleanup=[]), mask)
+    text = "layers: [{name: painted, part: subject, invert: true}]\ncleanup: {subject: [{shrink: 2}]}"
+    (drawing.path / "clip.yaml").write_text(text)
+    np.testing.assert_array_equal(alpha(), 1 - grow(mask, -2))
+
+
+@pytest.mark.parametrize("text", ["{body: [{grow: 1}]}", "{subject: [{grow: -1}]}", "{subject: [{erode: 1}]}"])
+def test_a_clean_up_that_does_not_exist_is_refused(drawing, text):
+    (drawing.path / "clip.yaml").write_text(f"cleanup: {text}")
+    with pytest.raises(ClipError) as refused:
+        stage().check(drawing.clip)
+    assert refused.value.where == str(drawing.path / "clip.yaml")
+
+
+def test_a_clean_up_on_the_command_line_is_checked():
+    hint = parameters_of(CompositeStage).hints["cleanup"]
+    (override,) = parse(rewrite(["stage.composite.cleanup=[{grow: 1.5},{clamp:[0.1,0.9]},{fill_holes:1}]"]))
+    assert find_problem(override.value(), hint) is None
+    assert len(stage(cleanup=override.value()).cleanup) == 3
+    assert find_problem([1.5], hint) is not None
+    with pytest.raises(ParameterError) as refused:
+        stage(cleanup=[{"grow": 1}, {"erode": 1}])
+    assert refused.value.name == "cleanup[1]"
