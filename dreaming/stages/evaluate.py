@@ -35,6 +35,7 @@ from dreaming.metrics.similarity import FramePSNR, FrameSSIM
 from dreaming.metrics.strokes import Crispness, StrokeDistance
 from dreaming.stages.base import Stage
 from dreaming.stages.mask_scores import Comparison, predict_held_out, scores, with_base_maskers, worst_frames
+from dreaming.stages.score_record import KEYS
 from dreaming.stages.stability import mask_stability, styled_flicker
 from dreaming.training import run_registry as runs
 from dreaming.training.image_logging import send
@@ -44,7 +45,6 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-KEYS = ("kind", "name", "scored on")
 STYLE = {"SSIM": FrameSSIM, "PSNR": FramePSNR, "crispness": Crispness, "stroke distance": StrokeDistance}
 SCORES = ("IoU", "boundary F", *STYLE)
 OVER_TIME = ("flicker", "source flicker")

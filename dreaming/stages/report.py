@@ -16,11 +16,12 @@ from dreaming.errors import DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
-from dreaming.io.manifest import MANIFEST, Manifest, read_record
+from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
-from dreaming.stages.evaluate import KEYS, OVER_TIME, SCORES, explain
+from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
+from dreaming.stages.score_record import read_scores
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 
@@ -61,7 +62,7 @@ class ReportStage(Stage):
         columns = dict(self._columns(clip))
         chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
         stems = [clip.stems[index] for index in chosen]
-        scores = [{**score, "worst": self._worst(clip, str(score.get("name")))} for score in self._scores(clip)]
+        scores = [{**score, "worst": self._worst(clip, str(score.get("name")))} for score in read_scores(clip)]
         scored = {str(score.get("name")).rpartition("/")[2] for score in scores}
         names = [name for name in (*SCORES, *OVER_TIME) if any(name in score for score in scores)]
         page = environment.get_template("report.html.j2").render(
@@ -173,20 +174,3 @@ class ReportStage(Stage):
             if path.exists():
                 return self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
         return None
-
-    def _scores(self, clip: Clip) -> list[dict[str, Any]]:
-        """Read the scores on ground truth, or else the latest ones on hand masks."""
-        paths = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
-        path = next((path for path in paths if path.exists()), None)
-        summary = [] if path is None else (read_record(path) or {}).get("summary")
-        if not isinstance(summary, list) or not all(map(_is_score, summary)):
-            log.warning("%s: not shown, because it is damaged; stages=[evaluate] writes it again", path)
-            return []
-        return summary
-
-
-def _is_score(score: object) -> bool:
-    if not isinstance(score, dict):
-        return False
-    numbers = [score.get(name, 0) for name in ("frames", *SCORES, *OVER_TIME)]
-    return all(isinstance(score.get(key), str) for key in KEYS) and all(isinstance(n, int | float) for n in numbers)

@@ -12,8 +12,8 @@ NAMES = ("127.0.0.1", "localhost")
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -51,8 +51,8 @@ def guard(token: str) -> Middleware:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add ``HEADERS`` to a response that is about to be sent; browsers ask again before they use a cached copy."""
-    response.headers.update(HEADERS)
-    response.headers.setdefault("Cache-Control", "private, no-cache")
+    for name, value in {**HEADERS, "Cache-Control": "private, no-cache"}.items():
+        response.headers.setdefault(name, value)
 
 
 def _own_hosts(request: web.Request) -> set[str]:

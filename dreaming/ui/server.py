@@ -13,7 +13,7 @@ from aiohttp import web
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
 from dreaming.sweep.override_text import to_text
-from dreaming.ui import api, clip_api, job_api, keyframe_api, mask_api, security
+from dreaming.ui import api, clip_api, job_api, keyframe_api, mask_api, result_api, security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
 ADDRESS = "127.0.0.1"
@@ -27,6 +27,7 @@ API = (
     clip_api,
     mask_api,
     keyframe_api,
+    result_api,
     job_api,
 )
 """Modules with ``ROUTES`` of the API."""

@@ -10,10 +10,14 @@ import * as server from "./server.js";
 import { announce, attempt, element, entries, entry, listen, on, part, state, stem } from "./state.js";
 import { Strip, marksOf } from "./strip.js";
 
-const frames = new Frames();
+export const frames = new Frames();
 const strip = new Strip(element("strip"), element("strip-content"), (index) => open(index));
 const player = new Player(element("play"), { open: (index) => open(index), position: () => state.index });
+const companions = [];
 let opening = null;
+
+// `show(stem, signal)` loads what else is shown of a frame, and returns a function that draws it: all at once.
+export const accompany = (show) => companions.push(show);
 
 // Reads the clip from disk; what is not saved is kept.
 export async function load() {
@@ -62,9 +66,10 @@ export async function open(index) {
   announce("opening");
   await attempt(async () => {
     const [name, owner, kept] = [stem(), state.part, entry()];
-    const [frame, stored] = await Promise.all([
+    const [frame, stored, ...draws] = await Promise.all([
       frames.get(name, signal),
       kept?.dirty ? null : server.getMask(owner, name, signal),
+      ...companions.map((show) => show(name, signal)),
     ]);
     signal.throwIfAborted();
     if (stored && stored.version !== kept?.version) {
@@ -72,6 +77,7 @@ export async function open(index) {
       entries.set({ part: owner, stem: name, mask, version: stored.version, dirty: false });
     }
     view.show(frame, entries.get(owner, name).mask);
+    for (const draw of draws) draw();
     view.canvas.classList.remove("opening");
     announce("opened");
   });

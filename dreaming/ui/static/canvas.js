@@ -55,6 +55,17 @@ function step(method) {
   announce("painted");
 }
 
+// "fit" and "zoom" are for all pictures, shown or hidden.
+function fit() {
+  view.fit();
+  announce("fit");
+}
+
+function zoom(factor) {
+  view.zoomCentre(factor);
+  announce("zoom", factor);
+}
+
 const overlay = () =>
   view.setOverlay(element("view").value, element("colour").value, Number(element("opacity").value) / 100);
 
@@ -63,7 +74,7 @@ function nextView() {
   overlay();
 }
 
-on("fit", "click", () => view.fit());
+on("fit", "click", fit);
 on("size", "input", () => painter.setDiameter(Number(element("size").value)));
 on("undo", "click", () => step("undo"));
 on("redo", "click", () => step("redo"));
@@ -77,8 +88,8 @@ for (const input of document.querySelectorAll("[name=tool]")) {
   input.addEventListener("change", () => setTool(input.value));
 }
 onSpace((held) => painter.setSpace(held));
+bindKeys({ 0: fit, "+": () => zoom(1.25), "-": () => zoom(0.8) });
 bindKeys({
-  0: () => view.fit(),
   "[": () => painter.setDiameter(Math.min(painter.diameter - 1, painter.diameter / 1.2)),
   "]": () => painter.setDiameter(Math.max(painter.diameter + 1, painter.diameter * 1.2)),
   b: () => setTool("brush"),
@@ -91,7 +102,7 @@ bindKeys({
   "ctrl z": () => step("undo"),
   "ctrl y": () => step("redo"),
   "ctrl shift z": () => step("redo"),
-});
+}, "masks");
 
 painter.setDiameter(24);
 overlay();

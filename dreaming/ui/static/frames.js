@@ -9,10 +9,13 @@ export class Frames {
     this.map = new Map();
   }
 
-  async get(stem, signal) {
-    const image = this.map.get(stem) ?? (await getFrame(stem, signal));
-    this.map.delete(stem);
-    this.map.set(stem, image);
+  // `folder` is the path of another folder than frames/ in the clip; null if it has no such picture.
+  async get(stem, signal, folder = "frames") {
+    const key = `${folder}/${stem}`;
+    const image = this.map.get(key) ?? (await getFrame(stem, signal, folder));
+    this.map.delete(key);
+    if (!image) return null; // it may be made soon
+    this.map.set(key, image);
     if (this.map.size > KEPT) this.map.delete(this.map.keys().next().value);
     return image;
   }

@@ -1,14 +1,16 @@
 // Keyboard shortcuts of the whole page.
 
-import { attempt } from "./state.js";
+import { attempt, state } from "./state.js";
 
 const IN_TEXT = "input:not([type=range]):not([type=radio]):not([type=checkbox]):not([type=color]), select, textarea";
 
 const keys = {};
 const holders = [];
 
-// `added` maps keys, with "ctrl " and "shift " before them where held, to actions.
-export const bindKeys = (added) => Object.assign(keys, added);
+// `added` maps keys, with "ctrl " and "shift " before them where held, to actions, which may need a workspace.
+export function bindKeys(added, workspace = null) {
+  for (const [key, action] of Object.entries(added)) keys[key] = { action, workspace };
+}
 
 // `action(held)` is called when the space bar is pressed or released.
 export const onSpace = (action) => holders.push(action);
@@ -25,8 +27,8 @@ addEventListener("keydown", (event) => {
   }
   const control = event.ctrlKey || event.metaKey;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const action = keys[`${control ? "ctrl " : ""}${control && event.shiftKey ? "shift " : ""}${key}`];
-  if (!action) return;
+  const { action, workspace } = keys[`${control ? "ctrl " : ""}${control && event.shiftKey ? "shift " : ""}${key}`] ?? {};
+  if (!action || (workspace && workspace !== state.workspace)) return;
   event.preventDefault();
   attempt(action);
 });

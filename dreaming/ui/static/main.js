@@ -3,11 +3,16 @@
 import { load, openIn } from "./browsing.js";
 import { JobPanel } from "./job.js";
 import { say } from "./message.js";
+import "./keyframes.js";
+import "./layers.js";
 import "./onion.js";
+import "./parts.js";
 import "./prediction.js";
+import "./results.js";
 import { saveAll } from "./saving.js";
 import { attempt, entries, listen, state } from "./state.js";
 import { Tabs } from "./tabs.js";
+import { setWorkspace } from "./workspace.js";
 
 new JobPanel({
   onEnd: () => attempt(load),
@@ -15,6 +20,7 @@ new JobPanel({
   prepare: () => attempt(async () => (await saveAll(), true)),
 });
 
+setWorkspace("masks");
 await attempt(async () => {
   await load();
   const tabs = new Tabs(state.clip.path, {

@@ -33,4 +33,4 @@ listen("opened", update);
 listen("saved", update);
 on("onion", "change", show);
 on("colour", "input", show);
-bindKeys({ o: () => element("onion").click() });
+bindKeys({ o: () => element("onion").click() }, "masks");

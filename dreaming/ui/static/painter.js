@@ -34,6 +34,7 @@ export class Painter {
   setTool(name) {
     this.reset();
     this.tool = this.tools[name];
+    if (this.view.cursor) this.#moveCursor(this.view.cursor);
   }
 
   setDiameter(diameter) {
@@ -85,8 +86,7 @@ export class Painter {
   }
 
   #wheel(event) {
-    event.preventDefault();
-    this.view.zoom(event, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)));
+    this.view.wheel(event);
     this.#moveCursor(this.view.toFrame(event));
   }
 
@@ -115,7 +115,7 @@ export class Painter {
   }
 
   #moveCursor(point) {
-    this.view.cursor = point && { x: point.x, y: point.y, radius: this.diameter / 2 };
+    this.view.cursor = point && { x: point.x, y: point.y, radius: this.tool.radius };
     this.view.draw();
   }
 }

@@ -36,8 +36,11 @@ export const thumbnailAddress = (stem) => path("thumbnails", stem);
 export const getClip = async () => (await send(path("clip"))).json();
 export const getEmptyMasks = async (part) => (await (await send(path("masks", part))).json()).empty;
 
-export async function getFrame(stem, signal) {
-  return createImageBitmap(await (await send(frameAddress(stem), { signal })).blob());
+// A frame, or the picture of another folder of the same name; null if there is none.
+export async function getFrame(stem, signal, folder) {
+  const address = folder === "frames" ? frameAddress(stem) : path("results", ...folder.split("/"), stem);
+  const response = await send(address, { signal });
+  return response.status === 204 ? null : createImageBitmap(await response.blob());
 }
 
 export async function getMask(part, stem, signal) {
@@ -62,6 +65,33 @@ export async function putMask(part, stem, png, version) {
 
 export const deleteMask = (part, stem, version) =>
   send(path("masks", part, stem), { method: "DELETE", headers: condition(version) });
+
+const json = (body) => ({ body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+export const addPart = (name) => send(path("parts"), { method: "POST", ...json({ name }) });
+export const renamePart = (part, name) => send(path("parts", part), { method: "POST", ...json({ name }) });
+
+export const downloadAddress = (stem) => path("frames", stem, "download");
+export const getKeyframe = async (layer, stem) => (await send(path("keyframes", layer, stem))).json();
+
+export async function putKeyframe(layer, stem, file, version) {
+  const address = `${path("keyframes", layer, stem)}?${new URLSearchParams({ name: file.name })}`;
+  return (await send(address, { method: "PUT", body: file, headers: condition(version) })).json();
+}
+
+export async function deleteKeyframe(layer, stem, version) {
+  return (await send(path("keyframes", layer, stem), { method: "DELETE", headers: condition(version) })).json();
+}
+
+export const getLayers = async () => (await send(path("layers"))).json();
+
+export async function putLayers(layers, version) {
+  const { body, headers } = json(layers);
+  return (await send(path("layers"), { method: "PUT", body, headers: { ...headers, ...condition(version) } })).json();
+}
+
+export const getResults = async () => (await send(path("results"))).json();
+export const resultAddress = (name) => path(name);
 
 export const startJob = (action) => send(path("job", "start", action), { method: "POST" });
 export const stopJob = () => send(path("job", "stop"), { method: "POST" });

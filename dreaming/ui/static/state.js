@@ -3,7 +3,7 @@
 import { Entries } from "./entries.js";
 import { say } from "./message.js";
 
-export const state = { clip: null, part: null, empty: new Set(), index: 0 };
+export const state = { clip: null, part: null, empty: new Set(), index: 0, workspace: "masks" };
 export const entries = new Entries();
 
 export const element = (id) => document.getElementById(id);
@@ -14,6 +14,7 @@ export const entry = () => entries.get(state.part, stem());
 
 // Events: "clip" was read from disk, "part" was chosen; a frame is "opening", is "opened"; its mask was "painted" on;
 // a mask was "saved" or removed (part, stem), or is in "conflict" with the disk (version).
+// A "workspace" was opened; pictures are to "fit" into the window, or to "zoom" (factor).
 const events = new EventTarget();
 export const announce = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
 export const listen = (name, action) => events.addEventListener(name, ({ detail }) => action(detail));

@@ -8,6 +8,11 @@ class Tool {
     this.view = painter.view;
   }
 
+  // Of the circle at the pointer.
+  get radius() {
+    return 0;
+  }
+
   down() {}
   move() {} // with the pointer down
   up() {}
@@ -45,6 +50,10 @@ class Brush extends Tool {
   constructor(painter, value) {
     super(painter);
     this.value = value;
+  }
+
+  get radius() {
+    return this.painter.diameter / 2;
   }
 
   down(point, event) {

@@ -1,6 +1,6 @@
-// Draws the frame and the mask over it; zooms and pans.
+// The frame and the mask over it.
 
-const MAX_SCALE = 40;
+import { Camera } from "./camera.js";
 
 const NONE = [0, 0, 0, 0];
 const BLACK = [0, 0, 0, 255];
@@ -8,7 +8,7 @@ const GREY = [128, 128, 128, 255];
 const WHITE = [255, 255, 255, 255];
 
 // Draws a rectangle of a mask into a canvas of its size, in two colours with opacity.
-function paint(canvas, mask, { left, top, width, height }, on, off) {
+function paintMask(canvas, mask, { left, top, width, height }, on, off) {
   if (!width || !height) return;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
@@ -21,25 +21,19 @@ function paint(canvas, mask, { left, top, width, height }, on, off) {
   context.putImageData(image, left, top);
 }
 
-export class View {
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.frame = null;
-    this.overlay = null;
-    this.mask = null;
-    this.cursor = null;
-    this.outline = []; // of what is not closed yet
-    this.mode = "overlay"; // or "matte", or "cutout"
-    this.onion = null; // the mask of another frame, as a picture
-    this.scale = 1;
-    this.x = 0;
-    this.y = 0;
-    this.fitted = true;
-    this.colour = [255, 59, 107, 255];
-    this.opacity = 0.5;
-    this.pending = false;
-    new ResizeObserver(() => this.#resize()).observe(canvas);
+export class View extends Camera {
+  frame = null;
+  overlay = null;
+  mask = null;
+  cursor = null;
+  outline = []; // of what is not closed yet
+  onion = null; // the mask of another frame, as a picture
+  mode = "overlay"; // or "matte", or "cutout"
+  colour = [255, 59, 107, 255];
+  opacity = 0.5;
+
+  get size() {
+    return this.frame;
   }
 
   show(frame, mask) {
@@ -63,7 +57,7 @@ export class View {
   setOnion(mask) {
     this.onion = mask && new OffscreenCanvas(mask.width, mask.height);
     const opposite = this.colour.map((level, index) => (index < 3 ? 255 - level : level));
-    if (mask) paint(this.onion, mask, { left: 0, top: 0, width: mask.width, height: mask.height }, opposite, NONE);
+    if (mask) paintMask(this.onion, mask, { left: 0, top: 0, width: mask.width, height: mask.height }, opposite, NONE);
     this.draw();
   }
 
@@ -72,71 +66,12 @@ export class View {
     if (!this.mask) return;
     const whole = { left: 0, top: 0, width: this.mask.width, height: this.mask.height };
     const [on, off] = { overlay: [this.colour, NONE], matte: [WHITE, BLACK], cutout: [NONE, GREY] }[this.mode];
-    paint(this.overlay, this.mask, area ?? whole, on, off);
+    paintMask(this.overlay, this.mask, area ?? whole, on, off);
     this.draw();
   }
 
-  // Position in the frame, in pixels, of a point of the page.
-  toFrame(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return { x: (event.clientX - box.left - this.x) / this.scale, y: (event.clientY - box.top - this.y) / this.scale };
-  }
-
-  zoom(event, factor) {
-    const box = this.canvas.getBoundingClientRect();
-    const [px, py] = [event.clientX - box.left, event.clientY - box.top];
-    const scale = Math.min(MAX_SCALE, Math.max(this.#fittingScale() / 2, this.scale * factor));
-    this.x = px - ((px - this.x) * scale) / this.scale;
-    this.y = py - ((py - this.y) * scale) / this.scale;
-    this.scale = scale;
-    this.fitted = false;
-    this.draw();
-  }
-
-  pan(dx, dy) {
-    this.x += dx;
-    this.y += dy;
-    this.fitted = false;
-    this.draw();
-  }
-
-  fit() {
-    if (!this.frame) return;
-    this.scale = this.#fittingScale();
-    this.x = (this.canvas.clientWidth - this.frame.width * this.scale) / 2;
-    this.y = (this.canvas.clientHeight - this.frame.height * this.scale) / 2;
-    this.fitted = true;
-    this.draw();
-  }
-
-  #fittingScale() {
-    return Math.min(this.canvas.clientWidth / this.frame.width, this.canvas.clientHeight / this.frame.height);
-  }
-
-  #resize() {
-    this.canvas.width = Math.round(this.canvas.clientWidth * devicePixelRatio);
-    this.canvas.height = Math.round(this.canvas.clientHeight * devicePixelRatio);
-    if (this.fitted) this.fit();
-    this.draw();
-  }
-
-  draw() {
-    if (this.pending) return;
-    this.pending = true;
-    requestAnimationFrame(() => {
-      this.pending = false;
-      this.#paint();
-    });
-  }
-
-  #paint() {
-    const { context, canvas, scale } = this;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (!this.frame) return;
-    const ratio = devicePixelRatio;
-    context.setTransform(scale * ratio, 0, 0, scale * ratio, this.x * ratio, this.y * ratio);
-    context.imageSmoothingEnabled = scale < 2;
+  paint(context) {
+    this.place();
     context.drawImage(this.frame, 0, 0);
     context.globalAlpha = this.mode === "overlay" ? this.opacity : 1;
     context.drawImage(this.overlay, 0, 0);
@@ -151,7 +86,7 @@ export class View {
     for (const [colour, width] of [["#000", 3], ["#fff", 1]]) {
       this.context.beginPath();
       if (this.outline.length) this.outline.forEach(({ x, y }) => this.context.lineTo(x, y));
-      else this.context.arc(this.cursor.x, this.cursor.y, this.cursor.radius, 0, 2 * Math.PI);
+      else this.context.arc(this.cursor.x, this.cursor.y, Math.max(this.cursor.radius, 3 / this.scale), 0, 2 * Math.PI);
       this.context.strokeStyle = colour;
       this.context.lineWidth = width / this.scale;
       this.context.stroke();
