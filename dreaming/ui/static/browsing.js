@@ -90,8 +90,9 @@ export async function openIn(name, frame) {
   await open(state.clip.frames.indexOf(frame));
 }
 
+// The next frame with a mask, or with a keyframe where those are shown.
 function nextPainted(direction) {
-  const painted = new Set(part().masks);
+  const painted = new Set(state.workspace === "keyframes" ? Object.values(state.clip.keyframes).flat() : part().masks);
   for (let i = state.index + direction; i >= 0 && i < state.clip.frames.length; i += direction) {
     if (painted.has(state.clip.frames[i])) return open(i);
   }

@@ -61,7 +61,7 @@ function rowOf(layer, index) {
 
 function draw() {
   element("layers").replaceChildren(...layers.map(rowOf).reverse());
-  element("save-layers").disabled = !changed;
+  element("save-layers").disabled = element("reload-layers").disabled = !changed;
   offerLayers(layers.map(({ name, keyframes }) => keyframes ?? name));
 }
 
