@@ -48,7 +48,7 @@ export class Camera {
   }
 
   #zoomAt({ x, y }, factor) {
-    if (!this.size) return;
+    if (!this.size || !this.canvas.clientWidth) return;
     const scale = Math.min(MAX_SCALE, Math.max(this.#fittingScale() / 2, this.scale * factor));
     this.x = x - ((x - this.x) * scale) / this.scale;
     this.y = y - ((y - this.y) * scale) / this.scale;
@@ -69,12 +69,13 @@ export class Camera {
     this.draw();
   }
 
+  // Also of a canvas that is hidden: it is fitted when it is shown.
   fit() {
-    if (!this.size) return;
+    this.fitted = true;
+    if (!this.size || !this.canvas.clientWidth) return;
     this.scale = this.#fittingScale();
     this.x = (this.area.width - this.size.width * this.scale) / 2;
     this.y = (this.area.height - this.size.height * this.scale) / 2;
-    this.fitted = true;
     this.draw();
   }
 
