@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dreaming.clip.clip import Clip
+from dreaming.clip.config import ClipSettings
 from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import subfolders
@@ -43,12 +44,17 @@ class PartFolders:
         """Rename a part's folder, and the part in ``clip.yaml``.
 
         Raises:
-            ClipError: If the name is not allowed or taken, the masks cannot be moved, or the layers would not be
-                found any more.
+            ClipError: If the name is not allowed or taken, the masks cannot be moved, the layers would not be found any
+                more, or ``clip.yaml`` cleans up the part's masks.
             FileChangedError: If another program changed ``clip.yaml`` meanwhile; the part keeps its name.
         """
         with self._lock:
             self._check_new(clip, new)
+            if old in ClipSettings.read(clip.path / "clip.yaml").cleanup:
+                raise ClipError(
+                    clip.path / "clip.yaml", found=f"cleanup of {old}", expected="no clean-up of a part to be renamed",
+                    hint="take it out of the file, rename the part, and write it there again",
+                )  # fmt: skip
             listed, version = self._layers.read(clip)
             renamed = [replace(layer, part=new) if layer.part == old else layer for layer in listed or []]
             parts = [new if part == old else part for part in clip.parts]

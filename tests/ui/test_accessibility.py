@@ -103,5 +103,16 @@ def test_the_page_is_operated_by_keys(disc_clip, browse):
                 reached.append(await page.evaluate("document.activeElement.id || document.activeElement.value"))
 
     assert browse(drawing.path, scenario) == []
-    wanted = {"part", "canvas", "save", "strip", "scrub", "download", "painted-file", "new-layer", "layer"}
+    wanted = {
+        "part",
+        "canvas",
+        "save",
+        "strip",
+        "scrub",
+        "download",
+        "painted-file",
+        "new-layer",
+        "layer",
+        "comparison",
+    }
     assert wanted <= set(reached)

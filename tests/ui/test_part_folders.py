@@ -88,6 +88,16 @@ def test_a_name_that_a_layer_depends_on_stays(disc_clip, parts):
     assert drawing.clip.parts == ["body", "head"]
 
 
+def test_a_part_that_is_cleaned_up_keeps_its_name(disc_clip, parts):
+    drawing = disc_clip(masks=(1,))
+    parts.add(drawing.clip, "head")
+    (drawing.path / "clip.yaml").write_text("cleanup:\n  subject: [{grow: 1.5}]\n")
+    with pytest.raises(ClipError):
+        parts.rename(drawing.clip, "subject", "body")
+    parts.rename(drawing.clip, "head", "face")
+    assert parts_of(drawing.clip) == ["face", "subject"]
+
+
 @pytest.mark.parametrize("name", ["", "..", ".a", "a/b", "a\0b", "x" * 201, "subject", "taken"])
 @pytest.mark.parametrize("method", ["add", "rename"])
 def test_names_are_new_and_inside_the_clip(disc_clip, parts, method, name):

@@ -69,6 +69,14 @@ export class Camera {
     this.draw();
   }
 
+  // Moves a point of the picture into sight.
+  reveal({ x, y }) {
+    const outside = (position, length) => Math.min(0, position) + Math.max(0, position - length);
+    const dx = outside(x * this.scale + this.x, this.area.width);
+    const dy = outside(y * this.scale + this.y, this.area.height);
+    if (dx || dy) this.pan(-dx, -dy);
+  }
+
   // Also of a canvas that is hidden: it is fitted when it is shown.
   fit() {
     this.fitted = true;

@@ -3,6 +3,7 @@
 import { Camera } from "./camera.js";
 
 const GRAB = 12; // pixels of the page around the border within which the pointer moves it
+const STEP = 40; // pixels of the page by which an arrow key moves the pictures
 
 export class CompareView extends Camera {
   pictures = []; // { label, image }; an image is null where the frame has none
@@ -13,6 +14,12 @@ export class CompareView extends Camera {
   constructor(canvas, onBorder) {
     super(canvas);
     let dragged = null;
+    const steps = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
+    canvas.addEventListener("keydown", (event) => {
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      this.pan(...steps[event.key]);
+    });
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);

@@ -101,6 +101,7 @@ export class Painter {
       const step = Math.max(1, this.diameter / 4);
       const x = Math.min(frame.width, Math.max(0, from.x + dx * step));
       this.#moveCursor({ x, y: Math.min(frame.height, Math.max(0, from.y + dy * step)) });
+      this.view.reveal(this.view.cursor);
       this.tool.hover(this.view.cursor);
     } else if (event.key === "Enter") {
       this.tool.enter({ x: from.x, y: from.y }, event);
