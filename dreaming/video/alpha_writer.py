@@ -51,7 +51,12 @@ ALPHA_CODECS: Mapping[str, AlphaCodec] = {
     ),
     # Without a bit rate of 0, crf would only be a lower limit. Alternate reference frames exclude alpha.
     "webm": AlphaCodec(
-        ".webm", "webm", "libvpx-vp9", "yuva420p", 8, {"crf": "16", "b": "0", "auto-alt-ref": "0", "row-mt": "1"}
+        ".webm",
+        "webm",
+        "libvpx-vp9",
+        "yuva420p",
+        8,
+        {"crf": "16", "b": "0", "auto-alt-ref": "0", "row-mt": "1", "cpu-used": "4"},
     ),
     "ffv1": AlphaCodec(".mkv", "matroska", "ffv1", "bgra", 8, {"level": "3", "slicecrc": "1", "g": "1"}),
 }
@@ -70,7 +75,7 @@ def write_alpha_video(
 ) -> int:
     """Encode frames with alpha, atomically; the first one is shown at 0.
 
-    FFV1 is lossless. ProRes keeps alpha exactly to 10 bits, and colours within 2 levels of 255 in smooth areas. VP9 is
+    FFV1 is lossless. ProRes keeps alpha within 2 levels of 1023, and colours within 2 of 255 in smooth areas. VP9 is
     lossy: within about 8 levels in colours, at half the resolution, and 12 in alpha at edges. Times are rounded to
     milliseconds in webm and mkv.
 

@@ -9,6 +9,7 @@ import pytest
 
 from dreaming.errors import ConfigError, ParameterError
 from dreaming.io.manifest import Manifest
+from dreaming.io.shard import Shard
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.export import ExportStage
 
@@ -204,3 +205,12 @@ def test_irregular_times_are_kept_without_a_time_code(drawing, film):
         assert "timecode" not in stream.metadata
         times = [packet.pts * packet.time_base for packet in file.demux(stream) if packet.size]
     assert times == [Fraction(tick, 25) for tick in (0, 2, 3, 7, 8, 12, 15, 20)]
+
+
+def test_a_shard_writes_its_pictures_and_no_video(drawing):
+    stage("png", "ffv1", shard=Shard(2, 2)).run(drawing.clip)
+    found = sorted(path.name for path in (drawing.path / "export").rglob("disc_painted*"))
+    assert 3 <= len(found) <= 5
+    assert all(name.endswith(".png") for name in found)
+    stage("png", "ffv1").run(drawing.clip)
+    assert len(list((drawing.path / "export").rglob("disc_painted*"))) == 9
