@@ -36,8 +36,14 @@ def test_a_frame_is_downloaded_painted_dropped_replaced_and_removed(disc_clip, b
         async with page.expect_download() as download:
             await page.click("#download")
         downloads.append((await (await download.value).path()).read_bytes())
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        await page.bring_to_front()
+        await page.locator("#message", has_text="another tab").wait_for()
         await drop(page, "#stage", "my painting.png", painted["0001"])
         await page.locator("#message", has_text="Stored").wait_for()
+        await other.locator(".thumbnail .mark.keyframe").wait_for()
+        await other.close()
         assert (folder / "0001.png").read_bytes() == painted["0001"]
         await drop(page, "#thumbnail-1 img", "again.png", painted["0002"])  # the second frame
         await page.locator("#message", has_text="0002.png").wait_for()

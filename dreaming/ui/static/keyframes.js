@@ -4,7 +4,7 @@ import { load, open } from "./browsing.js";
 import { compare } from "./comparison.js";
 import { ask, say } from "./message.js";
 import * as server from "./server.js";
-import { attempt, element, listen, on, state, stem } from "./state.js";
+import { announce, attempt, element, listen, on, state, stem } from "./state.js";
 import { setWorkspace } from "./workspace.js";
 
 const DEFAULT_LAYER = "painted";
@@ -64,6 +64,7 @@ async function store(file) {
   const [name, frame] = [layer(), stem()];
   const { version } = seen?.layer === name && seen.frame === frame ? seen : await server.getKeyframe(name, frame);
   const stored = await changing(() => server.putKeyframe(name, frame, file, version));
+  announce("stored");
   await load();
   const earlier = version === "absent" ? "" : " The earlier one is in trash/.";
   say(`Stored as keyframes/${name}/${stored.name}.${earlier}`, "note");
@@ -72,6 +73,7 @@ async function store(file) {
 async function remove() {
   const { version } = current;
   const { moved_to: path } = await changing(() => server.deleteKeyframe(layer(), stem(), version));
+  announce("stored");
   await load();
   say(`Moved to ${path}.`, "note");
 }

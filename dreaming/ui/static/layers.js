@@ -4,7 +4,7 @@ import { load } from "./browsing.js";
 import { offerLayers } from "./keyframes.js";
 import { say } from "./message.js";
 import { getLayers, putLayers } from "./server.js";
-import { attempt, element, listen, on, state } from "./state.js";
+import { announce, attempt, element, listen, on, state } from "./state.js";
 
 let layers = []; // bottom to top, as in clip.yaml
 let version = null;
@@ -91,6 +91,7 @@ function add() {
 async function save() {
   try {
     show(await putLayers(layers, version));
+    announce("stored");
     say("Saved to clip.yaml.", "note");
   } catch (error) {
     if (error.status !== 409) throw error;

@@ -27,7 +27,8 @@ await attempt(async () => {
     onOther: () => say("This clip is also open in another tab.", "note"),
     onSaved: () => attempt(load), // which keeps what is not saved here
   });
-  listen("saved", ({ part, stem }) => tabs.announce(part, stem));
+  listen("saved", () => tabs.announce());
+  listen("stored", () => tabs.announce());
   if (!(await entries.restore(state.clip))) return;
   const [first] = entries.dirty;
   await openIn(first.part, first.stem);

@@ -3,7 +3,7 @@
 import { load } from "./browsing.js";
 import { saveAll } from "./saving.js";
 import { addPart, renamePart } from "./server.js";
-import { attempt, element, on, state } from "./state.js";
+import { announce, attempt, element, on, state } from "./state.js";
 
 const dialog = element("part-dialog");
 let renames = false;
@@ -27,6 +27,7 @@ async function apply() {
     return;
   }
   dialog.close();
+  announce("stored");
   state.part = name;
   await load();
 }

@@ -14,7 +14,7 @@ export const entry = () => entries.get(state.part, stem());
 
 // Events: "clip" was read from disk, "part" was chosen; a frame is "opening", is "opened"; its mask was "painted" on;
 // a mask was "saved" or removed (part, stem), or is in "conflict" with the disk (version).
-// A "workspace" was opened; pictures are to "fit" into the window, or to "zoom" (factor).
+// Keyframes, layers or parts were "stored". A "workspace" was opened; pictures are to "fit" into the window, or to "zoom" (factor).
 const events = new EventTarget();
 export const announce = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
 export const listen = (name, action) => events.addEventListener(name, ({ detail }) => action(detail));

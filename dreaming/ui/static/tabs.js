@@ -1,11 +1,11 @@
-// What the tabs of one clip tell each other: that they are open, and which mask they saved.
+// What the tabs of one clip tell each other: that they are open, and that they saved something.
 
 export class Tabs {
   constructor(clip, { onOther, onSaved }) {
     this.channel = new BroadcastChannel(`dreaming ${clip}`);
     this.channel.onmessage = ({ data }) => {
       if (data.kind === "saved") {
-        onSaved(data.part, data.stem);
+        onSaved();
         return;
       }
       if (data.kind === "opened") this.channel.postMessage({ kind: "here" });
@@ -14,7 +14,7 @@ export class Tabs {
     this.channel.postMessage({ kind: "opened" });
   }
 
-  announce(part, stem) {
-    this.channel.postMessage({ kind: "saved", part, stem });
+  announce() {
+    this.channel.postMessage({ kind: "saved" });
   }
 }

@@ -55,6 +55,7 @@ export class View extends Camera {
 
   // Shows the mask of another frame in the opposite colour; none for null.
   setOnion(mask) {
+    if (!mask && !this.onion) return;
     this.onion = mask && new OffscreenCanvas(mask.width, mask.height);
     const opposite = this.colour.map((level, index) => (index < 3 ? 255 - level : level));
     if (mask) paintMask(this.onion, mask, { left: 0, top: 0, width: mask.width, height: mask.height }, opposite, NONE);
