@@ -48,7 +48,7 @@ class OpenClip:
     parts: PartFolders = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parts = PartFolders(self.layers)
+        self.parts = PartFolders(self.masks, self.layers)
         self.refresh()
 
     def refresh(self) -> Clip:

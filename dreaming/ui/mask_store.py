@@ -11,7 +11,7 @@ from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, MaskError, SizeError
 from dreaming.io.image import encode_png
 from dreaming.io.types import Mask, Size
-from dreaming.ui.clip_state import masks_of
+from dreaming.ui.clip_state import masks_of, parts_of
 from dreaming.ui.user_files import ABSENT, FileChangedError, check_version, move_to_trash, replace_file, version_of
 
 _HEADER = struct.Struct(">8s4x4sII")
@@ -22,10 +22,13 @@ class MaskStore:
     """Reads, writes and removes hand masks of one clip.
 
     The file that a mask replaces is kept in ``trash/``, unless this object wrote it.
+
+    Attributes:
+        lock: Held while a mask is written or removed, or the folder of a part renamed.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._own: set[str] = set()
 
     def read(self, clip: Clip, part: str, stem: str) -> tuple[Mask | None, str]:
@@ -56,7 +59,8 @@ class MaskStore:
             ClipError: If the masks lie outside the clip, or the user assigns masks to training and validation.
         """
         assert mask.shape == clip.size
-        with self._lock:
+        with self.lock:
+            _check_part(clip, part)
             old = masks_of(clip, part).get(stem)
             new = (old or _new_path(clip, part, stem)).with_suffix(".png")
             data = encode_png(mask.astype(np.uint8) * 255)
@@ -72,7 +76,8 @@ class MaskStore:
             FileChangedError: If the file on disk has another version than ``expected``, or is gone.
             ClipError: If the masks lie outside the clip.
         """
-        with self._lock:
+        with self.lock:
+            _check_part(clip, part)
             path = masks_of(clip, part).get(stem)
             check_version(path, expected)
             if path is None:
@@ -111,6 +116,13 @@ def decode_upload(png: bytes, size: Size) -> Mask:
     if not (grey and opaque and binary):
         raise MaskError(where, found="values other than 0 and 255", expected="opaque black and white")
     return values == 255
+
+
+def _check_part(clip: Clip, part: str) -> None:
+    """Refuse a part that was renamed meanwhile; its masks would become those of the whole clip."""
+    if part not in parts_of(clip):
+        where = clip.path / "parts" / part
+        raise ClipError(where, found="no such part", expected="a part of the clip", hint="reload the page")
 
 
 def _new_path(clip: Clip, part: str, stem: str) -> Path:

@@ -1,6 +1,5 @@
 """Parts of the clip, added and renamed as folders in ``parts/``."""
 
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from dreaming.io.frame_folder import subfolders
 from dreaming.ui.clip_state import parts_of
 from dreaming.ui.keyframe_store import check_folder_name
 from dreaming.ui.layer_file import LayerFile
+from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.user_files import refuse_outside
 
 
@@ -21,12 +21,12 @@ class PartFolders:
     """Adds and renames the parts of one clip.
 
     Args:
+        masks: Whose masks are not written meanwhile.
         layers: Where a renamed part is renamed, too.
     """
 
-    def __init__(self, layers: LayerFile) -> None:
-        self._layers = layers
-        self._lock = threading.Lock()
+    def __init__(self, masks: MaskStore, layers: LayerFile) -> None:
+        self._lock, self._layers = masks.lock, layers
 
     def add(self, clip: Clip, name: str) -> None:
         """Add a part without masks; those of a single subject move to ``parts/subject/``.

@@ -52,7 +52,8 @@ def test_a_frame_is_downloaded_painted_dropped_replaced_and_removed(disc_clip, b
         await page.locator("#answers button >> nth=0").click()
         await page.locator("#message", has_text="0003.png").wait_for()
         assert (folder / "0003.png").read_bytes() == painted["0003"]
-        await drop(page, "#stage", "0003.png", painted["0001"])
+        chosen = {"name": "0003.png", "mimeType": "image/png", "buffer": painted["0001"]}
+        await page.set_input_files("#painted-file", chosen)
         await page.locator("#message", has_text="trash/").wait_for()
         assert (folder / "0003.png").read_bytes() == painted["0001"]
         assert (trash / "0003.png").read_bytes() == painted["0003"]

@@ -86,6 +86,17 @@ def test_removed_masks_lie_in_the_trash_side_by_side(disc_clip):
     assert store.read(drawing.clip, "subject", "0001") == (None, ABSENT)
 
 
+def test_a_part_that_was_renamed_meanwhile_gets_no_masks(disc_clip):
+    drawing, store = disc_clip(masks=()), MaskStore()
+    drawing.save("parts/head/hand_masks/0001.png", drawing.truth["0001"])
+    before = files(drawing.path)
+    with pytest.raises(ClipError):
+        store.write(drawing.clip, "face", "0001", MASK, ABSENT)
+    with pytest.raises(ClipError):
+        store.remove(drawing.clip, "face", "0001", ABSENT)
+    assert files(drawing.path) == before
+
+
 @pytest.mark.parametrize("linked", ["hand_masks", "trash"])
 def test_links_out_of_the_clip_are_refused(disc_clip, tmp_path, linked):
     drawing, store = disc_clip(masks=(1,) if linked == "trash" else ()), MaskStore()

@@ -6,13 +6,14 @@ from dreaming.errors import ClipError
 from dreaming.ui import layer_file
 from dreaming.ui.clip_state import parts_of
 from dreaming.ui.layer_file import LayerFile
+from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.part_folders import PartFolders
 from dreaming.ui.user_files import FileChangedError
 
 
 @pytest.fixture
 def parts():
-    return PartFolders(LayerFile())
+    return PartFolders(MaskStore(), LayerFile())
 
 
 def masks(drawing):
