@@ -1,4 +1,4 @@
-"""Pictures with a palette, as in DAVIS and YouTube-VOS: each index but 0 is an object."""
+"""Pictures with a palette, as in DAVIS 2017 and YouTube-VOS, or black and white: each index but 0 is an object."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +22,7 @@ def read_davis(paths: Sequence[Path]) -> Annotations:
     """Read the pictures of one video; the objects are called ``object-1``, ``object-2``, ...
 
     Raises:
-        MaskError: If a picture has no palette, undecided pixels or too many objects.
+        MaskError: If a picture has other colours, undecided pixels or too many objects.
     """
     objects: list[Annotation] = []
     for path in paths:
@@ -31,9 +31,8 @@ def read_davis(paths: Sequence[Path]) -> Annotations:
         if indices is None:
             raise MaskError(
                 path,
-                found="a picture without a palette",
+                found="a picture that has no palette and is not black and white",
                 expected="an index for each object, as in DAVIS",
-                hint="copy masks that are black and white to hand_masks/ yourself",
             )
         found = [int(index) for index in np.unique(indices) if index]
         if VOID in found:

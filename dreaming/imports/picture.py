@@ -11,12 +11,15 @@ from dreaming.io.types import Size
 
 
 def read_indices(path: Path) -> NDArray[np.uint8] | None:
-    """The index (H, W) of each pixel of a picture with a palette; None for any other picture.
+    """The index (H, W) of each pixel of a picture with a palette, 0 or 1 of a black and white one; None for others.
 
     Raises:
         MaskError: If the file is no complete picture.
     """
-    return _read(path, "P", None)
+    indices = _read(path, "P", None)
+    if indices is None and (grey := _read(path, "L", None)) is not None and np.isin(grey, (0, 255)).all():
+        return (grey > 0).astype(np.uint8)
+    return indices
 
 
 def read_colours(path: Path, size: Size) -> NDArray[np.uint8]:
@@ -46,7 +49,7 @@ def _read(path: Path, mode: str, size: Size | None) -> NDArray[np.uint8] | None:
         raise SizeError(path, found=found, expected=size, hint="export it at the frames' size")
     try:
         with PIL.Image.open(path) as file:
-            if mode == "P" and file.mode != "P":
+            if mode != "RGB" and file.mode not in (mode, "1" if mode == "L" else mode):
                 return None
             return np.asarray(file if file.mode == mode else file.convert(mode))
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:

@@ -30,6 +30,13 @@ def test_each_index_is_an_object(tmp_path):
     assert found.dense == ("00000", "00001")
 
 
+def test_a_black_and_white_picture_has_one_object(tmp_path):
+    mask = np.eye(4, 6, dtype=np.uint8) * 255
+    (found,) = read_davis([save(tmp_path / "x.png", mask, "L")]).objects
+    assert found.label == "object-1"
+    np.testing.assert_array_equal(found.draw(), mask > 0)
+
+
 @pytest.mark.parametrize(("value", "mode"), [(255, "P"), (1, "L")])
 def test_other_pictures_are_refused(tmp_path, value, mode):
     with pytest.raises(MaskError):
