@@ -65,7 +65,7 @@ EXCEPTIONS = {
     ("dreaming/imports/", "palette"),  # of a palette PNG
     ("dreaming/io/", "palette"),  # of a palette PNG
     ("dreaming/video/", "palette"),  # of a video with a palette
-    ("dreaming/demo/painter.py", "palette"),  # a painter's
+    ("dreaming/demo/painter", "palette"),  # a painter's, and a knife
     ("dreaming/video/stream.py", "protocol"),  # of a URL
     ("dreaming/networks/colour_map.py", "identity"),  # the identity map
 }

@@ -7,14 +7,16 @@ from pathlib import Path
 import av
 import numpy as np
 
-from dreaming.demo.painter import paint
+from dreaming.demo.painters import PAINTERS, PainterName
 from dreaming.demo.scene import DemoScene
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Image
 
 
-def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int = 2) -> None:
+def write_demo(
+    scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int = 2, painter: PainterName = "oil"
+) -> None:
     """Write a clip as a user would provide it, and its ground truth.
 
     ``folder`` receives ``source.mp4``; ``hand_masks/`` of frames spread evenly over the clip, including both ends;
@@ -34,7 +36,7 @@ def write_demo(scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int
         stem = f"{index + 1:0{digits}d}"
         image, mask = scene.frame(index)
         images.append(image)
-        grey, styled = mask.astype(np.uint8) * 255, paint(image)
+        grey, styled = mask.astype(np.uint8) * 255, PAINTERS[painter](image, index)
         for target in [true_masks] + [hand_masks] * (index in masked):
             target.write(stem, grey)
         for target in [true_styled] + [painted] * (index in keys):

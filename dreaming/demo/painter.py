@@ -26,7 +26,7 @@ def paint(image: Image, *, stroke: float = 0.045, relief: float = 1.0, canvas: f
     """
     reach = stroke * min(image.shape[:2])
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    tangent = _edge_direction(lab[..., 0], reach)
+    tangent = edge_direction(lab[..., 0], reach)
     body = _along(lab, lab, tangent, reach)
     height = _ridges(lab, body, tangent, reach)
     painted = cv2.cvtColor(_palette(body, height), cv2.COLOR_LAB2RGB) * 255
@@ -34,7 +34,7 @@ def paint(image: Image, *, stroke: float = 0.045, relief: float = 1.0, canvas: f
     return np.asarray(np.clip(np.rint(painted + light[..., None]), 0, 255), np.uint8)
 
 
-def _edge_direction(lightness: Plane, reach: float) -> Plane:
+def edge_direction(lightness: Plane, reach: float) -> Plane:
     """Unit vectors (H, W, 2) along the edges, from the smoothed structure tensor (Kyprianidis & Doellner 2008)."""
     grey = cv2.GaussianBlur(lightness, (0, 0), 0.15 * reach)
     dx, dy = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)

@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreaming.io.types import Image
 from dreaming.metrics.base import FrameMean
 
 PATCH = 7
@@ -27,8 +28,13 @@ def crispness(styled: Tensor, painted: Tensor) -> float:
         styled: (3, H, W) RGB in 0..1.
         painted: The true painted frame, or a keyframe.
     """
-    made, true = (float(np.abs(cv2.Laplacian(_grey(image), cv2.CV_32F)).mean()) for image in (styled, painted))
+    made, true = (float(fine_detail(_levels(image)).mean()) for image in (styled, painted))
     return made / max(true, FLAT)
+
+
+def fine_detail(image: Image) -> NDArray[np.float32]:
+    """Absolute Laplacian (H, W) of the grey levels of an image (H, W, 3); its mean is what ``crispness`` compares."""
+    return np.asarray(np.abs(cv2.Laplacian(_grey(image), cv2.CV_32F)), np.float32)
 
 
 def stroke_distance(styled: Tensor, painted: Tensor) -> float:
@@ -44,7 +50,7 @@ def stroke_distance(styled: Tensor, painted: Tensor) -> float:
     """
     directions = np.random.default_rng(1).standard_normal((PATCH**2, DIRECTIONS)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)
-    pair, distances = [_grey(styled), _grey(painted)], []
+    pair, distances = [_grey(_levels(image)) for image in (styled, painted)], []
     for scale in SCALES:
         small = [cv2.resize(x, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA) for x in pair]
         if min(small[0].shape) > PATCH:
@@ -53,10 +59,15 @@ def stroke_distance(styled: Tensor, painted: Tensor) -> float:
     return float(np.mean(distances))
 
 
-def _grey(image: Tensor) -> NDArray[np.float32]:
-    """Grey levels (H, W) of an image (3, H, W) in 0..1."""
+def _levels(image: Tensor) -> Image:
+    """An image (3, H, W) in 0..1 as (H, W, 3) uint8."""
     levels = (255 * image).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return cv2.cvtColor(np.ascontiguousarray(levels), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.ascontiguousarray(levels)
+
+
+def _grey(image: Image) -> NDArray[np.float32]:
+    """Grey levels (H, W) of an image (H, W, 3)."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
 def _patches(grey: NDArray[np.float32]) -> NDArray[np.float32]:

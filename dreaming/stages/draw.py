@@ -7,6 +7,7 @@ from typing import ClassVar
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt
 from dreaming.demo.clip_writer import write_demo
+from dreaming.demo.painters import PainterName
 from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
 from dreaming.io.manifest import Manifest, describe
@@ -25,6 +26,9 @@ class DrawStage(Stage):
     """Write ``source.mp4``, ``hand_masks/``, ``keyframes/painted/`` and ``truth/`` of the demo clip.
 
     Hand masks and painted keyframes are spread evenly over the clip.
+
+    Attributes:
+        painter: Kind of painting of the keyframes.
     """
 
     name: ClassVar[str] = "draw"
@@ -33,6 +37,7 @@ class DrawStage(Stage):
     scene: DemoScene = field(default_factory=DemoScene)
     masks: NonNegativeInt = 5
     keyframes: NonNegativeInt = 2
+    painter: PainterName = "oil"
 
     def skips(self, clip: Clip) -> str | None:
         """Skip a clip that is up to date."""
@@ -61,6 +66,6 @@ class DrawStage(Stage):
             )
         # A record without a number of frames marks an unfinished clip, so a later run repeats it.
         self._manifest().write(clip.path / RECORD)
-        write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes)
+        write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes, painter=self.painter)
         replace(self._manifest(), frames=self.scene.frames).write(clip.path / RECORD)
         log.info("draw: %d frames with sound, %d masks, %d keyframes", self.scene.frames, self.masks, self.keyframes)

@@ -20,6 +20,7 @@ from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
+from dreaming.stages.crispness_curve import CrispnessCurve, measure_crispness
 from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
 from dreaming.stages.score_record import read_scores
 from dreaming.training.image_logging import PICTURES
@@ -80,8 +81,20 @@ class ReportStage(Stage):
             ],
             legend=explain(names),
             score_names=names,
+            curves=list(self._curves(clip)),
         )
         write_output(clip.path / "report.html", page.encode())
+
+    def _curves(self, clip: Clip) -> Iterator[CrispnessCurve]:
+        """Yield each layer's crispness over time."""
+        for layer in clip.layers:
+            try:
+                curve = measure_crispness(clip, layer)
+            except DreamingError as error:
+                log.warning("report: %s", error)
+                continue
+            if curve is not None:
+                yield curve
 
     def _poster(self, clip: Clip) -> str | None:
         """The middle frame of the video."""

@@ -71,6 +71,14 @@ def test_the_page_shows_every_stage_and_needs_no_other_file(drawing):
     assert "subject: 3 hand masks for the maskers, cross-validation" in text
 
 
+def test_the_page_plots_crispness_over_time_with_the_keyframes(drawing):
+    text, _ = report(drawing)
+    (points,) = re.findall(r'<polyline[^>]* points="([^"]*)"', text)
+    assert len(points.split()) == 8
+    assert re.findall(r"<title>keyframe (\w+)</title>", text) == ["0004"]
+    assert "viewBox" in text
+
+
 def test_a_page_that_somebody_changed_is_kept(drawing):
     (drawing.path / "report.html").write_bytes(b"mine")
     report(drawing)
