@@ -113,7 +113,11 @@ class SequenceMasker(Masker):
         """
 
     def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks of the clip's frames.
+        """Keep the hand masks of the clip's frames."""
+        return self.keep(clip, references)
+
+    def keep(self, clip: Clip, references: References) -> Self:
+        """Keep the hand masks of the clip's frames, which is all that a prediction needs where nothing is trained.
 
         Raises:
             MaskError: If none of them belongs to a frame of the clip.

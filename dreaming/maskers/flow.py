@@ -56,7 +56,7 @@ class FlowMasker(SequenceMasker):
 
     def fit(self, clip: Clip, references: References) -> Self:
         """Keep the hand masks, and compute the clip's missing flow."""
-        super().fit(clip, references)
+        self.keep(clip, references)
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
 

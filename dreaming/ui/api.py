@@ -34,6 +34,7 @@ class OpenClip:
     Attributes:
         path: Its folder.
         thumbnail_turn: Held while a thumbnail is drawn, so that frames do not wait for many of them.
+        propagation_turn: Held while masks are propagated to a frame, which uses all processor cores.
         clip: The clip as it was listed last.
     """
 
@@ -44,6 +45,7 @@ class OpenClip:
     empty_masks: EmptyMasks = field(default_factory=EmptyMasks)
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     thumbnail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    propagation_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     clip: Clip = field(init=False)
     parts: PartFolders = field(init=False)
 

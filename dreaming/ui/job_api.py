@@ -1,19 +1,24 @@
 """What the page asks the server for about jobs: start, stop, and their progress over a WebSocket."""
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
+from dreaming.errors import ConfigError
 from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
 
 ROUTES = web.RouteTableDef()
 JOBS = web.AppKey("JOBS", JobRunner)
 
 ACTIONS: dict[str, Sequence[str]] = {
+    "correct": ["stages=[mask,suggest]"],
     "masks": ["stages=[mask]"],
+    "preview": ["stages=[preview]"],
     "style": ["stages=[stylise,composite]"],
+    "suggest": ["stages=[suggest]"],
     "everything": [],
 }
 """Overrides of the jobs that the page can start."""
@@ -30,10 +35,29 @@ async def _start(request: web.Request) -> web.Response:
     if action not in ACTIONS:
         raise web.HTTPNotFound(text="There is no such job.")
     try:
-        await jobs.start(action, ACTIONS[action])
+        await jobs.start(action, [*ACTIONS[action], *await _overrides(request)])
     except JobRunningError:
         return web.json_response({"error": "Another job is running."}, status=409)
     return web.json_response(jobs.state)
+
+
+async def _overrides(request: web.Request) -> list[str]:
+    """The overrides in the body: those of the page's settings, and a typed text that is split as in a shell."""
+    try:
+        body = await request.json() if request.can_read_body else {}
+        listed, typed = body.get("overrides", []), shlex.split(body.get("typed", ""))
+    except (ValueError, AttributeError) as error:
+        raise _refused(str(error)) from None
+    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
+        raise _refused("no list of texts")
+    for text in [*listed, *typed]:
+        if text.startswith("-") or not ("=" in text or text.startswith("~")):
+            raise _refused(text)
+    return [*listed, *typed]
+
+
+def _refused(found: str) -> ConfigError:
+    return ConfigError("overrides", found=found, expected="overrides such as seed=1, separated by spaces")
 
 
 @ROUTES.post("/job/resume")

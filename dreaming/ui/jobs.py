@@ -17,6 +17,7 @@ from dreaming.io.locks import try_lock
 from dreaming.io.manifest import read_record, write_record
 from dreaming.progress import LINE_SECONDS_VARIABLE
 from dreaming.sweep.override_text import to_text
+from dreaming.ui.learning_curve import LearningCurve
 from dreaming.ui.supervisor import LOCK, LOG, RECORD, job_folder
 
 PROGRAM = (sys.executable, "-m", "dreaming")
@@ -71,15 +72,17 @@ class JobRunner:
         self._read, self._rest = 0, b""
         self._state: dict[str, Any] = {"name": None, "command": None, "status": "none", "progress": None, "code": None}
         self._overrides: list[str] = []
+        self._curve = LearningCurve()
         self._version = 0
 
     @property
     def state(self) -> dict[str, Any]:
         """The last job as plain data.
 
-        ``status`` is none, running, stopping, done, stopped or failed; ``command`` can be pasted into a terminal.
+        ``status`` is none, running, stopping, done, stopped or failed; ``command`` can be pasted into a terminal;
+        ``curve`` is that of the last training.
         """
-        return {**self._state, "log": list(self._log), "version": self._version}
+        return {**self._state, "log": list(self._log), "curve": self._curve.state, "version": self._version}
 
     @property
     def running(self) -> bool:
@@ -155,6 +158,7 @@ class JobRunner:
 
     def _begin(self, name: str, overrides: list[str]) -> None:
         self._log.clear()
+        self._curve = LearningCurve()
         self._read, self._rest, self._process, self._overrides = 0, b"", None, overrides
         command = shlex.join(["dreaming", *self._arguments])
         self._state = {"name": name, "command": command, "status": "running", "progress": None, "code": None}
@@ -208,4 +212,5 @@ class JobRunner:
                 self._log.append(line)
             else:
                 self._state["progress"] = progress
+                self._curve.add(progress)
         return bool(lines)

@@ -1,4 +1,4 @@
-"""What the page asks the server for about masks: hand masks to read, write and remove, and predicted ones."""
+"""What the page asks the server for about masks: hand masks to read, write and remove."""
 
 import asyncio
 
@@ -6,11 +6,13 @@ from aiohttp import web
 
 from dreaming.imaging.graph_cut import cut_rectangle
 from dreaming.ui.api import CLIP, expected_version, frame_of, part_of
-from dreaming.ui.clip_state import predictions_of
-from dreaming.ui.mask_store import decode_upload
+from dreaming.ui.mask_store import decode_upload, unpack_mask
 from dreaming.ui.pictures import grey_png
 
 ROUTES = web.RouteTableDef()
+
+BITS = "application/vnd.dreaming.mask"
+"""Content type of a mask with one bit per pixel, as the page sends it; of others, a PNG is expected."""
 
 
 @ROUTES.get("/masks/{part}")
@@ -32,10 +34,11 @@ async def _get_mask(request: web.Request) -> web.Response:
 @ROUTES.put("/masks/{part}/{stem}")
 async def _put_mask(request: web.Request) -> web.Response:
     opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), expected_version(request)
-    clip, png = opened.clip, await request.read()
+    clip, data = opened.clip, await request.read()
+    read = unpack_mask if request.content_type == BITS else decode_upload
 
     def write() -> tuple[str, bool]:
-        mask = decode_upload(png, clip.size)
+        mask = read(data, clip.size)
         return opened.masks.write(clip, part, stem, mask, expected), not mask.any()
 
     version, empty = await asyncio.to_thread(write)
@@ -49,15 +52,12 @@ async def _delete_mask(request: web.Request) -> web.Response:
     return web.json_response({"moved_to": path.relative_to(opened.path).as_posix()})
 
 
-@ROUTES.get("/predictions/{part}/{masker}/{stem}")
-async def _get_prediction(request: web.Request) -> web.Response:
-    opened, part, stem = request.app[CLIP], part_of(request), frame_of(request)
-    folder = predictions_of(opened.clip, part).get(request.match_info["masker"])
-    if folder is None or stem not in folder:
-        raise web.HTTPNotFound(text="There is no such prediction.")
-    size = opened.clip.size
-    png = await asyncio.to_thread(lambda: grey_png(folder.read_probability(stem, size)))
-    return web.Response(body=png, content_type="image/png")
+@ROUTES.post("/masks/{part}/{stem}/undo")
+async def _undo(request: web.Request) -> web.Response:
+    """Bring back the mask that was on disk before the last one was saved or removed here."""
+    opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), expected_version(request)
+    version = await asyncio.to_thread(opened.masks.undo, opened.clip, part, stem, expected)
+    return web.json_response({"version": version})
 
 
 @ROUTES.post("/outlines/{stem}")

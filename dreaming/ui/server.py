@@ -13,7 +13,17 @@ from aiohttp import web
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
 from dreaming.sweep.override_text import to_text
-from dreaming.ui import api, clip_api, job_api, keyframe_api, mask_api, result_api, security
+from dreaming.ui import (
+    api,
+    clip_api,
+    job_api,
+    keyframe_api,
+    mask_api,
+    prediction_api,
+    progress_api,
+    result_api,
+    security,
+)
 from dreaming.ui.jobs import PROGRAM, JobRunner
 
 ADDRESS = "127.0.0.1"
@@ -26,6 +36,8 @@ STATIC = Path(__file__).parent / "static"
 API = (
     clip_api,
     mask_api,
+    prediction_api,
+    progress_api,
     keyframe_api,
     result_api,
     job_api,

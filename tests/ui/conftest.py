@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from dreaming.ui.server import make_app
 
 TOKEN = "secret-token"  # noqa: S105
 
+IDLE = [sys.executable, "-S", "-c", ""]
+"""A program for jobs that does nothing."""
+
 
 @pytest.fixture
 def visit():
@@ -21,7 +25,7 @@ def visit():
 
     def run(path, scenario, **options):
         async def main():
-            async with TestClient(TestServer(make_app(path, TOKEN, **options))) as client:
+            async with TestClient(TestServer(make_app(path, TOKEN, **{"program": IDLE, **options}))) as client:
                 try:
                     return await scenario(client)
                 finally:  # jobs outlive their server
@@ -60,7 +64,7 @@ def browse():
 
     def run(path, scenario, width=1280, height=800, **options):
         async def main():
-            runner = web.AppRunner(make_app(path, TOKEN, **options))
+            runner = web.AppRunner(make_app(path, TOKEN, **{"program": IDLE, **options}))
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
@@ -73,7 +77,7 @@ def browse():
                     page.on("pageerror", lambda error: errors.append(str(error)))
                     page.on("console", lambda message: message.type == "error" and errors.append(message.text))
                     await page.goto(f"http://127.0.0.1:{runner.addresses[0][1]}/{TOKEN}/")
-                    await page.locator("#mask-state", has_text=re.compile("mask|Saved")).wait_for()
+                    await page.locator("#mask-state", has_text=re.compile("mask|Saved")).wait_for(timeout=240_000)
                     await scenario(page)
                     await browser.close()
             finally:

@@ -14,7 +14,8 @@ GREY = MASK.astype(np.uint8) * 255
     "place",
     [
         "frames/{}", "thumbnails/{}", "masks/{}", "masks/{}/0001", "masks/subject/{}", "predictions/{}/flow/0001",
-        "predictions/subject/{}/0001", "predictions/subject/flow/{}", "job/start/{}",
+        "predictions/subject/{}/0001", "predictions/subject/flow/{}", "job/start/{}", "propagated/{}/0001",
+        "propagated/subject/{}", "disagreement/{}/0001", "disagreement/subject/{}",
         "frames/{}/download", "keyframes/painted/{}", "parts/{}", "outlines/{}",
     ],
 )  # fmt: skip

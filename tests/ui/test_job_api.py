@@ -57,3 +57,37 @@ def test_a_job_is_started_by_post_only(disc_clip, visit, at, method):
         return (await client.request(method, at("job/start/masks"))).status
 
     assert visit(disc_clip().path, scenario) == 405
+
+
+ECHO = [sys.executable, "-c", "import sys; print(*sys.argv[2:], sep='\\n')"]
+
+
+def test_settings_and_typed_overrides_reach_the_job(disc_clip, visit, at):
+    body = {"overrides": ["masker=[flow]", "quality=draft"], "typed": "seed=3 'guide.x=a b' ~callbacks"}
+
+    async def scenario(client):
+        async with client.ws_connect(at("events")) as socket:
+            await client.post(at("job/start/masks"), json=body)
+            return (await state_where(socket, lambda state: state["status"] == "done"))["log"]
+
+    log = visit(disc_clip().path, scenario, program=ECHO)
+    assert log == ["stages=[mask]", "masker=[flow]", "quality=draft", "seed=3", "guide.x=a b", "~callbacks"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"typed": "'seed=1"},
+        {"typed": "seed"},
+        {"typed": "--config-dir=/tmp"},
+        {"overrides": "seed=1"},
+        {"typed": 5},
+        [],
+    ],
+)
+def test_what_is_no_override_starts_nothing(disc_clip, visit, at, body):
+    async def scenario(client):
+        response = await client.post(at("job/start/masks"), json=body)
+        return response.status, (await (await client.get(at("job"))).json())["status"]
+
+    assert visit(disc_clip().path, scenario, program=ECHO) == (422, "none")

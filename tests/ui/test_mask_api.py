@@ -48,16 +48,6 @@ def test_a_write_states_what_it_replaces(disc_clip, visit, at, png, method, head
     assert not (drawing.path / "trash").exists()
 
 
-def test_a_prediction_is_sent(disc_clip, visit, at, decoded):
-    drawing = disc_clip(masks=())
-    drawing.clip.masks("subject", "flow").write_probability("0003", MASK.astype(np.float32) / 2)
-
-    async def scenario(client):
-        return await (await client.get(at("predictions/subject/flow/0003"))).read()
-
-    assert (decoded(visit(drawing.path, scenario)) == np.where(MASK, 128, 0)).all()
-
-
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -85,3 +75,54 @@ def test_an_outline_is_found_in_a_rectangle_of_the_frame(disc_clip, visit, at, p
         mask = decoded(body) > 0
         assert (mask & truth).sum() / (mask | truth).sum() > 0.9
     assert not (drawing.path / "hand_masks").exists()
+
+
+def test_corrections_are_undone_one_by_one(disc_clip, visit, at, png):
+    drawing = disc_clip(masks=(1,))
+    path = drawing.path / "hand_masks/0001.png"
+    before, place = path.read_bytes(), at("masks/subject/0001")
+
+    async def change(client, method, where, version, **options):
+        response = await client.request(method, where, headers={"If-Match": f'"{version}"'}, **options)
+        return response.status, (await response.json()).get("version", "absent")
+
+    async def scenario(client):
+        versions = [(await client.get(place)).headers["ETag"].strip('"')]
+        for image in (GREY, 255 - GREY):
+            versions.append((await change(client, "PUT", place, versions[-1], data=png(image)))[1])
+        await change(client, "DELETE", place, versions[-1])
+        assert (await client.post(f"{place}/undo", headers={"If-Match": '"0"'})).status == 409
+        undone = [await client.post(f"{place}/undo", headers={"If-None-Match": "*"})]
+        found = [(undone[0].status, (await undone[0].json())["version"])]
+        for version in versions[:0:-1]:
+            found.append(await change(client, "POST", f"{place}/undo", version))
+        assert found == [(200, version) for version in versions[::-1]]
+        return (await change(client, "POST", f"{place}/undo", versions[0]))[0]
+
+    assert visit(drawing.path, scenario) == 422
+    assert path.read_bytes() == before
+
+
+def test_undoing_a_first_mask_removes_it(disc_clip, visit, at, png):
+    drawing, place = disc_clip(masks=(1,)), at("masks/subject/0002")
+
+    async def scenario(client):
+        first = await client.put(place, data=png(GREY), headers={"If-None-Match": "*"})
+        undone = await client.post(f"{place}/undo", headers={"If-Match": first.headers["ETag"]})
+        return (await undone.json())["version"]
+
+    assert visit(drawing.path, scenario) == "absent"
+    assert not (drawing.path / "hand_masks/0002.png").exists()
+
+
+def test_the_page_sends_one_bit_per_pixel(disc_clip, visit, at, decoded):
+    drawing, place = disc_clip(masks=()), at("masks/subject/0002")
+    headers = {"If-None-Match": "*", "Content-Type": "application/vnd.dreaming.mask"}
+
+    async def scenario(client):
+        bits = np.packbits(MASK).tobytes()
+        assert (await client.put(place, data=bits[:-1], headers=headers)).status == 422
+        assert (await client.put(place, data=bits, headers=headers)).status == 200
+        return await (await client.get(place)).read()
+
+    assert (decoded(visit(drawing.path, scenario)) == GREY).all()

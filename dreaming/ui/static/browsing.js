@@ -19,10 +19,11 @@ let opening = null;
 // `show(stem, signal)` loads what else is shown of a frame, and returns a function that draws it: all at once.
 export const accompany = (show) => companions.push(show);
 
-// Reads the clip from disk; what is not saved is kept.
-export async function load() {
+// Reads the clip from disk; what is not saved is kept. The frame that is shown is opened again, unless `quiet` and the
+// frames are the same: a stroke must not end because a job did.
+export async function load({ quiet = false } = {}) {
+  const before = String(state.clip?.frames);
   state.clip = await server.getClip();
-  frames.clear();
   element("clip-name").textContent = state.clip.name;
   document.title = `${state.clip.name} – dreaming`;
   const names = state.clip.parts.map(({ name }) => name);
@@ -31,6 +32,8 @@ export async function load() {
   element("scrub").max = Math.max(0, state.clip.frames.length - 1);
   announce("clip");
   showPart();
+  if (quiet && before === String(state.clip.frames)) return;
+  frames.clear();
   if (state.clip.frames.length) await open(Math.min(state.index, state.clip.frames.length - 1));
   else say("The clip has no frames yet.", "note");
 }

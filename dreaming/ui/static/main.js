@@ -1,7 +1,8 @@
 // The page: starts its modules, each of which owns a part of it, and reads the clip.
 
 import { load, openIn } from "./browsing.js";
-import { JobPanel } from "./job.js";
+import "./corrections.js";
+import { follow } from "./job.js";
 import { say } from "./message.js";
 import "./keyframes.js";
 import "./layers.js";
@@ -9,20 +10,15 @@ import "./onion.js";
 import "./parts.js";
 import "./prediction.js";
 import "./results.js";
-import { saveAll } from "./saving.js";
 import { attempt, entries, listen, state } from "./state.js";
 import { Tabs } from "./tabs.js";
+import "./training.js";
 import { setWorkspace } from "./workspace.js";
-
-new JobPanel({
-  onEnd: () => attempt(load),
-  onError: (error) => say(error.message),
-  prepare: () => attempt(async () => (await saveAll(), true)),
-});
 
 setWorkspace("masks");
 await attempt(async () => {
   await load();
+  follow();
   const tabs = new Tabs(state.clip.path, {
     onOther: () => say("This clip is also open in another tab.", "note"),
     onSaved: () => attempt(load), // which keeps what is not saved here

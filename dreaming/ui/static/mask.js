@@ -164,6 +164,14 @@ export class Mask {
     return result;
   }
 
+  // One bit per pixel, the first one in the highest bit.
+  toBits() {
+    const { values } = this;
+    const bits = new Uint8Array(Math.ceil(values.length / 8));
+    for (let i = 0; i < values.length; i++) if (values[i]) bits[i >> 3] |= 128 >> (i & 7);
+    return bits;
+  }
+
   async toPng() {
     const canvas = new OffscreenCanvas(this.width, this.height);
     const context = canvas.getContext("2d");

@@ -20,9 +20,10 @@ async function save(current = view.mask && entry()) {
   painter.finish();
   if (!current) return;
   const values = current.mask.values.slice();
-  const { version, empty } = await server.putMask(current.part, current.stem, await current.mask.toPng(), current.version);
+  const { version, empty } = await server.putMask(current.part, current.stem, current.mask.toBits(), current.version);
   current.version = version;
-  entries.mark(current, current.mask.values.some((value, index) => value !== values[index]));
+  // The browser compares bytes fastest this way; a stroke may have been painted meanwhile.
+  entries.mark(current, indexedDB.cmp(current.mask.values, values) !== 0);
   const owner = state.clip.parts.find(({ name }) => name === current.part);
   if (owner && !owner.masks.includes(current.stem)) owner.masks.push(current.stem);
   if (current.part === state.part) state.empty[empty ? "add" : "delete"](current.stem);

@@ -49,9 +49,15 @@ export async function getMask(part, stem, signal) {
   return { image, version: versionOf(response) };
 }
 
-export async function getPrediction(part, masker, stem) {
-  return createImageBitmap(await (await send(path("predictions", part, masker, stem))).blob());
+async function getPicture(address) {
+  const response = await send(address);
+  return response.status === 204 ? null : createImageBitmap(await response.blob());
 }
+
+// A masker's mask on disk, or null; where the masks on disk disagree, or null; a mask that is propagated now.
+export const getPrediction = (part, masker, stem) => getPicture(path("predictions", part, masker, stem));
+export const getDisagreement = (part, stem) => getPicture(path("disagreement", part, stem));
+export const getPropagated = (part, stem) => getPicture(path("propagated", part, stem));
 
 // The foreground that GrabCut finds inside a rectangle of a frame; `painted` is what is known to be foreground there.
 export async function getOutline(stem, area, painted) {
@@ -59,9 +65,14 @@ export async function getOutline(stem, area, painted) {
   return createImageBitmap(await (await send(`${path("outlines", stem)}?${query}`, { method: "POST", body: painted })).blob());
 }
 
-export async function putMask(part, stem, png, version) {
-  return (await send(path("masks", part, stem), { method: "PUT", body: png, headers: condition(version) })).json();
+export async function putMask(part, stem, bits, version) {
+  const headers = { "Content-Type": "application/vnd.dreaming.mask", ...condition(version) };
+  return (await send(path("masks", part, stem), { method: "PUT", body: bits, headers })).json();
 }
+
+// Brings back the mask that was on disk before the last one was saved or removed.
+export const undoMask = async (part, stem, version) =>
+  (await send(path("masks", part, stem, "undo"), { method: "POST", headers: condition(version) })).json();
 
 export const deleteMask = (part, stem, version) =>
   send(path("masks", part, stem), { method: "DELETE", headers: condition(version) });
@@ -93,7 +104,9 @@ export async function putLayers(layers, version) {
 export const getResults = async () => (await send(path("results"))).json();
 export const resultAddress = (name) => path(name);
 
-export const startJob = (action) => send(path("job", "start", action), { method: "POST" });
+export const startJob = (action, options) => send(path("job", "start", action), { method: "POST", ...json(options) });
+export const resumeJob = () => send(path("job", "resume"), { method: "POST" });
+export const getProgress = async () => (await send(path("progress"))).json();
 export const stopJob = () => send(path("job", "stop"), { method: "POST" });
 
 export function followJob(onState, onConnection) {

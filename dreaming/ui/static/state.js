@@ -14,6 +14,7 @@ export const entry = () => entries.get(state.part, stem());
 
 // Events: "clip" was read from disk, "part" was chosen; a frame is "opening", is "opened"; its mask was "painted" on;
 // a mask was "saved" or removed (part, stem), or is in "conflict" with the disk (version).
+// The state of the "job" changed, the "job-end" was seen.
 // Keyframes, layers or parts were "stored". A "workspace" was opened; pictures are to "fit" into the window, or to "zoom" (factor).
 const events = new EventTarget();
 export const announce = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
@@ -29,6 +30,15 @@ export async function attempt(action) {
     if (error.status === 409 && error.version) announce("conflict", error.version);
     else say(error.message);
     return undefined;
+  }
+}
+
+// Runs what nobody has asked for just now; the message that is shown stays, unless there is an error.
+export async function background(action) {
+  try {
+    await action();
+  } catch (error) {
+    if (error.name !== "AbortError") say(error.message);
   }
 }
 

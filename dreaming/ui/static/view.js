@@ -27,6 +27,7 @@ export class View extends Camera {
   mask = null;
   cursor = null;
   outline = []; // of what is not closed yet
+  prediction = null; // of a masker, as a picture
   onion = null; // the mask of another frame, as a picture
   mode = "overlay"; // or "matte", or "cutout"
   colour = [255, 59, 107, 255];
@@ -62,6 +63,23 @@ export class View extends Camera {
     this.draw();
   }
 
+  // Shows probabilities, a grey picture, in a colour over the mask; none for null.
+  setPrediction(image, colour = []) {
+    this.prediction = image && new OffscreenCanvas(image.width, image.height);
+    if (image) {
+      const context = this.prediction.getContext("2d");
+      context.drawImage(image, 0, 0);
+      const pixels = context.getImageData(0, 0, image.width, image.height);
+      const { data } = pixels;
+      for (let i = 0; i < data.length; i += 4) {
+        data[i + 3] = data[i];
+        [data[i], data[i + 1], data[i + 2]] = colour;
+      }
+      context.putImageData(pixels, 0, 0);
+    }
+    this.draw();
+  }
+
   // Draws the mask again, where it changed.
   updateMask(area = null) {
     if (!this.mask) return;
@@ -78,6 +96,7 @@ export class View extends Camera {
     context.drawImage(this.overlay, 0, 0);
     context.globalAlpha = 0.5;
     if (this.onion) context.drawImage(this.onion, 0, 0);
+    if (this.prediction) context.drawImage(this.prediction, 0, 0);
     context.globalAlpha = 1;
     if (this.cursor || this.outline.length) this.#paintCursor();
   }
