@@ -6,13 +6,13 @@ from aiohttp import web
 
 from dreaming.imaging.graph_cut import cut_rectangle
 from dreaming.ui.api import CLIP, expected_version, frame_of, part_of
-from dreaming.ui.mask_store import decode_upload, unpack_mask
+from dreaming.ui.mask_store import decode_upload, expand_runs
 from dreaming.ui.pictures import grey_png
 
 ROUTES = web.RouteTableDef()
 
-BITS = "application/vnd.dreaming.mask"
-"""Content type of a mask with one bit per pixel, as the page sends it; of others, a PNG is expected."""
+RUNS = "application/vnd.dreaming.mask"
+"""Content type of a mask as run lengths, as the page sends it; of others, a PNG is expected."""
 
 
 @ROUTES.get("/masks/{part}")
@@ -35,7 +35,7 @@ async def _get_mask(request: web.Request) -> web.Response:
 async def _put_mask(request: web.Request) -> web.Response:
     opened, part, stem, expected = request.app[CLIP], part_of(request), frame_of(request), expected_version(request)
     clip, data = opened.clip, await request.read()
-    read = unpack_mask if request.content_type == BITS else decode_upload
+    read = expand_runs if request.content_type == RUNS else decode_upload
 
     def write() -> tuple[str, bool]:
         mask = read(data, clip.size)

@@ -32,7 +32,8 @@ def frame_jpeg(clip: Clip, stem: str) -> bytes:
 
 def grey_png(values: NDArray[np.float32] | NDArray[np.bool_]) -> bytes:
     """A mask or probability (H, W) in 0..1 as 8-bit grey PNG."""
-    return encode_png(np.rint(values.astype(np.float32) * 255).astype(np.uint8), compression=1)
+    grey = np.rint(values.astype(np.float32) * 255).astype(np.uint8)
+    return encode_png(grey, compression=1, runs=values.dtype == np.bool_)
 
 
 class Thumbnails:

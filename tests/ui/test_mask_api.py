@@ -115,14 +115,17 @@ def test_undoing_a_first_mask_removes_it(disc_clip, visit, at, png):
     assert not (drawing.path / "hand_masks/0002.png").exists()
 
 
-def test_the_page_sends_one_bit_per_pixel(disc_clip, visit, at, decoded):
+@pytest.mark.parametrize("mask", [MASK, ~MASK, MASK & False, MASK | True], ids=["mask", "inverse", "empty", "full"])
+def test_the_page_sends_run_lengths(disc_clip, visit, at, decoded, mask):
     drawing, place = disc_clip(masks=()), at("masks/subject/0002")
     headers = {"If-None-Match": "*", "Content-Type": "application/vnd.dreaming.mask"}
+    changes = np.flatnonzero(np.diff(mask.ravel(), prepend=False))
+    runs = np.diff(changes, prepend=0, append=mask.size).astype("<u4")
 
     async def scenario(client):
-        bits = np.packbits(MASK).tobytes()
-        assert (await client.put(place, data=bits[:-1], headers=headers)).status == 422
-        assert (await client.put(place, data=bits, headers=headers)).status == 200
+        for wrong in (runs[:-1].tobytes(), runs.tobytes()[:-1], runs.tobytes() + b"\1\0\0\0", b""):
+            assert (await client.put(place, data=wrong, headers=headers)).status == 422
+        assert (await client.put(place, data=runs.tobytes(), headers=headers)).status == 200
         return await (await client.get(place)).read()
 
-    assert (decoded(visit(drawing.path, scenario)) == GREY).all()
+    assert (decoded(visit(drawing.path, scenario)) == mask * np.uint8(255)).all()

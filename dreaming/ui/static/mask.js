@@ -164,12 +164,17 @@ export class Mask {
     return result;
   }
 
-  // One bit per pixel, the first one in the highest bit.
-  toBits() {
+  // Lengths of the runs of background, foreground, background, ..., row by row.
+  toRuns() {
     const { values } = this;
-    const bits = new Uint8Array(Math.ceil(values.length / 8));
-    for (let i = 0; i < values.length; i++) if (values[i]) bits[i >> 3] |= 128 >> (i & 7);
-    return bits;
+    const runs = [];
+    for (let start = 0, value = 1; start < values.length; value = 1 - value) {
+      const next = values.indexOf(value, start);
+      const end = next < 0 ? values.length : next;
+      runs.push(end - start);
+      start = end;
+    }
+    return new Uint32Array(runs); // all processors that run browsers are little-endian
   }
 
   async toPng() {

@@ -20,7 +20,7 @@ async function save(current = view.mask && entry()) {
   painter.finish();
   if (!current) return;
   const values = current.mask.values.slice();
-  const { version, empty } = await server.putMask(current.part, current.stem, current.mask.toBits(), current.version);
+  const { version, empty } = await server.putMask(current.part, current.stem, current.mask.toRuns(), current.version);
   current.version = version;
   // The browser compares bytes fastest this way; a stroke may have been painted meanwhile.
   entries.mark(current, indexedDB.cmp(current.mask.values, values) !== 0);

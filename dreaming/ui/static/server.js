@@ -65,9 +65,9 @@ export async function getOutline(stem, area, painted) {
   return createImageBitmap(await (await send(`${path("outlines", stem)}?${query}`, { method: "POST", body: painted })).blob());
 }
 
-export async function putMask(part, stem, bits, version) {
+export async function putMask(part, stem, runs, version) {
   const headers = { "Content-Type": "application/vnd.dreaming.mask", ...condition(version) };
-  return (await send(path("masks", part, stem), { method: "PUT", body: bits, headers })).json();
+  return (await send(path("masks", part, stem), { method: "PUT", body: runs, headers })).json();
 }
 
 // Brings back the mask that was on disk before the last one was saved or removed.
