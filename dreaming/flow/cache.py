@@ -71,6 +71,10 @@ class FlowCache:
         first, last = sorted((self._index[start], self._index[end]))
         return self._clip.stems[first:last]
 
+    def holds(self, pairs: Iterable[str]) -> bool:
+        """Whether all of these pairs are on disk."""
+        return not self._folder.missing(pairs, self.manifest)
+
     def complete(self, pairs: Iterable[str] | None = None, *, workers: int = 2) -> int:
         """Compute those of the pairs (None: of all) that are missing, wait for other processes, return the number.
 

@@ -12,24 +12,25 @@ from dreaming.io.types import Probability
 from dreaming.maskers.flow import FlowMasker
 from dreaming.ui.clip_state import masks_of, predictions_of
 
-FARTHER = 2
-"""The mask on the other side of a frame is used up to this multiple of the distance of the nearest one."""
-
 
 def propagate_to(clip: Clip, part: str, stem: str) -> Probability:
-    """Propagate the nearest hand masks to one frame, (H, W) in 0..1; flow that is missing between them is computed.
+    """Propagate the nearest hand mask to one frame, (H, W) in 0..1; flow that is missing on the way is computed.
+
+    The next mask on the other side is used too if all flow on its way exists, as it does after a run of a masker:
+    computing it would double the time.
 
     Raises:
         MaskError: If the part has no hand mask in another frame.
     """
-    chosen = _nearest(clip.stems, (set(masks_of(clip, part)) & set(clip.stems)) - {stem}, stem)
-    if not chosen:
+    nearest = _nearest(clip.stems, (set(masks_of(clip, part)) & set(clip.stems)) - {stem}, stem)
+    if not nearest:
         raise MaskError(
             clip.path, found=f"no other hand mask of the {part}", expected="at least one to propagate",
             hint="paint the mask of another frame first",
         )  # fmt: skip
     flow = FlowCache(clip, _flow_of(clip))
-    flow.complete({pair for mask in chosen for pair in flow.pairs_between(mask, stem)})
+    chosen = [nearest[0], *(mask for mask in nearest[1:] if flow.holds(flow.pairs_between(mask, stem)))]
+    flow.complete(flow.pairs_between(chosen[0], stem))
     masker = FlowMasker(flow.flow).keep(clip, clip.references(part, chosen))
     ((_, probability),) = masker.predict(clip, [stem])
     return probability
@@ -45,12 +46,12 @@ def _flow_of(clip: Clip) -> DisFlow:
 
 
 def _nearest(stems: list[str], marked: set[str], stem: str) -> list[str]:
-    """The nearest marked frames on both sides, without one that is much farther than the other."""
+    """The nearest marked frames on both sides, the nearer one first."""
     index = stems.index(stem)
     before = next((number for number in range(index, -1, -1) if stems[number] in marked), None)
     after = next((number for number in range(index, len(stems)) if stems[number] in marked), None)
-    distances = {stems[number]: abs(number - index) for number in (before, after) if number is not None}
-    return [name for name, distance in distances.items() if distance <= FARTHER * min(distances.values())]
+    found = [number for number in (before, after) if number is not None]
+    return [stems[number] for number in sorted(found, key=lambda number: abs(number - index))]
 
 
 def disagreement(clip: Clip, part: str, stem: str) -> Probability | None:

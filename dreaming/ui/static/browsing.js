@@ -19,10 +19,10 @@ let opening = null;
 // `show(stem, signal)` loads what else is shown of a frame, and returns a function that draws it: all at once.
 export const accompany = (show) => companions.push(show);
 
-// Reads the clip from disk; what is not saved is kept. The frame that is shown is opened again, unless `quiet` and the
-// frames are the same: a stroke must not end because a job did.
+// Reads the clip from disk; what is not saved is kept. The frame that is shown is opened again, unless `quiet` and it
+// is still there: a stroke must not end because a job did.
 export async function load({ quiet = false } = {}) {
-  const before = String(state.clip?.frames);
+  const before = state.clip?.frames[state.index];
   state.clip = await server.getClip();
   element("clip-name").textContent = state.clip.name;
   document.title = `${state.clip.name} – dreaming`;
@@ -32,10 +32,17 @@ export async function load({ quiet = false } = {}) {
   element("scrub").max = Math.max(0, state.clip.frames.length - 1);
   announce("clip");
   showPart();
-  if (quiet && before === String(state.clip.frames)) return;
+  if (quiet && before && before === stem()) {
+    showPosition();
+    return;
+  }
   frames.clear();
   if (state.clip.frames.length) await open(Math.min(state.index, state.clip.frames.length - 1));
   else say("The clip has no frames yet.", "note");
+}
+
+function showPosition() {
+  element("position").textContent = `${stem()} (${state.index + 1} of ${state.clip.frames.length})`;
 }
 
 async function showPart() {
@@ -62,7 +69,7 @@ export async function open(index) {
   const { signal } = opening;
   element("scrub").value = index;
   element("scrub").setAttribute("aria-valuetext", `frame ${stem()}`);
-  element("position").textContent = `${stem()} (${index + 1} of ${state.clip.frames.length})`;
+  showPosition();
   strip.select(index);
   view.mask = null; // no stroke reaches the mask of another frame
   view.canvas.classList.add("opening");

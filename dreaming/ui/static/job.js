@@ -17,6 +17,8 @@ const WORDS = {
 };
 const ACTIVE = ["running", "stopping"];
 
+const EVERY = 2000; // milliseconds between two looks at the frames of a video
+let looked = -EVERY;
 let last = { status: "none" };
 export const isActive = () => ACTIVE.includes(last.status);
 
@@ -82,7 +84,16 @@ function show(job) {
       announce("job-end", job);
     });
   }
+  if (job.name === "extract" && active) showFirstFrames();
   announce("job", job);
+}
+
+// Frames of a video can be seen and painted on while the others are extracted.
+function showFirstFrames() {
+  const now = performance.now();
+  if (now - looked < EVERY) return;
+  looked = now;
+  background(() => load({ quiet: state.clip.frames.length > 0 }));
 }
 
 function showLog(lines) {
