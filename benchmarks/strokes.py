@@ -22,7 +22,8 @@ from rich.table import Table
 
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.strokes.transfer import Keyframe, StrokeTransfer
+from dreaming.strokes.keyframe import Keyframe
+from dreaming.strokes.transfer import StrokeTransfer
 
 TRANSFER = StrokeTransfer(DisFlow(scale=1.0), workers=1)
 STROKES = re.compile(r"mean (\S+) min (\S+) greatest step (\S+)  stroke distance (\S+)")

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.guides.base import Channels, Guide
-from dreaming.imaging.guided_filter import guided_filter
+from dreaming.imaging.brush_strokes import grain
 from dreaming.io.types import Image
 
 log = logging.getLogger(__name__)
@@ -71,9 +70,7 @@ class StaticTextureGuide(Guide):
 
     def texture(self, stylised: Image, frame: Image) -> NDArray[np.float32]:
         """Texture (H, W), in levels, of a stylised image (H, W, 3) that its frame does not explain."""
-        grey = cv2.cvtColor(stylised, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-        unexplained = 255 * (grey - guided_filter(grey, frame, self.radius, self.epsilon))
-        return np.clip(unexplained, -self.max_deviation, self.max_deviation)
+        return grain(stylised, frame, self.radius, self.epsilon, self.max_deviation)
 
 
 class _KeyframeTextures:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.imaging.guided_filter import guided_filter
 from dreaming.io.types import Image, Mask
 
 MIN_DIFFERENCE = 4.0
@@ -30,6 +31,15 @@ def detail_correlation(painted: Image, predictor: Image, where: NDArray[np.bool_
     if one.std() == 0 or other.std() == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def grain(painted: Image, frame: Image, radius: int, epsilon: float, limit: float) -> NDArray[np.float32]:
+    """Brightness (H, W) of a painted image that its frame does not explain, in levels, at most ``limit`` from 0.
+
+    What a guided filter (window ``radius`` in pixels, ``epsilon`` as there) derives from the frame is explained.
+    """
+    grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    return np.clip(255 * (grey - guided_filter(grey, frame, radius, epsilon)), -limit, limit).astype(np.float32)
 
 
 def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:

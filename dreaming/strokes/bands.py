@@ -12,6 +12,12 @@ SIGMAS = (1.0, 2.0, 4.0)
 NOISE = 2.0
 """Variance of rounding and compression, in squared grey levels."""
 
+QUANTILES = 65
+"""Number of quantiles that describe a distribution of local energies."""
+
+SUBSAMPLE = 4
+"""Distance in pixels between samples of a local energy, which is smooth."""
+
 
 def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Yield the bands of an image (H, W, C), fine to coarse, then what remains; their sum is the image."""
@@ -25,6 +31,22 @@ def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 def local_energy(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Mean square (H, W) of a band (H, W, 3) over its channels and a Gaussian window of ``sigma`` pixels."""
     return blur(channel_mean(band * band), sigma)
+
+
+def energy_quantiles(energies: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Evenly spaced, increasing quantiles (QUANTILES,) of local energies (N,); 0 if there are none.
+
+    They increase by a little even where the energy does not, so that they can be interpolated.
+    """
+    if energies.size == 0:
+        return np.zeros(QUANTILES, np.float32)
+    found = np.quantile(energies, np.linspace(0, 1, QUANTILES)) + 1e-4 * np.arange(QUANTILES)
+    return found.astype(np.float32)
+
+
+def sample(values: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values (N,) of a smooth map (H, W) at some pixels of a coarse grid."""
+    return values[::SUBSAMPLE, ::SUBSAMPLE][where[::SUBSAMPLE, ::SUBSAMPLE]]
 
 
 def local_correlation(one: NDArray[np.float32], other: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

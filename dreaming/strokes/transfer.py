@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
-from dreaming.imaging.brush_strokes import without_margin
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.types import Image, Mask
-from dreaming.strokes.bands import SIGMAS, blur, channel_mean, local_correlation, local_energy, split
-
-WINDOW = 8.0
-"""Gaussian window of the local energy, in pixels."""
+from dreaming.io.types import Image
+from dreaming.strokes.bands import blur, channel_mean, local_correlation, local_energy, split
+from dreaming.strokes.keyframe import MIN_ENERGY, WINDOW, Keyframe, nearest
+from dreaming.strokes.painter import Painter
 
 UNKNOWN = 100.0
 """Error, in grey levels, where a keyframe shows nothing: outside of it, or where it is not painted."""
@@ -34,11 +32,14 @@ MAX_RETURN = 5.0
 STEP_ERROR = 0.15
 """Error, in grey levels, of each frame between a frame and its keyframe, which breaks ties between keyframes."""
 
-CORRELATION = (0.3, 0.8)
+CORRELATION = (0.6, 0.95)
 """Correlation with the network's strokes above which a keyframe's strokes are mixed in, and replace them."""
 
-MIN_ENERGY = 0.3
-"""Variance, in squared grey levels, far below which a band is not amplified."""
+MAX_GAIN_WITHOUT_GRAIN = 3.0
+"""Largest amplification of a band where the keyframes have no grain to add."""
+
+MAX_GRAIN_GAIN = 8.0
+"""Largest amplification of grain."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +47,36 @@ class StrokeTransfer:
     """Give the network's frames the brush strokes of the nearest keyframes.
 
     A network that is trained for likeness blurs what it cannot foresee: its colours and shapes are right, its fine
-    bands (``bands.split``) are faint. One direct optical flow per keyframe finds where the keyframes before and after a
-    frame show each of its pixels. At each pixel the one with the smaller error is chosen, because a mean would blur
-    strokes. Its fine bands replace the network's where the flow is reliable and both correlate. Then each band is
-    amplified to the local energy that it has in the keyframe; where that is unknown, by the ratio of energies in the
-    rest of the frame. What is coarser stays the network's, so a wrong flow brings no wrong colours. A frame depends on
-    the keyframes and on no other frame.
+    bands (``bands.split``) are faint. Three steps restore them.
 
-    The local energy of bands is matched as in Shih et al., "Style Transfer for Headshot Portraits", SIGGRAPH 2014.
+    1. One direct optical flow per keyframe finds where the keyframes before and after a frame show each of its pixels.
+       At each pixel the one with the smaller error is chosen, because a mean would blur strokes. Its fine bands replace
+       the network's where the flow is reliable and both correlate.
+    2. Each band is amplified, a little, towards the local energy that the painter would have given it: the quantiles of
+       the frame's local energies are mapped to those of the keyframes, interpolated over time. The network knows well
+       where strokes are strong, but not how strong. Frames that are blurred by motion get less, as far as energies of
+       the painting depend on those of the source within the keyframes.
+    3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted. It
+       changes from one keyframe to the next without a jump, at constant energy.
+
+    What is coarser stays the network's, so a wrong flow brings no wrong colours. A frame depends on the keyframes and
+    on no other frame. The local energy of bands is matched as in Shih et al., "Style Transfer for Headshot Portraits",
+    SIGGRAPH 2014.
 
     Attributes:
         flow: Optical flow method, for frames that may be far apart.
         tolerance: Error of the flow, in grey levels, at which a keyframe's weight falls to 1/e.
-        max_gain: Largest amplification of a band.
+        max_gain: Largest amplification of a band. The network's faint strokes are uncertain, and so are amplified ones.
+        grain: Share of the painter's local energy up to which grain is added; 0: none.
         workers: Frames computed at once.
     """
 
     kind: ClassVar[str] = "stroke_transfer"
 
     flow: DisFlow
-    tolerance: PositiveFloat = 8.0
-    max_gain: PositiveFloat = 3.0
+    tolerance: PositiveFloat = 4.6
+    max_gain: Annotated[float, Range(ge=1, le=10)] = 1.15
+    grain: Annotated[float, Range(ge=0, le=2)] = 0.85
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def apply(self, clip: Clip, layer: Layer, stylised: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, Image]]:
@@ -86,7 +96,7 @@ class StrokeTransfer:
 
         yield from prefetch_map(transfer, stylised, self.workers)
 
-    def transfer(self, frame: Image, stylised: Image, keyframes: Sequence[tuple["Keyframe", int]]) -> Image:
+    def transfer(self, frame: Image, stylised: Image, keyframes: Sequence[tuple[Keyframe, int]]) -> Image:
         """Return a stylised frame (H, W, 3) with the strokes of keyframes.
 
         Args:
@@ -99,21 +109,35 @@ class StrokeTransfer:
         grey, smooth = self.flow.prepare(frame), cv2.GaussianBlur(frame, (0, 0), 1)
         views = [self._view(grey, smooth, coarse, keyframe, steps) for keyframe, steps in keyframes]
         view = views[0] if len(views) == 1 else _select(*views)
-        weight = np.exp(-np.square(view.error / self.tolerance))
         painted = view.painted.astype(np.float32)
-        share = weight * _ramp(local_correlation(_fine(image), _fine(painted), 5.0), *CORRELATION)
+        share = np.exp(-np.square(view.error / self.tolerance))
+        painter = None
+        if any(steps for _, steps in keyframes):  # a keyframe's own frame gets its strokes as they are
+            share *= _ramp(local_correlation(_fine(image), _fine(painted), 5.0), *CORRELATION)
+            painter = Painter.near(keyframes)
         *bands, result = split(image)
-        for band, stroke, energy in zip(bands, split(painted), view.energies, strict=False):
+        parts = zip(bands, split(painted), split(frame.astype(np.float32)), strict=False)
+        for index, (band, stroke, source) in enumerate(parts):
             mixed = band + share[..., None] * (stroke - band)
-            own = local_energy(band, WINDOW)
-            known = float((weight * own).sum())
-            ratio = float((weight * energy).sum()) / known if known > 0 else 1.0
-            target = weight * energy + (1 - weight) * min(ratio, self.max_gain**2) * own
-            gain = np.sqrt((target + MIN_ENERGY) / (local_energy(mixed, WINDOW) + MIN_ENERGY))
-            result += mixed * np.clip(gain, 1, self.max_gain)[..., None]
+            if painter is not None:
+                energy = painter.energy(index, local_energy(band, WINDOW), local_energy(source, WINDOW), view.known)
+                mixed = self._strengthened(mixed, energy, painter, with_grain=index == 0)
+            result += mixed
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _view(self, grey: NDArray[np.uint8], smooth: Image, coarse: Image, keyframe: "Keyframe", steps: int) -> "_View":
+    def _strengthened(
+        self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter, with_grain: bool
+    ) -> NDArray[np.float32]:
+        """Amplify a band (H, W, 3) towards a local energy (H, W), and add what is missing as grain."""
+        max_gain = MAX_GAIN_WITHOUT_GRAIN + (self.max_gain - MAX_GAIN_WITHOUT_GRAIN) * painter.known
+        gain = np.sqrt((energy + MIN_ENERGY) / (local_energy(band, WINDOW) + MIN_ENERGY))
+        band = band * np.clip(gain, 1, max_gain)[..., None]
+        if not with_grain:
+            return band
+        missing = np.maximum(self.grain * energy - local_energy(band, WINDOW), 0)
+        return band + (painter.grain * np.minimum(np.sqrt(missing / painter.grain_energy), MAX_GRAIN_GAIN))[..., None]
+
+    def _view(self, grey: NDArray[np.uint8], smooth: Image, coarse: Image, keyframe: Keyframe, steps: int) -> "_View":
         """Show a keyframe as seen from a frame; ``coarse`` is the network's image of it without strokes."""
         size = smooth.shape[:2]
         other = self.flow.prepare(keyframe.frame)
@@ -126,45 +150,18 @@ class StrokeTransfer:
         error = _difference(smooth, cv2.GaussianBlur(warp(keyframe.frame, flow), (0, 0), 1))
         error += _difference(coarse, cv2.GaussianBlur(painted, (0, 0), 3))
         error += RETURN_ERROR * np.minimum(np.sqrt(squared_length(flow + warp(back, flow))), MAX_RETURN)
-        error += UNKNOWN * (1 - warp(keyframe.known, flow, border=cv2.BORDER_CONSTANT))
-        energies = [warp(energy, flow) for energy in keyframe.energies]
-        return _View(painted, energies, blur(error, 3) + np.float32(STEP_ERROR * steps))
-
-
-class Keyframe:
-    """A keyframe with the energy of its strokes.
-
-    Attributes:
-        frame: The source frame, (H, W, 3) RGB.
-        painted: The stylised frame, (H, W, 3) RGB.
-        known: (H, W) 1 where strokes are seen whole, 0 where it is not painted.
-        energies: Local energy (H, W) of each fine band of the stylised frame, over its known pixels.
-    """
-
-    def __init__(self, frame: Image, painted: Image, mask: Mask) -> None:
-        self.frame, self.painted = frame, painted
-        self.known = without_margin(mask, SIGMAS[-1]).astype(np.float32)
-        *bands, _ = split(painted.astype(np.float32))
-        area = np.maximum(blur(self.known, WINDOW), 1e-6)
-        self.energies = [local_energy(band * self.known[..., None], WINDOW) / area for band in bands]
+        known = warp(keyframe.known, flow, border=cv2.BORDER_CONSTANT)
+        error += UNKNOWN * (1 - known)
+        return _View(painted, known > 0.5, blur(error, 3) + np.float32(STEP_ERROR * steps))
 
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A keyframe as seen from a frame: RGB, the energy of its bands, and the error of the flow in grey levels."""
+    """A keyframe as seen from a frame: RGB, where it is painted, and the error of the flow in grey levels."""
 
     painted: Image
-    energies: list[NDArray[np.float32]]
+    known: NDArray[np.bool_]
     error: NDArray[np.float32]
-
-
-def nearest(indices: dict[str, int], keyframes: Sequence[str], stem: str) -> list[str]:
-    """Names of the keyframes before and after a frame, of which one may be missing, or the frame's own alone."""
-    if stem in keyframes:
-        return [stem]
-    before = [key for key in keyframes if indices[key] < indices[stem]]
-    after = [key for key in keyframes if indices[key] > indices[stem]]
-    return [*before[-1:], *after[:1]]
 
 
 def _select(one: _View, other: _View) -> _View:
@@ -172,10 +169,7 @@ def _select(one: _View, other: _View) -> _View:
     chosen = blur((blur(one.error - other.error, 4) < 0).astype(np.float32), 1)
     share = chosen[..., None]
     painted = np.rint(share * one.painted + (1 - share) * other.painted).astype(np.uint8)
-    error = chosen * one.error + (1 - chosen) * other.error
-    slow = blur(chosen, WINDOW)
-    pairs = zip(one.energies, other.energies, strict=True)
-    return _View(painted, [slow * first + (1 - slow) * second for first, second in pairs], error)
+    return _View(painted, one.known | other.known, chosen * one.error + (1 - chosen) * other.error)
 
 
 def _fine(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreaming.imaging.brush_strokes import MIN_PIXELS, detail, detail_correlation, painted_over, without_margin
+from dreaming.imaging.brush_strokes import MIN_PIXELS, detail, detail_correlation, grain, painted_over, without_margin
 
 RNG = np.random.default_rng(0)
 ONE, OTHER = RNG.integers(0, 256, (2, 40, 50, 3), dtype=np.uint8)
@@ -59,3 +59,13 @@ def test_small_differences_do_not_count_as_painted_over():
     grey = np.full((20, 20, 3), 100, np.uint8)
     assert not painted_over(grey + np.uint8(3), grey, 1.0).any()
     assert painted_over(grey + np.uint8(5), grey, 1.0).all()
+
+
+def test_grain_is_what_the_frame_does_not_explain():
+    frame = np.repeat(np.linspace(20, 200, 50)[None, :, None], 40, axis=0).repeat(3, axis=2).astype(np.uint8)
+    noise = RNG.normal(0, 5, (40, 50))
+    painted = np.clip(0.7 * frame + 30 + noise[..., None], 0, 255).astype(np.uint8)
+    found = grain(painted, frame, 8, 1e-3, 10.0)
+    assert np.abs(found).max() <= 10
+    assert np.corrcoef(found.ravel(), noise.ravel())[0, 1] > 0.9
+    assert np.abs(grain(frame, frame, 8, 1e-5, 10.0)).mean() < 1

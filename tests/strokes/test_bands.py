@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from dreaming.strokes.bands import NOISE, SIGMAS, channel_mean, local_correlation, local_energy, split
+from dreaming.strokes.bands import (
+    NOISE,
+    QUANTILES,
+    SIGMAS,
+    channel_mean,
+    energy_quantiles,
+    local_correlation,
+    local_energy,
+    sample,
+    split,
+)
 
 RNG = np.random.default_rng(2)
 IMAGE = RNG.uniform(0, 255, (40, 60, 3)).astype(np.float32)
@@ -33,3 +43,18 @@ def test_local_correlation():
     assert abs(local_correlation(band, other, 5.0).mean()) < 0.1
     flat = np.full((60, 60), np.sqrt(NOISE) / 10, np.float32)
     assert local_correlation(flat, flat, 5.0).max() < 0.02
+
+
+def test_quantiles_increase_and_describe_the_distribution():
+    values = RNG.exponential(20, 5000).astype(np.float32)
+    found = energy_quantiles(values)
+    assert found[[0, QUANTILES // 2, -1]] == pytest.approx(np.quantile(values, [0, 0.5, 1]), rel=1e-2, abs=1e-2)
+    assert (np.diff(energy_quantiles(np.zeros(9, np.float32))) > 0).all(), "of a flat image, too"
+    assert not energy_quantiles(np.zeros(0, np.float32)).any()
+
+
+def test_sample_takes_pixels_of_the_mask():
+    values = np.arange(40 * 60, dtype=np.float32).reshape(40, 60)
+    where = values > 1000
+    assert set(sample(values, where)) < set(values[where])
+    assert sample(values, ~where & False).size == 0

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dreaming.flow.dis import DisFlow
-from dreaming.strokes.transfer import Keyframe, StrokeTransfer, nearest
+from dreaming.strokes.keyframe import Keyframe
+from dreaming.strokes.transfer import StrokeTransfer
 
 SIZE = (96, 128)
 TRANSFER = StrokeTransfer(DisFlow(scale=1.0), workers=1)
@@ -17,7 +18,7 @@ def crispness(image):
 
 
 def blurred(image):
-    return cv2.GaussianBlur(image, (0, 0), 2.5)
+    return cv2.GaussianBlur(image, (0, 0), 1.2)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def scene():
 def test_blurred_frames_get_the_strokes_of_their_keyframe(scene, dx, steps):
     frame, painted = scene(dx)
     network = blurred(painted)
-    assert crispness(network) < 0.3 * crispness(painted)
+    assert crispness(network) < 0.5 * crispness(painted)
     result = TRANSFER.transfer(frame, network, [(Keyframe(*scene(), EVERYWHERE), steps)])
     inside = np.s_[:, : SIZE[1] - 20]  # the keyframe does not show the rest
     assert 0.8 * crispness(painted[inside]) < crispness(result[inside]) < 1.25 * crispness(painted[inside])
@@ -79,7 +80,7 @@ def test_unpainted_pixels_have_no_effect(scene):
         for key in (key_painted, other)
     )
     assert np.abs(one - two).mean() < 0.5
-    assert np.abs(one - two)[:, 70:].max() < 5
+    assert np.abs(one - two)[:, 80:].max() < 5  # flow and grain see 20 pixels into the unpainted part
 
 
 def test_a_keyframe_that_shows_nothing_changes_nothing(scene):
@@ -88,9 +89,31 @@ def test_a_keyframe_that_shows_nothing_changes_nothing(scene):
     np.testing.assert_allclose(TRANSFER.transfer(frame, painted, [(nothing, 9)]), painted, atol=1)
 
 
-def test_nearest_keyframes():
-    indices = {stem: index for index, stem in enumerate("abcdefg")}
-    keyframes = ["b", "d", "f"]
-    assert {stem: "".join(nearest(indices, keyframes, stem)) for stem in indices} == {
-        "a": "b", "b": "b", "c": "bd", "d": "d", "e": "df", "f": "f", "g": "f",
-    }  # fmt: skip
+def test_grain_is_laid_in_place_where_the_flow_is_of_no_use(scene):
+    frame, _ = scene()
+    noise = np.random.default_rng(6).normal(0, 6, (2, *SIZE, 1))
+    keyframe = Keyframe(frame, np.clip(frame + noise[0], 0, 255).astype(np.uint8), EVERYWHERE)
+    unlike = np.ascontiguousarray(frame[::-1])
+    smooth = unlike // 2 + 60
+    plain, result = (
+        StrokeTransfer(DisFlow(scale=1.0), grain=share, workers=1).transfer(unlike, smooth, [(keyframe, 5)])
+        for share in (0.0, 1.0)
+    )
+    added = (result.astype(float) - plain).mean(axis=2)
+    same, other = (np.corrcoef(added.ravel(), each.ravel())[0, 1] for each in noise)
+    assert same > 0.8
+    assert abs(other) < 0.1
+    assert crispness(result) == pytest.approx(crispness(keyframe.painted), rel=0.2)
+
+
+def test_without_grain_faint_strokes_are_amplified_more(scene):
+    frame, painted = scene()
+    left = EVERYWHERE.copy()
+    left[:, 64:] = False
+    network = blurred(painted)
+    results = [
+        TRANSFER.transfer(np.ascontiguousarray(frame[::-1]), network, [(Keyframe(*scene(paint=1), mask), 5)])
+        for mask in (EVERYWHERE, left)
+    ]
+    assert crispness(network) < min(map(crispness, results))
+    assert not np.array_equal(*(result[:, 100:] for result in results))

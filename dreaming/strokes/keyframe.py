@@ -1,0 +1,95 @@
+"""Keyframes with the statistics of their strokes, and the choice of the nearest ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.imaging.brush_strokes import grain, without_margin
+from dreaming.io.types import Image, Mask
+from dreaming.strokes.bands import SIGMAS, blur, energy_quantiles, local_energy, sample, split
+
+MIN_ENERGY = 0.3
+"""Variance, in squared grey levels, far below which a band counts as flat."""
+
+WINDOW = 8.0
+"""Gaussian window of the local energy, in pixels."""
+
+GRAIN_RADIUS = 8
+"""Window of the guided filter in pixels; of 3 to 20, the one whose grain correlates most with unpainted frames."""
+
+GRAIN_EPSILON = 1.0e-3
+
+GRAIN_LIMIT = 10.0
+"""Deviation in levels beyond which a difference is more likely an edge than grain."""
+
+
+@dataclass(frozen=True, eq=False)
+class BandStatistics:
+    """Local energies of one fine band of a keyframe.
+
+    Attributes:
+        quantiles: Of the local energy of the stylised frame, as ``energy_quantiles`` returns them.
+        source_level: Mean logarithm of the local energy of the source frame.
+        exponent: Of the power of the source's local energy to which the stylised frame's is proportional, in 0..1.
+    """
+
+    quantiles: NDArray[np.float32]
+    source_level: float
+    exponent: float
+
+    @classmethod
+    def of(cls, painted: NDArray[np.float32], source: NDArray[np.float32]) -> Self:
+        """Compute them from the local energies (N,) of both at the same pixels."""
+        level = mean_log(source)
+        logs = np.log(source + MIN_ENERGY) - level
+        slope = float((logs * np.log(painted + MIN_ENERGY)).sum() / max((logs * logs).sum(), 1.0))
+        return cls(energy_quantiles(painted), level, min(max(slope, 0.0), 1.0))
+
+
+def mean_log(energies: NDArray[np.float32]) -> float:
+    """Mean logarithm of local energies (N,); that of a flat image if there are none."""
+    return float(np.log(energies + MIN_ENERGY).mean()) if energies.size else float(np.log(MIN_ENERGY))
+
+
+class Keyframe:
+    """A keyframe with the statistics of its strokes.
+
+    Attributes:
+        frame: The source frame, (H, W, 3) RGB.
+        painted: The stylised frame, (H, W, 3) RGB.
+        known: (H, W) 1 where strokes are seen whole, 0 where it is not painted.
+    """
+
+    def __init__(self, frame: Image, painted: Image, mask: Mask) -> None:
+        self.frame, self.painted = frame, painted
+        self.known = without_margin(mask, SIGMAS[-1]).astype(np.float32)
+
+    @cached_property
+    def bands(self) -> list[BandStatistics]:
+        """Statistics of each fine band, over the known pixels."""
+        area = np.maximum(blur(self.known, WINDOW), np.float32(1e-6))
+
+        def energies(image: Image) -> list[NDArray[np.float32]]:
+            *bands, _ = split(image.astype(np.float32))
+            known = (local_energy(band * self.known[..., None], WINDOW) / area for band in bands)
+            return [sample(energy.astype(np.float32), self.known > 0) for energy in known]
+
+        return [BandStatistics.of(*pair) for pair in zip(energies(self.painted), energies(self.frame), strict=True)]
+
+    @cached_property
+    def grain(self) -> NDArray[np.float32]:
+        """Fine brightness (H, W), in levels, that the source frame does not explain; 0 where it is not painted."""
+        return grain(self.painted, self.frame, GRAIN_RADIUS, GRAIN_EPSILON, GRAIN_LIMIT) * self.known
+
+
+def nearest(indices: dict[str, int], keyframes: Sequence[str], stem: str) -> list[str]:
+    """Names of the keyframes before and after a frame, of which one may be missing, or the frame's own alone."""
+    if stem in keyframes:
+        return [stem]
+    before = [key for key in keyframes if indices[key] < indices[stem]]
+    after = [key for key in keyframes if indices[key] > indices[stem]]
+    return [*before[-1:], *after[:1]]

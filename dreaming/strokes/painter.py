@@ -1,0 +1,79 @@
+"""How strong a painter's strokes would be in a frame between keyframes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.strokes.bands import blur, energy_quantiles, sample, split
+from dreaming.strokes.keyframe import WINDOW, Keyframe, mean_log
+
+MIN_KNOWN = 0.01
+"""Share of a frame that keyframes must show, so that their strokes can be compared with it."""
+
+MIN_GRAIN = 0.1
+"""Variance, in squared grey levels, of grain that is too faint to be amplified."""
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """The strokes of one or two keyframes, interpolated over time.
+
+    Attributes:
+        keyframes: The keyframes before and after a frame, or one of them.
+        shares: Weight of each, of sum 1, which changes linearly over time.
+    """
+
+    keyframes: Sequence[Keyframe]
+    shares: Sequence[float]
+
+    @classmethod
+    def near(cls, keyframes: Sequence[tuple[Keyframe, int]]) -> Self:
+        """Weigh keyframes by their distance in steps."""
+        steps = [distance for _, distance in keyframes]
+        shares = [1.0] if len(steps) == 1 else [steps[1] / sum(steps), steps[0] / sum(steps)]
+        return cls([keyframe for keyframe, _ in keyframes], shares)
+
+    @cached_property
+    def known(self) -> NDArray[np.float32]:
+        """Share (H, W) of the keyframes, in 0..1, that is painted at each position."""
+        return self._mean([keyframe.known for keyframe in self.keyframes])
+
+    @cached_property
+    def grain(self) -> NDArray[np.float32]:
+        """Finest band (H, W) of the keyframes' grain, in levels, each at its position."""
+        return next(split(self._mean([keyframe.grain for keyframe in self.keyframes])))
+
+    @cached_property
+    def grain_energy(self) -> NDArray[np.float32]:
+        """Local energy (H, W) of the grain, in squared levels, above 0."""
+        return blur(self.grain * self.grain, WINDOW) + np.float32(MIN_GRAIN)
+
+    def energy(
+        self, index: int, own: NDArray[np.float32], source: NDArray[np.float32], known: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Local energy (H, W) that the painter would have given a band of a frame.
+
+        Each pixel gets the keyframes' energy at the quantile that it has in the network's image. If the whole frame is
+        sharper or more blurred than the keyframes, the energy differs as much as it does within these.
+
+        Args:
+            index: Number of the band, fine to coarse.
+            own: Local energy (H, W) of the network's image.
+            source: Local energy (H, W) of the source frame.
+            known: Pixels (H, W) that the keyframes show; if there are few, ``own`` is returned.
+        """
+        if known.mean() < MIN_KNOWN:
+            return own
+        bands = [keyframe.bands[index] for keyframe in self.keyframes]
+        quantiles = self._mean([band.quantiles for band in bands])
+        level, exponent = self._mean([np.array([band.source_level, band.exponent], np.float32) for band in bands])
+        factor = np.exp(exponent * (mean_log(sample(source, known)) - level))
+        mapped = np.interp(own, energy_quantiles(sample(own, known)), quantiles)
+        return (factor * mapped).astype(np.float32)
+
+    def _mean(self, arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.average(arrays, axis=0, weights=self.shares).astype(np.float32)
