@@ -48,6 +48,25 @@ def test_a_job_is_stopped_and_resumed(disc_clip, browse):
     assert browse(drawing.path, scenario, program=[sys.executable, "-c", RESUMABLE]) == []
 
 
+def test_a_job_saves_strokes_but_no_mask_where_they_are_undone(disc_clip, browse):
+    drawing = disc_clip(masks=())
+
+    async def scenario(page):
+        at = await fitted(page)
+        await page.mouse.click(*at(10, 10))
+        await page.keyboard.press(".")
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        await page.mouse.click(*at(10, 10))
+        await page.locator("#mask-state", has_text="Not saved").wait_for()
+        await page.keyboard.press("Control+z")
+        await page.locator("#mask-state", has_text="No mask").wait_for()
+        await page.click("[data-action=masks]")
+        await state(page, "Finished: masks")
+
+    assert browse(drawing.path, scenario) == []
+    assert [path.name for path in (drawing.path / "hand_masks").iterdir()] == ["0001.png"]
+
+
 def test_a_job_survives_the_server(disc_clip, browse):
     drawing, program = disc_clip(), [sys.executable, "-c", WAITS]
 
@@ -133,6 +152,23 @@ def test_a_saved_mask_makes_masks_again_and_is_undone(disc_clip, browse):
 
     assert browse(drawing.path, scenario) == []
     assert path.read_bytes() == before
+
+
+def test_a_second_correction_replaces_the_first_run(disc_clip, browse):
+    drawing = disc_clip(masks=(1, 4))
+    drawing.clip.masks("subject", "flow").write_probability("0003", drawing.truth["0003"].astype(np.float32))
+
+    async def scenario(page):
+        at = await fitted(page)
+        await page.mouse.click(*at(3, 3))
+        await save(page)
+        await state(page, "Running: correct.*5/90")
+        await page.mouse.click(*at(9, 3))
+        await save(page)
+        await state(page, "Finished: correct")
+        assert await page.locator("#log").text_content() == "continued"
+
+    assert browse(drawing.path, scenario, program=[sys.executable, "-c", RESUMABLE]) == []
 
 
 def test_a_frame_without_predictions_starts_from_propagated_masks(disc_clip, browse):

@@ -2,7 +2,7 @@
 
 import { open } from "./browsing.js";
 import { isActive, run } from "./job.js";
-import { undoMask } from "./server.js";
+import { stopJob, undoMask } from "./server.js";
 import { announce, attempt, background, element, entries, entry, listen, on, part, state, stem } from "./state.js";
 
 let waiting = false; // for a job to end
@@ -11,6 +11,7 @@ let busy = false; // while a job is started, which saves masks itself
 async function update() {
   if (!element("update-masks").checked || !part().maskers.length || busy) return;
   waiting = isActive();
+  if (isActive("correct")) await stopJob(); // its masks would be of the mask before; those that stay valid are kept
   if (waiting) return;
   busy = true;
   try {

@@ -20,7 +20,10 @@ const ACTIVE = ["running", "stopping"];
 const EVERY = 2000; // milliseconds between two looks at the frames of a video
 let looked = -EVERY;
 let last = { status: "none" };
-export const isActive = () => ACTIVE.includes(last.status);
+
+// Whether a job, or the job of this name, is running.
+export const isActive = (name = last.name) => ACTIVE.includes(last.status) && last.name === name;
+
 
 const position = () => `stage.mask.near=${state.index + 1}`;
 

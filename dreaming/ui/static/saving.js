@@ -67,7 +67,9 @@ listen("opening", () => {
 });
 listen("opened", showState);
 listen("painted", () => {
-  entries.mark(entry(), true);
+  // Strokes that are undone leave no mask: saved, it would mean that the subject is absent.
+  const { version, mask } = entry();
+  entries.mark(entry(), version !== "absent" || !mask.empty);
   showState();
 });
 listen("conflict", (version) => {
