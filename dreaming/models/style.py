@@ -25,7 +25,7 @@ from dreaming.losses.style import (
 from dreaming.models.hyperparameters import to_factory, to_plain
 from dreaming.models.perceptual import load_cached_vgg
 from dreaming.models.style_inference import ReceptiveField, in_fitting_tiles, in_suited_precision
-from dreaming.models.style_metrics import FlickerRatio, Powers, StyleMetrics, composite_score
+from dreaming.models.style_metrics import FlickerRatio, HeldOutStrokes, Powers, StyleMetrics, composite_score
 from dreaming.models.warm_start import warm_start
 
 LossTerm: TypeAlias = Literal["pixel", "structure", "adversarial", "matching", "perceptual"]
@@ -92,7 +92,7 @@ class StyleModule(LightningModule):
         self._make_vgg = to_factory(vgg)
         # In a list VGG is not a submodule, so its 20 million weights are not in checkpoints.
         self._vgg: list[nn.Module] = []
-        self.metrics, self.flicker = StyleMetrics(), FlickerRatio()
+        self.metrics, self.strokes, self.flicker = StyleMetrics(), HeldOutStrokes(), FlickerRatio()
 
     def _counts(self, term: str) -> bool:
         return self.loss_weights.get(term, 0.0) > 0
@@ -181,16 +181,21 @@ class StyleModule(LightningModule):
         else:
             sample = cast(StyleSample, batch)
             vgg = self._vgg[0] if self._vgg else None
-            self.metrics.update(self(sample["frame"]), sample["styled"], sample["mask"], vgg)
+            generated = self(sample["frame"])
+            self.metrics.update(generated, sample["styled"], sample["mask"], vgg)
+            self.strokes.add(generated, sample["styled"], sample["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, and the quality by which the best checkpoint is chosen."""
         values = self.metrics.compute()
+        if self.strokes["crispness"].update_called:
+            values |= self.strokes.compute()
         if self.flicker.update_called:
             values["flicker"] = self.flicker.compute()
         values["quality"] = composite_score(values, self.quality)
         self.log_dict({f"val/{name}": value for name, value in values.items()})
         self.metrics.reset()
+        self.strokes.reset()
         self.flicker.reset()
 
     @torch.no_grad()

@@ -6,12 +6,13 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dreaming.constraints import NonNegativeFloat
 from dreaming.data.frame_pairs import PairSample
 from dreaming.losses.style import FeatureMaps, feature_distance, gradient, temporal_loss
+from dreaming.metrics.strokes import PATCH, Crispness, StrokeDistance
 
 Powers: TypeAlias = Mapping[Literal["sharpness", "flicker", "perceptual"], NonNegativeFloat]
 """Powers of the terms in ``composite_score``; a missing one is 0."""
@@ -88,6 +89,29 @@ class StyleMetrics(Metric):
         if not self.weights[self.means.index("perceptual")]:
             del means["perceptual"]
         return means | {"sharpness": strokes.min() / strokes.max().clamp(min=1e-6)}
+
+
+class HeldOutStrokes(MetricCollection):
+    """``crispness`` and ``stroke_distance`` of stylised windows, on their held-out pixels."""
+
+    def __init__(self) -> None:
+        super().__init__({"crispness": Crispness(), "stroke_distance": StrokeDistance()})
+
+    def add(self, generated: Tensor, styled: Tensor, mask: Tensor) -> None:
+        """Add a batch of windows as one mosaic each, because a single window has too few strokes.
+
+        Args:
+            generated: (B, 3, H, W) in -1..1.
+            styled: The painted windows, (B, 3, H, W) in -1..1.
+            mask: (B, 1, H, W) bool, the held-out pixels; a batch that has them in less than 8 rows or columns is left
+                out.
+        """
+        rows, columns = (mask.any(dim=axes).nonzero() for axes in ((0, 1, 3), (0, 1, 2)))
+        if min(len(rows), len(columns)) <= PATCH:
+            return
+        box = (..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+        pair = (torch.where(mask, generated, styled)[box], styled[box])
+        self.update(*((windows.permute(1, 2, 0, 3).flatten(2)[None] + 1) / 2 for windows in pair))
 
 
 class FlickerRatio(Metric):

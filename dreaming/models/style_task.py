@@ -37,8 +37,8 @@ from dreaming.training.task import TrainingRun, TrainingTask
 log = logging.getLogger(__name__)
 
 BETTER = {
-    **dict.fromkeys(("val/quality", "val/likeness", "val/sharpness"), "max"),
-    **dict.fromkeys(("val/loss", "val/flicker", "val/perceptual"), "min"),
+    **dict.fromkeys(("val/quality", "val/likeness", "val/sharpness", "val/crispness"), "max"),
+    **dict.fromkeys(("val/loss", "val/flicker", "val/perceptual", "val/stroke_distance"), "min"),
 }
 """Whether a higher (``max``) or lower (``min``) value of each style metric is better."""
 

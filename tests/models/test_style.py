@@ -91,6 +91,8 @@ def test_a_short_training_swaps_colours(tmp_path):
     assert last["train/loss/pixel"] < first["train/loss/pixel"] * 0.6
     assert last["val/loss"] < 0.2
     assert 0 < last["val/likeness"] <= 1
+    assert last["val/crispness"] > 0.3
+    assert 0 < last["val/stroke_distance"] < 1
     assert set(last) >= {f"train/loss/{name}" for name in (*WEIGHTS, "discriminator")}
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dreaming.losses.style import temporal_loss
-from dreaming.models.style_metrics import FlickerRatio, StyleMetrics, composite_score
+from dreaming.models.style_metrics import FlickerRatio, HeldOutStrokes, StyleMetrics, composite_score
 
 
 def test_the_composite_score_is_a_product_of_powers():
@@ -91,3 +91,25 @@ def test_frames_without_flicker_do_not_divide_by_zero():
     metric.update(still["before"][:, :3], still["before"][:, :3] + 0.1, still)
     expected = temporal_loss(still["before"], still["before"] + 0.1, still["motion"], still["visible"]) / 1e-3
     assert float(metric.compute()) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_strokes_are_compared_inside_the_mask():
+    strokes, mask = HeldOutStrokes(), torch.zeros(2, 1, 24, 24, dtype=torch.bool)
+    mask[..., 4:20, 6:18] = True
+    styled = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    strokes.add(torch.where(mask, styled, -1), styled, mask)
+    same = strokes.compute()
+    assert {name: round(float(value), 6) for name, value in same.items()} == {"crispness": 1, "stroke_distance": 0}
+    strokes.reset()
+    blurred = torch.nn.functional.avg_pool2d(styled, 3, stride=1, padding=1)
+    strokes.add(blurred, styled, mask)
+    blurred = strokes.compute()
+    assert float(blurred["crispness"]) < 0.7
+    assert float(blurred["stroke_distance"]) > 0.1
+
+
+def test_too_few_pixels_have_no_strokes():
+    strokes, mask = HeldOutStrokes(), torch.zeros(1, 1, 24, 24, dtype=torch.bool)
+    mask[..., :7] = True
+    strokes.add(torch.zeros(1, 3, 24, 24), torch.zeros(1, 3, 24, 24), mask)
+    assert not strokes["crispness"].update_called
