@@ -87,6 +87,12 @@ def test_only_cli_sees_the_config():
             assert not {name.split(".")[0] for name in imported(path.read_text())} & {"hydra", "omegaconf"}, path
 
 
+def test_no_module_needs_posix():
+    for path in MODULES:
+        found = {name.split(".")[0] for name in imported(path.read_text(encoding="utf-8"))}
+        assert not found & {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}, path
+
+
 def test_no_dumping_grounds():
     words = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [path for path in MODULES if words & {path.stem, *path.relative_to(PACKAGE).parts}]

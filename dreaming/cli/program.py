@@ -20,7 +20,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from dreaming import interruption
+from dreaming import __version__, interruption
 from dreaming.cli import config as configuration
 from dreaming.cli.clip_settings import used_settings, with_settings
 from dreaming.cli.explain import explain
@@ -56,6 +56,8 @@ def _run(program: str, job: Job) -> int:
             sys.argv[1:] = arguments
         if shows_config(arguments):
             show_config(program, arguments)
+        elif "--version" in arguments:
+            print(f"dreaming {__version__}")
         elif configuration.informs_only(arguments):
             _start_hydra(program, job)
         else:

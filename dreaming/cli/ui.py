@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dreaming import __version__
 from dreaming.cli.system_errors import system_error
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, VideoError
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "path", nargs="?", type=Path, default=Path(), help="clip folder, or video; by default the working folder"
     )
     parser.add_argument("--port", type=_port, help="TCP port; by default 8747, or any other one if that is in use")
+    parser.add_argument("--version", action="version", version=f"dreaming {__version__}")
     parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
     return parser
 

@@ -10,6 +10,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dreaming import __version__
 from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
 from dreaming.errors import ConfigError, MaskError
@@ -26,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
         ("dreaming", ["--cfg", "job"], "clip: ???"),
         ("dreaming", ["--cfg", "job", "clip=x", "masker=cnn"], "dreaming.maskers.network.NetworkMasker"),
         ("train.py", ["--cfg", "job", "model=style"], "StyleTask"),
-        ("train.py", ["--version"], "."),
+        ("dreaming", ["--version"], f"dreaming {__version__}"),
+        ("train.py", ["--version"], f"dreaming {__version__}"),
         ("dreaming", ["--info", "searchpath"], "conf"),
     ],
 )

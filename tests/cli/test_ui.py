@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from dreaming import __version__
 from dreaming.cli import ui
 from dreaming.cli.ui import find_clip, main
 from dreaming.errors import ClipError, VideoError
@@ -59,6 +60,14 @@ def test_mistakes_are_a_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, 
     assert error.value.code == ui.USER_ERROR
     assert "Traceback" not in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_version_is_that_of_the_package(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["dreaming-ui", "--version"])
+    with pytest.raises(SystemExit) as error:
+        main()
+    assert error.value.code == 0
+    assert capsys.readouterr().out == f"dreaming {__version__}\n"
 
 
 @pytest.mark.slow
