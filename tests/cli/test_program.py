@@ -110,7 +110,7 @@ def test_threads_are_set_and_the_config_is_kept(run, ended, tmp_path):
     assert ended(job) == 0
     assert ended(job, "threads=2") == 0
     assert found == [(1, 1), (2, 2)]
-    assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_ERROR
+    assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_FATAL
     kept = sorted(tmp_path.glob("runs/unet/*/.hydra/config.yaml"))
     assert [OmegaConf.load(path).threads for path in kept] == [1, 2]
 
