@@ -16,6 +16,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from onnx_model import onnx_model
 
 from dreaming.cli.build import SETTINGS, build, validate
 from dreaming.cli.config import config_root, register_resolvers
@@ -139,8 +140,13 @@ def test_every_generator_paints_guided_frames(composed, name):
 
 
 @pytest.mark.parametrize("name", but_slow(choices("masker"), "ensemble", "pixels"))
-def test_every_masker_writes_masks(composed, disc_clip, name):
-    masker = build(small(composed, f"masker={name}"), f"masker.{name}")
+def test_every_masker_writes_masks(composed, disc_clip, tmp_path, name):
+    config = small(composed, f"masker={name}")
+    if name == "onnx":
+        (tmp_path / "colour.onnx").write_bytes(onnx_model())
+        (tmp_path / "colour.yaml").write_text("size: [16, 24]\noutput: 1")
+        config.masker.onnx.file = str(tmp_path / "colour.onnx")
+    masker = build(config, f"masker.{name}")
     assert isinstance(masker, Masker)
     clip = disc_clip(masks=(1, 8)).clip
     masker.fit(clip, clip.references("subject", ["0001", "0008"]))

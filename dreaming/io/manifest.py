@@ -68,7 +68,7 @@ def describe(thing: object) -> Any:
             **describe(thing.keywords),
         }
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        effective = [f.name for f in dataclasses.fields(thing) if f.init and f.metadata.get("effect", True)]
+        effective = [f.name for f in dataclasses.fields(thing) if f.metadata.get("effect", f.init)]
         return {"kind": kind_of(type(thing)), **{name: describe(getattr(thing, name)) for name in effective}}
     if callable(thing) and hasattr(thing, "__qualname__"):
         return kind_of(thing)
