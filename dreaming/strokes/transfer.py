@@ -76,7 +76,7 @@ class StrokeTransfer:
     flow: DisFlow
     tolerance: PositiveFloat = 4.6
     max_gain: Annotated[float, Range(ge=1, le=10)] = 1.15
-    grain: Annotated[float, Range(ge=0, le=2)] = 0.85
+    grain: Annotated[float, Range(ge=0, le=2)] = 0.87
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def apply(self, clip: Clip, layer: Layer, stylised: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, Image]]:
