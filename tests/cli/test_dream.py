@@ -108,6 +108,7 @@ KEYFRAMES = {
 }
 
 
+@pytest.mark.slow
 def test_a_keyframe_that_does_not_fit_is_named_before_masks_are_made(disc_clip, in_job, tiny):
     def look(config):
         for what, (spoil, words) in KEYFRAMES.items():

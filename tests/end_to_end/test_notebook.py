@@ -1,8 +1,10 @@
 """Training in a notebook, as README shows it: a DataModule of a clip, a LightningModule and Lightning's Trainer."""
 
 import numpy as np
+import pytest
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_in_ten_lines(disc_clip):
     path = disc_clip(masks=(1, 4, 8)).path
     # README quotes the lines between here and the end of the example.

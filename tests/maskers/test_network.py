@@ -35,6 +35,7 @@ def masker():
     return NetworkMasker(task, TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1)))
 
 
+@pytest.mark.slow
 def test_three_masks_find_the_disc_in_every_frame(masker, disc_clip):
     drawing = disc_clip(masks=(1, 4, 8))
     clip = drawing.clip

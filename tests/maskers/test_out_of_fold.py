@@ -87,7 +87,7 @@ MAKERS = {
     ),
     "ensemble that learns": lambda: ensemble({"dark": red(0, 200), "light": red(190, 255)}, variant="logistic"),
 }
-SLOW = ("network given flow", "network with evidence", "ensemble that learns", "ensemble")
+SLOW = ("pixels", "network", "network given flow", "network with evidence", "ensemble that learns", "ensemble")
 
 
 def references(clip, part="subject"):
@@ -100,6 +100,7 @@ def found(clip, masker):
 
 def test_every_masker_there_is_is_tried():
     targets = {OmegaConf.load(path)._target_.split(".")[-1] for path in CONFIGS.glob("*.yaml")}
+    targets.remove("OnnxMasker")  # its weights are given: it learns from no mask
     assert {type(make()).__name__ for make in MAKERS.values()} >= targets
     assert len(targets) > 5
 

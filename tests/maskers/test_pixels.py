@@ -60,6 +60,7 @@ def test_the_dancer_is_found_better_than_by_propagation_alone_and_better_by_the_
     assert scores[2] > scores[1] + 0.003, scores
 
 
+@pytest.mark.slow
 def test_frames_come_as_asked_and_hand_masks_stay(clip, references):
     masker = PixelsMasker(FEATURES, **SMALL).fit(clip, references)
     whole = dict(masker.predict(clip, clip.stems))

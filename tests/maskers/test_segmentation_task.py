@@ -63,6 +63,7 @@ def test_a_folds_checkpoint_is_never_the_best(disc_clip):
     assert "fold" not in json.loads((clip.runs("cnn") / "best.json").read_text())["checkpoint"]
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_used_and_another_recipe_or_mask_trains_anew(disc_clip):
     drawing = disc_clip(masks=(1, 4, 8))
     first = train(drawing.clip)

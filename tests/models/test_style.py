@@ -84,6 +84,7 @@ class Record(Callback):
         self.frames.append(batch["frame"])
 
 
+@pytest.mark.slow
 def test_a_short_training_swaps_colours(tmp_path):
     record, model = Record(), module()
     trainer(tmp_path, 60, record, check_val_every_n_epoch=6).fit(model, data())

@@ -28,6 +28,7 @@ def finished_records(folder):
 BUILD = partial(wandb_logger, project="dreaming", entity=None, tags=["mine"], timeout=2.0)
 
 
+@pytest.mark.slow
 def test_a_trial_is_a_run_with_its_values_and_its_state(study, sweep_config, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     trial = study().ask({"lr": FloatDistribution(0.1, 1.0)})

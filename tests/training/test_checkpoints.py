@@ -141,6 +141,7 @@ def test_noise_goes_on_where_it_was(tmp_path, save_seconds):
     assert torch.equal(end(tmp_path / "cut")["layer.weight"], end(tmp_path / "whole")["layer.weight"])
 
 
+@pytest.mark.slow
 def test_steps_that_are_asked_for_are_done_and_no_more(tmp_path):
     asked = {"validate": False, "max_steps": 23}
     whole = run(tmp_path / "whole", **asked)

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
@@ -64,6 +65,7 @@ def test_a_full_sheet_is_thinned_and_goes_on_at_fewer_validations(tmp_path):
     assert len(expected) <= 3 + 2
 
 
+@pytest.mark.slow
 def test_the_strip_is_sent_to_wandb_as_it_stands_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     logger = wandb_logger(save_dir=str(tmp_path), project="dreaming", entity=None, tags=[])
