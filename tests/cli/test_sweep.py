@@ -136,6 +136,7 @@ def test_the_best_trial_is_used_from_then_on_and_it_is_said(disc_clip, run, tiny
     assert made("tuned=false")[0] == ("hsv", None)
 
 
+@pytest.mark.slow
 def test_what_a_sweep_found_for_one_model_is_set_for_that_one_only(disc_clip, in_job, tiny):
     drawing = disc_clip(masks=(1, 8))
     folder = drawing.path / "sweeps" / "cnn"

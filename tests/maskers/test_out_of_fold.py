@@ -87,7 +87,7 @@ MAKERS = {
     ),
     "ensemble that learns": lambda: ensemble({"dark": red(0, 200), "light": red(190, 255)}, variant="logistic"),
 }
-SLOW = ("pixels", "network", "network given flow", "network with evidence", "ensemble that learns", "ensemble")
+SLOW = ("pixels", "network", "gmm", "network given flow", "network with evidence", "ensemble that learns", "ensemble")
 
 
 def references(clip, part="subject"):
