@@ -40,10 +40,10 @@ class StaticTextureGuide(Guide):
     kind: ClassVar[str] = "static_texture_guide"
     channels: ClassVar[int] = 1
 
-    radius: PositiveInt = 3
+    radius: PositiveInt = 8
     epsilon: PositiveFloat = 2.0e-4
-    max_deviation: PositiveFloat = 40.0
-    min_correlation: Annotated[float, Range(ge=-1, le=1)] = 0.05
+    max_deviation: PositiveFloat = 10.0
+    min_correlation: Annotated[float, Range(ge=-1, le=1)] = 0.08
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield the same texture, (H, W, 1), for each named frame, in order."""
