@@ -13,18 +13,9 @@ from aiohttp import web
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
 from dreaming.sweep.override_text import to_text
-from dreaming.ui import (
-    api,
-    clip_api,
-    job_api,
-    keyframe_api,
-    mask_api,
-    prediction_api,
-    progress_api,
-    result_api,
-    security,
-)
+from dreaming.ui import security
 from dreaming.ui.jobs import PROGRAM, JobRunner
+from dreaming.ui.routes import clip, job, keyframe, mask, open_clip, prediction, progress, result
 
 ADDRESS = "127.0.0.1"
 
@@ -33,15 +24,7 @@ PORT = 8747
 
 STATIC = Path(__file__).parent / "static"
 
-API = (
-    clip_api,
-    mask_api,
-    prediction_api,
-    progress_api,
-    keyframe_api,
-    result_api,
-    job_api,
-)
+API = (clip, mask, prediction, progress, keyframe, result, job)
 """Modules with ``ROUTES`` of the API."""
 
 CLOSE_SECONDS = 1.0
@@ -60,8 +43,10 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
         video: The video whose frames a job extracts when the server starts.
         program: Arguments before the overrides of a job.
     """
-    app = web.Application(middlewares=[security.guard(token), api.report_errors], client_max_size=api.MAX_UPLOAD)
-    app[api.CLIP] = api.OpenClip(path)
+    app = web.Application(
+        middlewares=[security.guard(token), open_clip.report_errors], client_max_size=open_clip.MAX_UPLOAD
+    )
+    app[open_clip.CLIP] = open_clip.OpenClip(path)
     app.on_response_prepare.append(security.add_headers)
     app.router.add_get(f"/{token}/", _page)
     app.router.add_get(f"/{token}/static/{{name}}", _static_file)
@@ -71,9 +56,9 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
             app.router.add_route(route.method, f"/{token}/api{route.path}", route.handler)
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
-        runner = app[job_api.JOBS] = JobRunner(path, program)
+        runner = app[job.JOBS] = JobRunner(path, program)
         await runner.attach()
-        if video is not None and not runner.running and not len(app[api.CLIP].clip.frames):
+        if video is not None and not runner.running and not len(app[open_clip.CLIP].clip.frames):
             await runner.start("extract", [f"video={to_text(str(video))}", "stages=[extract]"])
         yield
         await runner.close()
@@ -152,7 +137,7 @@ async def _serve(app: web.Application, listener: socket.socket, ready: Callable[
         await web.SockSite(runner, listener).start()
         await asyncio.to_thread(ready)
         await ends.wait()
-        if app[job_api.JOBS].running:
+        if app[job.JOBS].running:
             print("The job goes on; start dreaming-ui again to follow or to stop it.", flush=True)
     finally:
         await runner.cleanup()

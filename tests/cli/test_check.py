@@ -242,7 +242,7 @@ def test_a_mode_that_wandb_does_not_know_is_refused_where_it_is_asked(disc_clip,
 )
 def test_what_this_machine_lacks_is_refused_before_a_run_has_a_folder(disc_clip, refused_untouched, program, text):
     if text == "trainer=gpu" and torch.cuda.is_available():
-        pytest.skip("there is one")
+        pytest.skip("this machine has a GPU")
     refused_untouched(program, f"clip={disc_clip(**SPARSE).path}", text, words="trainer: ")
 
 

@@ -5,9 +5,9 @@ import asyncio
 from aiohttp import web
 
 from dreaming.imaging.graph_cut import cut_rectangle
-from dreaming.ui.api import CLIP, expected_version, frame_of, part_of
 from dreaming.ui.mask_store import decode_upload, expand_runs
 from dreaming.ui.pictures import grey_png
+from dreaming.ui.routes.open_clip import CLIP, expected_version, frame_of, part_of
 
 ROUTES = web.RouteTableDef()
 

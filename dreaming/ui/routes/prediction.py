@@ -6,9 +6,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from dreaming.io.types import Probability
-from dreaming.ui.api import CLIP, frame_of, part_of
 from dreaming.ui.clip_state import predictions_of
 from dreaming.ui.pictures import grey_png
+from dreaming.ui.routes.open_clip import CLIP, frame_of, part_of
 
 ROUTES = web.RouteTableDef()
 

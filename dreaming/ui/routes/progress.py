@@ -8,8 +8,8 @@ from aiohttp import web
 
 from dreaming.clip.clip import Clip
 from dreaming.io.frame_folder import FrameFolder, subfolders
-from dreaming.ui.api import CLIP
 from dreaming.ui.pictures import version_of
+from dreaming.ui.routes.open_clip import CLIP
 
 ROUTES = web.RouteTableDef()
 

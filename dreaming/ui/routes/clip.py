@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from dreaming.io.frame_folder import is_signed
-from dreaming.ui.api import CLIP, frame_of
 from dreaming.ui.clip_state import describe_clip
 from dreaming.ui.pictures import frame_jpeg, version_of
+from dreaming.ui.routes.open_clip import CLIP, frame_of
 
 ROUTES = web.RouteTableDef()
 

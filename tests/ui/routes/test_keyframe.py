@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dreaming.ui import keyframe_api
+from dreaming.ui.routes import keyframe
 
 WAITS = [sys.executable, "-c", "import time; time.sleep(60)"]
 NEW = {"If-None-Match": "*"}
@@ -57,7 +57,7 @@ def test_layers_stay_inside_the_clip(disc_clip, visit, at, png, layer, method):
 
 
 def test_a_large_keyframe_is_refused(disc_clip, visit, at, monkeypatch):
-    monkeypatch.setattr(keyframe_api, "MAX_KEYFRAME", 1000)
+    monkeypatch.setattr(keyframe, "MAX_KEYFRAME", 1000)
     drawing = disc_clip(keyframes=())
 
     async def scenario(client):

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import subfolders
-from dreaming.ui.api import CLIP, OpenClip, expected_version, frame_of, part_of, read_json
 from dreaming.ui.clip_state import parts_of
-from dreaming.ui.job_api import JOBS
 from dreaming.ui.keyframe_store import frame_png
+from dreaming.ui.routes.job import JOBS
+from dreaming.ui.routes.open_clip import CLIP, OpenClip, expected_version, frame_of, part_of, read_json
 from dreaming.ui.user_files import ABSENT
 
 ROUTES = web.RouteTableDef()
