@@ -29,8 +29,14 @@ def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def local_energy(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Mean square (H, W) of a band (H, W, 3) over its channels and a Gaussian window of ``sigma`` pixels."""
-    return blur(channel_mean(band * band), sigma)
+    """Variance (H, W) of a band (H, W) or (H, W, 3) over its channels and a Gaussian window of ``sigma`` pixels.
+
+    It is estimated from the mean absolute value, as of normally distributed values: the mean square would be that of a
+    few strong edges, and grain of the same mean square would be much stronger to the eye.
+    """
+    absolute = np.abs(band)
+    mean = blur(absolute if band.ndim == 2 else channel_mean(absolute), sigma)
+    return np.float32(np.pi / 2) * mean * mean
 
 
 def energy_quantiles(energies: NDArray[np.float32]) -> NDArray[np.float32]:

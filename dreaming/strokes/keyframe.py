@@ -75,7 +75,7 @@ class Keyframe:
 
         def energies(image: Image) -> list[NDArray[np.float32]]:
             *bands, _ = split(image.astype(np.float32))
-            known = (local_energy(band * self.known[..., None], WINDOW) / area for band in bands)
+            known = (local_energy(band * self.known[..., None], WINDOW) / area**2 for band in bands)
             return [sample(energy.astype(np.float32), self.known > 0) for energy in known]
 
         return [BandStatistics.of(*pair) for pair in zip(energies(self.painted), energies(self.frame), strict=True)]

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.strokes.bands import blur, energy_quantiles, sample, split
+from dreaming.strokes.bands import energy_quantiles, local_energy, sample, split
 from dreaming.strokes.keyframe import WINDOW, Keyframe, mean_log
 
 MIN_KNOWN = 0.01
@@ -50,7 +50,7 @@ class Painter:
     @cached_property
     def grain_energy(self) -> NDArray[np.float32]:
         """Local energy (H, W) of the grain, in squared levels, above 0."""
-        return blur(self.grain * self.grain, WINDOW) + np.float32(MIN_GRAIN)
+        return local_energy(self.grain, WINDOW) + np.float32(MIN_GRAIN)
 
     def energy(
         self, index: int, own: NDArray[np.float32], source: NDArray[np.float32], known: NDArray[np.bool_]

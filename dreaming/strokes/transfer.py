@@ -60,8 +60,8 @@ class StrokeTransfer:
        changes from one keyframe to the next without a jump, at constant energy.
 
     What is coarser stays the network's, so a wrong flow brings no wrong colours. A frame depends on the keyframes and
-    on no other frame. The local energy of bands is matched as in Shih et al., "Style Transfer for Headshot Portraits",
-    SIGGRAPH 2014.
+    on no other frame. The local energy of bands is matched similarly to Shih et al., "Style Transfer for Headshot
+    Portraits", SIGGRAPH 2014.
 
     Attributes:
         flow: Optical flow method, for frames that may be far apart.

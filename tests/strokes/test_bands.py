@@ -26,13 +26,24 @@ def test_the_sum_of_the_bands_is_the_image():
     assert [part.std() for part in parts] == sorted((part.std() for part in parts), reverse=True), "noise is finest"
 
 
-def test_local_energy_is_a_weighted_mean_of_squares():
+def test_local_energy_is_a_weighted_mean():
     sigma, (row, column) = 2.0, (20, 30)
     rows, columns = np.mgrid[:40, :60]
     weights = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * sigma**2))
-    expected = (weights * (IMAGE.astype(float) ** 2).mean(axis=2)).sum() / weights.sum()
-    assert local_energy(IMAGE, sigma)[row, column] == pytest.approx(expected, rel=1e-3)
+    mean = (weights * np.abs(IMAGE.astype(float)).mean(axis=2)).sum() / weights.sum()
+    assert local_energy(IMAGE, sigma)[row, column] == pytest.approx(np.pi / 2 * mean**2, rel=1e-3)
+    np.testing.assert_allclose(
+        local_energy(IMAGE[..., :1].repeat(3, 2), 2.0), local_energy(IMAGE[..., 0], 2.0), rtol=1e-5
+    )
     np.testing.assert_allclose(channel_mean(IMAGE), IMAGE.mean(axis=2), rtol=1e-5)
+
+
+def test_local_energy_is_the_variance_of_noise_and_little_of_a_few_edges():
+    noise = RNG.normal(0, 7, (200, 200)).astype(np.float32)
+    assert local_energy(noise, 20.0).mean() == pytest.approx(49, rel=0.05)
+    edges = np.zeros((200, 200), np.float32)
+    edges[:, ::20] = 7 * np.sqrt(20)  # the same mean square
+    assert local_energy(edges, 20.0).mean() < 0.2 * 49
 
 
 def test_local_correlation():
