@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := install
-.PHONY: help install demo test test-all lint format clean
+.PHONY: help install demo test test-all lint format docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -34,5 +34,8 @@ format: install ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove .venv and the demo
-	rm -rf .venv $(DEMO)
+docs: install ## build the documentation: site/index.html
+	$(BIN)/mkdocs build --strict --quiet
+
+clean: ## remove .venv, the demo and the built documentation
+	rm -rf .venv $(DEMO) site

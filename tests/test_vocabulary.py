@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "dreaming").rglob("*.py"))
-TEXTS = [*MODULES, *sorted((ROOT / "conf").rglob("*.yaml")), ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [*MODULES, *sorted((ROOT / "conf").rglob("*.yaml")), ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 WORDS = {
     "Absences",

@@ -37,7 +37,7 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
             clip.path,
             found=f"nothing to train {task.name} on",
             expected="hand masks for a segmenter, keyframes for the style",
-            hint="paint some as described in README.md",
+            hint="paint some",
         )
     clip.record_splits()
     if "sweep" in config:

@@ -1,4 +1,4 @@
-"""Training in a notebook, as README shows it: a DataModule of a clip, a LightningModule and Lightning's Trainer."""
+"""Training in a notebook, as in the tutorial for engineers: a DataModule of a clip, a LightningModule, a Trainer."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import pytest
 @pytest.mark.slow
 def test_a_network_is_trained_in_ten_lines(disc_clip):
     path = disc_clip(masks=(1, 4, 8)).path
-    # README quotes the lines between here and the end of the example.
+    # docs/tutorials/engineers.md quotes the lines between here and the end of the example.
     from functools import partial
 
     import pytorch_lightning as pl

@@ -1,4 +1,4 @@
-"""README's examples work: its commands and settings exist, and its new masker passes its test and masks a clip."""
+"""README and docs/: commands, settings and files exist, README is short, and the example of a masker works."""
 
 import ast
 import re
@@ -16,21 +16,28 @@ from omegaconf import OmegaConf
 from dreaming.cli.config import config_root, register_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+}
+TEXT = re.sub(r"\\\n\s+", "", "\n".join(PAGES.values()))  # long commands on one line
 BLOCK = re.compile(r"^`([\w/]+\.\w+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^    (dreaming|python train\.py) (.*?)(?:  *#.*)?$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:    )?(dreaming|dreaming-train|python train\.py) (?=\S*=|-)(.*?)(?:  *#.*)?$", re.MULTILINE)
 SETTING = re.compile(r"`([^`\n]*=[^`]*)`")
+
+
+def choices(group):
+    return ",".join(path.stem for path in sorted((ROOT / "conf" / group).glob("*.yaml")))
 
 
 @pytest.fixture(scope="module")
 def configs():
-    """The configs whose keys README may name."""
+    """The configs whose keys the documentation may name."""
     register_resolvers()
-    choices = [
-        ("dream", ["guides=[]"]), ("train", ["model=cnn"]), ("train", ["sweep=unet", "hydra.mode=MULTIRUN"]),
-    ]  # fmt: skip
+    every = [f"masker=[{choices('masker')}]", f"guide=[{choices('guide')}]", "trainer=gpu"]
+    programs = [("dream", every), ("train", ["model=cnn"]), ("train", ["sweep=unet", "hydra.mode=MULTIRUN"])]
     with initialize_config_dir(str(config_root() / "conf")):
-        return [compose(name, ["clip=x", *more], return_hydra_config=len(more) > 1) for name, more in choices]
+        yield [compose(name, ["clip=x", *more], return_hydra_config=len(more) == 2) for name, more in programs]
 
 
 def exists(configs, word):
@@ -46,6 +53,15 @@ def exists(configs, word):
     return key == "experiments" or any(node is not None and name in list(node) for node in nodes)
 
 
+def missing(configs, words, program="dream"):
+    """The overrides that a program does not take, of those that are given together."""
+    found = [word for word in words if not exists(configs, word)]
+    if found and any(re.match(r"\+\w+@", word) for word in words):  # it adds what the others refer to
+        compose(program, ["clip=x", *(word for word in words if not word.startswith("clip="))])
+        return []
+    return found
+
+
 def commands():
     for program, rest in COMMAND.findall(TEXT):
         words = shlex.split(rest)
@@ -55,9 +71,9 @@ def commands():
 
 def test_every_command_is_one_that_the_programs_take(configs):
     found = list(commands())
-    assert len(found) > 12
+    assert len(found) > 25
     for program, words in found:
-        assert [word for word in words if not exists(configs, word)] == [], program
+        assert missing(configs, words, program) == [], program
 
 
 def settings():
@@ -69,10 +85,18 @@ def settings():
 
 def test_every_setting_in_the_text_exists(configs):
     found = list(settings())
-    assert len(found) > 30
-    # `guide.wide` is added by the override before it.
-    missing = [word for words in found for word in words if not exists(configs, word)]
-    assert missing == ["guide.wide.sigma=15"]
+    assert len(found) > 60
+    assert [word for words in found for word in missing(configs, words)] == []
+
+
+def test_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 120
+
+
+def test_links_of_readme_lead_to_files():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", PAGES["README.md"])
+    assert len(links) > 15
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_notebook_example_is_the_one_that_is_tested():
@@ -91,7 +115,7 @@ def test_the_stage_example_runs(disc_clip):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of the repository with the files that README shows."""
+    """A copy of the repository with the files that the tutorial shows."""
     path = tmp_path / "checkout"
     for name in ("dreaming", "conf", "experiments"):
         shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
