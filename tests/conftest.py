@@ -108,6 +108,38 @@ def disc_clip(tmp_path):
 
 
 @pytest.fixture
+def cut_clip(tmp_path):
+    """Draw two shots of six frames: a disc over a panned landscape, another disc over another one from 0007 on."""
+
+    def draw(name="cut", *, masks=(2, 5, 9), keyframes=(), size=(48, 84)):
+        drawing = Drawing(tmp_path / name)
+        for shot, colour in enumerate((RED, BLUE)):
+            rng = np.random.default_rng(shot)
+            wide = (size[1] + 12, size[0])
+            noise = sum(cv2.resize(rng.random((h, 2 * h), dtype=np.float32), wide) for h in (4, 8, 16)) / 3
+            land = (noise[..., None] * rng.uniform(60, 255, 3)).astype(np.uint8)
+            for number in range(1, 7):
+                stem = f"{6 * shot + number:04d}"
+                rows, columns = np.mgrid[: size[0], : size[1]]
+                disc = (columns - 20 - 5 * number) ** 2 + (rows - 20 - 8 * shot) ** 2 <= 10**2
+                drawing.images[stem] = np.where(
+                    disc[..., None], colour, land[:, 2 * number : 2 * number + size[1]]
+                ).astype(np.uint8)
+                drawing.truth[stem] = disc
+                drawing.styled[stem] = drawing.images[stem][..., [1, 2, 0]] // 2 + np.uint8(60 + 60 * shot)
+                drawing.save(f"frames/{stem}.png", drawing.images[stem])
+                for folder, numbers, pictures in (
+                    ("hand_masks", masks, drawing.truth),
+                    ("keyframes/painted", keyframes, drawing.styled),
+                ):
+                    if int(stem) in numbers:
+                        drawing.save(f"{folder}/{stem}.png", pictures[stem])
+        return drawing
+
+    return draw
+
+
+@pytest.fixture
 def unchanged_logging():
     """A context that closes what Hydra logs to, and restores the root logger."""
 

@@ -14,6 +14,7 @@ from dreaming.clip.config import ClipSettings, Layer
 from dreaming.clip.empty_masks import EmptyMaskIndex
 from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.clip.layers import layers_of, painted_folders
+from dreaming.clip.shots import Shots, find_shots
 from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
@@ -96,6 +97,26 @@ class Clip:
         made = Manifest.read(self.frames.path / MANIFEST) if self.frames_are_made else None
         stems = self.stems
         return fingerprint(made.fingerprint, stems) if made else fingerprint_files(self.frames.files.values())
+
+    @property
+    def sequence_fingerprint(self) -> str:
+        """Fingerprint of the frames and their shots, for results that depend on neighbouring frames."""
+        return self.frames_fingerprint if len(self.shots) == 1 else fingerprint(self.frames_fingerprint, *self.shots)
+
+    @cached_property
+    def shots(self) -> Shots:
+        """The shots named in ``clip.yaml``, or between detected cuts, which ``shots.json`` records.
+
+        Raises:
+            ClipError: If ``clip.yaml`` names a frame that the clip has not.
+        """
+        with self.lock("shots", "shots: waiting for another process that detects them"):
+            return find_shots(self.path, self.frames, self.frames_fingerprint, self.settings.shots)
+
+    def refresh(self) -> None:
+        """Discard the cached listing of the frames, and their shots, after other code changed them."""
+        self.frames.refresh()
+        self.__dict__.pop("shots", None)
 
     # -- parts and their hand masks
 
@@ -273,10 +294,5 @@ class Clip:
         return self.path / "runs" / name
 
     def lock(self, name: str, waiting: str) -> AbstractContextManager[None]:
-        """Hold the clip's lock of this name; released by the system when the process dies.
-
-        Args:
-            name: What is locked, as a relative path.
-            waiting: Logged at info level when another process holds it.
-        """
+        """Hold the clip's lock of this name, a relative path; ``waiting`` is logged if another process holds it."""
         return lock(self.path, name, waiting)

@@ -51,6 +51,10 @@ def _size(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_count, value))
 
 
+def _frames(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, int | str) and not isinstance(v, bool) for v in value)
+
+
 def _steps(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(part, str) and isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
@@ -69,6 +73,7 @@ class ClipSettings:
         end: Number of the last frame in the video.
         every: Step between frames.
         size: [height, width] of the frames in pixels.
+        shots: Names or numbers of the first frames of shots; they replace the detected cuts.
         cleanup: Steps of the clean-up of each part's masks, such as ``{"grow": 1.5}``.
         settings: Overrides of the config, by dotted key: plain scalars and lists of them.
     """
@@ -79,13 +84,14 @@ class ClipSettings:
     end: int | None = None
     every: int | None = None
     size: list[int] | None = None
+    shots: list[int | str] | None = None
     cleanup: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def extract(self) -> dict[str, Any]:
         """The keys of the ``extract`` stage that the file sets."""
-        others = ("layers", "cleanup", "settings")
+        others = ("layers", "shots", "cleanup", "settings")
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
         return {key: value for key, value in named.items() if value is not None}
 
@@ -123,6 +129,7 @@ class ClipSettings:
             "end": (_count, "a whole number from 1"),
             "every": (_count, "a whole number from 1"),
             "size": (_size, "[height, width] in pixels"),
+            "shots": (_frames, "a list of the first frames of shots, such as [1, 46]"),
             "cleanup": (_steps, "parts and a list of steps for each, such as dancer: [{grow: 1.5}]"),
         }
         for key, (fits, expected) in rules.items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections import Counter
 from pathlib import Path
@@ -96,7 +97,7 @@ def _check_depth(data: object) -> None:
 class _PlainLoader(yaml.SafeLoader):
     """A loader that refuses tags, anchors, repeated keys and deep nesting.
 
-    Aliases of aliases would take memory without limit.
+    Aliases of aliases would take memory without limit. As in YAML 1.2, 0046 is 46, not octal: frames have such names.
     """
 
     depth = 0
@@ -120,3 +121,10 @@ class _PlainLoader(yaml.SafeLoader):
         if twice := [key for key, count in counts.items() if count > 1]:
             raise yaml.YAMLError(f"the key {twice[0]} twice")
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else int(super().construct_yaml_int(node))
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)

@@ -142,7 +142,7 @@ class ExtractStage(Stage):
                     yield stem, image
 
         self.complete(clip, clip.frames, stems, manifest, lambda _: make)
-        clip.frames.refresh()
+        clip.refresh()
         if any(has_alpha(clip.frames.files[stem]) for stem in stems):
             self._write_opacity(clip, stems, manifest)
         write_record(clip.source, record)  # the same video may have moved

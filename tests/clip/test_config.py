@@ -28,8 +28,10 @@ def test_all_keys_are_read(read):
         "- {name: tänzer, part: dancer}\n"
         "- name: all\n"
         "gamma: 1.8\nstart: 3\nend: 90\nevery: 2\nsize: [120, 160]\n"
+        "shots: [1, 0046, b]\n"
         "cleanup:\n  dancer:\n  - grow: 1.5\n  - clamp: [0.1, 0.9]\n"
     )
+    assert settings.shots == [1, 46, "b"]
     assert settings.cleanup == {"dancer": [{"grow": 1.5}, {"clamp": [0.1, 0.9]}]}
     assert settings.layers == (Layer("ground", "dancer", True, "meadow"), Layer("tänzer", "dancer"), Layer("all"))
     assert [layer.folder for layer in settings.layers] == ["meadow", "tänzer", "all"]
@@ -44,7 +46,10 @@ def test_null_says_nothing(read):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("gama: 2", "found key 'gama', expected keys among cleanup, end, every, gamma, layers, settings, size, start"),
+        (
+            "gama: 2",
+            "found key 'gama', expected keys among cleanup, end, every, gamma, layers, settings, shots, size, start",
+        ),
         ("- gamma", r"found \['gamma'\], expected keys among"),
         ("7", "found 7, expected keys among"),
         ("gamma: 0", "gamma: 0, expected a number above 0"),
@@ -54,6 +59,8 @@ def test_null_says_nothing(read):
         ("cleanup: [{grow: 1}]", "cleanup: "),
         ("cleanup: {dancer: {grow: 1}}", "cleanup: "),
         ("cleanup: {dancer: [grow]}", "cleanup: "),
+        ("shots: 7", "shots: 7"),
+        ("shots: [true]", "shots: "),
         ("start: 0", "start: 0, expected a whole number from 1"),
         ("end: 1.5", "end: 1.5"),
         ("every: two", "every: 'two'"),
