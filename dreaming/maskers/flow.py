@@ -60,6 +60,10 @@ class FlowMasker(SequenceMasker):
         FlowCache(clip, self.flow).complete(workers=self.workers)
         return self
 
+    def flows(self, clip: Clip) -> FlowCache:
+        """The flow along which masks are propagated."""
+        return FlowCache(clip, self.flow)
+
     def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """Frames between the same hand masks."""
         same = {None, *(stem for stem, mask in now.items() if before.get(stem) == mask)}
@@ -69,7 +73,7 @@ class FlowMasker(SequenceMasker):
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""
-        propagator = FlowPropagator(clip, FlowCache(clip, self.flow), self.drift)
+        propagator = FlowPropagator(clip, self.flows(clip), self.drift)
         paths = [
             [start, *stems]
             for start, stems in ((interval.left, interval.stems), (interval.right, interval.stems[::-1]))
