@@ -1,15 +1,15 @@
 """Masks by optical flow: hand masks propagated from both sides of a frame and blended by how reliable each is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Self
+from itertools import chain
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.clip.intervals import FrameInterval, intervals_between
+from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
@@ -54,12 +54,6 @@ class FlowMasker(SequenceMasker):
     occlusion_weight: Annotated[float, Range(gt=0, le=1)] = 0.1
     edge_radius: NonNegativeInt = 4
 
-    def fit(self, clip: Clip, references: References) -> Self:
-        """Keep the hand masks, and compute the clip's missing flow."""
-        self.keep(clip, references)
-        FlowCache(clip, self.flow).complete(workers=self.workers)
-        return self
-
     def flows(self, clip: Clip) -> FlowCache:
         """The flow along which masks are propagated."""
         return FlowCache(clip, self.flow)
@@ -70,6 +64,19 @@ class FlowMasker(SequenceMasker):
         intervals = set(intervals_between(stems, before)) & set(intervals_between(stems, now))
         inside = {stem for each in intervals if {each.left, each.right} <= same for stem in each.stems}
         return frozenset(inside | {stem for stem in stems if stem in same})
+
+    def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
+        """Yield each frame's probability; the flow on the way to these frames is computed first where it is missing."""
+        stems, flows = list(stems), self.flows(clip)
+        ways = [
+            flows.pairs_between(start, end)
+            for interval, wanted in group_by_interval(clip.stems, self._masks, stems)
+            if interval is not None
+            for start, end in ((interval.left, wanted[-1]), (interval.right, wanted[0]))
+            if start is not None
+        ]
+        flows.complete(chain.from_iterable(ways), workers=self.workers)
+        yield from super().predict(clip, stems)
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
         """Yield the wanted frames of an interval, in order."""

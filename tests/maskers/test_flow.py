@@ -179,3 +179,13 @@ def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
 @pytest.mark.parametrize("diameters", [0, 0.5, 1, 2, 3])
 def test_subjects_of_any_size_and_speed_are_found(ball, radius, diameters):
     assert found_share(ball(radius, 2 * radius * diameters)) >= 0.85
+
+
+def test_flow_is_computed_on_the_way_to_the_first_masks_only(disc_clip):
+    drawing = disc_clip(count=24, size=(16, 24), masks=(1, 10, 15, 24))
+    clip = drawing.clip
+    masker = FlowMasker(DisFlow()).fit(clip, clip.training_references("subject"))
+    dict(masker.predict(clip, ["0012", "0013"]))
+    assert {int(path.stem) for path in (drawing.path / "flow").glob("*.png")} == {10, 11, 12, 13, 14}
+    dict(masker.predict(clip, clip.stems))
+    assert len([*(drawing.path / "flow").glob("*.png")]) == 23
