@@ -35,7 +35,12 @@ GROUPS = {
 }
 """Config groups, in the order of the page, and their titles."""
 
-TOP = {"import": "text or null", "quality": "draft or good", "callbacks": "a group of keys"}
+TOP = {
+    "import": "text or null",
+    "quality": "draft or good",
+    "matte": "none, guided, closed_form or knn",
+    "callbacks": "a group of keys",
+}
 """Types of the programs' own keys that ``SETTINGS`` lacks or that another class checks."""
 
 

@@ -11,7 +11,7 @@ LEVELS = [
     {"video"},
     {"clip", "imaging", "imports", "networks", "demo", "losses"},
     {"flow", "training"},
-    {"features", "guides", "metrics", "strokes"},
+    {"features", "guides", "matting", "metrics", "strokes"},
     {"data"},
     {"models"},
     {"maskers"},

@@ -273,6 +273,11 @@ class Clip:
         middle = () if self.parts in ([SUBJECT], []) else (part,)
         return FrameFolder(self.path.joinpath("masks", *middle, masker))
 
+    def mattes(self, part: str, masker: str) -> FrameFolder:
+        """16-bit alpha matte of each frame."""
+        masks = self.masks(part, masker).path
+        return FrameFolder(self.path / "mattes" / masks.relative_to(self.path / "masks"))
+
     def guides(self, layer: Layer) -> Path:
         """The folder of a layer's guides, with a folder for each."""
         return self.path / "guides" / layer.name

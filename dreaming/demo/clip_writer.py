@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from dreaming.demo.fur import FurryScene
 from dreaming.demo.painters import PAINTERS, PainterName
 from dreaming.demo.scene import DemoScene
 from dreaming.io.atomic import write_atomically
@@ -21,7 +22,8 @@ def write_demo(
 
     ``folder`` receives ``source.mp4``; ``hand_masks/`` of frames spread evenly over the clip, including both ends;
     ``keyframes/painted/`` of frames between them; ``truth/masks/`` and ``truth/styled/`` of all frames. Frames are
-    numbered from 0001. Keyframes are painted from the uncompressed frames.
+    numbered from 0001. Keyframes are painted from the uncompressed frames. A furry animal also has its true mattes in
+    ``truth/alpha/``, of 16 bits.
 
     Raises:
         SpaceError: If the disk is full.
@@ -39,6 +41,8 @@ def write_demo(
         grey, styled = mask.astype(np.uint8) * 255, PAINTERS[painter](image, index)
         for target in [true_masks] + [hand_masks] * (index in masked):
             target.write(stem, grey)
+        if isinstance(scene, FurryScene):
+            FrameFolder(folder / "truth" / "alpha").write(stem, np.rint(scene.matte(index) * 65535).astype(np.uint16))
         for target in [true_styled] + [painted] * (index in keys):
             target.write(stem, styled)
     write_atomically(folder / "source.mp4", _encode(scene, images))

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -205,6 +206,18 @@ class FrameFolder:
         if opacity is None or is_premultiplied(self.files[stem]):
             return probability
         return probability * opacity
+
+    def read_matte(self, stem: str, size: Size | None = None) -> Probability:
+        """One alpha matte as values (H, W) in 0..1: the brightest colour channel, of 8 or 16 bits.
+
+        Raises:
+            FrameError: If it is absent or unreadable.
+            SizeError: If it has another size than ``size``.
+        """
+        picture = decode(self._file(stem), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if size is not None and picture.shape[:2] != size:
+            raise SizeError(self.files[stem], found=picture.shape[:2], expected=size, hint="resize or remove it")
+        return picture.max(axis=2).astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
 
     def read_mask(self, stem: str, size: Size | None = None) -> Mask:
         """One mask file as booleans (H, W): foreground where brighter than half."""

@@ -21,6 +21,8 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
+from dreaming.matting.foreground import foreground_colours
+from dreaming.matting.refinement import MatteMethod
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
 from dreaming.stages.extract import find_source_video, read_video_metadata
@@ -35,7 +37,13 @@ UNKNOWN_RATE = 24
 
 @dataclass(frozen=True)
 class OpenLayer:
-    """A layer with its folders, which are listed once; ``masks`` is None if it covers the whole frame."""
+    """A layer with its folders, which are listed once.
+
+    Attributes:
+        layer: The layer.
+        styled: Its colours.
+        masks: Its masks or mattes; None if it covers the whole frame.
+    """
 
     layer: Layer
     styled: FrameFolder
@@ -49,6 +57,7 @@ class CompositeStage(Stage):
     Attributes:
         maskers: Names of the selected maskers.
         masker: The masker whose masks cut the layers out; None for the last selected one.
+        matte: The method of the mattes that cut the layers out; ``none``: masks do, by ``threshold`` and ``feather``.
         threshold: Probability above which a pixel belongs to the part, before feathering; None keeps masks soft.
         cleanup: Steps that change the masks of all parts after the threshold, as ``imaging/cleanup`` reads them; None
             for those of each part in ``clip.yaml``.
@@ -68,6 +77,7 @@ class CompositeStage(Stage):
 
     maskers: Sequence[str] = field(metadata=NO_EFFECT)
     masker: str | None = field(default=None, metadata=NO_EFFECT)
+    matte: MatteMethod = field(default="none", metadata=NO_EFFECT)
     threshold: UnitFloat | None = 0.5
     cleanup: Sequence[Mapping[str, float | Sequence[float]]] | None = None
     feather: Sigma = 2.0
@@ -83,12 +93,17 @@ class CompositeStage(Stage):
         Cleanup.parse("cleanup", self.cleanup or ())
 
     @property
-    def masks(self) -> LayerMasks:
-        """The masks that cut the layers out."""
-        return LayerMasks(self.maskers, self.masker)
+    def inputs(self) -> tuple[str, ...]:
+        """The stages whose outputs it reads: mattes in place of masks, if there are any."""
+        return tuple(name if name != "mask" or self.matte == "none" else "matte" for name in self.reads)
 
     def check(self, clip: Clip) -> None:
-        """Check the clean-up of each part in ``clip.yaml``."""
+        """Check the clean-up of each part in ``clip.yaml``, and warn of settings without effect."""
+        if self.matte != "none" and (self.threshold, self.feather) != (
+            CompositeStage.threshold,
+            CompositeStage.feather,
+        ):
+            log.warning("stage.composite.threshold and feather do not change mattes; use matte=none, or a clean-up")
         unknown = sorted(set(clip.settings.cleanup) - set(clip.parts))
         if unknown and clip.parts:
             parts = ", ".join(clip.parts)
@@ -124,7 +139,11 @@ class CompositeStage(Stage):
 
     def open_layer(self, clip: Clip, layer: Layer) -> OpenLayer:
         """A layer of the clip with its folders."""
-        return OpenLayer(layer, clip.styled(layer), self.masks.folder(clip, layer))
+        masks = LayerMasks(self.maskers, self.masker).folder(clip, layer)
+        if masks is not None and self.matte != "none":
+            assert layer.part is not None
+            masks = clip.mattes(layer.part, masks.path.name)
+        return OpenLayer(layer, clip.styled(layer), masks)
 
     def layer_inputs(self, clip: Clip, layers: Sequence[OpenLayer]) -> dict[str, str]:
         """Fingerprints of all that the colours and the opacity of these layers depend on."""
@@ -134,7 +153,9 @@ class CompositeStage(Stage):
             if opened.styled is not clip.frames:
                 inputs[f"styled {opened.layer.name}"] = fingerprint_of(opened.styled)
             if opened.masks is not None:
-                inputs[f"masks {opened.layer.part}"] = fingerprint_of(opened.masks)
+                inputs[f"{'masks' if self.matte == 'none' else 'mattes'} {opened.layer.part}"] = fingerprint_of(
+                    opened.masks
+                )
             if steps := self._cleanup_of(clip, opened.layer.part).steps:
                 inputs[f"cleanup {opened.layer.part}"] = fingerprint(steps)
         return inputs
@@ -143,11 +164,23 @@ class CompositeStage(Stage):
         """Opacity of a layer at each pixel, (H, W) in 0..1, in the composite and in all exports."""
         if opened.masks is None:
             return np.ones(clip.size, np.float32)
+        cleanup = self._cleanup_of(clip, opened.layer.part)
+        if self.matte != "none":
+            mask = cleanup(opened.masks.read_matte(stem, clip.size))
+            return 1 - mask if opened.layer.invert else mask
         mask = opened.masks.read_probability(stem, clip.size)
         if self.threshold is not None:
             mask = (mask > self.threshold).astype(np.float32)
-        mask = self._cleanup_of(clip, opened.layer.part)(mask)
+        mask = cleanup(mask)
         return feather(1 - mask if opened.layer.invert else mask, self.feather)
+
+    def read_layer(self, clip: Clip, opened: OpenLayer, stem: str) -> tuple[Image, Probability]:
+        """Colours (H, W, 3) and opacity (H, W) of a layer, in the composite and in all exports.
+
+        With a matte, the colours of its edge are those of the layer alone, so that the old background does not show.
+        """
+        opacity, styled = self.opacity(clip, opened, stem), opened.styled.read(stem, clip.size)
+        return (styled if self.matte == "none" else foreground_colours(styled, opacity)), opacity
 
     def _cleanup_of(self, clip: Clip, part: str | None) -> Cleanup:
         if self.cleanup is not None or part is None:
@@ -161,8 +194,8 @@ class CompositeStage(Stage):
     def _blend(self, clip: Clip, layers: Sequence[OpenLayer], stem: str) -> Image:
         image = clip.frames.read(stem).astype(np.float32)
         for opened in layers:
-            opacity = self.opacity(clip, opened, stem)[..., None]
-            image += opacity * (opened.styled.read(stem, clip.size) - image)
+            colours, opacity = self.read_layer(clip, opened, stem)
+            image += opacity[..., None] * (colours - image)
         return np.rint(image).astype(np.uint8)
 
     def _write_alpha(self, clip: Clip, opened: OpenLayer) -> None:
@@ -170,8 +203,8 @@ class CompositeStage(Stage):
         manifest = Manifest(f"{self.name} alpha", self.version, describe(self), self.layer_inputs(clip, [opened]))
 
         def with_alpha(stem: str) -> tuple[str, NDArray[np.uint8]]:
-            opacity = np.rint(self.opacity(clip, opened, stem) * 255).astype(np.uint8)
-            return stem, np.dstack([opened.styled.read(stem, clip.size), opacity])
+            colours, opacity = self.read_layer(clip, opened, stem)
+            return stem, np.dstack([colours, np.rint(opacity * 255).astype(np.uint8)])
 
         def make(stems: list[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             return prefetch_map(with_alpha, stems, self.workers)

@@ -71,7 +71,6 @@ class ExportStage(Stage):
     """
 
     name: ClassVar[str] = "export"
-    reads: ClassVar[tuple[str, ...]] = ("extract", "mask", "stylise")
 
     composite: CompositeStage
     formats: Sequence[Format] = ("prores",)
@@ -85,6 +84,11 @@ class ExportStage(Stage):
             raise ParameterError("formats", found="none", expected="at least one format")
         assert self._frame_pattern
         assert self._video_pattern
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Those of the composite."""
+        return self.composite.inputs
 
     @property
     def _frame_pattern(self) -> FilePattern:
@@ -158,9 +162,7 @@ class ExportStage(Stage):
 
     def _read(self, clip: Clip, export: _Export, stem: str) -> tuple[NDArray[np.float32], Probability]:
         """Straight colours (H, W, 3) in 0..255 and opacity (H, W) in 0..1; both 0 in a frame without the subject."""
-        colours, opacity = merge_layers(
-            (layer.styled.read(stem, clip.size), self.composite.opacity(clip, layer, stem)) for layer in export.layers
-        )
+        colours, opacity = merge_layers(self.composite.read_layer(clip, layer, stem) for layer in export.layers)
         return (colours, opacity) if opacity.any() else (np.zeros_like(colours), opacity)
 
     def _picture(self, clip: Clip, export: _Export, made: str, stem: str) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from dreaming.stages.base import Stage
 log = logging.getLogger(__name__)
 
 ORDER = (
-    *("draw", "extract", "import", "flow", "mask", "filter", "guide", "stylise", "composite"),
+    *("draw", "extract", "import", "flow", "mask", "matte", "filter", "guide", "stylise", "composite"),
     *("export", "preview", "evaluate", "suggest", "report"),
 )
 """All stages, in their order; those that the key ``stages`` does not list run only if they are named."""

@@ -22,6 +22,7 @@ from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage
 from dreaming.stages.extract import read_video_metadata
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
+from dreaming.stages.matte import MatteStage
 from dreaming.stages.stylise import StyliseStage
 from dreaming.video.timeline import FrameRate
 from dreaming.video.writer import check_encoder, write_video
@@ -74,6 +75,7 @@ class PreviewStage(Stage):
     filter: FilterStage
     stylise: StyliseStage
     composite: CompositeStage
+    matte: MatteStage
     start: PositiveInt = 1
     end: int | None = None
     frames: PositiveInt = 24
@@ -147,8 +149,10 @@ class PreviewStage(Stage):
         return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 else float(source.rate)
 
     def _results(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
-        masks = [self.composite.masks.folder(clip, layer) for layer in clip.layers]
-        if all(folder is None or set(stems) <= set(folder.stems) for folder in masks):
+        masks = [clip.masks(layer.part, self.matte.source) for layer in clip.layers if layer.part]
+        if all(set(clip.stems if self.composite.matte != "none" else stems) <= set(folder.stems) for folder in masks):
+            if masks and self.composite.matte != "none":
+                self._run(self.matte, clip, stems)
             clip = _separate(clip, self.composite.outputs(clip))
             self._run(replace(self.composite, alpha=False), clip, stems)
             return [clip.composite]

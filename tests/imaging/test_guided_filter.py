@@ -1,8 +1,9 @@
 """The guided filter agrees with its definition, window by window."""
 
 import numpy as np
+import pytest
 
-from dreaming.imaging.guided_filter import guided_filter
+from dreaming.imaging.guided_filter import colour_guided_filter, guided_filter
 
 
 def plain(values, grey, radius, epsilon):
@@ -40,3 +41,26 @@ def test_outlines_move_to_edges_and_radius_0_is_the_identity():
     assert guided_filter(values, guide, 0, 1e-3) is values
     found = guided_filter(values, guide, 4, 1e-4)
     np.testing.assert_array_equal(found[8, 8:24] > 0.5, np.arange(8, 24) >= 16)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_colour_version_is_a_linear_regression_in_each_window(grey):
+    rng = np.random.default_rng(1)
+    values, guide = rng.random((12, 13)).astype(np.float32), rng.integers(0, 256, (12, 13, 3), np.uint8)
+    guide = guide[..., :1].repeat(3, 2) if grey else guide
+    epsilon = 1e-5
+    slopes, offsets = np.zeros((12, 13, 3)), np.zeros((12, 13))
+    for y in range(2, 10):
+        for x in range(2, 11):
+            colours = guide[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3) / 255
+            window = values[y - 2 : y + 3, x - 2 : x + 3].ravel()
+            centred = colours - colours.mean(0)
+            system = centred.T @ centred / 25 + epsilon * np.eye(3)
+            slopes[y, x] = np.linalg.solve(system, centred.T @ (window - window.mean()) / 25)
+            offsets[y, x] = window.mean() - slopes[y, x] @ colours.mean(0)
+    found = colour_guided_filter(values, guide, 2, epsilon)
+    for y in range(4, 8):
+        for x in range(4, 9):
+            around = np.s_[y - 2 : y + 3, x - 2 : x + 3]
+            expected = slopes[around].mean((0, 1)) @ (guide[y, x] / 255) + offsets[around].mean()
+            assert abs(found[y, x] - expected.clip(0, 1)) < 2e-3

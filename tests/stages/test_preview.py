@@ -24,6 +24,7 @@ from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.manifest import NO_EFFECT, Manifest
+from dreaming.matting.smoothing import MatteSmoothing
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
@@ -31,6 +32,7 @@ from dreaming.stages.base import Stage
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.filter import FilterStage
 from dreaming.stages.guide import GuideStage
+from dreaming.stages.matte import MatteStage
 from dreaming.stages.preview import NamedFrames, PreviewStage
 from dreaming.stages.stylise import StyliseStage
 from dreaming.training.context import FitLimits, TrainingContext
@@ -87,7 +89,8 @@ class Inverting(Stage):
 
 def stage(stylise=None, composite=None, guide=GUIDE, **config):
     composite = composite or CompositeStage(["drawn"], feather=0.0)
-    return PreviewStage(guide, FILTER, stylise or Inverting(), composite, **config)
+    matte = MatteStage(["drawn"], MatteSmoothing(DisFlow(), None), method=composite.matte)
+    return PreviewStage(guide, FILTER, stylise or Inverting(), composite, matte, **config)
 
 
 def video_frames(drawing):

@@ -1,0 +1,1 @@
+"""Alpha mattes from soft masks, and colours without the old background."""

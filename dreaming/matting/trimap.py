@@ -1,0 +1,33 @@
+"""Trimaps: certain foreground, certain background, and a band of unknown pixels between them."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dreaming.io.types import Probability
+
+CERTAIN = 0.05
+"""Probability below which a pixel is certain background, and above 1 minus which it is certain foreground."""
+
+UNKNOWN = 0.5
+"""Value of unknown pixels in a trimap."""
+
+
+def make_trimap(probability: Probability, band: int) -> NDArray[np.float32]:
+    """Divide a frame into background (0), unknown pixels (0.5) and foreground (1), (H, W).
+
+    Unknown are pixels within ``band`` pixels of the outline or of an uncertain pixel, so that the band is wide where
+    the mask is uncertain. A frame without foreground is background.
+
+    Args:
+        probability: (H, W) in 0..1.
+        band: In pixels.
+    """
+    inside = (probability > 0.5).astype(np.uint8)
+    if not inside.any():
+        return np.zeros(probability.shape, np.float32)
+    outline = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    uncertain = (probability > CERTAIN) & (probability < 1 - CERTAIN)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band + 1, 2 * band + 1))
+    unknown = cv2.dilate(outline | uncertain.view(np.uint8), disc)
+    return np.where(unknown > 0, np.float32(UNKNOWN), inside.astype(np.float32))
