@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.io.types import Probability
+from dreaming.io.types import Mask, Probability
 
 CERTAIN = 0.05
 """Probability below which a pixel is certain background, and above 1 minus which it is certain foreground."""
@@ -31,3 +31,10 @@ def make_trimap(probability: Probability, band: int) -> NDArray[np.float32]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band + 1, 2 * band + 1))
     unknown = cv2.dilate(outline | uncertain.view(np.uint8), disc)
     return np.where(unknown > 0, np.float32(UNKNOWN), inside.astype(np.float32))
+
+
+def soft_band(matte: Probability, radius: int = 10) -> Mask:
+    """Pixels within ``radius`` pixels of a soft edge of a true matte (H, W), where errors of mattes are measured."""
+    soft = ((matte > 0.004) & (matte < 0.996)).view(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(soft, disc) > 0

@@ -1,7 +1,5 @@
 """The ``evaluate`` stage: scores of masks and stylised frames."""
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -9,13 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pytorch_lightning.loggers import Logger
-from rich import get_console
-from rich.console import Console
-from rich.table import Table
 
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt, Range
@@ -35,7 +30,8 @@ from dreaming.metrics.similarity import FramePSNR, FrameSSIM
 from dreaming.metrics.strokes import Crispness, StrokeDistance
 from dreaming.stages.base import Stage
 from dreaming.stages.mask_scores import Comparison, predict_held_out, scores, with_base_maskers, worst_frames
-from dreaming.stages.score_record import KEYS
+from dreaming.stages.matte_scores import matte_rows
+from dreaming.stages.score_record import KEYS, OVER_TIME, SCORES, Row, as_csv, mean_row, print_table
 from dreaming.stages.stability import mask_stability, styled_flicker
 from dreaming.training import run_registry as runs
 from dreaming.training.image_logging import send
@@ -43,21 +39,7 @@ from dreaming.training.loggers import finish, log_table
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-
 STYLE = {"SSIM": FrameSSIM, "PSNR": FramePSNR, "crispness": Crispness, "stroke distance": StrokeDistance}
-SCORES = ("IoU", "boundary F", *STYLE)
-OVER_TIME = ("flicker", "source flicker")
-WIDE = 1000
-"""Width of a table, in characters, where no terminal limits it."""
-
-LEGEND = {
-    "IoU": "IoU: Jaccard index (J) of the masks' areas.",
-    "boundary F": "boundary F: F-measure of their outlines.",
-    "PSNR": "PSNR in dB.",
-    "crispness": "crispness: fine detail, relative to the painting; stroke distance: 0 for the same strokes.",
-}
-"""What the scores are, by the heading of their column."""
 
 
 @dataclass
@@ -71,6 +53,7 @@ class EvaluateStage(Stage):
     Attributes:
         masker: Masker whose mean IoU a sweep maximises; None: the last selected one.
         truth: Folder of true masks, named like the frames; with several parts, it has a subfolder for each.
+        matte_truth: Folder of true alpha mattes, such as ``truth/alpha`` of the furry demo, with subfolders alike.
         styled_truth: Folder of true stylised frames; with several layers, it has a subfolder for each.
         folds: Folds of the cross-validation; with the ensemble's own number, its fits are reused.
         tests: Whether to score on the masks of test folders, where there are any; false in a sweep.
@@ -80,12 +63,13 @@ class EvaluateStage(Stage):
     """
 
     name: ClassVar[str] = "evaluate"
-    reads: ClassVar[tuple[str, ...]] = ("mask", "stylise")
+    reads: ClassVar[tuple[str, ...]] = ("mask", "matte", "stylise")
     reads_its_share: ClassVar[bool] = True  # scores what exists; the last shard scores everything
 
     maskers: Mapping[str, Masker]
     masker: str | None = None
     truth: Path | None = None
+    matte_truth: Path | None = None
     styled_truth: Path | None = None
     folds: Annotated[int, Range(ge=2)] = 5
     tests: bool = True
@@ -101,12 +85,12 @@ class EvaluateStage(Stage):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Stages whose output is compared with a ground truth; without one, the frames are enough."""
-        truths = {"mask": self.truth, "stylise": self.styled_truth}
+        truths = {"mask": self.truth, "matte": self.matte_truth, "stylise": self.styled_truth}
         return tuple(name for name in self.reads if truths[name]) or ("extract",)
 
     @property
     def _has_truth(self) -> bool:
-        return bool(self.truth or self.styled_truth)
+        return bool(self.truth or self.matte_truth or self.styled_truth)
 
     def skips(self, clip: Clip) -> str | None:
         """Skip a clip with neither ground truth nor hand masks."""
@@ -126,18 +110,18 @@ class EvaluateStage(Stage):
         folder = clip.path if self._has_truth else records
         pictures: list[Path] = []
         rows = (
-            [*self._mask_rows(clip, records, pictures), *self._styled_rows(clip)]
+            [*self._mask_rows(clip, records, pictures), *self._matte_rows(clip), *self._styled_rows(clip)]
             if self._has_truth
             else self._held_out_rows(clip, records, pictures)
         )
         groups = sorted({tuple(row[key] for key in KEYS) for row in rows})
-        summary = [_mean([row for row in rows if tuple(row[key] for key in KEYS) == group]) for group in groups]
+        summary = [mean_row([row for row in rows if tuple(row[key] for key in KEYS) == group]) for group in groups]
         areas = self._add_stability(clip, summary)
         data = json.dumps({"summary": summary, "frames": rows, "areas": areas}, indent=1) + "\n"
         write_output(folder / "evaluation.json", data.encode())
-        write_output(folder / "evaluation.csv", _as_csv(rows).encode())
+        write_output(folder / "evaluation.csv", as_csv(rows).encode())
         if summary:
-            _print(_as_table(summary))
+            print_table(summary)
         self._log(records, summary, pictures)
         chosen = [row["IoU"] for row in summary if "IoU" in row and row["name"].split("/")[-1] == self.chosen]
         return fmean(chosen) if chosen else None
@@ -190,6 +174,14 @@ class EvaluateStage(Stage):
                 compare = partial(_compare, clip, masks, truth)
                 pictures += self._draw(folder / f"worst-{part}-{masker}.png", rows, compare)
                 yield from rows
+
+    def _matte_rows(self, clip: Clip) -> Iterator[Row]:
+        for part in clip.parts if self.matte_truth and self.chosen else []:
+            truth = _folder(Path(str(self.matte_truth)), part, clip.parts, "stage.evaluate.matte_truth")
+            mattes = clip.mattes(part, str(self.chosen))
+            key = {"kind": "mattes", "name": _prefix(clip, part) + str(self.chosen), "scored on": "ground truth"}
+            stems = _scorable(truth, mattes, clip.split(part).seen)
+            yield from ({**key, **row} for row in matte_rows(clip, mattes, truth, stems))
 
     def _styled_rows(self, clip: Clip) -> Iterator[Row]:
         layers = clip.layers if self.styled_truth else []
@@ -263,38 +255,3 @@ def _folder(path: Path, name: str, names: Sequence[str], key: str) -> FrameFolde
     if not len(folder):
         raise ClipError(key, found=f"no images in {folder.path}", expected="a folder of ground truth")
     return folder
-
-
-def _mean(rows: list[Row]) -> Row:
-    values = {key: fmean(row[key] for row in rows) for key in rows[0] if key in SCORES}
-    return {**{key: rows[0][key] for key in KEYS}, "frames": len(rows), **values}
-
-
-def _as_csv(rows: list[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, [*KEYS, "frame", *SCORES], restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def explain(names: Sequence[str]) -> str:
-    """Explain the scores in these columns."""
-    return " ".join(text for name, text in LEGEND.items() if name in names)
-
-
-def _as_table(summary: list[Row]) -> Table:
-    names = [name for name in (*SCORES, *OVER_TIME) if any(name in row for row in summary)]
-    table = Table(*KEYS, "frames", *names, caption=explain(names) or None)
-    for row in sorted(summary, key=lambda row: -row.get("IoU", 0.0)):
-        values = [f"{row[name]:.4f}" if name in row else "" for name in names]
-        table.add_row(*(row[key] for key in KEYS), str(row["frames"]), *values)
-    return table
-
-
-def _print(table: Table) -> None:
-    """Print all cells of a table; without a terminal, rich would cut them to fit 80 columns."""
-    console = get_console()
-    if not console.is_terminal:
-        console = Console(width=WIDE, quiet=console.quiet)
-    console.print(table)

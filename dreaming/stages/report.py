@@ -21,8 +21,7 @@ from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.stages.crispness_curve import CrispnessCurve, measure_crispness
-from dreaming.stages.evaluate import OVER_TIME, SCORES, explain
-from dreaming.stages.score_record import read_scores
+from dreaming.stages.score_record import OVER_TIME, SCORES, explain, read_scores
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 

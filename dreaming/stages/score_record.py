@@ -1,7 +1,15 @@
-"""The scores that the ``evaluate`` stage wrote, read without what is needed to compute them."""
+"""The scores of the ``evaluate`` stage: their names, tables and files, without what is needed to compute them."""
 
+import csv
+import io
 import logging
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
+
+from rich import get_console
+from rich.console import Console
+from rich.table import Table
 
 from dreaming.clip.clip import Clip
 from dreaming.io.manifest import read_record
@@ -9,6 +17,22 @@ from dreaming.io.manifest import read_record
 log = logging.getLogger(__name__)
 
 KEYS = ("kind", "name", "scored on")
+MATTE = ("alpha MSE", "SAD", "gradient error", "dtSSD")
+SCORES = ("IoU", "boundary F", "SSIM", "PSNR", "crispness", "stroke distance", *MATTE)
+OVER_TIME = ("flicker", "source flicker")
+WIDE = 1000
+"""Width of a table, in characters, where no terminal limits it."""
+
+LEGEND = {
+    "IoU": "IoU: Jaccard index (J) of the masks' areas.",
+    "boundary F": "boundary F: F-measure of their outlines.",
+    "PSNR": "PSNR in dB.",
+    "crispness": "crispness: fine detail, relative to the painting; stroke distance: 0 for the same strokes.",
+    "alpha MSE": "alpha MSE x 1000, SAD and gradient error / 1000, dtSSD x 100, within 10 pixels of soft edges.",
+}
+"""What the scores are, by the heading of their column."""
+
+Row = dict[str, Any]
 
 
 def read_scores(clip: Clip) -> list[dict[str, Any]]:
@@ -27,3 +51,40 @@ def _is_score(score: object) -> bool:
         return False
     numbers = [value for key, value in score.items() if key not in KEYS]
     return all(isinstance(score.get(key), str) for key in KEYS) and all(isinstance(n, int | float) for n in numbers)
+
+
+def mean_row(rows: list[Row]) -> Row:
+    """Average the scores of some frames, each over the frames that have it."""
+    values = {key: fmean(row[key] for row in rows if key in row) for key in SCORES if any(key in row for row in rows)}
+    return {**{key: rows[0][key] for key in KEYS}, "frames": len(rows), **values}
+
+
+def as_csv(rows: list[Row]) -> str:
+    """Write the scores of frames as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*KEYS, "frame", *SCORES], restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def explain(names: Sequence[str]) -> str:
+    """Explain the scores in these columns."""
+    return " ".join(text for name, text in LEGEND.items() if name in names)
+
+
+def _as_table(summary: list[Row]) -> Table:
+    names = [name for name in (*SCORES, *OVER_TIME) if any(name in row for row in summary)]
+    table = Table(*KEYS, "frames", *names, caption=explain(names) or None)
+    for row in sorted(summary, key=lambda row: -row.get("IoU", 0.0)):
+        values = [f"{row[name]:.4f}" if name in row else "" for name in names]
+        table.add_row(*(row[key] for key in KEYS), str(row["frames"]), *values)
+    return table
+
+
+def print_table(summary: list[Row]) -> None:
+    """Print all cells of a table of scores; without a terminal, rich would cut them to fit 80 columns."""
+    console = get_console()
+    if not console.is_terminal:
+        console = Console(width=WIDE, quiet=console.quiet)
+    console.print(_as_table(summary))
