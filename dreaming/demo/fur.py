@@ -1,6 +1,6 @@
 """A furry animal with a known alpha matte, as the subject of a demo clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.constraints import PositiveFloat
 from dreaming.demo.figure import Floats
 from dreaming.demo.scene import DemoScene
 from dreaming.io.types import Image, Mask, Probability
@@ -65,9 +66,14 @@ class FurryScene(DemoScene):
     """A furry animal that walks along the street of the demo clip; its alpha matte is known.
 
     Strands are thinner than a pixel and sway, so that thresholding the matte loses them.
+
+    Attributes:
+        fur: Length of the fur, relative to that of a long-haired animal.
     """
 
     kind: ClassVar[str] = "furry_scene"
+
+    fur: PositiveFloat = 1.0
 
     def frame(self, index: int) -> tuple[Image, Mask]:
         """Draw a frame, and the mask of the pixels of which the animal covers at least half."""
@@ -98,7 +104,7 @@ class FurryScene(DemoScene):
             swing = 0.05 * limb.step * np.sin(2 * np.pi * time + limb.start[0])
             ends = middle + np.array([limb.start, limb.end])
             ends[:, 0] += np.array([(abs(limb.step) < 0.5) * swing, swing])
-            _draw_limb(canvas, limb, ends * scale, scale, look, time)
+            _draw_limb(canvas, replace(limb, fur=limb.fur * self.fur), ends * scale, scale, look, time)
         head = middle + np.array([0.36, -0.17])
         for spot, radius in ((head, 0.016), (head + np.array([0.115, 0.035]), 0.02)):
             centre = np.rint(spot * scale * 2**SHIFT).astype(int).tolist()

@@ -19,6 +19,7 @@ from dreaming.metrics.similarity import psnr, ssim
 from dreaming.metrics.strokes import crispness, stroke_distance
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.stages.mask import MaskStage
+from dreaming.stages.score_record import MATTE
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def test_loggers_are_sent_the_table_and_the_worst_frames(disc_clip, tmp_path):
     EvaluateStage(maskers={"flat": Flat()}, run_folder=folder, loggers=loggers).run(drawing.clip)
     (scored,) = json.loads((folder / "evaluation.json").read_text())["summary"]
     assert scored["frames"] == 3
-    others = ("SSIM", "PSNR", "crispness", "stroke distance", "flicker", "source flicker")
+    others = ("SSIM", "PSNR", "crispness", "stroke distance", "flicker", "source flicker", *MATTE)
     assert notes == {
         "save_dir": str(folder),
         "evaluation": [scored | dict.fromkeys(others)],
