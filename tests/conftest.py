@@ -140,6 +140,23 @@ def cut_clip(tmp_path):
 
 
 @pytest.fixture
+def alone(tmp_path):
+    """Copy a shot of a cut clip, the first or the second, to a clip of its own."""
+
+    def copy(drawing, shot):
+        folder = tmp_path / f"alone-{drawing.path.name}-{shot}"
+        for stem in drawing.stems[6 * shot : 6 * shot + 6]:
+            for path in drawing.path.glob(f"*/**/{stem}.png"):
+                if path.parts[-2] in ("frames", "hand_masks", "painted"):
+                    target = folder / path.relative_to(drawing.path)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(path.read_bytes())
+        return Clip(folder)
+
+    return copy
+
+
+@pytest.fixture
 def unchanged_logging():
     """A context that closes what Hydra logs to, and restores the root logger."""
 

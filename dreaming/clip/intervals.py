@@ -1,8 +1,10 @@
 """The intervals of frames between hand-masked frames, or between keyframes."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+
+from dreaming.clip.shots import Shots
 
 
 @dataclass(frozen=True)
@@ -10,9 +12,9 @@ class FrameInterval:
     """Neighbouring frames with a reference, such as a hand-masked frame, before them, after them, or both.
 
     Attributes:
-        left: The reference before the first frame; None at the clip's start.
+        left: The reference before the first frame; None at a shot's start.
         stems: All frames of the interval, in order.
-        right: The reference after the last frame; None at the clip's end.
+        right: The reference after the last frame; None at a shot's end.
     """
 
     left: str | None
@@ -20,33 +22,34 @@ class FrameInterval:
     right: str | None
 
 
-def intervals_between(stems: Sequence[str], references: Collection[str]) -> list[FrameInterval]:
-    """Return the intervals between some of a clip's frames."""
-    marked = [index for index, stem in enumerate(stems) if stem in set(references)]
-    intervals = []
-    for left, right in pairwise([None, *marked, None]):
-        inside = tuple(stems[0 if left is None else left + 1 : right])
-        if inside:
-            before, after = (None if index is None else stems[index] for index in (left, right))
-            intervals.append(FrameInterval(before, inside, after))
+def intervals_between(shots: Shots, references: Collection[str]) -> list[FrameInterval]:
+    """Return the intervals between some of a clip's frames, within its shots."""
+    known, intervals = set(references), []
+    for stems in shots:
+        marked = [index for index, stem in enumerate(stems) if stem in known]
+        for left, right in pairwise([None, *marked, None]):
+            inside = tuple(stems[0 if left is None else left + 1 : right])
+            if inside:
+                before, after = (None if index is None else stems[index] for index in (left, right))
+                intervals.append(FrameInterval(before, inside, after))
     return intervals
 
 
 def group_by_interval(
-    stems: Sequence[str], references: Collection[str], wanted: Iterable[str]
+    shots: Shots, references: Collection[str], wanted: Iterable[str]
 ) -> list[tuple[FrameInterval | None, list[str]]]:
     """Group wanted frames, given in any order, that follow each other in one interval; a reference is a group alone.
 
     Args:
-        stems: All frames of the clip, in order.
+        shots: All frames of the clip.
         references: The frames between the intervals.
         wanted: The frames to group.
 
     Returns:
         Groups of frames in the clip's order, each with its interval; None for a reference.
     """
-    indices = {stem: index for index, stem in enumerate(stems)}
-    interval_of = {stem: each for each in intervals_between(stems, references) for stem in each.stems}
+    indices = {stem: index for index, stem in enumerate(shots.stems)}
+    interval_of = {stem: each for each in intervals_between(shots, references) for stem in each.stems}
     groups: list[tuple[FrameInterval | None, list[str]]] = []
     for stem in wanted:
         interval = interval_of.get(stem)

@@ -28,7 +28,7 @@ BINS, OFFSET = 16, 8.0
 COLOUR_DISTANCES, MAX_FAILURES = (0.03, 0.06, 0.3, 0.6), (0.4, 0.3, 0.28, 0.2)
 """Largest matching failure between neighbours, by the distance of their colours, linear between these points."""
 MIN_PEAK = 2.0
-"""Failure at a cut relative to the median of its surroundings: where all frames differ, none is a cut."""
+"""Failure at a cut relative to the median of its surroundings: where all frames differ, or there are two, none is."""
 AROUND = 5
 """Pairs on each side to which a failure is compared."""
 MIN_CONTRAST = 3.0
@@ -99,7 +99,7 @@ def find_cuts(frames: Sequence[ReducedFrame]) -> list[int]:
 
 def _is_cut(frames: Sequence[ReducedFrame], failures: Sequence[float], index: int) -> bool:
     around = [*failures[max(index - AROUND, 0) : index], *failures[index + 1 : index + 1 + AROUND]]
-    if failures[index] <= max(MAX_FAILURES[-1], MIN_PEAK * float(np.median(around or [0]))):
+    if not around or failures[index] <= max(MAX_FAILURES[-1], MIN_PEAK * float(np.median(around))):
         return False
     across = [(index, index + 1), (index - 1, index + 1), (index, index + 2)]
     return all(frames[one].differs(frames[other]) for one, other in across if one >= 0 and other < len(frames))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from dreaming.clip.shot_detection import VERSION, ReducedFrame, find_cuts
@@ -32,41 +33,62 @@ class Shots:
     firsts: Collection[str] = ()
 
     @cached_property
-    def _shots(self) -> list[list[str]]:
-        shots: list[list[str]] = []
-        for stem in self.stems:
-            if stem in self.firsts or not shots:
-                shots.append([])
-            shots[-1].append(stem)
-        return shots
+    def _ranges(self) -> list[range]:
+        firsts = set(self.firsts)
+        starts = [index for index, stem in enumerate(self.stems) if not index or stem in firsts]
+        return [range(*pair) for pair in pairwise([*starts, len(self.stems)])]
 
     @cached_property
-    def _numbers(self) -> Mapping[str, int]:
-        return {stem: number for number, shot in enumerate(self._shots) for stem in shot}
+    def _positions(self) -> Mapping[str, tuple[int, range]]:
+        """Index of each frame, and the indices of its shot."""
+        return {self.stems[index]: (index, shot) for shot in self._ranges for index in shot}
 
     def __iter__(self) -> Iterator[Sequence[str]]:
-        return iter(self._shots)
+        return (self.stems[shot.start : shot.stop] for shot in self._ranges)
 
     def __len__(self) -> int:
-        return len(self._shots)
+        return len(self._ranges)
+
+    def __contains__(self, stem: object) -> bool:
+        return stem in self._positions
 
     def of(self, stem: str) -> Sequence[str]:
         """Names of the frames of the shot that a frame belongs to."""
-        return self._shots[self._numbers[stem]]
+        shot = self._positions[stem][1]
+        return self.stems[shot.start : shot.stop]
+
+    def around(self, stem: str, radius: int) -> range:
+        """Indices, in the clip, of the frames at most ``radius`` frames away from a frame, within its shot."""
+        index, shot = self._positions[stem]
+        return range(max(index - radius, shot.start), min(index + radius + 1, shot.stop))
 
     def joined(self, one: str, other: str) -> bool:
         """Whether two frames belong to one shot; False for pictures that are no frames."""
-        return self._numbers.get(one) is not None and self._numbers.get(one) == self._numbers.get(other)
+        return one in self and other in self and self._positions[one][1] == self._positions[other][1]
 
     @property
     def pairs(self) -> list[str]:
         """Names of all pairs of neighbouring frames without a cut between them: their earlier frames."""
-        return [stem for shot in self._shots for stem in shot[:-1]]
+        return [stem for shot in self for stem in shot[:-1]]
 
     def without(self, references: Collection[str]) -> list[str]:
         """Describe the shots that contain none of these frames, such as "0001 to 0045"."""
-        known = {self._numbers.get(stem) for stem in references}
-        return [f"{shot[0]} to {shot[-1]}" for number, shot in enumerate(self._shots) if number not in known]
+        return [f"{shot[0]} to {shot[-1]}" for shot in self if not set(references).intersection(shot)]
+
+    def warn_without(self, references: Collection[str], owner: str, kind: str) -> None:
+        """Warn once of all shots that contain none of the named frames, unless there is a single shot.
+
+        Args:
+            references: Names of frames.
+            owner: The part or layer that they belong to.
+            kind: What they are, such as "hand mask".
+        """
+        missing = self.without(references) if len(self) > 1 else []
+        if missing:
+            log.warning(
+                "%s: no %s in %d of %d shots: %s; nothing is propagated across cuts",
+                owner, kind, len(missing), len(self), ", ".join(missing),
+            )  # fmt: skip
 
 
 def find_shots(folder: Path, frames: FrameFolder, fingerprint: str, named: Sequence[int | str] | None) -> Shots:

@@ -123,7 +123,7 @@ class FlickerProbe:
 
     def pair_stems(self, clip: Clip) -> list[str]:
         """Names of the earlier frames of the pairs."""
-        return spread(clip.stems[:-1], self.pairs)
+        return spread(clip.shots.pairs, self.pairs)
 
     def crops(self, clip: Clip, read: Reader, region: Mask) -> list[PairSample]:
         """Crop each pair where it has most detail in the region (H, W) painted in any keyframe; empty without pairs."""
@@ -152,7 +152,7 @@ class Consistency:
 
     def pair_stems(self, clip: Clip, without: Sequence[str]) -> list[str]:
         """Names of the earlier frames of the pairs, without those named; empty if the weight is 0."""
-        return spread([stem for stem in clip.stems[:-1] if stem not in without], self.pairs) if self.weight else []
+        return spread([stem for stem in clip.shots.pairs if stem not in without], self.pairs) if self.weight else []
 
     def source(self, clip: Clip, read: Reader, *, without: Sequence[str], side: int, seed: int) -> PairSource | None:
         """Read the pairs but those of ``without``; None if the weight is 0 or there are none."""

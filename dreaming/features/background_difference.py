@@ -98,13 +98,15 @@ class BackgroundDifference:
 
     def compute(self, stem: str) -> BackgroundMaps:
         """A frame's channels, (len(BACKGROUND_CHANNELS), h, w)."""
-        index, stems = self._indices[stem], self._clip.stems
+        stems = self._clip.shots.of(stem)
+        index = stems.index(stem)
         near = [index + sign * offset for offset in self._offsets for sign in (-1, 1)]
-        samples = ((self._lab(stems[k]), self._between(index, k)) for k in near if 0 <= k < len(stems))
+        samples = ((self._lab(stems[k]), self._between(stem, stems[k])) for k in near if 0 <= k < len(stems))
         return background_maps(self._lab(stem), samples)
 
-    def _between(self, start: int, end: int) -> Transform:
+    def _between(self, one: str, other: str) -> Transform:
         """Transform of the background from one frame to another, the product of the motions between neighbours."""
+        start, end = self._indices[one], self._indices[other]
         first, last = min(start, end), max(start, end)
         total: Transform = np.eye(3)
         for index in range(first, last):

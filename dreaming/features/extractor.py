@@ -71,7 +71,7 @@ class PropagationFeatures:
         flows = FlowCache(clip, self.flow)
         flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
-        identifiers = str(clip.path.absolute()), clip.frames_fingerprint
+        identifiers = str(clip.path.absolute()), clip.sequence_fingerprint
         key = fingerprint(*identifiers, self.flow, self.drift, list(size))
         if key not in _latest:
             propagator = FlowPropagator(clip, flows, self.drift)
@@ -150,7 +150,7 @@ class FeatureExtractor:
             yield stem, self.features(stem, self.nearest_sources(stem), tuple(self.sources.values()))
 
     def nearest_sources(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
-        """The nearest hand masks before and after a frame; one of them twice if the other side has none."""
+        """The nearest hand masks before and after a frame in its shot; one twice if the other side has none."""
         return (own, own) if (own := self.sources.get(stem)) else self._nearest(stem)
 
     def features(
@@ -174,9 +174,10 @@ class FeatureExtractor:
         self._propagate_to_neighbours(stem)
         if len(self.sources) > 1:
             pairs.append(self._nearest(stem))
-        if len(self._indices) > 1:
+        if len(self.clip.shots.of(stem)) > 1:
             pairs += [self._round_trip(stem, number) for number in range(self.settings.round_trips)]
-        index, names = self._indices[stem], self.clip.stems
+        names = self.clip.shots.of(stem)
+        index = names.index(stem)
         stems = tuple(names[max(index - 1, 0) : index + 2])
         others = tuple(source for name, source in self.sources.items() if name != stem)
         return [Simulation(stem, pair, (*pair, *others), stems) for pair in pairs]
@@ -203,7 +204,8 @@ class FeatureExtractor:
         """Features of the frame itself; those of the last few frames are cached."""
         if (cached := self._appearances.get(stem)) is not None:
             return cached
-        index, names = self._indices[stem], self.clip.stems
+        names = self.clip.shots.of(stem)
+        index = names.index(stem)
         if len(names) == 1:
             motion = np.zeros((*self.size, 2), np.float32)
         elif index + 1 < len(names):
@@ -215,17 +217,21 @@ class FeatureExtractor:
         return appearance
 
     def _nearest(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
+        """The nearest other hand masks on both sides, within the frame's shot if it has any."""
         index = self._indices[stem]
-        before = [name for name in self.sources if self._indices[name] < index]
-        after = [name for name in self.sources if self._indices[name] > index]
+        others = [name for name in self.sources if name != stem]
+        others = [name for name in others if self.clip.shots.joined(name, stem)] or others
+        before = [name for name in others if self._indices[name] < index]
+        after = [name for name in others if self._indices[name] > index]
         names = [max(before, key=self._indices.__getitem__)] if before else []
         names += [min(after, key=self._indices.__getitem__)] if after else []
         return self.sources[names[0]], self.sources[names[-1]]
 
     def _propagate_to_neighbours(self, stem: str) -> None:
         """Propagate a hand mask beyond the next hand masks, as far as all simulations need it, in one go."""
-        index, names = self._indices[stem], self.clip.stems
-        others = [self._indices[name] for name in self.sources]
+        names = self.clip.shots.of(stem)
+        index, first = names.index(stem), self._indices[names[0]]
+        others = [self._indices[name] - first for name in self.sources if self.clip.shots.joined(name, stem)]
         before = max((other - 1 for other in others if other < index), default=index)
         after = min((other + 1 for other in others if other > index), default=index)
         for end in (max(before, 0), min(after, len(names) - 1)):
@@ -238,7 +244,8 @@ class FeatureExtractor:
         share = (number + np.random.default_rng(int.from_bytes(digest)).random()) / settings.round_trips
         spacing = min(max(2.0, (len(self._indices) - 1) / max(1, len(self.sources) - 1)), 2 * MAX_GAP)
         left, right = (min(_round_gap(part * spacing), MAX_GAP) for part in (share, 1 - share))
-        index, last, names = self._indices[stem], len(self._indices) - 1, self.clip.stems
+        names = self.clip.shots.of(stem)
+        index, last = names.index(stem), len(names) - 1
         before, after = max(index - left, 0), min(index + right, last)
         if before == index:
             before = min(index + left, last)

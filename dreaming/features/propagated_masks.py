@@ -78,11 +78,14 @@ class MaskPropagator:
         self._indices = {stem: index for index, stem in enumerate(self.clip.stems)}
 
     def mask(self, source: PropagationSource, stem: str) -> PropagatedMask:
-        """The source as seen from a frame; propagated if it is not cached."""
+        """The source as seen from a frame, propagated if it is not cached; invisible from another shot."""
         gap = abs(self._indices[stem] - self._indices[source.stem])
         if gap == 0:
             zero = np.zeros(self.size, np.float32)
             return PropagatedMask(source, 0, source.mask * np.float32(1 / 255), zero, zero + 1)
+        if not self.clip.shots.joined(source.stem, stem):
+            zero = np.zeros(self.size, np.float32)
+            return PropagatedMask(source, gap, zero, zero + 255 / ERROR_LEVELS, zero)
         self.propagate(source, stem)
         mask, error, visible = self._buffer.read((source.name, stem))
         parts = mask * np.float32(1 / 255), error * np.float32(1 / ERROR_LEVELS), visible * np.float32(1 / 255)

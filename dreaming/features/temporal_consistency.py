@@ -50,7 +50,7 @@ class TemporalConsistency:
         differences = np.zeros((len(folders), *size), np.float32)
         counts = np.full(size, 1e-6, np.float32)
         masks = [folder.read_probability(stem, size) for folder in folders]
-        for neighbour in dilate(self.clip.stems, [stem], 1):
+        for neighbour in dilate(self.clip.shots, [stem], 1):
             if neighbour == stem:
                 continue
             there, back = self.flows.both_ways(stem, neighbour)

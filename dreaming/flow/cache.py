@@ -53,8 +53,8 @@ class FlowCache:
 
     @property
     def pairs(self) -> list[str]:
-        """Names of all pairs: every frame but the last."""
-        return self._clip.stems[:-1]
+        """Names of all pairs: every frame but the last of each shot."""
+        return self._clip.shots.pairs
 
     @cached_property
     def working_size(self) -> Size:
@@ -89,7 +89,7 @@ class FlowCache:
         return computed
 
     def _complete(self, missing: list[str], workers: int) -> int:
-        self._folder.prepare(self.manifest, self.pairs)
+        self._folder.prepare(self.manifest, self._clip.stems[:-1])
         by_block = groupby(missing, lambda stem: self._index[stem] // BLOCK)
         blocks = {block: list(stems) for block, stems in by_block}
         with bar("flow", len(missing)) as progress:
@@ -125,6 +125,7 @@ class FlowCache:
         """
         step = self._index[end] - self._index[start]
         assert abs(step) == 1, "only neighbours have a flow"
+        assert self._clip.shots.joined(start, end), "there is no flow across a cut"
         forward, backward = self._read(start if step == 1 else end)
         return (forward, backward) if step == 1 else (backward, forward)
 

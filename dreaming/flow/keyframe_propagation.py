@@ -78,8 +78,8 @@ class KeyframePropagator:
         return self._propagated(displaced, self._stylised(stem), self._painted_area(stem))
 
     def propagate_neighbours(self, stem: str) -> list[PropagatedKeyframe]:
-        """Propagate the keyframes before and after a keyframe to it."""
-        keyframes = self.keyframe_stems
+        """Propagate the keyframes before and after a keyframe in its shot to it."""
+        keyframes = [key for key in self.keyframe_stems if self.clip.shots.joined(key, stem)]
         index = keyframes.index(stem)
         starts = [*keyframes[max(index - 1, 0) : index], *keyframes[index + 1 : index + 2]]
         return [keyframe for start in starts for _, keyframe in self.propagate(start, stem, [stem])]

@@ -48,8 +48,8 @@ class BilateralFilter:
 
         A frame's result does not depend on which others are requested.
         """
-        flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
-        windows = iter_windows(clip.stems, stems, self.radius, clip.frames.read_ahead, flows)
+        flows.complete(dilated_pairs(clip.shots, stems, self.radius), workers=self.workers)
+        windows = iter_windows(clip.shots, stems, self.radius, clip.frames.read_ahead, flows)
         yield from prefetch_map(
             lambda w: (w.stem, bilateral_mean(w, self.time_sigma, self.colour_sigma)), windows, self.workers
         )
@@ -118,14 +118,14 @@ class TemporalBlending:
                 yield stem, np.dstack([source, styled])
 
         flows = FlowCache(clip, self.flow)
-        flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
-        sigma, windows = self.sigma, iter_windows(clip.stems, stems, self.radius, read, flows)
+        flows.complete(dilated_pairs(clip.shots, stems, self.radius), workers=self.workers)
+        sigma, windows = self.sigma, iter_windows(clip.shots, stems, self.radius, read, flows)
         yield from prefetch_map(lambda w: (w.stem, bilateral_mean(w, sigma, self.colour_sigma)), windows, self.workers)
 
 
 @dataclass(frozen=True)
 class MaskSmoothing:
-    """A Gaussian over time against flicker of masks; its weights are renormalised at the clip's ends.
+    """A Gaussian over time against flicker of masks; its weights are renormalised at the ends of a shot.
 
     Attributes:
         sigma: Standard deviation in frames; None: no smoothing.
@@ -152,7 +152,7 @@ class MaskSmoothing:
         if self.along_flow and len(clip.stems) > 1:
             flows = FlowCache(clip, self.flow)
             flows.complete(workers=self.workers)
-        windows = iter_windows(clip.stems, stems, self.radius, predict, flows)
+        windows = iter_windows(clip.shots, stems, self.radius, predict, flows)
         yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
 
     def mean(self, window: TemporalWindow[Probability]) -> Probability:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dreaming.clip.shots import Shots
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.warp import chain, resize_flow
 from dreaming.io.types import Flow, Size
@@ -30,7 +31,7 @@ class Neighbour(Generic[Picture]):
 
 @dataclass(frozen=True, eq=False)
 class TemporalWindow(Generic[Picture]):
-    """A frame with its neighbours before and after it, each side nearest first, with fewer at the clip's ends."""
+    """A frame with its neighbours before and after it, each side nearest first, with fewer at the ends of a shot."""
 
     stem: str
     picture: Picture
@@ -38,16 +39,16 @@ class TemporalWindow(Generic[Picture]):
 
 
 def iter_windows(
-    names: Sequence[str], wanted: Sequence[str], radius: int, read: ReadPictures[Picture], flows: FlowCache | None
+    shots: Shots, wanted: Sequence[str], radius: int, read: ReadPictures[Picture], flows: FlowCache | None
 ) -> Iterator[TemporalWindow[Picture]]:
     """Yield the temporal window around each wanted frame, in order; read each picture and each flow once.
 
-    ``names`` are all frames of the clip. Without ``flows`` the neighbours have none.
+    A window ends at a cut. Without ``flows`` the neighbours have none.
     """
-    indices = {name: index for index, name in enumerate(names)}
+    names, indices = shots.stems, {name: index for index, name in enumerate(shots.stems)}
     centres = [indices[stem] for stem in wanted]
     assert centres == sorted(centres), "the window slides forward"
-    windows = [range(max(0, centre - radius), min(len(names), centre + radius + 1)) for centre in centres]
+    windows = [shots.around(stem, radius) for stem in wanted]
     pictures = iter(read([names[index] for index in sorted(set().union(*windows))]))
     held: dict[int, Picture] = {}
     motion: dict[int, tuple[Flow, Flow]] = {}
@@ -64,20 +65,16 @@ def iter_windows(
         yield TemporalWindow(names[centre], held[centre], (before, after))
 
 
-def dilate(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
-    """List those of a clip's frames, ``names``, that are at most ``radius`` frames from a wanted one, in order."""
-    chosen = set(wanted)
-    centres = [index for index, name in enumerate(names) if name in chosen]
-    near = set[int]().union(*(range(index - radius, index + radius + 1) for index in centres))
-    return [name for index, name in enumerate(names) if index in near]
+def dilate(shots: Shots, wanted: Iterable[str], radius: int) -> list[str]:
+    """List the frames that are at most ``radius`` frames from a wanted one of the same shot, in order."""
+    near = set[int]().union(*(shots.around(stem, radius) for stem in wanted if stem in shots))
+    return [shots.stems[index] for index in sorted(near)]
 
 
-def dilated_pairs(names: Sequence[str], wanted: Iterable[str], radius: int) -> list[str]:
+def dilated_pairs(shots: Shots, wanted: Iterable[str], radius: int) -> list[str]:
     """List the pairs of neighbouring frames whose flow ``iter_windows`` reads, by their earlier frames, in order."""
-    chosen = set(wanted)
-    centres = [index for index, name in enumerate(names) if name in chosen]
-    first = set[int]().union(*(range(max(0, index - radius), index + radius) for index in centres))
-    return [name for index, name in enumerate(names[:-1]) if index in first]
+    firsts = set[int]().union(*(shots.around(stem, radius)[:-1] for stem in wanted if stem in shots))
+    return [shots.stems[index] for index in sorted(firsts)]
 
 
 def accumulate_flows(side: Iterable[Neighbour[Picture]], size: Size) -> Iterator[Flow]:

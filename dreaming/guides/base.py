@@ -39,7 +39,7 @@ class Guide(ABC):
         """Fingerprints, by name, of all that the guide depends on in addition to its config."""
         folders = [clip.keyframe_folder(layer), clip.keyframe_masks(layer)]
         keyframes = fingerprint([fingerprint_files(folder.files.values()) for folder in folders])
-        return {"frames": clip.frames_fingerprint, "keyframes": keyframes, "version": str(self.version)}
+        return {"frames": clip.sequence_fingerprint, "keyframes": keyframes, "version": str(self.version)}
 
     @abstractmethod
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:

@@ -59,7 +59,7 @@ class GaussGuide(Guide):
         """The frames, the layer's masks, and which frames are keyframes; not how these are stylised."""
         keyframes = ", ".join(clip.keyframe_folder(layer).stems)
         masks = self.masks.fingerprint(clip, layer, f"guide.{self.name}.masks.masker")
-        return {"frames": clip.frames_fingerprint, "masks": masks, "keys": keyframes}
+        return {"frames": clip.sequence_fingerprint, "masks": masks, "keys": keyframes}
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's blobs, (H, W, 3), in order."""
@@ -67,8 +67,10 @@ class GaussGuide(Guide):
         flows.complete(workers=self.workers)
         with DiskBuffer(clip.path) as buffer:
             tracks = PointTracks(clip.stems, size, flows, buffer)
-            keyframes = [stem for stem in clip.keyframe_folder(layer).stems if stem in clip.frames] or clip.stems[:1]
-            tracks.cover(keyframes, self.masks.reader(clip, layer), self._coverage)
+            keyframes, mask_of = set(clip.keyframe_folder(layer).stems), self.masks.reader(clip, layer)
+            for shot in clip.shots:
+                starts = [stem for stem in shot if stem in keyframes] or shot[:1]
+                tracks.cover(shot, starts, mask_of, self._coverage)
             title = f"guide {self.name} of layer {layer.name}"
             log.debug("%s: %d points, added in frames %s", title, tracks.count, _abbreviated(tracks.key_stems))
             if tracks.uncovered:

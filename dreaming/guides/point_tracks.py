@@ -61,14 +61,16 @@ class PointTracks:
         """Names of the frames in which too much stays uncovered in spite of new points, in order."""
         return [stem for stem in self._stems if stem in self._uncovered]
 
-    def cover(self, keyframes: Sequence[str], mask_of: Callable[[str], Mask], coverage: Coverage) -> None:
-        """Cover the layer in every frame, in at most three passes over the clip's flow.
+    def cover(
+        self, stems: Sequence[str], keyframes: Sequence[str], mask_of: Callable[[str], Mask], coverage: Coverage
+    ) -> None:
+        """Cover the layer in every frame of a shot, in at most three passes over its flow.
 
         ``keyframes``, at least one, get points first. A frame in which too much stays uncovered gets new points in the
         hole, which are tracked in both directions.
         """
-        first = min(self._stems.index(stem) for stem in keyframes)
-        earlier = frozenset(self._stems[:first])
+        first = min(stems.index(stem) for stem in keyframes)
+        earlier = frozenset(stems[:first])
 
         def add(stem: str) -> Points:
             return self._add(stem, mask_of(stem), coverage, always=stem in keyframes)
@@ -76,10 +78,10 @@ class PointTracks:
         def added(stem: str) -> Points:
             return self._added.get(stem, Points.none())
 
-        self._track(self._stems[first:], add, coverage)
-        self._track(self._stems[::-1], lambda stem: add(stem) if stem in earlier else added(stem), coverage)
+        self._track(stems[first:], add, coverage)
+        self._track(stems[::-1], lambda stem: add(stem) if stem in earlier else added(stem), coverage)
         if earlier & self._added.keys():
-            self._track(self._stems, lambda stem: added(stem) if stem in earlier else Points.none(), coverage)
+            self._track(stems, lambda stem: added(stem) if stem in earlier else Points.none(), coverage)
 
     def _track(self, path: Sequence[str], joining: Callable[[str], Points], coverage: Coverage) -> None:
         """Track points along a path through the frames, starting without any; points join at each frame."""

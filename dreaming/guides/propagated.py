@@ -53,7 +53,7 @@ class PropagatedGuide(Guide):
     Six channels: RGB of the propagated keyframe, at each pixel from the side with the greater weight
     w = visibility exp(-error / error_scale) / steps; confidence, 255 w steps of that side; nearness in time, 255
     halved every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side.
-    Where a keyframe is not painted, the weight of its side is 0.
+    Where a keyframe is not painted, the weight of its side is 0. A shot without a keyframe has 0 in all channels.
 
     In training, a keyframe is shown as the other keyframes propagated to it, and as itself after a round trip with a
     random flow error: flow errors that add up on the way to another frame cancel out on the way back. Round trips are
@@ -100,7 +100,7 @@ class PropagatedGuide(Guide):
         if not self._strokes_transfer(propagator, layer, propagator.propagate_neighbours):
             yield from ((stem, self._zeros(clip.size)) for stem in stems)
             return
-        groups = group_by_interval(clip.stems, propagator.keyframe_stems, stems)
+        groups = group_by_interval(clip.shots, propagator.keyframe_stems, stems)
         ends = [((each.left, wanted[-1]), (each.right, wanted[0])) for each, wanted in groups if each]
         self._complete_flow(propagator, [(key, end) for pair in ends for key, end in pair if key is not None])
         for interval, wanted in groups:
@@ -159,9 +159,10 @@ class PropagatedGuide(Guide):
                 yield stem, self._blend([returned, *neighbours[:1]] if number % 2 else [returned], clip.size)
 
     def _draw_round_trips(self, propagator: KeyframePropagator, stem: str, seed: int) -> Iterator[tuple[str, Flow]]:
-        """Draw turns, uniform in the logarithm of the distance, with flow errors; none in a clip of one frame."""
-        names, index = propagator.clip.stems, propagator.indices[stem]
-        rng = np.random.default_rng((seed, index))
+        """Draw turns, uniform in the logarithm of the distance, with flow errors; none in a shot of one frame."""
+        names = propagator.clip.shots.of(stem)
+        index = names.index(stem)
+        rng = np.random.default_rng((seed, propagator.indices[stem]))
         rooms = {way: min(self.max_gap, room) for way, room in ((-1, index), (1, len(names) - 1 - index)) if room}
         height, width = propagator.propagator.flows.working_size
         for _ in range(self.round_trips if rooms else 0):
@@ -183,7 +184,8 @@ class PropagatedGuide(Guide):
         """
         by_neighbours, by_frame = list[float](), list[float]()
         stems = propagator.keyframe_stems
-        self._complete_flow(propagator, pairwise(stems))
+        shots = propagator.clip.shots
+        self._complete_flow(propagator, (pair for pair in pairwise(stems) if shots.joined(*pair)))
         keyframes = propagator.clip.keyframes(layer)
         for stem, frame, stylised, mask in zip(
             keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks, strict=True
@@ -216,7 +218,9 @@ class PropagatedGuide(Guide):
         return KeyframePropagator(clip, keyframes, propagator, self.error_scale, self.occlusion_weight)
 
     def _blend(self, sides: Sequence[PropagatedKeyframe], size: Size) -> Channels:
-        """The six channels (H, W, 6) of the keyframes propagated from one or two sides."""
+        """The six channels (H, W, 6) of the keyframes propagated from the sides; 0 without any."""
+        if not sides:
+            return self._zeros(size)
         costs = [dequantise_cost(side.cost) for side in sides]  # (h, w) each
         confidences = [propagation_weight(cost, steps=1) for cost in costs]
         nearness_of = [0.5 ** (side.steps / self.half_life) for side in sides]

@@ -127,7 +127,10 @@ class BackgroundMasker(SequenceMasker):
         return super().training_stems(split).union(split.bootstrap)
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
-        """Yield the wanted frames of an interval, in order."""
+        """Yield the wanted frames of an interval, in order; a shot without a hand mask shows no subject."""
+        if interval.left is None and interval.right is None:
+            yield from ((stem, np.zeros(clip.size, np.float32)) for stem in interval.stems if stem in wanted)
+            return
         mosaic = self._mosaic(clip, interval)
         colours = self._colours(clip, mosaic, interval)
         if interval.right is None:
@@ -177,10 +180,11 @@ class BackgroundMasker(SequenceMasker):
         return mosaic
 
     def _nearby_masks(self, clip: Clip, interval: FrameInterval) -> dict[str, Mask]:
-        """The hand masks nearest to an interval."""
+        """The hand masks of the same shot that are nearest to an interval."""
         indices = {stem: index for index, stem in enumerate(clip.stems)}
         middle = indices[interval.stems[len(interval.stems) // 2]]
-        nearest = sorted(self._masks, key=lambda stem: abs(indices[stem] - middle))
+        same = [stem for stem in self._masks if clip.shots.joined(stem, interval.stems[0])]
+        nearest = sorted(same, key=lambda stem: abs(indices[stem] - middle))
         return {stem: self._masks[stem] for stem in nearest[: PLATES + 2]}
 
     def _frame(self, clip: Clip, stem: str) -> Image:

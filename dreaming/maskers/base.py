@@ -13,6 +13,7 @@ import numpy as np
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval, group_by_interval
+from dreaming.clip.shots import Shots
 from dreaming.clip.split import Split
 from dreaming.constraints import PositiveInt
 from dreaming.errors import MaskError
@@ -55,7 +56,7 @@ class Masker(ABC):
         """Fit on all references but ``left_out``, or load the fold of a cross-validation that left these out."""
         return self.fit(clip, references.without(left_out.stems))
 
-    def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    def unchanged(self, shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """Frames predicted equally with two sets of hand masks, each given as fingerprints by frame."""
         return frozenset()
 
@@ -142,7 +143,7 @@ class SequenceMasker(Masker):
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability, in the order of ``stems``; the clip's order is the fastest."""
-        groups = group_by_interval(clip.stems, self._masks, stems)
+        groups = group_by_interval(clip.shots, self._masks, stems)
 
         def begin(group: tuple[FrameInterval | None, list[str]]) -> Predictions:
             interval, wanted = group

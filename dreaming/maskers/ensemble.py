@@ -109,7 +109,7 @@ class EnsembleMasker(Masker):
     def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
         wanted = list(stems)
         if not self._single and self.task.flow is not None:  # consistency compares with the neighbouring frames
-            wanted = [*dilate(clip.stems, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
+            wanted = [*dilate(clip.shots, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
         return [
             PredictionCache(clip, name, masker, self._references, self._left_out).complete(wanted)
             for name, masker in self.base_maskers.items()

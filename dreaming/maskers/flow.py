@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
+from dreaming.clip.shots import Shots
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
@@ -58,19 +59,19 @@ class FlowMasker(SequenceMasker):
         """The flow along which masks are propagated."""
         return FlowCache(clip, self.flow)
 
-    def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    def unchanged(self, shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """Frames between the same hand masks."""
         same = {None, *(stem for stem, mask in now.items() if before.get(stem) == mask)}
-        intervals = set(intervals_between(stems, before)) & set(intervals_between(stems, now))
+        intervals = set(intervals_between(shots, before)) & set(intervals_between(shots, now))
         inside = {stem for each in intervals if {each.left, each.right} <= same for stem in each.stems}
-        return frozenset(inside | {stem for stem in stems if stem in same})
+        return frozenset(inside | {stem for stem in shots.stems if stem in same})
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability; the flow on the way to these frames is computed first where it is missing."""
         stems, flows = list(stems), self.flows(clip)
         ways = [
             flows.pairs_between(start, end)
-            for interval, wanted in group_by_interval(clip.stems, self._masks, stems)
+            for interval, wanted in group_by_interval(clip.shots, self._masks, stems)
             if interval is not None
             for start, end in ((interval.left, wanted[-1]), (interval.right, wanted[0]))
             if start is not None
@@ -79,7 +80,10 @@ class FlowMasker(SequenceMasker):
         yield from super().predict(clip, stems)
 
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:
-        """Yield the wanted frames of an interval, in order."""
+        """Yield the wanted frames of an interval, in order; a shot without a hand mask shows no subject."""
+        if interval.left is None and interval.right is None:
+            yield from ((stem, np.zeros(clip.size, np.float32)) for stem in interval.stems if stem in wanted)
+            return
         propagator = FlowPropagator(clip, self.flows(clip), self.drift)
         paths = [
             [start, *stems]

@@ -147,7 +147,7 @@ class FusionTask(TrainingTask[FusionData]):
         return {
             "task": replace(self, maskers=self.input_maskers).describe_training(),
             "references": {
-                "frames": clip.frames_fingerprint,
+                "frames": clip.sequence_fingerprint,
                 "maskers": fingerprint(references.stems, references.masks),
                 "ensemble": fingerprint(plan.validation, plan.references.stems, plan.references.masks),
                 **{name: each.fitted_fingerprint(clip, references) for name, each in self.input_maskers.items()},

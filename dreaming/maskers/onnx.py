@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.clip.shots import Shots
 from dreaming.constraints import ImageSide, NonNegativeInt, PositiveFloat, Range
 from dreaming.errors import ParameterError, WeightsError
 from dreaming.imaging.resize import resize_image
@@ -201,9 +202,9 @@ class OnnxMasker(FrameMasker):
         """Return the masker, which is not trained on the hand masks."""
         return self
 
-    def unchanged(self, stems: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    def unchanged(self, shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """All frames."""
-        return frozenset(stems)
+        return frozenset(shots.stems)
 
     def predict_frame(self, image: Image) -> Probability:
         """Return the probability (H, W) of one frame (H, W, 3)."""

@@ -3,7 +3,7 @@
 If some hand masks are held out, these are predicted. Otherwise cross-validation leaves out each mask once (folds of
 one mask, if there are at most five).
 
-A left-out mask at either end of the video is predicted from one side only, across a whole interval between hand masks,
+A left-out mask at either end of a shot is predicted from one side only, across a whole interval between hand masks,
 which happens to no frame once all masks are used. Such masks are not representative (on dance-twirl propagation scores
 0.22 there and 0.56 elsewhere). They are ignored if enough others lie between masks.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.clip.intervals import intervals_between
 from dreaming.data.mask_stack import MaskStacks
 from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.dis import DisFlow
@@ -30,7 +31,7 @@ MIN_HELD_OUT = 2
 """Fewest held-out masks of the subject to train the ensemble on; a single score cannot tell skill from chance."""
 
 MIN_ENCLOSED = 3
-"""Fewest left-out masks of the subject between other masks for those at the video's ends to be ignored."""
+"""Fewest left-out masks of the subject between other masks for those at the ends of shots to be ignored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,10 @@ def warn_about(plan: CrossValidationPlan, name: str) -> None:
 
 
 def _enclosed(clip: Clip, left_out: References, trained_on: References) -> list[str]:
-    """Names of the left-out frames between others that are trained on."""
-    index = {stem: number for number, stem in enumerate(clip.stems)}
-    known = [index[stem] for stem in trained_on.stems]
-    return [stem for stem in left_out.stems if known and min(known) < index[stem] < max(known)]
+    """Names of the left-out frames between others of their shot that are trained on."""
+    intervals = intervals_between(clip.shots, trained_on.stems)
+    inside = {stem for each in intervals if each.left and each.right for stem in each.stems}
+    return [stem for stem in left_out.stems if stem in inside]
 
 
 def out_of_fold(
@@ -114,12 +115,12 @@ def out_of_fold(
     The ``radius`` frames before and after each one are predicted, too. The masker is trained on the other references.
     """
     if not masker.training_stems(clip.split(references.part)) & set(plan.references.stems):
-        around = dilate(clip.stems, plan.references.stems, radius)
+        around = dilate(clip.shots, plan.references.stems, radius)
         return dict.fromkeys(plan.references.stems, PredictionCache(clip, name, masker, references).complete(around))
     return {
         stem: folder
         for part in plan.parts
-        for around in [dilate(clip.stems, part.stems, radius)]
+        for around in [dilate(clip.shots, part.stems, radius)]
         for folder in [PredictionCache(clip, name, masker, references, part.left_out).complete(around)]
         for stem in part.stems
     }

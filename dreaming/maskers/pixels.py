@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
+from dreaming.clip.shots import Shots
 from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Seed, UnitFloat
 from dreaming.errors import MaskError
 from dreaming.features.channels import CHANNELS, FeatureMaps, signed_distance
@@ -182,7 +183,7 @@ class PixelsMasker(SequenceMasker):
         def read(stems: list[str]) -> Iterator[tuple[str, _View]]:
             return prefetch_map(lambda stem: (stem, self._view(stem)), stems, self.workers)
 
-        windows = iter_windows(names, [stem for stem in names if stem in wanted], 1, read, None)
+        windows = iter_windows(Shots(names), [stem for stem in names if stem in wanted], 1, read, None)
         radius = edge_window(self.edge_radius, self.subject_size(interval))
 
         def predict(window: TemporalWindow[_View]) -> tuple[str, Probability]:

@@ -122,7 +122,7 @@ class PredictionCache:
     def _manifest(self, **fitted: str) -> Manifest:
         training_frames = self.training_frames
         inputs = {
-            "frames": self.clip.frames_fingerprint,
+            "frames": self.clip.sequence_fingerprint,
             "references": fingerprint(training_frames.stems, training_frames.images, training_frames.masks),
             **fitted,
         }
@@ -187,7 +187,12 @@ def predictions(clip: Clip, part: str, name: str) -> Path:
 
 
 def gap(clip: Clip, stem: str, marked: Sequence[str]) -> int:
-    """Return the distance in frames from a frame to the nearest marked one; 0 for a picture that is no frame."""
+    """Return the distance in frames from a frame to the nearest marked one of its shot.
+
+    It is the clip's length if only other shots have one, and 0 if none has one or the picture is no frame.
+    """
+    if stem not in clip.frames or not any(name in clip.frames for name in marked):
+        return 0
     index = {name: number for number, name in enumerate(clip.stems)}
-    known = [index[name] for name in marked if name in index]
-    return min((abs(index[stem] - number) for number in known), default=0) if stem in index else 0
+    known = [index[name] for name in marked if clip.shots.joined(name, stem)]
+    return min((abs(index[stem] - number) for number in known), default=len(clip.stems))

@@ -129,7 +129,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         references = data.references
         digest = fingerprint(references.stems, references.images, references.masks, data.held_out)
         if self.channels:  # they are propagated through all frames
-            digest = fingerprint(digest, clip.frames_fingerprint)
+            digest = fingerprint(digest, clip.sequence_fingerprint)
         effective = replace(self, features=self.feature_inputs, extra_inputs=self.input_maskers)
         return {"task": effective.describe_training(), "references": digest, "seed": context.seed}
 

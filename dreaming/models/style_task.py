@@ -150,7 +150,7 @@ class StyleTask(TrainingTask[Layer]):
         references = fingerprint(keyframes.stems, keyframes.sources, keyframes.styled, keyframes.masks)
         unpainted = self.probe is not None or self.consistency is not None
         if self.guides or unpainted:  # they depend on all frames
-            references = fingerprint(references, clip.frames_fingerprint)
+            references = fingerprint(references, clip.sequence_fingerprint)
         if self.guides:
             inputs = {name: guide.inputs(clip, layer) for name, guide in self.guides.items()}
             references = fingerprint(references, inputs)

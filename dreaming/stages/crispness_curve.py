@@ -1,12 +1,14 @@
 """Crispness of a layer's stylised frames over time, for the report."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.keyframe_folder import KeyframeFolder
+from dreaming.clip.shots import Shots
 from dreaming.io.prefetch import prefetch_map
 from dreaming.metrics.strokes import FLAT, fine_detail
 
@@ -23,12 +25,14 @@ class CrispnessCurve:
         stems: Names of the frames, in order.
         values: Their crispness: 1 is as crisp as the keyframes, less is blurred.
         keyframes: Indices of the keyframes among ``stems``.
+        shots: The clip's shots.
     """
 
     layer: str
     stems: list[str]
     values: list[float]
     keyframes: list[int]
+    shots: Shots
 
     @property
     def mean(self) -> float:
@@ -37,8 +41,9 @@ class CrispnessCurve:
 
     @property
     def step(self) -> float:
-        """Greatest change between neighbours: a visible jump."""
-        return float(np.abs(np.diff(self.values)).max(initial=0))
+        """Greatest change between neighbours of a shot: a visible jump."""
+        pairs = zip(pairwise(self.stems), pairwise(self.values), strict=True)
+        return max((abs(one - other) for stems, (one, other) in pairs if self.shots.joined(*stems)), default=0.0)
 
     def points(self, width: float, height: float) -> list[tuple[float, float]]:
         """Positions (x, y) of the frames in a plot of this size, whose y points down from ``TOP`` to 0."""
@@ -64,5 +69,11 @@ def measure_crispness(clip: Clip, layer: Layer) -> CrispnessCurve | None:
         # The part that is not painted counts as painted like the stylised frame.
         whole = np.where(masks.mask(stem, size)[..., None], painted.read(stem, size), styled.read(stem, size))
         painters.append(fine_detail(whole).mean())
-    values = np.array(detail) / np.maximum(np.interp(range(len(stems)), keys, painters), FLAT)
-    return CrispnessCurve(layer.name, stems, values.tolist(), keys)
+    expected = np.interp(range(len(stems)), keys, painters)
+    for shot in clip.shots:
+        inside = [index for index, stem in enumerate(stems) if stem in set(shot)]
+        own = [number for number, key in enumerate(keys) if key in inside]
+        if own:  # not between keyframes of two shots
+            expected[inside] = np.interp(inside, [keys[k] for k in own], [painters[k] for k in own])
+    values = np.array(detail) / np.maximum(expected, FLAT)
+    return CrispnessCurve(layer.name, stems, values.tolist(), keys, clip.shots)

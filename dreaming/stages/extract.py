@@ -147,6 +147,7 @@ class ExtractStage(Stage):
             self._write_opacity(clip, stems, manifest)
         write_record(clip.source, record)  # the same video may have moved
         _warn_of_unused(clip)
+        log.debug("extract: %d shots", len(clip.shots))  # detected now, so that the page does not wait for it
 
     def _write_opacity(self, clip: Clip, stems: list[str], manifest: Callable[[], Manifest]) -> None:
         """Write the opacity of transparent frames to ``opacity/``, as masks that the user may copy."""

@@ -23,7 +23,7 @@ class FilterStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Smooth missing frames."""
-        manifest = self.manifest(frames=clip.frames_fingerprint)
+        manifest = self.manifest(frames=clip.sequence_fingerprint)
 
         def begin(_: list[str]) -> Maker:
             return partial(self.bilateral.filter, clip, FlowCache(clip, self.flow))

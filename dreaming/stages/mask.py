@@ -81,11 +81,12 @@ class MaskStage(Stage):
             split = clip.split(part)
             references = clip.training_references(part)
             log.info("%s: %d hand masks, validation: %s", part, len(references), split.validation)
+            clip.shots.warn_without(references.stems, part, "hand mask to train on")
             for name, masker in self.maskers.items():
                 self._mask(clip, references, name, masker)
 
     def _mask(self, clip: Clip, references: References, name: str, masker: Masker) -> None:
-        frames = clip.frames_fingerprint
+        frames = clip.sequence_fingerprint
         pairs = zip(references.stems, references.images, references.masks, strict=True)
         # One input per hand mask, so that the log names those that changed.
         masks = {f"{MASK}{stem}": fingerprint(image, mask) for stem, image, mask in pairs}
@@ -113,7 +114,7 @@ class MaskStage(Stage):
         def unchanged(before: Manifest, now: Manifest) -> Collection[str]:
             (others, then), (inputs, current) = (_split_inputs(each.inputs) for each in (before, now))
             equal = (others, before.config, before.version) == (inputs, now.config, now.version)
-            return masker.unchanged(clip.stems, then, current) if equal and self.smooth is None else ()
+            return masker.unchanged(clip.shots, then, current) if equal and self.smooth is None else ()
 
         folder = clip.masks(references.part, name)
         share_out = masker.share_out if cache is None else undivided

@@ -76,7 +76,7 @@ def predict_held_out(
         truth = tested.select(clip.stems)
         if len(truth) < len(tested):
             log.warning("%d test masks belong to no frame of the clip and are ignored", len(tested) - len(truth))
-        needed = dilate(clip.stems, truth.stems, radius)
+        needed = dilate(clip.shots, truth.stems, radius)
         folders = {
             name: dict.fromkeys(truth.stems, PredictionCache(clip, name, masker, references).complete(needed))
             for name, masker in maskers.items()

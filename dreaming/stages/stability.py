@@ -35,13 +35,13 @@ def styled_flicker(clip: Clip, styled: FrameFolder, flow: DisFlow) -> tuple[floa
 def _mean_flicker(
     clip: Clip, made: FrameFolder, flow: DisFlow, read: Callable[[str], NDArray[Any]], metric: Flicker
 ) -> float:
-    """Compare each frame of a folder with its predecessor; 0 without a pair. At most two frames are in memory."""
+    """Compare each frame of a folder with its predecessor in the shot; 0 without a pair. Hold at most two in memory."""
     cache = FlowCache(clip, flow)
     cache.complete(workers=1)
     before: tuple[str, NDArray[Any]] | None = None
     for stem in clip.stems:
         picture = read(stem) if stem in made else None
-        if before is not None and picture is not None:
+        if before is not None and picture is not None and clip.shots.joined(before[0], stem):
             backward, forward = (resize_flow(each, clip.size) for each in cache.both_ways(stem, before[0]))
             metric.update([before[1]], [picture], [backward], [visible_in_both(backward, forward)])
         before = None if picture is None else (stem, picture)

@@ -83,6 +83,7 @@ class StyliseStage(Stage):
     def run(self, clip: Clip) -> None:
         """Train each layer's generator unless it is up to date, and stylise missing frames."""
         for layer in clip.layers:
+            clip.shots.warn_without(clip.keyframe_folder(layer).stems, layer.name, "keyframe")
             self._stylise(clip, layer)
 
     def outputs(self, clip: Clip) -> Iterator[tuple[FrameFolder, Manifest]]:
@@ -93,7 +94,7 @@ class StyliseStage(Stage):
 
     def required_frames(self, clip: Clip, stems: Sequence[str]) -> list[str]:
         """Names of the frames needed for those named: themselves, and with blending their neighbours."""
-        return dilate(clip.stems, stems, self.blend.radius if self.blend is not None and self._blends else 0)
+        return dilate(clip.shots, stems, self.blend.radius if self.blend is not None and self._blends else 0)
 
     def training_frames(self, clip: Clip) -> list[str]:
         """Names of the frames to train on: keyframes and unpainted frames."""
@@ -111,7 +112,7 @@ class StyliseStage(Stage):
 
     def _manifest(self, clip: Clip, layer: Layer, stack: GuideStack) -> Callable[[], Manifest]:
         """Return a function that builds a layer's manifest, which changes when the style is trained."""
-        frames = clip.frames_fingerprint
+        frames = clip.sequence_fingerprint
         fingerprint = self.task.fingerprint(clip, layer, self.context)
         painted = (clip.keyframe_folder(layer), clip.keyframe_masks(layer))
         files = {str(path.relative_to(clip.path)): digest(path) for each in painted for path in each.files.values()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import SUBJECT, References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
+from dreaming.clip.shots import Shots
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.imaging.overlay import overlay
 from dreaming.io.image import encode_png
@@ -73,7 +74,7 @@ class SuggestStage(Stage):
         """Rank, and write ``suggestions.json`` and ``suggestions.png``."""
         suggestions: dict[str, Any] = {}
         sheets: list[Image] = []
-        distances = frame_distances(self._thumbnails(clip), self.appearance)
+        distances = frame_distances(self._thumbnails(clip), self.appearance, clip.shots)
         for name, seen, uncertain, excluded in self._wanted(clip):
             marked = [stem for stem in seen if stem in clip.frames]
             ranked = rank(clip.stems, marked, uncertain, distances, self.count, excluded)
@@ -120,7 +121,7 @@ class SuggestStage(Stage):
         areas = [float(_shrink(mask.astype(np.float32), WORK).sum()) for mask in references.masks if mask.any()]
         return {
             stem: min(areas)
-            for interval in intervals_between(clip.stems, known)
+            for interval in intervals_between(clip.shots, known)
             for stem in interval.stems
             if {interval.left, interval.right} - present - {None}
         }
@@ -136,15 +137,18 @@ class SuggestStage(Stage):
         return _labelled(picture, f"{number}: {stem} ({name})")
 
 
-def frame_distances(thumbnails: NDArray[np.uint8], appearance: float) -> Distances:
+def frame_distances(thumbnails: NDArray[np.uint8], appearance: float, shots: Shots) -> Distances:
     """Distances between frames: frames of time plus the weighted distance of thumbnails (N, V).
 
+    A mask of one shot tells nothing about another one, so that a cut counts as the length of the clip.
     ``appearance`` is the weight of the Euclidean distance of thumbnails, in its mean between neighbouring frames.
     """
     colours = thumbnails.astype(np.float64)
-    times = np.arange(len(colours), dtype=np.float64)
+    numbers = np.repeat(np.arange(len(shots)), [len(shot) for shot in shots])
+    times = np.arange(len(colours), dtype=np.float64) + numbers * len(colours)
     squares = (colours**2).sum(axis=1)
     steps = squares[1:] + squares[:-1] - 2 * (colours[1:] * colours[:-1]).sum(axis=1)
+    steps = steps[np.diff(numbers) == 0]
     step = np.sqrt(steps).mean() if len(steps) else 0.0
 
     def distances(indices: NDArray[np.intp]) -> NDArray[np.float64]:

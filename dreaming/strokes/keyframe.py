@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.shots import Shots
 from dreaming.imaging.brush_strokes import grain, without_margin
 from dreaming.io.types import Image, Mask
 from dreaming.strokes.bands import SIGMAS, blur, energy_quantiles, local_energy, sample, split
@@ -86,10 +87,18 @@ class Keyframe:
         return grain(self.painted, self.frame, GRAIN_RADIUS, GRAIN_EPSILON, GRAIN_LIMIT) * self.known
 
 
-def nearest(indices: dict[str, int], keyframes: Sequence[str], stem: str) -> list[str]:
-    """Names of the keyframes before and after a frame, of which one may be missing, or the frame's own alone."""
+def nearest(shots: Shots, keyframes: Sequence[str], stem: str) -> list[str]:
+    """Names of the keyframes before and after a frame in its shot, one of which may be missing, or its own alone.
+
+    A shot without a keyframe has the one that is nearest to its first frame.
+    """
     if stem in keyframes:
         return [stem]
-    before = [key for key in keyframes if indices[key] < indices[stem]]
-    after = [key for key in keyframes if indices[key] > indices[stem]]
+    index = shots.stems.index
+    same = [key for key in keyframes if shots.joined(key, stem)]
+    if not same:
+        first = index(shots.of(stem)[0])
+        return [min(keyframes, key=lambda key: abs(index(key) - first))]
+    before = [key for key in same if index(key) < index(stem)]
+    after = [key for key in same if index(key) > index(stem)]
     return [*before[-1:], *after[:1]]

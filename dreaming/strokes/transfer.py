@@ -59,6 +59,8 @@ class StrokeTransfer:
     3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted. It
        changes from one keyframe to the next without a jump, at constant energy.
 
+    A shot without a keyframe only gets steps 2 and 3, from the nearest keyframe of another shot.
+
     What is coarser stays the network's, so a wrong flow brings no wrong colours. A frame depends on the keyframes and
     on no other frame. The local energy of bands is matched similarly to Shih et al., "Style Transfer for Headshot
     Portraits", SIGGRAPH 2014.
@@ -91,23 +93,33 @@ class StrokeTransfer:
 
         def transfer(item: tuple[str, Image]) -> tuple[str, Image]:
             stem, image = item
-            steps = {key: abs(indices[key] - indices[stem]) for key in nearest(indices, keyframe_stems, stem)}
-            return stem, self.transfer(clip.frames.read(stem), image, [(keyframe(k), n) for k, n in steps.items()])
+            steps = {key: abs(indices[key] - indices[stem]) for key in nearest(clip.shots, keyframe_stems, stem)}
+            visible = all(clip.shots.joined(key, stem) for key in steps)
+            near = [(keyframe(key), distance) for key, distance in steps.items()]
+            return stem, self.transfer(clip.frames.read(stem), image, near, visible=visible)
 
         yield from prefetch_map(transfer, stylised, self.workers)
 
-    def transfer(self, frame: Image, stylised: Image, keyframes: Sequence[tuple[Keyframe, int]]) -> Image:
+    def transfer(
+        self, frame: Image, stylised: Image, keyframes: Sequence[tuple[Keyframe, int]], *, visible: bool = True
+    ) -> Image:
         """Return a stylised frame (H, W, 3) with the strokes of keyframes.
 
         Args:
             frame: The source frame, (H, W, 3) RGB.
             stylised: The network's image of it.
             keyframes: One or two keyframes, each with its distance from the frame in steps.
+            visible: Whether they show the same shot; otherwise only the strength of their strokes and grain is used.
         """
         image = stylised.astype(np.float32)
         coarse = cv2.GaussianBlur(stylised, (0, 0), 3)
         grey, smooth = self.flow.prepare(frame), cv2.GaussianBlur(frame, (0, 0), 1)
-        views = [self._view(grey, smooth, coarse, keyframe, steps) for keyframe, steps in keyframes]
+        views = [
+            self._view(grey, smooth, coarse, keyframe, steps)
+            if visible
+            else _View(keyframe.painted, keyframe.known > 0.5, np.full(frame.shape[:2], UNKNOWN, np.float32))
+            for keyframe, steps in keyframes
+        ]
         view = views[0] if len(views) == 1 else _select(*views)
         painted = view.painted.astype(np.float32)
         share = np.exp(-np.square(view.error / self.tolerance))

@@ -57,7 +57,7 @@ def masker_seconds_per_frame(masker: Masker, clip: Clip) -> float:
 
 def _part_seconds_per_frame(masker: Masker, clip: Clip, part: str) -> float:
     references = clip.training_references(part)
-    intervals = [each.stems for each in intervals_between(clip.stems, references.stems) if each.left and each.right]
+    intervals = [each.stems for each in intervals_between(clip.shots, references.stems) if each.left and each.right]
     stems = min(intervals, key=len, default=tuple(clip.stems))
     fitted, times = masker.fit(clip, references), []
     for _ in range(REPEATS):

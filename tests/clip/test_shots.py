@@ -18,8 +18,9 @@ def clip(cut_clip):
 
 def test_shots_group_frames():
     shots = Shots("abcdefg", ["c", "d"])
-    assert list(shots) == [["a", "b"], ["c"], ["d", "e", "f", "g"]]
-    assert shots.of("e") == ["d", "e", "f", "g"]
+    assert list(shots) == ["ab", "c", "defg"]
+    assert shots.of("e") == "defg"
+    assert [list(shots.around(stem, 2)) for stem in "bcde"] == [[0, 1], [2], [3, 4, 5], [3, 4, 5, 6]]
     assert shots.pairs == ["a", "d", "e", "f"]
     assert shots.joined("a", "b")
     assert not shots.joined("b", "c")
@@ -68,3 +69,13 @@ def test_a_named_frame_must_exist(clip):
         _ = Clip(clip.path).shots
     assert raised.value.found == "shots: 46"
     assert raised.value.where == str(clip.path / "clip.yaml")
+
+
+def test_shots_without_a_reference_are_named_in_one_warning(caplog):
+    shots = Shots("abcdefg", "cef")
+    shots.warn_without(["d"], "dancer", "hand mask")
+    (record,) = caplog.records
+    assert (record.levelname, record.args) == ("WARNING", ("dancer", "hand mask", 3, 4, "a to b, e to e, f to g"))
+    shots.warn_without("acef", "dancer", "hand mask")
+    Shots("abc").warn_without([], "dancer", "hand mask")
+    assert len(caplog.records) == 1

@@ -135,3 +135,10 @@ def test_a_training_batch_contains_pairs_and_validation_the_probe():
     assert len(data.val_dataloader()) == 1
     data.probe = [moved((1, 0)).patch(0, 0, 16)] * 2
     assert len(list(data.val_dataloader()[1])) == 2
+
+
+def test_no_pair_spans_a_cut(cut_clip):
+    clip = cut_clip().clip
+    assert FlickerProbe(DisFlow(), pairs=100).pair_stems(clip) == [
+        stem for stem in clip.stems if stem not in ("0006", "0012")
+    ]

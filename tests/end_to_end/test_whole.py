@@ -80,6 +80,7 @@ MADE = (
     "styled/**/*",
     "composite/*",
     "dream.*",
+    "shots.json",
     "split.json",
     "runs/unet/**",
     "runs/style/**",

@@ -122,3 +122,24 @@ def test_a_clip_of_one_frame_has_features(disc_clip):
     features = SETTINGS.extractor(clip, clip.references("subject", clip.stems))
     assert np.isfinite(dict(features.extract(["0001"]))["0001"]).all()
     assert features.simulations("0001") == []
+
+
+def test_hand_masks_of_other_shots_are_invisible(cut_clip):
+    clip = cut_clip(masks=(2, 5)).clip
+    features = SETTINGS.extractor(clip, clip.references("subject", clip.stems))
+    for stem, maps in features.extract(clip.stems):
+        channels = dict(zip(CHANNELS, maps, strict=True))
+        assert np.isfinite(maps).all()
+        assert channels["near_mask"].any() == channels["near_visible"].any() == (stem < "0007"), stem
+
+
+def test_simulations_and_background_stay_within_their_shot(cut_clip):
+    clip = cut_clip(masks=(1, 6, 7)).clip
+    features = SETTINGS.extractor(clip, clip.references("subject", clip.stems))
+    for stem, neighbours in (("0006", ("0005", "0006")), ("0007", ("0007", "0008"))):
+        for simulation in features.simulations(stem):
+            assert simulation.stems == neighbours
+            assert np.isfinite(features.simulated(simulation)).all()
+    samples = CHANNELS.index("background_samples")
+    ((_, last),) = features.extract(["0006"])
+    assert last[samples].max() == np.float32(1 / 50)  # only 0003 is three, six, ... frames away in the shot

@@ -191,3 +191,12 @@ def test_killed_while_old_flow_is_removed_what_is_left_is_explained(drawing, int
     FlowCache(drawing.clip, DisFlow(scale=1.0)).complete()
     assert len(files(drawing)) == 5
     assert not (drawing.path / "flow.kept-1").exists()
+
+
+def test_there_is_no_flow_across_a_cut(cut_clip):
+    clip = cut_clip().clip
+    cache = FlowCache(clip, DisFlow())
+    assert cache.complete() == 10
+    assert not (clip.path / "flow/0006.png").exists()
+    with pytest.raises(AssertionError):
+        cache.both_ways("0006", "0007")

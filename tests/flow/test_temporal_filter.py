@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from dreaming.clip.shots import Shots
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter, MaskSmoothing, TemporalBlending, bilateral_mean
@@ -64,7 +65,7 @@ def test_the_bilateral_filter_equals_a_plain_loop(moving):
     frames, flows = moving
     names = [str(index) for index in range(COUNT)]
     for window in iter_windows(
-        names, ["0", "3"], 2, lambda wanted: ((n, frames[int(n)]) for n in wanted), GivenFlow(*flows)
+        Shots(names), ["0", "3"], 2, lambda wanted: ((n, frames[int(n)]) for n in wanted), GivenFlow(*flows)
     ):
         expected, frame = np.zeros((*SIZE, 3)), int(window.stem)
         for y, x in np.ndindex(SIZE):
@@ -83,7 +84,7 @@ def test_the_bilateral_filter_equals_the_reference(shared):
     frames = given["frames"]
     names = [str(index) for index in range(len(frames))]
     flows = GivenFlow(given["to_next"], given["to_previous"])
-    for window in iter_windows(names, names, 15, lambda wanted: ((n, frames[int(n)]) for n in wanted), flows):
+    for window in iter_windows(Shots(names), names, 15, lambda wanted: ((n, frames[int(n)]) for n in wanted), flows):
         difference = np.abs(
             bilateral_mean(window, 5, math.sqrt(3) * 255 / 16).astype(int) - given[f"intended_{int(window.stem):02d}"]
         )
@@ -119,7 +120,7 @@ def test_mask_smoothing_equals_the_plain_weighted_mean(moving, along_flow):
     given, names = masks(), [str(index) for index in range(COUNT)]
     smoothing = MaskSmoothing(DisFlow(), sigma=1.3, radius=2, along_flow=along_flow)
     motion = GivenFlow(*flows) if along_flow else None
-    for window in iter_windows(names, names, 2, lambda wanted: ((n, given[int(n)]) for n in wanted), motion):
+    for window in iter_windows(Shots(names), names, 2, lambda wanted: ((n, given[int(n)]) for n in wanted), motion):
         frame, expected = int(window.stem), np.zeros(SIZE)
         for y, x in np.ndindex(SIZE):
             values, weights = [given[frame, y, x]], [1.0]
@@ -229,3 +230,20 @@ def test_without_sigma_or_neighbours_frames_are_unchanged(disc_clip, count):
     found, asked = blended(TemporalBlending(DisFlow(), sigma=None if count > 1 else 1.0), clip, ["0001"])
     assert asked == ["0001"]
     np.testing.assert_array_equal(found["0001"], flickering("0001"))
+
+
+def test_nothing_is_smoothed_across_cuts(cut_clip, alone):
+    drawing = cut_clip()
+    clip, shot = drawing.clip, alone(drawing, 1)
+    for filtered in (
+        lambda clip: BilateralFilter(radius=3, workers=1).filter(clip, FlowCache(clip, DisFlow()), clip.stems),
+        lambda clip: MaskSmoothing(DisFlow(), sigma=2.0).smooth(
+            clip, lambda names: ((name, drawing.truth[name].astype(np.float32)) for name in names), clip.stems
+        ),
+        lambda clip: TemporalBlending(DisFlow(), sigma=1.0, radius=2).blend(
+            clip, clip.frames, clip.frames.read_ahead, clip.stems
+        ),
+    ):
+        found = dict(filtered(clip))
+        for stem, picture in filtered(shot):
+            np.testing.assert_array_equal(found[stem], picture, err_msg=stem)

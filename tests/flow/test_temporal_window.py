@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from dreaming.clip.shots import Shots
 from dreaming.flow.temporal_window import Neighbour, accumulate_flows, dilate, dilated_pairs, iter_windows
 
 NAMES = [f"{number}" for number in range(1, 9)]
+SHOTS = Shots(NAMES)
 
 
 class KnownFlow:
@@ -33,7 +35,7 @@ def steps(side):
 @pytest.mark.parametrize("wanted", [NAMES, ["1"], ["8"], ["2", "3"], ["1", "8"], []])
 def test_a_window_does_not_depend_on_the_other_requested_frames(wanted):
     flows = KnownFlow()
-    for window in iter_windows(NAMES, wanted, 2, pictures, flows):
+    for window in iter_windows(SHOTS, wanted, 2, pictures, flows):
         index = int(window.stem)
         assert window.picture[0, 0] == index
         before, after = window.sides
@@ -41,7 +43,7 @@ def test_a_window_does_not_depend_on_the_other_requested_frames(wanted):
         assert [n.picture[0, 0] for n in after] == [p for p in (index + 1, index + 2) if p <= 8]
         assert steps(before) == [-p for p in (index - 1, index - 2) if p >= 1]
         assert steps(after) == [p for p in (index, index + 1) if p < 8]
-    assert flows.asked == dilated_pairs(NAMES, wanted, 2), "each flow is read once, and no others"
+    assert flows.asked == dilated_pairs(SHOTS, wanted, 2), "each flow is read once, and no others"
 
 
 def test_only_frames_of_the_window_are_read_and_flow_is_optional():
@@ -51,7 +53,7 @@ def test_only_frames_of_the_window_are_read_and_flow_is_optional():
         read.extend(names)
         return pictures(names)
 
-    (window,) = iter_windows(NAMES, ["4"], 1, recording, None)
+    (window,) = iter_windows(SHOTS, ["4"], 1, recording, None)
     assert read == ["3", "4", "5"]
     assert [neighbour.flow for side in window.sides for neighbour in side] == [None, None]
 
@@ -64,7 +66,7 @@ def test_the_window_reads_ahead_by_its_radius():
             read.append(pair[0])
             yield pair
 
-    next(iter_windows(NAMES, NAMES, 2, recording, None))
+    next(iter_windows(SHOTS, NAMES, 2, recording, None))
     assert read == ["1", "2", "3"]
 
 
@@ -83,7 +85,19 @@ def test_accumulated_flow_samples_the_second_flow_where_the_first_leads():
 
 
 def test_dilation_ends_with_the_clip():
-    assert dilate(NAMES, ["5"], 0) == ["5"]
-    assert dilate(NAMES, ["4", "1"], 1) == ["1", "2", "3", "4", "5"]
-    assert dilate(NAMES, ["7"], 2) == ["5", "6", "7", "8"]
-    assert dilate(NAMES, [], 3) == []
+    assert dilate(SHOTS, ["5"], 0) == ["5"]
+    assert dilate(SHOTS, ["4", "1"], 1) == ["1", "2", "3", "4", "5"]
+    assert dilate(SHOTS, ["7"], 2) == ["5", "6", "7", "8"]
+    assert dilate(SHOTS, [], 3) == []
+
+
+def test_windows_and_dilation_end_at_cuts():
+    shots, flows = Shots(NAMES, ["4", "5"]), KnownFlow()
+    sides = {
+        w.stem: [[n.stem for n in side] for side in w.sides] for w in iter_windows(shots, NAMES, 2, pictures, flows)
+    }
+    assert sides["3"] == [["2", "1"], []]
+    assert sides["4"] == [[], []]
+    assert sides["6"] == [["5"], ["7", "8"]]
+    assert flows.asked == dilated_pairs(shots, NAMES, 2) == ["1", "2", "5", "6", "7"]
+    assert dilate(shots, ["3", "6"], 2) == ["1", "2", "3", "5", "6", "7", "8"]

@@ -100,3 +100,14 @@ def test_the_name_affects_messages_only(drawing):
     with pytest.raises(ClipError) as caught:
         guide(name="wide").inputs(drawing.clip, LAYER)
     assert "guide.wide.masks.masker" in caught.value.hint
+
+
+def test_points_are_not_tracked_across_cuts(cut_clip, alone):
+    drawing = cut_clip(masks=(), keyframes=(3,))
+    clip = drawing.clip
+    (layer,) = clip.layers
+    found = dict(guide().draw(clip, layer, clip.stems))
+    first = alone(drawing, 0)
+    for stem, drawn in guide().draw(first, layer, first.stems):
+        np.testing.assert_array_equal(drawn > 0, found[stem] > 0)
+    assert all(found[stem].any() for stem in clip.stems)

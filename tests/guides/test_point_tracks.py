@@ -34,7 +34,7 @@ def fill(tmp_path):
 
         def filled(keys, mask_of=box, coverage=COVERAGE):
             tracks = PointTracks(STEMS, SIZE, Pan(), buffer)
-            tracks.cover(keys, mask_of, coverage)
+            tracks.cover(STEMS, keys, mask_of, coverage)
             return tracks
 
         yield filled

@@ -295,3 +295,19 @@ def test_a_hand_painted_keyframe_resembles_the_painted_frame(shared, tmp_path):
     found, truth = channels[..., :3], FrameFolder(style / "check").read("002")
     pair = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255 for image in (found, truth))
     assert float(ssim(*pair)) > 0.902  # 0.899 with a larger min_improvement
+
+
+def test_no_keyframe_is_propagated_across_a_cut(cut_clip, alone):
+    drawing = cut_clip(keyframes=(2, 5))
+    clip, first = drawing.clip, alone(drawing, 0)
+    (layer,) = clip.layers
+    guide = replace(GUIDE, min_transfer_ratio=0.0)
+    found = dict(guide.draw(clip, layer, clip.stems))
+    for stem, channels in guide.draw(first, layer, first.stems):
+        np.testing.assert_array_equal(found[stem], channels)
+        assert channels.any()
+    assert not any(found[stem].any() for stem in clip.stems[6:])
+    examples, expected = (list(guide.training_examples(c, layer, ["0002", "0005"], 1)) for c in (clip, first))
+    assert len(examples) == len(expected) == 6
+    for one, other in zip(examples, expected, strict=True):
+        np.testing.assert_array_equal(one[1], other[1])

@@ -233,3 +233,14 @@ def test_a_ball_smaller_than_every_window_is_found(ball):
     clip, truth = ball(3, 10, count=10, size=(90, 160), masks=3)
     predicted = followed(clip)
     assert np.mean([overlap(mask, truth[stem]) for stem, mask in predicted.items()]) >= 0.7
+
+
+def test_the_background_of_another_shot_is_not_used(cut_clip, alone):
+    drawing = cut_clip(masks=(2, 5, 9))
+    for stabilise in ("none", "homography"):
+        masker = BackgroundMasker(stabilise=stabilise)
+        clip, shot = drawing.clip, alone(drawing, 1)
+        found = dict(masker.fit(clip, clip.references("subject", clip.stems)).predict(clip, shot.stems))
+        expected = dict(masker.fit(shot, shot.references("subject", shot.stems)).predict(shot, shot.stems))
+        for stem in shot.stems:
+            np.testing.assert_array_equal(found[stem], expected[stem], err_msg=stem)

@@ -131,7 +131,7 @@ def test_nothing_stays_but_the_flow(drawing):
     frames = Plain().fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems)
     next(frames)
     frames.close()
-    assert {path.name for path in drawing.path.iterdir()} - before == {"flow", ".locks"}
+    assert {path.name for path in drawing.path.iterdir()} - before == {"flow", ".locks", "shots.json"}
 
 
 def test_hand_masks_of_other_frames_cause_a_warning_or_an_error(drawing, caplog):
@@ -189,3 +189,27 @@ def test_flow_is_computed_on_the_way_to_the_first_masks_only(disc_clip):
     assert {int(path.stem) for path in (drawing.path / "flow").glob("*.png")} == {10, 11, 12, 13, 14}
     dict(masker.predict(clip, clip.stems))
     assert len([*(drawing.path / "flow").glob("*.png")]) == 23
+
+
+def predicted(clip):
+    return dict(FlowMasker(DisFlow()).fit(clip, clip.references("subject", clip.stems)).predict(clip, clip.stems))
+
+
+def test_hand_masks_are_not_propagated_across_cuts(cut_clip, alone):
+    drawing = cut_clip(masks=(2, 5, 9))
+    found = predicted(drawing.clip)
+    for shot in (0, 1):
+        for stem, probability in predicted(alone(drawing, shot)).items():
+            np.testing.assert_array_equal(found[stem], probability, err_msg=stem)
+
+
+def test_a_shot_without_a_hand_mask_shows_no_subject(cut_clip):
+    found = predicted(cut_clip(masks=(2, 5)).clip)
+    assert found["0006"].any()
+    assert not any(found[f"{number:04d}"].any() for number in range(7, 13))
+
+
+def test_a_changed_mask_leaves_the_other_shots_unchanged(cut_clip):
+    shots = cut_clip().clip.shots
+    same = FlowMasker(DisFlow()).unchanged(shots, {"0005": "a", "0009": "b"}, {"0005": "a", "0009": "c"})
+    assert same == set(shots.stems[:6])

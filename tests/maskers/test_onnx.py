@@ -88,7 +88,7 @@ def test_a_result_depends_on_the_content_of_the_files_and_not_on_their_names(mod
     assert cached(str(other)) != first
     assert cached(model(text=LOGIT + ", activation: sigmoid}")) != first
     assert cached(model(text=None), preset="u2net") != first
-    assert OnnxMasker(model()).unchanged(clip.stems, {"0001": "a"}, {}) == set(clip.stems)
+    assert OnnxMasker(model()).unchanged(clip.shots, {"0001": "a"}, {}) == set(clip.stems)
     assert "file" not in describe(OnnxMasker(model()))
 
 

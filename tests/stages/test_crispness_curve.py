@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.clip.shots import Shots
 from dreaming.stages.crispness_curve import TOP, CrispnessCurve, measure_crispness
 
 
@@ -39,6 +40,10 @@ def test_without_a_stylised_keyframe_there_is_no_curve(disc_clip):
 
 
 def test_points_lie_in_the_plot():
-    curve = CrispnessCurve("a", ["1", "2", "3"], [0, 1, 9], [0])
+    curve = CrispnessCurve("a", ["1", "2", "3"], [0, 1, 9], [0], Shots(["1", "2", "3"]))
     assert curve.points(100, 30) == [(0, 30), (50, 30 - 30 / TOP), (100, 0)]
-    assert CrispnessCurve("a", ["1"], [1.5], [0]).points(100, 30) == [(50, 0)]
+    assert CrispnessCurve("a", ["1"], [1.5], [0], Shots(["1"])).points(100, 30) == [(50, 0)]
+
+
+def test_a_cut_is_no_jump():
+    assert CrispnessCurve("a", ["1", "2", "3"], [0, 1, 9], [0], Shots(["1", "2", "3"], ["3"])).step == 1

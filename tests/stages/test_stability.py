@@ -36,3 +36,11 @@ def test_stylised_frames_flicker_by_their_difference_and_frames_that_stand_still
     assert styled_flicker(drawing.clip, styled, DisFlow()) == (pytest.approx(15), 0)
     (drawing.path / "styled/0002.png").unlink()
     assert styled_flicker(drawing.clip, FrameFolder(styled.path), DisFlow()) == (0, 0), "no two neighbours"
+
+
+def test_a_cut_is_no_flicker(cut_clip, alone):
+    drawing = cut_clip()
+    clip = drawing.clip
+    _, flicker = styled_flicker(clip, clip.frames, DisFlow())
+    shots = [styled_flicker(each, each.frames, DisFlow())[1] for each in (alone(drawing, 0), alone(drawing, 1))]
+    assert flicker == pytest.approx(np.mean(shots))

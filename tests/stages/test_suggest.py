@@ -8,12 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.clip.shots import Shots
 from dreaming.maskers.base import Masker
 from dreaming.stages.mask import MaskStage
 from dreaming.stages.suggest import SuggestStage, frame_distances, rank, uncertainty
 
 STEMS = [f"{number:02d}" for number in range(1, 12)]
-TIME = frame_distances(np.zeros((11, 1), np.uint8), appearance=0.0)
+TIME = frame_distances(np.zeros((11, 1), np.uint8), 0.0, Shots(STEMS))
+
+
+def test_a_shot_without_a_mask_comes_first():
+    distances = frame_distances(np.zeros((11, 1), np.uint8), 0.0, Shots(STEMS, ["09"]))
+    ranked = rank(STEMS, ["04"], dict.fromkeys(STEMS, 1.0), distances, 2)
+    assert next(stem for stem, _ in ranked) == "10"
 
 
 def test_with_equal_uncertainty_the_middle_of_the_widest_gap_comes_first():
@@ -82,7 +89,7 @@ def test_lazy_ranking_equals_the_definition(appearance, marked):
     walk = np.clip(128 + np.cumsum(rng.integers(-9, 10, (150, 12)), axis=0), 0, 255).astype(np.uint8)
     inputs = [stems[index] for index in marked], uncertain
     expected = plain_rank(stems, *inputs, walk, appearance, 12, stems[60:64])
-    assert rank(stems, *inputs, frame_distances(walk, appearance), 12, stems[60:64]) == expected
+    assert rank(stems, *inputs, frame_distances(walk, appearance, Shots(stems)), 12, stems[60:64]) == expected
 
 
 def test_memory_does_not_grow_with_the_square_of_the_number_of_frames():
@@ -92,7 +99,9 @@ def test_memory_does_not_grow_with_the_square_of_the_number_of_frames():
     thumbnails = rng.integers(0, 256, (10_000, 3), np.uint8)
     uncertain = dict.fromkeys(stems, 1.0)
     tracemalloc.start()
-    ranked = rank(stems, [stems[0], stems[-1]], uncertain, frame_distances(thumbnails, 1.0), 1, stems[2000:])
+    ranked = rank(
+        stems, [stems[0], stems[-1]], uncertain, frame_distances(thumbnails, 1.0, Shots(stems)), 1, stems[2000:]
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(ranked) == 1

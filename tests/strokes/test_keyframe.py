@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dreaming.clip.shots import Shots
 from dreaming.strokes.keyframe import MIN_ENERGY, BandStatistics, Keyframe, mean_log, nearest
 
 RNG = np.random.default_rng(5)
@@ -45,8 +46,14 @@ def test_statistics_ignore_unpainted_pixels():
 
 
 def test_nearest_keyframes():
-    indices = {stem: index for index, stem in enumerate("abcdefg")}
     keyframes = ["b", "d", "f"]
-    assert {stem: "".join(nearest(indices, keyframes, stem)) for stem in indices} == {
+    assert {stem: "".join(nearest(Shots("abcdefg"), keyframes, stem)) for stem in "abcdefg"} == {
         "a": "b", "b": "b", "c": "bd", "d": "d", "e": "df", "f": "f", "g": "f",
+    }  # fmt: skip
+
+
+def test_keyframes_of_other_shots_are_nearest_only_to_shots_without_any():
+    shots = Shots("abcdefg", ["d", "e"])
+    assert {stem: "".join(nearest(shots, ["b", "f"], stem)) for stem in "abcdefg"} == {
+        "a": "b", "b": "b", "c": "b", "d": "b", "e": "f", "f": "f", "g": "f",
     }  # fmt: skip

@@ -1,5 +1,7 @@
 """Strokes of keyframes on blurred frames: as crisp as painted, in their places, and none of an unpainted place."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -117,3 +119,18 @@ def test_without_grain_faint_strokes_are_amplified_more(scene):
     ]
     assert crispness(network) < min(map(crispness, results))
     assert not np.array_equal(*(result[:, 100:] for result in results))
+
+
+def test_only_the_statistics_of_strokes_cross_a_cut(scene, cut_clip):
+    frame, painted = scene()
+    flat, keyframe = np.full_like(painted, 90), Keyframe(frame, painted, EVERYWHERE)
+    without_grain = replace(TRANSFER, grain=0.0, tolerance=200.0)
+    np.testing.assert_array_equal(without_grain.transfer(frame, flat, [(keyframe, 1)], visible=False), flat)
+    drawing = cut_clip(keyframes=(2, 5))
+    clip = drawing.clip
+    dull = {stem: cv2.GaussianBlur(styled, (0, 0), 2) for stem, styled in drawing.styled.items()}
+    found = dict(TRANSFER.apply(clip, clip.layers[0], dull.items()))
+    nearest = Keyframe(drawing.images["0005"], drawing.styled["0005"], np.ones((48, 84), bool))
+    for stem in clip.stems[6:]:
+        expected = TRANSFER.transfer(drawing.images[stem], dull[stem], [(nearest, int(stem) - 5)], visible=False)
+        np.testing.assert_array_equal(found[stem], expected)
