@@ -24,6 +24,12 @@ def feather(mask: Probability, sigma: float) -> Probability:
     return np.clip(blurred, 0, 1).astype(np.float32)
 
 
+def window_around(mask: Mask, margin: int) -> tuple[slice, slice]:
+    """Slices of the bounding box of a mask's (H, W) foreground, ``margin`` pixels wider on each side."""
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return np.s_[max(top - margin, 0) : top + height + margin, max(left - margin, 0) : left + width + margin]
+
+
 def remove_isolated(mask: Mask, neighbours: int = 3) -> Mask:
     """Keep a foreground pixel of a mask (H, W) if more than ``neighbours`` (0 to 7) of its 8 neighbours are foreground.
 

@@ -1,40 +1,41 @@
 """Colours of a layer alone, without the background that shows through at its edges."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.io.types import Image, Probability
+from dreaming.imaging.morphology import window_around
+from dreaming.io.types import Probability
+
+Colours = TypeVar("Colours", bound=NDArray[Any])
 
 RADII = (90, 6)
 """Radius of the window of each pass, in pixels, as in the paper."""
 
 
-def foreground_colours(image: Image, alpha: Probability) -> Image:
+def foreground_colours(image: Colours, alpha: Probability) -> Colours:
     """Estimate a layer's own colours where a matte is partly transparent; elsewhere the image is unchanged.
 
     Blur fusion (Forte 2021, "Approximate Fast Foreground Colour Estimation"), in two passes: both layers start as means
     of the image, weighted by their opacity, and the foreground takes what remains of the image.
 
     Args:
-        image: (H, W, 3) RGB.
-        alpha: (H, W) in 0..1.
+        image: (H, W, 3) RGB in 0..255, uint8 or float32, like the result.
+        alpha: (H, W) in 0..1; 1 minus a matte gives the colours of the background.
     """
     soft = (alpha > 0) & (alpha < 1)
     if not soft.any():
         return image
-    left, top, width, height = cv2.boundingRect(soft.view(np.uint8))
-    margin = sum(RADII)
-    window = np.s_[max(top - margin, 0) : top + height + margin, max(left - margin, 0) : left + width + margin]
+    window = window_around(soft, sum(RADII))
     colours, opacity = image[window].astype(np.float32), alpha[window][..., None]
     front = back = colours
     for radius in RADII:
         front, back = _fuse(colours, front, back, opacity, radius)
     result = image.copy()
     inside = soft[window]
-    result[window][inside] = np.rint(front[inside]).astype(np.uint8)
+    result[window][inside] = front[inside] if image.dtype == np.float32 else np.rint(front[inside])
     return result
 
 

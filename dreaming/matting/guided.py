@@ -1,9 +1,9 @@
-"""Refinement of a soft mask by the colours of the frame, in a tenth of a second."""
+"""Refinement of a soft mask by the colours of the frame."""
 
 import numpy as np
 
 from dreaming.imaging.guided_filter import colour_guided_filter
-from dreaming.imaging.morphology import feather
+from dreaming.imaging.morphology import feather, window_around
 from dreaming.io.types import Image, Probability
 from dreaming.matting.trimap import UNKNOWN
 
@@ -28,10 +28,13 @@ def refine_guided(image: Image, probability: Probability, trimap: Probability) -
         probability: The mask, (H, W) in 0..1.
         trimap: (H, W); pixels that are not unknown keep its values.
     """
-    unknown = trimap == UNKNOWN
-    mask = np.where(unknown, probability, trimap)
-    explained = mask
+    window = window_around(trimap == UNKNOWN, 2 * RADIUS)  # a pixel's result depends on those within two radii
+    image, known = image[window], trimap[window]
+    unknown = known == UNKNOWN
+    explained = mask = np.where(unknown, probability[window], known)
     for _ in range(2):  # known pixels weigh more in the second pass
-        explained = np.where(unknown, colour_guided_filter(explained, image, RADIUS, EPSILON), trimap)
+        explained = np.where(unknown, colour_guided_filter(explained, image, RADIUS, EPSILON), known)
     detailed = np.clip(mask + explained - feather(explained, DETAIL), 0, 1)
-    return np.where(unknown, detailed, trimap)
+    result = trimap.copy()
+    result[window] = np.where(unknown, detailed, known)
+    return result

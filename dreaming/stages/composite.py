@@ -195,6 +195,8 @@ class CompositeStage(Stage):
         image = clip.frames.read(stem).astype(np.float32)
         for opened in layers:
             colours, opacity = self.read_layer(clip, opened, stem)
+            if self.matte != "none":  # the subject shines through what is below it, which was made from the same frame
+                image = foreground_colours(image, 1 - opacity)
             image += opacity[..., None] * (colours - image)
         return np.rint(image).astype(np.uint8)
 

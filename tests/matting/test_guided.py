@@ -31,3 +31,15 @@ def test_a_mask_stays_where_colours_are_equal():
     found = refine_guided((noise + 90).astype(np.uint8), mask, make_trimap(mask, 4))
     assert np.abs(found - mask).mean() < 0.02
     assert ((found > 0.5) != (mask > 0.5)).mean() < 0.01
+
+
+def test_only_the_surroundings_of_the_band_matter():
+    matte, mask, noise = strands()
+    image = np.rint(matte[..., None] * [180, 90, 40] + (1 - matte[..., None]) * [40, 90, 160] + noise).astype(np.uint8)
+    mask[:, :40] = 0
+    found = refine_guided(image, mask, make_trimap(mask, 2))
+    padded = [np.pad(array, ((90, 0), (0, 0), (0, 0))[: array.ndim], mode="edge") for array in (image, mask)]
+    whole = refine_guided(*padded, make_trimap(padded[1], 2))
+    assert found.shape == mask.shape
+    assert np.abs(whole[90 + 30 :] - found[30:]).max() < 0.05
+    assert not refine_guided(image, mask * 0, make_trimap(mask * 0, 2)).any()

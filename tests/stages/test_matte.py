@@ -91,6 +91,12 @@ def test_the_composite_takes_mattes_and_the_layer_s_own_colours(drawing):
     edge = (opacity > 0.1) & (opacity < 0.9) & ~drawing.truth["0004"]
     inside = styled[drawing.truth["0004"]].mean(0)
     assert np.abs(colours[edge] - inside).mean() < 0.8 * np.abs(styled[edge] - inside).mean()
+    composite.run(drawing.clip)
+    made = cv2.imread(str(drawing.path / "composite/0004.png"))[..., ::-1]
+    alpha, image = opacity[edge][:, None], drawing.images["0004"]
+    expected = alpha * inside + (1 - alpha) * [30, 60, 160]  # the backdrop
+    over_frame = alpha * styled[edge] + (1 - alpha) * image[edge]
+    assert np.abs(made[edge] - expected).mean() < 0.8 * np.abs(over_frame - expected).mean()
     shown = composite.layer_inputs(drawing.clip, [opened])
     assert "mattes subject" in shown
     plain = CompositeStage(["gmm", "unet"], preset="ultrafast")
