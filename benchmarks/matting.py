@@ -85,7 +85,7 @@ def flicker(clip: Clip, mattes: FrameFolder) -> float:
     before: tuple[str, Probability] | None = None
     for stem in clip.stems:
         matte = mattes.read_matte(stem)
-        if before is not None:
+        if before is not None and clip.shots.joined(before[0], stem):
             backward, forward = (resize_flow(each, clip.size) for each in flows.both_ways(stem, before[0]))
             visible = visible_in_both(backward, forward) & soft_band(truth.read_matte(stem))
             metric.update([before[1]], [matte], [backward], [visible])

@@ -54,8 +54,8 @@ class MatteSmoothing:
             yield from ((stem, matte) for stem, (_, matte) in refine(list(stems)))
             return
         flows = FlowCache(clip, self.flow)
-        flows.complete(dilated_pairs(clip.stems, stems, self.radius), workers=self.workers)
-        windows = iter_windows(clip.stems, stems, self.radius, refine, flows)
+        flows.complete(dilated_pairs(clip.shots, stems, self.radius), workers=self.workers)
+        windows = iter_windows(clip.shots, stems, self.radius, refine, flows)
         yield from prefetch_map(lambda window: (window.stem, self.mean(window)), windows, self.workers)
 
     def mean(self, window: TemporalWindow[FrameMatte]) -> Probability:

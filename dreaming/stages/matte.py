@@ -62,7 +62,7 @@ class MatteStage(Stage):
             self._refine(clip, clip.masks(part, self.source), clip.mattes(part, self.source))
 
     def _refine(self, clip: Clip, masks: FrameFolder, mattes: FrameFolder) -> None:
-        manifest = self.manifest(frames=clip.frames_fingerprint, masks=fingerprint_of(masks))
+        manifest = self.manifest(frames=clip.sequence_fingerprint, masks=fingerprint_of(masks))
 
         def frames(stems: list[str]) -> Iterator[FrameMask]:
             for stem in stems:

@@ -1,6 +1,7 @@
 """Scores of alpha mattes against true ones, for the ``evaluate`` stage."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,9 +17,12 @@ FRAME = {"alpha MSE": AlphaMSE, "SAD": AlphaSAD, "gradient error": AlphaGradient
 
 
 def matte_rows(clip: Clip, mattes: FrameFolder, truth: FrameFolder, stems: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the scores of each named frame within ``soft_band`` of the truth; dtSSD where the frame before has both."""
+    """Yield the scores of each named frame within ``soft_band`` of the truth.
+
+    DtSSD is measured where the frame before, of the same shot, has both mattes.
+    """
     previous: dict[str, tuple[Tensor, Tensor]] = {}
-    before = dict(zip(clip.stems[1:], clip.stems, strict=False))
+    before = {after: stem for stem, after in pairwise(clip.stems) if clip.shots.joined(stem, after)}
     for stem in (stem for stem in clip.stems if stem in truth and stem in mattes):
         true = truth.read_matte(stem, clip.size)
         pair, band = (_batch(mattes.read_matte(stem, clip.size)), _batch(true)), _batch(soft_band(true))
