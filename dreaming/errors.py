@@ -1,4 +1,22 @@
-"""Errors that a user can correct, built from facts: where, what was found, what was expected, and a hint."""
+"""Errors that a user can correct, built from facts: where, what was found, what was expected, and a hint.
+
+The most common ones name a section of ``docs/errors.md``, which the wheel contains in
+``dreaming/share/docs/``.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+def help_page() -> str:
+    """Path of the page about errors, below the working folder a relative one."""
+    package = Path(__file__).parent
+    page = package.parent / "docs" / "errors.md"
+    page = page if page.exists() else package / "share" / "docs" / "errors.md"
+    try:
+        return page.relative_to(Path.cwd()).as_posix()
+    except (ValueError, OSError):  # elsewhere, or the working folder was deleted
+        return str(page)
 
 
 class DreamingError(Exception):
@@ -9,15 +27,20 @@ class DreamingError(Exception):
         found: What is there.
         expected: What should be there.
         hint: What else the user can do about it, as an imperative; may be empty.
+        topic: The section of ``docs/errors.md`` that helps, as in its address; by default the class's.
     """
 
-    def __init__(self, where: object, *, found: str, expected: str, hint: str = "") -> None:
+    TOPIC: ClassVar[str] = ""
+
+    def __init__(self, where: object, *, found: str, expected: str, hint: str = "", topic: str = "") -> None:
         self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
-        super().__init__(f"{where}: found {found}, expected {expected}" + (f"; {hint}." if hint else "."))
+        self.topic = topic or self.TOPIC
+        more = f"; {hint}" * bool(hint) + f" ({help_page()}#{self.topic})" * bool(self.topic)
+        super().__init__(f"{where}: found {found}, expected {expected}{more}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the fields when pickled in a worker process."""
-        facts = {"found": self.found, "expected": self.expected, "hint": self.hint}
+        facts = {"found": self.found, "expected": self.expected, "hint": self.hint, "topic": self.topic}
         return (_rebuild, (type(self), self.where, facts))
 
 
@@ -65,6 +88,8 @@ class FrameError(DreamingError):
 class SizeError(FrameError):
     """An image of another size than the clip's frames."""
 
+    TOPIC = "wrong-size"
+
     def __init__(self, where: object, *, found: tuple[int, int], expected: tuple[int, int], hint: str = "") -> None:
         """Sizes are (height, width) in pixels."""
         super().__init__(
@@ -101,6 +126,8 @@ class WeightsError(DreamingError):
 
 class SpaceError(DreamingError):
     """No space left to write to."""
+
+    TOPIC = "no-space"
 
 
 class AccessError(DreamingError):

@@ -115,7 +115,9 @@ class _Tree:
 
     def check(self, key: str, value: Any, hint: Any) -> None:
         if problem := find_problem(value, hint):
-            raise ConfigError(self.origin(key + problem.below), found=problem.found, expected=problem.expected)
+            raise ConfigError(
+                self.origin(key + problem.below), topic="invalid-value", found=problem.found, expected=problem.expected
+            )
 
     def make(self, value: Any, key: str, given: Mapping[str, Any]) -> Any:
         made = {below: self.make(item, below, {}) for below, item in _items(value, key)}
@@ -151,6 +153,7 @@ class _Tree:
             raise ConfigError(
                 self.origin(f"{key}._target_"),
                 found=target,
+                topic="a-class-that-is-not-trusted",
                 expected="a class of dreaming that a config may name, a class of trusted_packages, or one of "
                 + ", ".join(name for name in TRUSTED if not name.startswith("dreaming.")),
             ) from None
@@ -185,6 +188,7 @@ class _Tree:
         return ConfigError(
             self.origin(key),
             found="an unknown key",
+            topic="unknown-key",
             expected="one of " + ", ".join(known),
             hint=f"use {near[0]}" if near else "",
         )
@@ -203,7 +207,7 @@ def _as_config_error(error: ValueError, thing: Any, keys: Mapping[str, str]) -> 
     if isinstance(error, ParameterError):
         first, dot, rest = error.name.partition(".")
         where = keys.get(first, f"{keys['']}.{first}") + dot + rest
-        return ConfigError(where, found=error.found, expected=error.expected, hint=error.hint)
+        return ConfigError(where, found=error.found, expected=error.expected, hint=error.hint, topic="invalid-value")
     if str(thing.__module__).startswith("dreaming."):
         return None
     found = " ".join(str(error).split()).rstrip(".")

@@ -70,6 +70,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
             together = f", or write {override.key_or_group}=[...] to use all in one run" if is_group else ""
             raise ConfigError(
                 str(override.input_line),
+                topic="several-values-in-a-single-run",
                 found="several values",
                 expected="one value, or -m to run each",
                 hint=f"add -m{together}",
@@ -97,7 +98,11 @@ def check(program: str, arguments: Sequence[str]) -> None:
     if "sweep" in config:
         if not multirun:
             raise ConfigError(
-                f"sweep={config.sweep.name}", found="a sweep in a single run", expected="-m", hint="add -m to sweep"
+                f"sweep={config.sweep.name}",
+                topic="a-sweep-in-a-single-run",
+                found="a sweep in a single run",
+                expected="-m",
+                hint="add -m to sweep",
             )
         others = [str(override.input_line) for override in parsed if override not in overrides]
         with initialize_config_dir(str(config_root() / "conf")):
@@ -231,16 +236,23 @@ def check_clip(config: DictConfig) -> None:
     if OmegaConf.is_missing(config, "clip") or not config.clip:
         raise ConfigError(
             "clip",
+            topic="no-clip",
             found="no clip",
             expected="the folder of a clip",
             hint="name it: clip=FOLDER (and video=FILE the first time)",
         )
     path, video = clip_path(config), config.get("video")
     if path.exists() and not path.is_dir():
-        raise ConfigError("clip", found=f"the file {path}", expected="a folder", hint=f"use video={path} clip=FOLDER")
+        raise ConfigError(
+            "clip", topic="no-clip", found=f"the file {path}", expected="a folder", hint=f"use video={path} clip=FOLDER"
+        )
     if video is not None and not os.path.isfile(str(video)):  # noqa: PTH113 -- Path.is_file may raise PermissionError
         raise ConfigError(
-            "video", found=f"no file {video}", expected=f"a video ({VIDEO_SUFFIXES})", hint="correct the path"
+            "video",
+            topic="no-video",
+            found=f"no file {video}",
+            expected=f"a video ({VIDEO_SUFFIXES})",
+            hint="correct the path",
         )
     imported = config.get("import")
     if imported is not None and not os.path.exists(str(imported)):  # noqa: PTH110 -- as above
@@ -251,6 +263,7 @@ def check_clip(config: DictConfig) -> None:
         near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
         raise ConfigError(
             "clip",
+            topic="no-clip",
             found=f"no folder {path}",
             expected=f"a clip folder such as {path.parent / near[0]}" if near else "a clip folder",
             hint="correct the path, or make the clip from a video with video=FILE",
@@ -269,6 +282,7 @@ def check_stages(config: DictConfig) -> None:
             near = difflib.get_close_matches(str(stage), known, n=1)
             raise ConfigError(
                 "stages",
+                topic="no-such-stage",
                 found=f"no stage {stage!r}",
                 expected="stages among " + ", ".join(known),
                 hint=f"use stages=[{near[0]}]" if near else "",

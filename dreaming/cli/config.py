@@ -113,7 +113,13 @@ def run_folder(clip: str, name: str, checkpoint: str | None) -> str:
     else:
         found, expected = _run_of(Path(checkpoint), runs), f"last, best, or a checkpoint file in {runs}"
     if found is None:
-        raise ConfigError("ckpt_path", found=checkpoint, expected=expected, hint="leave it out to begin a new run")
+        raise ConfigError(
+            "ckpt_path",
+            topic="nothing-to-resume",
+            found=checkpoint,
+            expected=expected,
+            hint="leave it out to begin a new run",
+        )
     refuse_links_in(found)  # Hydra overwrites its records in .hydra/
     return str(found)
 
@@ -151,11 +157,11 @@ def _not_an_override(text: str, reason: str) -> ConfigError:
     key, equals, value = text.partition("=")
     if equals:
         hint = "quote the value: " + shlex.quote(f"{key}={quoted(value)}")
-        return ConfigError(text, found=reason, expected="key=value", hint=hint)
+        return ConfigError(text, topic="not-keyvalue", found=reason, expected="key=value", hint=hint)
     path = Path(text)
     meant = "" if not path.exists() and "/" not in text else "video" if path.is_file() else "clip"
     hint = f"use {shlex.quote(f'{meant}={text}')}" if meant else ""
-    return ConfigError(text, found="no key", expected="key=value", hint=hint)
+    return ConfigError(text, topic="not-keyvalue", found="no key", expected="key=value", hint=hint)
 
 
 def clip_path(config: DictConfig) -> Path:

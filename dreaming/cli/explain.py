@@ -40,6 +40,7 @@ def explain(error: Exception, program: str) -> DreamingError | None:
             found=" ".join(text.split()).rstrip("."),
             expected="a trainer that Lightning supports on this machine",
             hint="correct the value, or use trainer=auto",
+            topic="no-such-device",
         )
     if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
         key = match[1].split("@")[0]
@@ -59,6 +60,7 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
     return ConfigError(
         key,
         found="no such config key",
+        topic="unknown-key",
         expected="a key such as " + " or ".join(near) if near else "a key that `--cfg job` shows",
     )
 
@@ -109,6 +111,7 @@ def _unknown_choice(group: str, name: str, names: Sequence[str]) -> ConfigError:
     return ConfigError(
         f"{group}={name}",
         found="no such choice",
+        topic="unknown-choice",
         expected="one of " + ", ".join(names) if names else "a group that `--help` lists",
         hint=f"use {group}={near[0]}" if near else "",
     )

@@ -46,6 +46,7 @@ def system_error(error: Exception) -> DreamingError | None:
     if error.errno in DENIED or (error.errno in ODD and where):
         return AccessError(
             where or "a file",
+            topic="no-permission",
             found=os.strerror(error.errno or 0).lower(),
             expected="a file or folder that this user may read and write",
             hint="use a shorter name"

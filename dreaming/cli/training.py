@@ -35,6 +35,7 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
     if not subjects:
         raise ClipError(
             clip.path,
+            topic="no-hand-masks",
             found=f"nothing to train {task.name} on",
             expected="hand masks for a segmenter, keyframes for the style",
             hint="paint some",

@@ -63,6 +63,7 @@ class Clip:
         if not len(self.frames):
             raise FrameError(
                 self.frames.path,
+                topic="no-frames",
                 found="no frames",
                 expected="png, jpg, tif or webp pictures",
                 hint="put the frames there or name a video with video=FILE",
@@ -132,6 +133,7 @@ class Clip:
         if named and MaskLayout(self.path, self.frames, self.skipped_frames).exists:
             raise ClipError(
                 folder,
+                topic="two-layouts-of-masks",
                 found="parts/ and hand masks of a single subject side by side",
                 expected="one or the other",
                 hint=f"move the single subject's masks to {folder / SUBJECT / 'hand_masks'}",
@@ -199,12 +201,14 @@ class Clip:
         if len(references) and not references.present:
             raise MaskError(
                 self.path,
+                topic="black-masks",
                 found=f"no foreground in any hand mask that maskers are trained on ({', '.join(references.stems)})",
                 expected=f"at least one that shows the {part}",
             )
         if len(references) and references.masks.all():
             raise MaskError(
                 self.path,
+                topic="white-masks",
                 found=f"white all over in every hand mask that maskers are trained on ({', '.join(references.stems)})",
                 expected="white on the subject and black elsewhere",
             )

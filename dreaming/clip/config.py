@@ -119,7 +119,10 @@ class ClipSettings:
             data = load(path)
         except ValueError as error:
             raise ClipError(
-                path, found=f"no valid YAML ({error})", expected="plain values, without tags and anchors"
+                path,
+                topic="an-invalid-clipyaml",
+                found=f"no valid YAML ({error})",
+                expected="plain values, without tags and anchors",
             ) from None
         data = {} if data is None else data
         _check_keys(path, data, {f.name for f in fields(cls)})
@@ -134,7 +137,7 @@ class ClipSettings:
         }
         for key, (fits, expected) in rules.items():
             if data.get(key) is not None and not fits(data[key]):
-                raise ClipError(path, found=f"{key}: {data[key]!r}", expected=expected)
+                raise ClipError(path, topic="an-invalid-clipyaml", found=f"{key}: {data[key]!r}", expected=expected)
         for key in ("cleanup", "settings"):
             data[key] = {} if data.get(key) is None else data[key]
         _check_settings(path, data["settings"])
@@ -145,7 +148,9 @@ class ClipSettings:
 def _check_keys(path: Path, data: object, known: set[str]) -> None:
     if not isinstance(data, Mapping) or not set(data) <= known:
         found = f"key {sorted(set(map(str, data)) - known)[0]!r}" if isinstance(data, Mapping) else repr(data)
-        raise ClipError(path, found=found, expected="keys among " + ", ".join(sorted(known)))
+        raise ClipError(
+            path, topic="an-invalid-clipyaml", found=found, expected="keys among " + ", ".join(sorted(known))
+        )
 
 
 def _check_settings(path: Path, data: object) -> None:

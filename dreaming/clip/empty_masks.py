@@ -45,6 +45,7 @@ class EmptyMaskIndex:
         if not absent:
             raise MaskError(
                 masks.files[stem],
+                topic="black-masks",
                 found="a mask without any foreground",
                 expected="white on the subject and black elsewhere",
                 hint="paint it again or remove it",

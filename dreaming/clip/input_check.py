@@ -67,6 +67,7 @@ def _check_misplaced(clip: Clip) -> None:
         if len(folder) and not (folder.path / MANIFEST).exists():
             raise ClipError(
                 folder.path,
+                topic="masks-among-the-results",
                 found=f"{len(folder)} pictures that dreaming did not write ({folder.stems[0]}, ...)",
                 expected="results only; hand masks belong in hand_masks/",
                 hint=f"move them to {clip.path / 'hand_masks'}",

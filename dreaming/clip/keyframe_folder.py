@@ -73,6 +73,7 @@ class KeyframeFolder:
         if not mask.any():
             raise KeyframeError(
                 self.painted.files[stem],
+                topic="a-transparent-keyframe",
                 found="a picture that is transparent "
                 + ("where its mask is white" if stem in self.masks else "all over"),
                 expected="opaque paint on transparency, or on the whole frame",
@@ -84,6 +85,7 @@ class KeyframeFolder:
         if not len(self.painted):
             raise KeyframeError(
                 self.painted.path,
+                topic="a-keyframe-without-its-frame",
                 found="no pictures",
                 expected="at least one stylised frame, named like its frame",
                 hint="put one there or remove the folder",
@@ -92,6 +94,7 @@ class KeyframeFolder:
             if stem not in frames or (path.parent == self.masks.path and stem not in self.painted):
                 raise KeyframeError(
                     path,
+                    topic="a-keyframe-without-its-frame",
                     found=f"no {'keyframe' if stem in frames else 'frame'} named {stem}",
                     expected="a picture named like the frame it belongs to",
                     hint="rename it or add the other",

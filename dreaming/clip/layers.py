@@ -18,6 +18,7 @@ def painted_folders(keyframes: Path) -> list[str]:
     if unassigned:
         raise ClipError(
             keyframes,
+            topic="keyframes-outside-a-layer",
             found=f"{unassigned} keyframes that belong to no layer",
             expected="a folder for each layer, with its keyframes in it",
             hint=f"move them to {keyframes / 'painted'}",
@@ -47,6 +48,7 @@ def layers_of(clip: Path, painted: Sequence[str], parts: Sequence[str], listed: 
         return [Layer(name, part=name) for name in painted]
     raise ClipError(
         clip / "keyframes",
+        topic="layers-that-are-not-listed",
         found=f"keyframes of {', '.join(painted)} and masks of {', '.join(parts) or 'no part'}",
         expected="a list of the layers and their parts",
         hint="list them in clip.yaml, bottom to top: `layers: [{name: NAME, part: PART}, ...]`",
@@ -60,6 +62,7 @@ def _check(settings: Path, listed: Sequence[Layer], painted: Sequence[str], part
     if unpainted and unnamed:
         raise ClipError(
             settings,
+            topic="layers-that-are-not-listed",
             found=f"no folder keyframes/{unpainted[0]}, but {', '.join(unnamed)}, which no layer names",
             expected="folders and layers of the same names",
             hint="rename the folder, or list it as a layer",
@@ -68,6 +71,7 @@ def _check(settings: Path, listed: Sequence[Layer], painted: Sequence[str], part
         if layer.part is not None and layer.part not in parts:
             raise ClipError(
                 settings,
+                topic="layers-that-are-not-listed",
                 found=f"layer {layer.name} of part {layer.part}",
                 expected=f"a part with hand masks ({', '.join(parts) or 'there is none'})",
                 hint="correct the part or paint its masks",

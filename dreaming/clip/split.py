@@ -93,6 +93,7 @@ def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent
     if len(present) < FEWEST_TO_SPLIT:
         raise MaskError(
             "validation",
+            topic="too-few-hand-masks",
             found=f"split, and {len(present)} hand masks" + " that show the subject" * (len(present) < len(stems)),
             expected=f"at least {FEWEST_TO_SPLIT} to hold some out",
             hint="paint more, or set it to folds or auto",
@@ -152,6 +153,7 @@ class MaskLayout:
         if len(self.hand_masks):
             raise ClipError(
                 self.root,
+                topic="two-layouts-of-masks",
                 found="hand_masks/ and nn/ or ensemble/ side by side",
                 expected="one layout of masks",
                 hint="move the masks of one of them away",
@@ -222,6 +224,7 @@ def _pair(
         if stem not in frames:
             raise MaskError(
                 path,
+                topic="a-mask-without-its-frame",
                 found=f"no frame named {stem} in {frames.path}",
                 expected="a mask named like the frame it is painted on",
                 hint="rename the mask or add the frame",

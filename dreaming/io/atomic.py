@@ -135,6 +135,7 @@ def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path],
         if error.errno in DENIED:
             raise AccessError(
                 path,
+                topic="no-permission",
                 found=f"a file that cannot be written ({os.strerror(error.errno)})",
                 expected="permission to write to its folder",
                 hint="change the permissions, or copy the clip to a disk that can be written",

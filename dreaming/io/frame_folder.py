@@ -122,6 +122,7 @@ class FrameFolder:
             if stem in found:
                 raise FrameError(
                     path,
+                    topic="two-pictures-of-one-name",
                     found=f"a second picture of the same name, {found[stem].name}",
                     expected="one picture for each name",
                     hint="remove one of the two",

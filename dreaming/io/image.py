@@ -49,6 +49,7 @@ def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
         found, hint = describe_undecodable(data) if data else ("an empty file", "")
         raise FrameError(
             path,
+            topic="a-damaged-picture",
             found=found or "a damaged or truncated file, or no image",
             expected="a complete " + ", ".join(s[1:] for s in SUFFIXES) + " image",
             hint=hint or "export it again or remove it",

@@ -52,6 +52,7 @@ def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
         if path.suffix.lower() in UNREADABLE and path.stem not in folder and not path.name.startswith("."):
             raise FrameError(
                 path,
+                topic="a-picture-that-is-not-read",
                 found=f"a {path.suffix[1:].upper()} picture, which is not read",
                 expected=", ".join(suffix[1:] for suffix in SUFFIXES),
                 hint="convert it or move it elsewhere",
@@ -96,6 +97,7 @@ def _header_size(path: Path) -> Size:
     if count > 1:
         raise FrameError(
             path,
+            topic="a-picture-that-is-not-read",
             found=f"{count} pictures or layers in one file, of which only the first would be read",
             expected="a single picture",
             hint="flatten it, or export each to a file of its own",

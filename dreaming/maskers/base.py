@@ -127,6 +127,7 @@ class SequenceMasker(Masker):
         if not known:
             raise MaskError(
                 clip.path,
+                topic="no-hand-masks",
                 found="no hand mask of any of the clip's frames",
                 expected="at least one",
                 hint="name the masks like their frames",

@@ -148,6 +148,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if len(train) < fewest:
             raise MaskError(
                 clip.path,
+                topic="too-few-hand-masks",
                 found=f"{len(train)} hand mask{'s' * (len(train) != 1)} to train {maskers} on",
                 expected=f"at least {fewest}",
                 hint="paint the masks of a few more frames",

@@ -36,12 +36,13 @@ def open_media(path: Path, expected: str) -> Any:
         # An absolute path, because ffmpeg parses a name such as 12:30.mp4 as a URL with a protocol.
         return av.open(str(path.resolve()), metadata_errors="replace")
     except FileNotFoundError:
-        raise VideoError(path, found="no such file", expected=expected) from None
+        raise VideoError(path, topic="no-video", found="no such file", expected=expected) from None
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise _denied(path, error.strerror, expected) from None
         raise VideoError(
             path,
+            topic="damaged-video",
             found="a damaged or truncated file, or no video",
             expected=expected,
             hint="copy or export it again",
@@ -229,6 +230,7 @@ class VideoStream:
             )
         return VideoError(
             self.path,
+            topic="damaged-video",
             found="a damaged or truncated file, or no video",
             expected=_EXPECTED,
             hint="copy or export it again",

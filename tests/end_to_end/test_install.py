@@ -44,6 +44,7 @@ def test_the_wheel_holds_all_files_of_the_package_and_the_config(wheel):
         names = set(archive.namelist())
     assert files("conf", ".yaml") <= names
     assert files("experiments", ".yaml") <= names
+    assert "dreaming/share/docs/errors.md" in names, "errors name its sections"
     kinds = {path.suffix for path in (ROOT / "dreaming").rglob("*") if path.is_file()} - {".pyc"}
     assert {".py", ".j2", ".html", ".css", ".js"} <= kinds
     for kind in kinds:

@@ -23,7 +23,8 @@ def test_a_network_is_trained_in_ten_lines(disc_clip):
     clip = Clip(path)
     masks = clip.training_references("subject")
     colours = measure(image for _, image in clip.frames.read_ahead(clip.stems))
-    data = SegmentationDataModule(masks.without(["0004"]), masks.select(["0004"]), colours, crop=32, steps_per_epoch=20)
+    held_out = [masks.stems[1]]
+    data = SegmentationDataModule(masks.without(held_out), masks.select(held_out), colours, crop=32, steps_per_epoch=20)
     module = SegmentationModule(
         network=partial(UNet, depth=2, width=4), optimizer=torch.optim.AdamW, lr=0.02, statistics=colours,
         loss_weights={"bce": 1.0, "dice": 1.0},
