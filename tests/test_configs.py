@@ -139,7 +139,7 @@ def test_every_generator_paints_guided_frames(composed, name):
     assert module.stylise(torch.zeros(1, 9, 13, 18)).shape == (1, 3, 13, 18)
 
 
-@pytest.mark.parametrize("name", but_slow(choices("masker"), "ensemble", "pixels", "gmm", "unet"))
+@pytest.mark.parametrize("name", but_slow(sorted({*choices("masker")} - {"sam2"}), "ensemble", "pixels", "gmm", "unet"))
 def test_every_masker_writes_masks(composed, disc_clip, tmp_path, name):
     config = small(composed, f"masker={name}")
     if name == "onnx":

@@ -97,7 +97,7 @@ def _check_depth(data: object) -> None:
 class _PlainLoader(yaml.SafeLoader):
     """A loader that refuses tags, anchors, repeated keys and deep nesting.
 
-    Aliases of aliases would take memory without limit. As in YAML 1.2, 0046 is 46, not octal: frames have such names.
+    Aliases of aliases would take memory without limit. As in YAML 1.2, 0046 is 46, and 1e-4 a number.
     """
 
     depth = 0
@@ -128,3 +128,6 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

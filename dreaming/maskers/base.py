@@ -12,7 +12,7 @@ import numpy as np
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.clip.intervals import FrameInterval, group_by_interval
+from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
 from dreaming.clip.shots import Shots
 from dreaming.clip.split import Split
 from dreaming.constraints import PositiveInt
@@ -78,6 +78,14 @@ class Masker(ABC):
     def base_maskers(self) -> Mapping[str, "Masker"]:
         """The maskers, by name, whose predictions this one takes as input and caches on disk."""
         return {}
+
+
+def between_equal_masks(shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
+    """Frames between, or with, hand masks that are equal in two sets, each given as fingerprints by frame."""
+    same = {None, *(stem for stem, mask in now.items() if before.get(stem) == mask)}
+    intervals = set(intervals_between(shots, before)) & set(intervals_between(shots, now))
+    inside = {stem for each in intervals if {each.left, each.right} <= same for stem in each.stems}
+    return frozenset(inside | {stem for stem in shots.stems if stem in same})
 
 
 def is_whole(clip: Clip, references: References) -> bool:

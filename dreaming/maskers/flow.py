@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
+from dreaming.clip.intervals import FrameInterval, group_by_interval
 from dreaming.clip.shots import Shots
 from dreaming.constraints import NonNegativeInt, PositiveFloat, Range
 from dreaming.flow.cache import FlowCache
@@ -27,7 +27,7 @@ from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Probability, Size
-from dreaming.maskers.base import Predictions, SequenceMasker
+from dreaming.maskers.base import Predictions, SequenceMasker, between_equal_masks
 
 EDGE_EPSILON = 1e-3
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
@@ -61,10 +61,7 @@ class FlowMasker(SequenceMasker):
 
     def unchanged(self, shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """Frames between the same hand masks."""
-        same = {None, *(stem for stem, mask in now.items() if before.get(stem) == mask)}
-        intervals = set(intervals_between(shots, before)) & set(intervals_between(shots, now))
-        inside = {stem for each in intervals if {each.left, each.right} <= same for stem in each.stems}
-        return frozenset(inside | {stem for stem in shots.stems if stem in same})
+        return between_equal_masks(shots, before, now)
 
     def predict(self, clip: Clip, stems: Iterable[str]) -> Predictions:
         """Yield each frame's probability; the flow on the way to these frames is computed first where it is missing."""

@@ -172,7 +172,7 @@ def test_what_is_no_regular_yaml_file_is_refused(tmp_path):
         read_plain_yaml(tmp_path / "absent")
 
 
-def test_numbers_with_leading_zeros_are_decimal(tmp_path):
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text("[0046, 0x10, -7, 0.5]")
-    assert read_plain_yaml(path) == [46, 16, -7, 0.5]
+    path.write_text("[0046, 0x10, -7, 0.5, 1e-6, -2.E3, 1e]")
+    assert read_plain_yaml(path) == [46, 16, -7, 0.5, 1e-6, -2000.0, "1e"]

@@ -11,8 +11,8 @@ from onnx_model import onnx_model
 
 from dreaming.errors import ParameterError, WeightsError
 from dreaming.io.manifest import describe
-from dreaming.maskers.onnx import PRESETS, OnnxMasker
 from dreaming.maskers.prediction_cache import PredictionCache
+from dreaming.maskers.pretrained.onnx import PRESETS, OnnxMasker
 
 LOGIT = "{size: [16, 24], mean: [0.5, 0.5, 0.5], std: [1, 1, 1]"
 MASK = LOGIT + ", output: 1}"

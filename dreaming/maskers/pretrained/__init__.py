@@ -1,0 +1,1 @@
+"""Maskers with pretrained networks from files of the user."""
