@@ -22,10 +22,14 @@ _DEFAULTS = {f.name: f.default for f in fields(Layer) if f.name != "name"}
 
 
 class LayerFile:
-    """Reads and writes the layers of one clip's ``clip.yaml``; the file that is replaced lies in ``trash/``."""
+    """Reads and writes the layers of one clip's ``clip.yaml``; the file that is replaced lies in ``trash/``.
+
+    Attributes:
+        lock: Held while the file is written.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def read(self, clip: Clip) -> tuple[Sequence[Layer] | None, str]:
         """Return the layers that the file lists, bottom to top, and its version; None if it lists none.
@@ -49,7 +53,7 @@ class LayerFile:
             ClipError: If a layer is not valid, or the file is damaged or written in a way that cannot be edited here.
         """
         path = clip.path / "clip.yaml"
-        with self._lock:
+        with self.lock:
             check_version(path, expected)
             before = ClipSettings.read(path)
             # Checked by the reader itself, which names what is wrong; JSON is YAML.
@@ -60,7 +64,7 @@ class LayerFile:
                 edited = set_layers(text, wanted)
             except (YAMLError, ValueError, TypeError, AttributeError, LookupError):
                 edited = ""
-            if not _is_read_as(edited, replace(before, layers=wanted), clip):
+            if not is_read_as(edited, replace(before, layers=wanted), clip):
                 raise ClipError(
                     path, found="layers that cannot be edited here", expected="one layer on each line",
                     hint="edit the file in a text editor",
@@ -70,7 +74,8 @@ class LayerFile:
             return version_of(path)
 
 
-def _is_read_as(text: str, settings: ClipSettings, clip: Clip) -> bool:
+def is_read_as(text: str, settings: ClipSettings, clip: Clip) -> bool:
+    """Whether the stages read a text, as the clip's ``clip.yaml``, as these settings."""
     try:
         return ClipSettings.parse(clip.path / "clip.yaml", text) == settings
     except ClipError:
@@ -135,11 +140,11 @@ def _updated(entry: Any, layer: Layer) -> Any:
 
 def _entry(layer: Layer, present: Collection[str] = ()) -> dict[str, Any]:
     values = {key: value for key, value in asdict(layer).items() if key in present or value != _DEFAULTS.get(key)}
-    return {key: _scalar(value) if isinstance(value, str) else value for key, value in values.items()}
+    return {key: scalar(value) if isinstance(value, str) else value for key, value in values.items()}
 
 
-def _scalar(text: str) -> str:
-    """A text that YAML 1.1 reads as text, too: quoted unless it is a plain word."""
+def scalar(text: str) -> str:
+    """Return a text that YAML 1.1 reads as text, too: quoted unless it is a plain word."""
     plain = re.fullmatch(r"[A-Za-z_]([\w -]*\w)?", text) and yaml.safe_load(text) == text
     return text if plain else DoubleQuotedScalarString(text)
 

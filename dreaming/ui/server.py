@@ -15,7 +15,7 @@ from dreaming.interruption import SIGNALS
 from dreaming.sweep.override_text import to_text
 from dreaming.ui import security
 from dreaming.ui.jobs import PROGRAM, JobRunner
-from dreaming.ui.routes import clip, job, keyframe, mask, open_clip, prediction, progress, result
+from dreaming.ui.routes import cleanup, clip, job, keyframe, mask, open_clip, prediction, progress, result
 
 ADDRESS = "127.0.0.1"
 
@@ -24,7 +24,7 @@ PORT = 8747
 
 STATIC = Path(__file__).parent / "static"
 
-API = (clip, mask, prediction, progress, keyframe, result, job)
+API = (clip, mask, cleanup, prediction, progress, keyframe, result, job)
 """Modules with ``ROUTES`` of the API."""
 
 CLOSE_SECONDS = 1.0

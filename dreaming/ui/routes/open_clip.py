@@ -10,7 +10,8 @@ from typing import TypeVar
 from aiohttp import web
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import DreamingError
+from dreaming.errors import DreamingError, ParameterError
+from dreaming.ui.cleanup_file import CleanupFile
 from dreaming.ui.clip_state import EmptyMasks, parts_of
 from dreaming.ui.keyframe_store import KeyframeStore
 from dreaming.ui.layer_file import LayerFile
@@ -34,7 +35,7 @@ class OpenClip:
     Attributes:
         path: Its folder.
         thumbnail_turn: Held while a thumbnail is drawn, so that frames do not wait for many of them.
-        propagation_turn: Held while masks are propagated to a frame, which uses all processor cores.
+        propagation_turn: Held while a mask is computed for one frame, which uses all processor cores.
         clip: The clip as it was listed last.
     """
 
@@ -47,9 +48,11 @@ class OpenClip:
     thumbnail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     propagation_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     clip: Clip = field(init=False)
+    cleanup: CleanupFile = field(init=False)
     parts: PartFolders = field(init=False)
 
     def __post_init__(self) -> None:
+        self.cleanup = CleanupFile(self.layers.lock)
         self.parts = PartFolders(self.masks, self.layers)
         self.refresh()
 
@@ -72,7 +75,7 @@ async def report_errors(
     except FileChangedError as error:
         sentence = "The file changed on disk since it was opened here."
         return web.json_response({"error": sentence, "version": error.version}, status=409)
-    except DreamingError as error:
+    except (DreamingError, ParameterError) as error:
         return web.json_response({"error": str(error)}, status=422)
     except OSError as error:
         log.error("%s", error)

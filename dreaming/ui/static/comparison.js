@@ -35,13 +35,14 @@ accompany(async (stem, signal) => {
   const [names, arrangement] = [folders, layout];
   const images = await Promise.all(names.map((folder) => frames.get(stem, signal, folder)));
   return () => {
+    if (state.workspace === "cleanup") return; // which shows pictures of its own
     const pictures = names.map((folder, index) => ({ label: labelOf(folder), image: images[index] }));
     comparison.show(pictures, arrangement);
     element("comparison").setAttribute("aria-label", `Frame ${stem}: ${pictures.map(({ label }) => label).join(", ")}`);
   };
 });
 listen("workspace", () => {
-  if (state.workspace === "masks") folders = [];
+  if (["masks", "cleanup"].includes(state.workspace)) folders = [];
 });
 listen("fit", () => comparison.fit());
 listen("zoom", (factor) => comparison.zoomCentre(factor));

@@ -2,6 +2,7 @@
 
 import { load } from "./browsing.js";
 import { offerLayers } from "./keyframes.js";
+import { button } from "./list_button.js";
 import { say } from "./message.js";
 import { getLayers, putLayers } from "./server.js";
 import { announce, attempt, element, listen, on, state } from "./state.js";
@@ -11,13 +12,6 @@ let version = null;
 let changed = false;
 
 const WHOLE = ""; // the value of "whole frame" in the list of parts
-
-function button(text, label, disabled, action) {
-  const result = Object.assign(document.createElement("button"), { textContent: text, title: label, disabled });
-  result.setAttribute("aria-label", label);
-  result.addEventListener("click", action);
-  return result;
-}
 
 function edit(action, focused = null) {
   action();
@@ -32,7 +26,7 @@ function swap(index, other) {
 
 function rowOf(layer, index) {
   const item = document.createElement("li");
-  const name = Object.assign(document.createElement("span"), { className: "layer-name", textContent: layer.name, title: layer.name });
+  const name = Object.assign(document.createElement("span"), { className: "list-name", textContent: layer.name, title: layer.name });
   const parts = document.createElement("select");
   parts.setAttribute("aria-label", `Part of ${layer.name}`);
   const known = state.clip.parts.map((part) => part.name);

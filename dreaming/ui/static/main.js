@@ -1,6 +1,7 @@
 // The page: starts its modules, each of which owns a part of it, and reads the clip.
 
 import { load, openIn } from "./browsing.js";
+import "./cleanup.js";
 import "./corrections.js";
 import { follow } from "./job.js";
 import { say } from "./message.js";

@@ -49,8 +49,8 @@ export async function getMask(part, stem, signal) {
   return { image, version: versionOf(response) };
 }
 
-async function getPicture(address) {
-  const response = await send(address);
+async function getPicture(address, options) {
+  const response = await send(address, options);
   return response.status === 204 ? null : createImageBitmap(await response.blob());
 }
 
@@ -100,6 +100,17 @@ export async function putLayers(layers, version) {
   const { body, headers } = json(layers);
   return (await send(path("layers"), { method: "PUT", body, headers: { ...headers, ...condition(version) } })).json();
 }
+
+export const getCleanup = async (part) => (await send(path("cleanup", part))).json();
+
+export async function putCleanup(part, steps, version) {
+  const { body, headers } = json(steps);
+  return (await send(path("cleanup", part), { method: "PUT", body, headers: { ...headers, ...condition(version) } })).json();
+}
+
+// A masker's mask of a frame as the composite uses it after these steps, or null.
+export const getCleaned = (part, masker, stem, options, signal) =>
+  getPicture(path("cleaned", part, masker, stem), { method: "POST", ...json(options), signal });
 
 export const getResults = async () => (await send(path("results"))).json();
 export const resultAddress = (name) => path(name);

@@ -1,0 +1,130 @@
+"""The clean-up of a part's masks in the user's ``clip.yaml``, edited so that comments and everything else stay."""
+
+import io
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import ClipSettings
+from dreaming.errors import ClipError
+from dreaming.imaging.cleanup import Cleanup
+from dreaming.ui.layer_file import is_read_as, scalar
+from dreaming.ui.user_files import check_version, replace_file, version_of
+
+Steps = Sequence[Mapping[str, Any]]
+"""Steps as ``clip.yaml`` lists them, each a mapping of one name to a value."""
+
+
+class CleanupFile:
+    """Reads and writes the clean-up in one clip's ``clip.yaml``; the file that is replaced lies in ``trash/``.
+
+    Args:
+        lock: Held while the file is written.
+    """
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def read(self, clip: Clip, part: str) -> tuple[Steps, str]:
+        """Return a part's steps and the file's version.
+
+        Raises:
+            ClipError: If the file is damaged.
+        """
+        path = clip.path / "clip.yaml"
+        return ClipSettings.read(path).cleanup.get(part, []), version_of(path)
+
+    def write(self, clip: Clip, part: str, steps: Steps, expected: str) -> str:
+        """Write a part's steps and return the file's version.
+
+        Raises:
+            ParameterError: If a step is not valid.
+            FileChangedError: If the file on disk has another version.
+            ClipError: If the file is damaged, or written in a way that cannot be edited here.
+        """
+        Cleanup.parse(f"cleanup: {part}", steps)
+        path = clip.path / "clip.yaml"
+        with self._lock:
+            check_version(path, expected)
+            before = ClipSettings.read(path)
+            wanted = {**before.cleanup, part: list(steps)} if steps or part in before.cleanup else before.cleanup
+            if wanted == before.cleanup:
+                return expected
+            try:
+                edited = set_steps(path.read_bytes().decode() if path.exists() else "", part, steps)
+            except (YAMLError, ValueError, TypeError, AttributeError, LookupError):
+                edited = ""
+            if not is_read_as(edited, replace(before, cleanup=wanted), clip):
+                raise ClipError(
+                    path, found="a clean-up that cannot be edited here", expected="one part on each line",
+                    hint="edit the file in a text editor",
+                )  # fmt: skip
+            replace_file(clip, path if path.exists() else None, path, edited.encode(), expected)
+            return version_of(path)
+
+
+def set_steps(text: str, part: str, steps: Steps) -> str:
+    """Return a ``clip.yaml`` with these steps of a part.
+
+    Only lines of the key ``cleanup`` are written anew. A step that has the name of an earlier one keeps its comments.
+    """
+    data = YAML().load(text)
+    if not data or "cleanup" not in data:
+        section: Any = CommentedMap({scalar(part): _updated(None, steps)})
+        return text + ("\n" if text and not text.endswith("\n") else "") + _dumped(CommentedMap({"cleanup": section}))
+    lines = text.splitlines(keepends=True)
+    first = data.lc.data["cleanup"][0]
+    following = min((line for line, *_ in data.lc.data.values() if line > first), default=len(lines))
+    # Comments after the last step stay where they are.
+    last = max(number for number in range(first, following) if re.match(r"\s*[^#\s]", lines[number])) + 1
+    document = YAML().load("".join(lines[first:last]))
+    section = document["cleanup"]
+    if section is None:
+        section = document["cleanup"] = CommentedMap()
+    if part in section:
+        section[part] = _updated(section[part], steps)
+    else:
+        section[scalar(part)] = _updated(None, steps)
+    return "".join([*lines[:first], _dumped(document), *lines[last:]])
+
+
+def _updated(listed: Any, steps: Steps) -> Any:
+    """A list of steps that keeps the entries of an earlier one, with their comments, where the names are the same."""
+    if not isinstance(listed, CommentedSeq):
+        listed = CommentedSeq()
+        listed.fa.set_flow_style()
+    entries, kept = list(listed), []
+    for step in steps:
+        ((name, value),) = step.items()
+        entry = next((entry for entry in entries if list(entry) == [name]), None)
+        if entry is None:
+            entry = CommentedMap()
+            if listed.fa.flow_style():
+                entry.fa.set_flow_style()
+        else:
+            entries.remove(entry)
+        if entry.get(name) != value:
+            entry[name] = value
+            if isinstance(value, list):
+                entry[name] = CommentedSeq(value)
+                entry[name].fa.set_flow_style()
+        kept.append(entry)
+    listed[:] = kept
+    return listed
+
+
+def _dumped(data: Any) -> str:
+    writer = YAML()
+    writer.preserve_quotes = writer.brace_single_entry_mapping_in_flow_sequence = True
+    writer.width = 2**16
+    writer.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    writer.dump(data, out)
+    return out.getvalue()
