@@ -1,8 +1,11 @@
 """The common part of both programs: check the config, run under Hydra, report errors, and set the exit code.
 
+Run as a module, it only checks arguments of ``dreaming``, for the web page.
+
 Modules that import torch are imported where they are used, because ``--help`` has to be quick.
 """
 
+import json
 import logging
 import os
 import re
@@ -69,6 +72,25 @@ def _run(program: str, job: Job) -> int:
     except Exception as error:
         return _explained(error, program)
     return 0
+
+
+def check_lines() -> None:
+    """Check the arguments of ``dreaming`` in each line of the input, a JSON list, as a run does; write nothing to disk.
+
+    For each line, print the sentence that the run would end with as JSON, or null.
+    """
+    from dreaming.cli.check import check
+
+    configuration.prepare()
+    for line in sys.stdin:
+        sys.argv[1:] = json.loads(line)
+        problem = None
+        try:
+            check("dream", with_settings("dream", configuration.arguments()))
+        except Exception as error:
+            explained = system_error(error) or explain(error, "dream")
+            problem = str(explained or error)
+        print(json.dumps(problem), flush=True)
 
 
 def _work(program: str, job: Job, arguments: list[str]) -> int:
@@ -200,3 +222,7 @@ def _print_error(program: str, sentence: str) -> None:
     # Names of files and layers may hold line breaks, or commands to the terminal.
     sentence = re.sub(r"[\0-\x1f\x7f-\x9f]", lambda match: ascii(match[0])[1:-1], sentence)
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {sentence}", markup=False)
+
+
+if __name__ == "__main__":
+    check_lines()

@@ -114,7 +114,7 @@ class JobRunner:
         self._begin(name, list(overrides))
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "dreaming.ui.supervisor", str(self._clip), *self._program),
-            *self._arguments,
+            *self.arguments(overrides),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -160,12 +160,12 @@ class JobRunner:
         self._log.clear()
         self._curve = LearningCurve()
         self._read, self._rest, self._process, self._overrides = 0, b"", None, overrides
-        command = shlex.join(["dreaming", *self._arguments])
+        command = shlex.join(["dreaming", *self.arguments(overrides)])
         self._state = {"name": name, "command": command, "status": "running", "progress": None, "code": None}
 
-    @property
-    def _arguments(self) -> list[str]:
-        return [f"clip={to_text(str(self._clip))}", *self._overrides]
+    def arguments(self, overrides: Sequence[str]) -> list[str]:
+        """The arguments of ``dreaming`` for a job of the clip."""
+        return [f"clip={to_text(str(self._clip))}", *overrides]
 
     async def _notify(self) -> None:
         self._version += 1

@@ -15,6 +15,7 @@ from dreaming.interruption import SIGNALS
 from dreaming.sweep.override_text import to_text
 from dreaming.ui import security
 from dreaming.ui.jobs import PROGRAM, JobRunner
+from dreaming.ui.override_check import CHECKER, OverrideCheck
 from dreaming.ui.routes import cleanup, clip, job, keyframe, mask, open_clip, prediction, progress, result
 
 ADDRESS = "127.0.0.1"
@@ -34,7 +35,14 @@ KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 """Content types of the page's files; the registry of Windows may hold wrong ones."""
 
 
-def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequence[str] = PROGRAM) -> web.Application:
+def make_app(
+    path: Path,
+    token: str,
+    *,
+    video: Path | None = None,
+    program: Sequence[str] = PROGRAM,
+    checker: Sequence[str] = CHECKER,
+) -> web.Application:
     """The web application for one clip.
 
     Args:
@@ -42,6 +50,7 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
         token: The first segment of the path of every address.
         video: The video whose frames a job extracts when the server starts.
         program: Arguments before the overrides of a job.
+        checker: The program of ``OverrideCheck``.
     """
     app = web.Application(
         middlewares=[security.guard(token), open_clip.report_errors], client_max_size=open_clip.MAX_UPLOAD
@@ -56,11 +65,13 @@ def make_app(path: Path, token: str, *, video: Path | None = None, program: Sequ
             app.router.add_route(route.method, f"/{token}/api{route.path}", route.handler)
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
-        runner = app[job.JOBS] = JobRunner(path, program)
+        runner, checks = JobRunner(path, program), OverrideCheck(checker)
+        app[job.JOBS], app[job.CHECK] = runner, checks
         await runner.attach()
         if video is not None and not runner.running and not len(app[open_clip.CLIP].clip.frames):
             await runner.start("extract", [f"video={to_text(str(video))}", "stages=[extract]"])
         yield
+        await checks.close()
         await runner.close()
 
     app.cleanup_ctx.append(jobs)

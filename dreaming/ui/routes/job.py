@@ -9,9 +9,11 @@ from aiohttp import WSMsgType, web
 
 from dreaming.errors import ConfigError
 from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
+from dreaming.ui.override_check import OverrideCheck
 
 ROUTES = web.RouteTableDef()
 JOBS = web.AppKey("JOBS", JobRunner)
+CHECK = web.AppKey("CHECK", OverrideCheck)
 
 ACTIONS: dict[str, Sequence[str]] = {
     "correct": ["stages=[mask,suggest]"],
@@ -39,6 +41,17 @@ async def _start(request: web.Request) -> web.Response:
     except JobRunningError:
         return web.json_response({"error": "Another job is running."}, status=409)
     return web.json_response(jobs.state)
+
+
+@ROUTES.post("/job/check")
+async def _check(request: web.Request) -> web.Response:
+    """What is wrong with overrides, before a job is started with them; null if nothing is."""
+    app = request.app
+    try:
+        problem = await app[CHECK].problem(app[JOBS].arguments(await _overrides(request)))
+    except ConfigError as error:
+        problem = str(error)
+    return web.json_response({"problem": problem})
 
 
 async def _overrides(request: web.Request) -> list[str]:

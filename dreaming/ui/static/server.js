@@ -116,6 +116,9 @@ export const getResults = async () => (await send(path("results"))).json();
 export const resultAddress = (name) => path(name);
 
 export const startJob = (action, options) => send(path("job", "start", action), { method: "POST", ...json(options) });
+// What is wrong with overrides, as a sentence, or null.
+export const checkJob = async (options, signal) =>
+  (await (await send(path("job", "check"), { method: "POST", ...json(options), signal })).json()).problem;
 export const resumeJob = () => send(path("job", "resume"), { method: "POST" });
 export const getProgress = async () => (await send(path("progress"))).json();
 export const stopJob = () => send(path("job", "stop"), { method: "POST" });

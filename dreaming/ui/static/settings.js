@@ -1,6 +1,11 @@
 // The settings of a job: each one that is set is an override, as are those that are typed.
 
-import { element, listen, state } from "./state.js";
+import { checkJob } from "./server.js";
+import { background, element, listen, state } from "./state.js";
+
+const PAUSE = 600; // milliseconds without typing before overrides are checked
+let waiting = null;
+let checking = new AbortController();
 
 const fields = () => [...document.querySelectorAll("[data-key]")];
 const guides = () => [...document.querySelectorAll("[name=guide]")];
@@ -43,7 +48,27 @@ function restore() {
   element("overrides").value = stored.overrides;
 }
 
+// Checks all settings as a run would, and shows what is wrong below the field.
+async function check() {
+  checking.abort();
+  checking = new AbortController();
+  const { signal } = checking;
+  const options = jobOptions();
+  const needed = options.overrides.length || options.typed.trim();
+  element("overrides-problem").textContent = needed ? "Checking." : "";
+  const problem = needed ? await checkJob(options, signal) : null;
+  if (signal.aborted) return;
+  element("overrides").setAttribute("aria-invalid", String(Boolean(problem)));
+  element("overrides-problem").textContent = problem ?? "";
+}
+
+function checkSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => background(check), PAUSE);
+}
+
 element("settings").addEventListener("change", store);
+element("settings").addEventListener("input", checkSoon);
 let restored = false;
 listen("clip", () => {
   if (!restored) restore();

@@ -91,3 +91,25 @@ def test_what_is_no_override_starts_nothing(disc_clip, visit, at, body):
         return response.status, (await (await client.get(at("job"))).json())["status"]
 
     assert visit(disc_clip().path, scenario, program=ECHO) == (422, "none")
+
+
+def test_overrides_are_checked_before_a_job_is_started(disc_clip, visit, at):
+    answer = [
+        sys.executable,
+        "-S",
+        "-c",
+        "import sys\nfor line in sys.stdin: print(line.strip()[1:-1].split(', ')[-1], flush=True)",
+    ]
+
+    async def scenario(client):
+        found = []
+        for body in ({"overrides": ["seed=1"], "typed": "tuned=false"}, {"typed": "--multirun"}, {"typed": "'"}):
+            found.append((await (await client.post(at("job/check"), json=body)).json())["problem"])
+        state = await (await client.get(at("job"))).json()
+        assert state["status"] == "none"
+        return found
+
+    first, flag, quote = visit(disc_clip().path, scenario, checker=answer)
+    assert first == "tuned=false"
+    assert "--multirun" in flag
+    assert quote
