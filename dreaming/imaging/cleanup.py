@@ -16,6 +16,9 @@ from dreaming.io.types import Mask, Probability
 _EDGE = 16
 """Width of the widest soft edge around a hole or an island, in pixels."""
 
+_NOTHING = 1 / 512
+"""Level below which a pixel of a mask with 8 bits is 0."""
+
 _SPACING = 0.7
 """Distance between samples on the circle by which a mask grows, in pixels."""
 
@@ -24,7 +27,8 @@ def grow(mask: Probability, radius: float) -> Probability:
     """Grow a mask (H, W) in 0..1 by ``radius`` pixels in all directions, also fractions of a pixel; negative: shrink.
 
     Each level of a soft edge moves by the radius, so that the edge stays as soft as it is: this is the grey dilation by
-    a disc, of which points on its circle are sampled by bilinear interpolation. Borders of the frame are replicated.
+    a disc, of which points on its circle are sampled by bilinear interpolation. Borders of the frame are replicated. A
+    shape, or a hole, that is narrower than the radius vanishes with its soft edge.
     """
     if radius == 0 or not mask.any():
         return mask
@@ -33,8 +37,22 @@ def grow(mask: Probability, radius: float) -> Probability:
     (top, bottom), (left, right) = (np.flatnonzero(padded.any(axis=axis))[[0, -1]] for axis in (1, 0))
     window = np.s_[max(top - margin, 0) : bottom + margin + 1, max(left - margin, 0) : right + margin + 1]
     result = np.zeros_like(padded)
-    result[window] = _dilate(padded[window], radius) if radius > 0 else 1 - _dilate(1 - padded[window], -radius)
+    result[window] = 1 - _erode(1 - padded[window], radius) if radius > 0 else _erode(padded[window], -radius)
     return np.ascontiguousarray(result[margin:-margin, margin:-margin])
+
+
+def _erode(mask: Probability, radius: float) -> Probability:
+    eroded = 1 - _dilate(1 - mask, radius)
+    count, labels = cv2.connectedComponents((eroded > _NOTHING).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    before, after = (np.bincount(labels[levels > 0.5], minlength=count) > 0 for levels in (mask, eroded))
+    vanished = before & ~after
+    if vanished.any():
+        # The lower levels of a soft shape reach further out, and would stay as a grey spot. Less than a pixel of a
+        # shape's width may be left, which is grey as well.
+        narrow = 1 - _dilate(1 - mask, max(radius - 0.5, 0))
+        vanished &= np.bincount(labels[narrow > 0.5], minlength=count) == 0
+        eroded[vanished[labels]] = 0
+    return eroded
 
 
 def _dilate(mask: Probability, radius: float) -> Probability:
@@ -161,6 +179,7 @@ class Cleanup:
     """
 
     kind: ClassVar[str] = "cleanup"
+    version: ClassVar[int] = 2
 
     steps: tuple[tuple[str, tuple[float, ...]], ...] = ()
 

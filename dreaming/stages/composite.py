@@ -157,7 +157,7 @@ class CompositeStage(Stage):
                     opened.masks
                 )
             if steps := self._cleanup_of(clip, opened.layer.part).steps:
-                inputs[f"cleanup {opened.layer.part}"] = fingerprint(steps)
+                inputs[f"cleanup {opened.layer.part}"] = fingerprint(Cleanup.version, steps)
         return inputs
 
     def opacity(self, clip: Clip, opened: OpenLayer, stem: str) -> Probability:

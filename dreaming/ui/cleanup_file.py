@@ -54,9 +54,9 @@ class CleanupFile:
         with self._lock:
             check_version(path, expected)
             before = ClipSettings.read(path)
-            wanted = {**before.cleanup, part: list(steps)} if steps or part in before.cleanup else before.cleanup
-            if wanted == before.cleanup:
+            if list(before.cleanup.get(part, [])) == list(steps):
                 return expected
+            wanted = {**before.cleanup, part: [dict(step) for step in steps]}
             try:
                 edited = set_steps(path.read_bytes().decode() if path.exists() else "", part, steps)
             except (YAMLError, ValueError, TypeError, AttributeError, LookupError):

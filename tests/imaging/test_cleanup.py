@@ -46,6 +46,20 @@ def test_a_disc_grows_by_the_radius(radius):
     assert abs(area - np.pi * (15 + radius) ** 2) < 0.025 * area
 
 
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_soft_disc_or_hole_smaller_than_the_radius_leaves_no_grey_spot(invert):
+    soft = disc(5, softness=8)
+    mask = 1 - soft if invert else soft
+    left = grow(mask, 6 if invert else -6)
+    np.testing.assert_allclose(left, 1.0 if invert else 0.0, atol=1e-6)
+
+
+def test_a_part_of_a_pixel_of_a_thin_line_is_left():
+    line = np.zeros(SIZE, np.float32)
+    line[10] = 1
+    assert 0.2 < grow(line, -0.7)[10].min() <= 0.5
+
+
 def test_what_is_thinner_than_twice_the_radius_vanishes():
     mask = np.zeros(SIZE, np.float32)
     mask[20:23] = 1
