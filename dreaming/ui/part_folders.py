@@ -1,6 +1,6 @@
 """Parts of the clip, added and renamed as folders in ``parts/``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,12 +36,14 @@ class PartFolders:
         """
         with self._lock:
             self._check_new(clip, name)
+            folders = _result_folders(clip)
             if not subfolders(clip.path / "parts") and clip.parts:
                 _move(_single(clip), clip.path / "parts" / parts_of(clip)[0] / "hand_masks")
             (clip.path / "parts" / name / "hand_masks").mkdir(parents=True)
+            _move_results(Clip(clip.path), folders, {})
 
     def rename(self, clip: Clip, old: str, new: str) -> None:
-        """Rename a part's folder, and the part in ``clip.yaml``.
+        """Rename a part's folder, those of its predicted masks, and the part in ``clip.yaml``.
 
         Raises:
             ClipError: If the name is not allowed or taken, the masks cannot be moved, the layers would not be found any
@@ -65,7 +67,7 @@ class PartFolders:
             if not inside.is_dir() and not clip.parts:
                 (clip.path / "parts" / new / "hand_masks").mkdir(parents=True)
                 return
-            source = inside if inside.is_dir() else _single(clip)
+            source, folders = inside if inside.is_dir() else _single(clip), _result_folders(clip)
             target = clip.path / "parts" / new / ("" if inside.is_dir() else "hand_masks")
             _move(source, target)
             if renamed != list(listed or []):
@@ -74,6 +76,7 @@ class PartFolders:
                 except BaseException:
                     _move(target, source)
                     raise
+            _move_results(Clip(clip.path), folders, {old: new})
 
     def _check_new(self, clip: Clip, name: str) -> None:
         path = clip.path / "parts" / name
@@ -98,6 +101,24 @@ def _single(clip: Clip) -> Path:
             expected="hand_masks/ for masks of named parts", hint="move them to parts/NAME/ by hand",
         )  # fmt: skip
     return clip.path / "hand_masks"
+
+
+def _result_folders(clip: Clip) -> dict[str, list[Path]]:
+    """The folders of each part's predicted masks, and the one of its predictions for other maskers."""
+    roots = {part: clip.masks(part, "any").path.parent for part in clip.parts}
+    masks = {part: [root / name for name in subfolders(root)] for part, root in roots.items()}
+    return {part: [*folders, clip.path / "predictions" / part] for part, folders in masks.items()}
+
+
+def _move_results(clip: Clip, folders: Mapping[str, Sequence[Path]], renamed: Mapping[str, str]) -> None:
+    """Move the folders of predicted masks to where the clip looks for them now; those that cannot are made again."""
+    for part, paths in folders.items():
+        name = renamed.get(part, part)
+        targets = [*(clip.masks(name, path.name).path for path in paths[:-1]), clip.path / "predictions" / name]
+        for source, target in zip(paths, targets, strict=True):
+            if source != target and source.is_dir() and not target.exists():
+                with suppress(OSError):
+                    _move(source, target)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -1,8 +1,13 @@
 """Parts are added and renamed with their masks, and clip.yaml follows."""
 
+import shutil
+
 import pytest
 
 from dreaming.errors import ClipError
+from dreaming.flow.dis import DisFlow
+from dreaming.maskers.flow import FlowMasker
+from dreaming.stages.mask import MaskStage
 from dreaming.ui import layer_file
 from dreaming.ui.clip_state import parts_of
 from dreaming.ui.layer_file import LayerFile
@@ -29,6 +34,24 @@ def test_the_masks_of_a_single_subject_move_to_its_part(disc_clip, parts):
     assert (drawing.clip.hand_mask("subject", "0004") == before).all()
     assert [layer.part for layer in drawing.clip.layers] == ["subject"]
     assert not (drawing.path / "hand_masks").exists()
+
+
+@pytest.mark.parametrize("change", ["add", "rename", "rename twice", "add and rename"])
+def test_predicted_masks_follow_their_part_and_are_not_made_again(disc_clip, parts, change):
+    drawing = disc_clip(count=5, size=(16, 24), masks=(1, 4))
+    MaskStage({"flow": FlowMasker(DisFlow())}).run(drawing.clip)
+    if change != "rename":
+        parts.add(drawing.clip, "head") if "add" in change else parts.rename(drawing.clip, "subject", "flow")
+    if change != "add":
+        parts.rename(drawing.clip, "flow" if change == "rename twice" else "subject", "body")
+    name = "subject" if change == "add" else "body"
+    (drawing.path / "parts" / "head").is_dir() and shutil.rmtree(drawing.path / "parts" / "head")
+    assert drawing.clip.parts == [name]
+    before = {path: path.stat().st_mtime_ns for path in drawing.clip.masks(name, "flow").path.glob("*.png")}
+    assert len(before) == (5 if change != "rename twice" else 0)  # masks/flow cannot become masks/flow/flow
+    stage = MaskStage({"flow": FlowMasker(DisFlow())})
+    stage.run(drawing.clip)
+    assert stage.frames_made == 5 - len(before)
 
 
 def test_a_part_is_added_to_a_clip_without_masks(disc_clip, parts):
