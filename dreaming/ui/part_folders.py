@@ -104,18 +104,21 @@ def _single(clip: Clip) -> Path:
 
 
 def _result_folders(clip: Clip) -> dict[str, list[Path]]:
-    """The folders of each part's predicted masks, and the one of its predictions for other maskers."""
-    roots = {part: clip.masks(part, "any").path.parent for part in clip.parts}
-    masks = {part: [root / name for name in subfolders(root)] for part, root in roots.items()}
-    return {part: [*folders, clip.path / "predictions" / part] for part, folders in masks.items()}
+    """The folders of results that depend on a part's hand masks, in the same order for each clip and part."""
+    maskers = {part: subfolders(clip.masks(part, "any").path.parent) for part in clip.parts}
+    return {part: _paths(clip, part, names) for part, names in maskers.items()}
+
+
+def _paths(clip: Clip, part: str, maskers: Sequence[str]) -> list[Path]:
+    folders = [folder(part, name).path for name in maskers for folder in (clip.masks, clip.mattes)]
+    return [*folders, clip.path / "predictions" / part]
 
 
 def _move_results(clip: Clip, folders: Mapping[str, Sequence[Path]], renamed: Mapping[str, str]) -> None:
-    """Move the folders of predicted masks to where the clip looks for them now; those that cannot are made again."""
-    for part, paths in folders.items():
-        name = renamed.get(part, part)
-        targets = [*(clip.masks(name, path.name).path for path in paths[:-1]), clip.path / "predictions" / name]
-        for source, target in zip(paths, targets, strict=True):
+    """Move results to where the clip looks for them now; those that cannot be moved are made again."""
+    for part, sources in folders.items():
+        maskers = [path.name for path in sources[:-1:2]]
+        for source, target in zip(sources, _paths(clip, renamed.get(part, part), maskers), strict=True):
             if source != target and source.is_dir() and not target.exists():
                 with suppress(OSError):
                     _move(source, target)

@@ -40,6 +40,7 @@ def test_the_masks_of_a_single_subject_move_to_its_part(disc_clip, parts):
 def test_predicted_masks_follow_their_part_and_are_not_made_again(disc_clip, parts, change):
     drawing = disc_clip(count=5, size=(16, 24), masks=(1, 4))
     MaskStage({"flow": FlowMasker(DisFlow())}).run(drawing.clip)
+    drawing.clip.mattes("subject", "flow").path.mkdir(parents=True)
     if change != "rename":
         parts.add(drawing.clip, "head") if "add" in change else parts.rename(drawing.clip, "subject", "flow")
     if change != "add":
@@ -49,6 +50,7 @@ def test_predicted_masks_follow_their_part_and_are_not_made_again(disc_clip, par
     assert drawing.clip.parts == [name]
     before = {path: path.stat().st_mtime_ns for path in drawing.clip.masks(name, "flow").path.glob("*.png")}
     assert len(before) == (5 if change != "rename twice" else 0)  # masks/flow cannot become masks/flow/flow
+    assert drawing.clip.mattes(name, "flow").path.is_dir() == bool(before)
     stage = MaskStage({"flow": FlowMasker(DisFlow())})
     stage.run(drawing.clip)
     assert stage.frames_made == 5 - len(before)

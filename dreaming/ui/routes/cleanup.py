@@ -31,7 +31,7 @@ async def _steps(opened: OpenClip, part: str) -> web.Response:
 
 @ROUTES.post("/cleaned/{part}/{masker}/{stem}")
 async def _clean(request: web.Request) -> web.Response:
-    """A masker's mask after the steps in the body, as the composite uses it; 204 if it has made none of this frame."""
+    """A masker's mask or matte after the steps in the body, as in the composite; 204 if it is not made yet."""
     from dreaming.ui.cleaned import opacity  # imports PyAV, for which the page need not wait
 
     opened, part, stem, body = request.app[CLIP], part_of(request), frame_of(request), await read_json(request, dict)
@@ -40,7 +40,7 @@ async def _clean(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest(text="Send a list of steps, and the feather in pixels.")
 
     def draw() -> bytes | None:
-        values = opacity(opened.clip, part, masker, stem, steps, feather)
+        values = opacity(opened.clip, part, masker, stem, steps, feather, matte=bool(body.get("matte")))
         return None if values is None else grey_png(values)
 
     async with opened.propagation_turn:

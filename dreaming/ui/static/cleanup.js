@@ -24,6 +24,7 @@ const KINDS = {
 const edits = new Map(); // by part: steps as in clip.yaml, the file's version, and whether they are changed here
 let asked = new AbortController();
 
+const setting = (key) => document.querySelector(`[data-key="${key}"]`).value;
 const edit = () => edits.get(state.part);
 
 function change(action, focused = null) {
@@ -122,9 +123,15 @@ async function show() {
   asked = new AbortController();
   const { signal } = asked;
   const [masker, name] = [element("cleanup-masker").value, stem()];
-  const feather = Number(document.querySelector("[data-key='stage.composite.feather']").value || 2);
-  const get = (steps) => (masker ? getCleaned(state.part, masker, name, { steps, feather }, signal) : null);
-  const [frame, before, after] = await Promise.all([frames.get(name, signal), get([]), get(edit().steps)]);
+  const feather = Number(setting("stage.composite.feather") || 2);
+  const { steps } = edit();
+  const load = (matte) =>
+    Promise.all([[], steps].map((some) => masker && getCleaned(state.part, masker, name, { steps: some, feather, matte }, signal)));
+  const frame = await frames.get(name, signal);
+  const wanted = setting("matte") !== "none";
+  let matte = wanted;
+  let [before, after] = await load(matte);
+  if (!after && matte) [before, after] = await load((matte = false));
   if (signal.aborted) return;
   const pictures = [{ label: "Before", mask: before }, { label: "After", mask: after }];
   const images = after ? pictures.map(({ label, mask }) => ({ label, image: pictureOf(frame, mask) })) : [{ label: "Source", image: frame }];
@@ -132,8 +139,10 @@ async function show() {
   element("border").hidden = layout !== "wipe";
   comparison.show(images, layout);
   element("comparison").setAttribute("aria-label", `Frame ${name}, before and after the clean-up`);
+  const source = matte ? "As in the composite." : `The mask with a feather of ${feather} pixels.`;
+  const later = matte === wanted ? "" : " The composite uses a matte, which a run of the style makes.";
   element("cleanup-state").textContent = after
-    ? `As in the composite, with a feather of ${feather} pixels. Everything applies saved steps to dream.mp4.`
+    ? `${source}${later} Everything applies saved steps to dream.mp4.`
     : "There is no predicted mask of this frame yet; Masks makes it.";
 }
 

@@ -19,7 +19,7 @@ function guideOverride() {
 
 // What the server needs to start a job. `masker` replaces the masker that is set, `more` are further overrides.
 export function jobOptions({ masker = null, more = [] } = {}) {
-  const values = fields().filter(({ value, dataset }) => value && !(masker && dataset.key === "masker"));
+  const values = fields().filter(({ value, dataset, disabled }) => value && !disabled && !(masker && dataset.key === "masker"));
   const scaled = ({ value, dataset }) => (dataset.factor ? Math.round(value * dataset.factor) : value);
   const overrides = values.map((field) => `${field.dataset.key}=${scaled(field)}`);
   return {
@@ -46,6 +46,7 @@ function restore() {
   for (const field of fields()) field.value = stored.values[field.dataset.key] ?? "";
   for (const box of guides()) box.checked = stored.guides.includes(box.value);
   element("overrides").value = stored.overrides;
+  showFeather();
 }
 
 // Checks all settings as a run would, and shows what is wrong below the field.
@@ -62,13 +63,21 @@ async function check() {
   element("overrides-problem").textContent = problem ?? "";
 }
 
+// The feather changes nothing where mattes cut the layers out.
+function showFeather() {
+  const value = (key) => document.querySelector(`[data-key="${key}"]`);
+  value("stage.composite.feather").disabled = value("matte").value !== "none";
+}
+
 function checkSoon() {
+  showFeather();
   clearTimeout(waiting);
   waiting = setTimeout(() => background(check), PAUSE);
 }
 
 element("settings").addEventListener("change", store);
 element("settings").addEventListener("input", checkSoon);
+showFeather();
 let restored = false;
 listen("clip", () => {
   if (!restored) restore();

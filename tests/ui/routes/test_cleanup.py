@@ -26,6 +26,8 @@ def test_the_effect_on_a_frame_is_that_of_the_stage(predicted, visit, at, decode
         answer = await client.post(at("cleaned/subject/flow/0002"), json={"steps": STEPS, "feather": 1.5})
         for place in ("cleaned/subject/flow/0001", "cleaned/subject/pixels/0002"):
             assert (await client.post(at(place), json={"steps": []})).status == 204
+        without = await client.post(at("cleaned/subject/flow/0002"), json={"steps": STEPS, "matte": True})
+        assert without.status == 204
         return await answer.read()
 
     np.testing.assert_array_equal(decoded(visit(predicted.path, scenario)), np.rint(expected * 255))
