@@ -29,13 +29,15 @@ def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def local_energy(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Variance (H, W) of a band (H, W) or (H, W, 3) over its channels and a Gaussian window of ``sigma`` pixels.
+    """Variance (H, W) of a grey or RGB band (H, W) or (H, W, 3) over a Gaussian window of ``sigma`` pixels.
+
+    That of RGB is of its grey, because the network's faint colours would hide that its brightness has fewer strokes.
 
     It is estimated from the mean absolute value, as of normally distributed values: the mean square would be that of a
     few strong edges, and grain of the same mean square would be much stronger to the eye.
     """
-    absolute = np.abs(band)
-    mean = blur(absolute if band.ndim == 2 else channel_mean(absolute), sigma)
+    grey = band if band.ndim == 2 else cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    mean = blur(np.abs(grey), sigma)
     return np.float32(np.pi / 2) * mean * mean
 
 

@@ -17,7 +17,7 @@ from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
-from dreaming.strokes.bands import blur, channel_mean, local_correlation, local_energy, split
+from dreaming.strokes.bands import SIGMAS, blur, channel_mean, local_correlation, local_energy, split
 from dreaming.strokes.keyframe import MIN_ENERGY, WINDOW, Keyframe, nearest
 from dreaming.strokes.painter import Painter
 
@@ -69,7 +69,7 @@ class StrokeTransfer:
         flow: Optical flow method, for frames that may be far apart.
         tolerance: Error of the flow, in grey levels, at which a keyframe's weight falls to 1/e.
         max_gain: Largest amplification of a band. The network's faint strokes are uncertain, and so are amplified ones.
-        grain: Share of the painter's local energy up to which grain is added; 0: none.
+        grain: Share of the painter's mean amplitude of fine strokes up to which grain is added; 0: none.
         workers: Frames computed at once.
     """
 
@@ -78,7 +78,7 @@ class StrokeTransfer:
     flow: DisFlow
     tolerance: PositiveFloat = 4.6
     max_gain: Annotated[float, Range(ge=1, le=10)] = 1.15
-    grain: Annotated[float, Range(ge=0, le=2)] = 0.87
+    grain: Annotated[float, Range(ge=0, le=2)] = 0.92
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def apply(self, clip: Clip, layer: Layer, stylised: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, Image]]:
@@ -146,8 +146,20 @@ class StrokeTransfer:
         band = band * np.clip(gain, 1, max_gain)[..., None]
         if not with_grain:
             return band
-        missing = np.maximum(self.grain * energy - local_energy(band, WINDOW), 0)
-        return band + (painter.grain * np.minimum(np.sqrt(missing / painter.grain_energy), MAX_GRAIN_GAIN))[..., None]
+        return band + self._grain(band, energy, painter)[..., None]
+
+    def _grain(self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter) -> NDArray[np.float32]:
+        """Grain (H, W) that brings the mean amplitude of a band (H, W, 3) to a share of what the energy asks for."""
+        own = local_energy(band, WINDOW)
+        gain = np.sqrt(np.maximum(energy - own, 0) / painter.grain_energy)
+        grain = painter.grain * np.minimum(gain, MAX_GRAIN_GAIN)
+        # The finest band of a sum with the grain is that of the grain, which has been split once already.
+        seen = grain - blur(grain, SIGMAS[0])
+        asked, least, most = (
+            _mean_amplitude(e, painter.known) ** 2 for e in (energy, own, local_energy(band + seen[..., None], WINDOW))
+        )
+        share = (self.grain**2 * asked - least) / max(most - least, MIN_ENERGY)
+        return grain * np.float32(np.sqrt(min(max(share, 0.0), 1.0)))
 
     def _view(self, grey: NDArray[np.uint8], smooth: Image, coarse: Image, keyframe: Keyframe, steps: int) -> "_View":
         """Show a keyframe as seen from a frame; ``coarse`` is the network's image of it without strokes."""
@@ -182,6 +194,11 @@ def _select(one: _View, other: _View) -> _View:
     share = chosen[..., None]
     painted = np.rint(share * one.painted + (1 - share) * other.painted).astype(np.uint8)
     return _View(painted, one.known | other.known, chosen * one.error + (1 - chosen) * other.error)
+
+
+def _mean_amplitude(energy: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """Weighted mean of the root of a local energy (H, W), in levels; 0 if all weights are 0."""
+    return float((np.sqrt(energy) * weights).sum() / max(weights.sum(), 1.0))
 
 
 def _fine(image: NDArray[np.float32]) -> NDArray[np.float32]:
