@@ -5,6 +5,7 @@ Run as a module, it only checks arguments of ``dreaming``, for the web page.
 Modules that import torch are imported where they are used, because ``--help`` has to be quick.
 """
 
+import errno
 import json
 import logging
 import os
@@ -173,6 +174,10 @@ def _in_job(program: str, config: DictConfig, job: Job) -> Any:
         if "sweep" not in config:  # a sweep logs one command for all its trials
             log_sync_command()
         return result
+    except SystemExit:
+        # From Rich, whose reader has closed the pipe. A launcher's process would pickle it without end, because Hydra
+        # gives it a reference to the job's result, which refers to it.
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
     except Exception as error:
         explained = system_error(error) or explain(error, program)
         if explained is None:

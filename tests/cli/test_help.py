@@ -1,5 +1,6 @@
 """``--help`` and ``--cfg job``: quick, short, and safe to pipe into ``head``."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,14 @@ def test_a_reader_that_stops_early_causes_no_traceback():
         process.stdout.close()  # as head does, but before anything is written
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_a_reader_that_stops_during_the_work_ends_it(run, disc_clip, monkeypatch):
+    drawing = disc_clip(count=2, masks=(), keyframes=())
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
+        ran = run("dreaming", f"clip={drawing.path}", "stages=[flow]")
+    assert (ran.code, ran.err) == (141, "")
+    assert (drawing.path / "frames" / "0002.png").exists()
