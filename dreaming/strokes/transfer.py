@@ -155,10 +155,10 @@ class StrokeTransfer:
         grain = painter.grain * np.minimum(gain, MAX_GRAIN_GAIN)
         # The finest band of a sum with the grain is that of the grain, which has been split once already.
         seen = grain - blur(grain, SIGMAS[0])
-        asked, least, most = (
+        asked, present, reached = (
             _mean_amplitude(e, painter.known) ** 2 for e in (energy, own, local_energy(band + seen[..., None], WINDOW))
         )
-        share = (self.grain**2 * asked - least) / max(most - least, MIN_ENERGY)
+        share = (self.grain**2 * asked - present) / max(reached - present, MIN_ENERGY)
         return grain * np.float32(np.sqrt(min(max(share, 0.0), 1.0)))
 
     def _view(self, grey: NDArray[np.uint8], smooth: Image, coarse: Image, keyframe: Keyframe, steps: int) -> "_View":
