@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dreaming.imaging.overlay import overlay
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-MASKERS = ("flow", "grabcut", "pixels", "background", "gmm", "threshold")
+MASKERS = ("flow", "grabcut", "pixels", "cnn", "unet", "ensemble", "background", "gmm", "threshold")
 GAP = 6
 """Pixels between two pictures."""
 
