@@ -18,6 +18,7 @@ from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.errors import ClipError, DreamingError, FrameError, KeyframeError, SizeError
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png
+from dreaming.io.picture_check import check_pictures
 from dreaming.io.types import Size
 from dreaming.ui.user_files import ABSENT, FileChangedError, check_version, move_to_trash, replace_file, version_of
 
@@ -139,6 +140,7 @@ def _check(clip: Clip, stem: str, suffix: str, data: bytes) -> None:
         path = Path(folder) / f"{stem}{suffix}"
         path.write_bytes(data)
         _check_header(path, clip.size)
+        check_pictures(FrameFolder(path.parent), clip.size)
         KeyframeFolder(FrameFolder(path.parent), FrameFolder(path.parent / "masks")).check(clip.frames, clip.size)
 
 

@@ -137,3 +137,12 @@ def test_links_out_of_the_clip_are_refused(disc_clip, tmp_path):
     with pytest.raises(ClipError):
         KeyframeStore().write(drawing.clip, "painted", "0002", "a.png", PAINTED, ABSENT)
     assert not list((tmp_path / "outside").rglob("*.png"))
+
+
+def test_several_pictures_in_one_file_are_refused(disc_clip):
+    drawing, file = disc_clip(keyframes=()), io.BytesIO()
+    pictures = [PIL.Image.new("RGB", SIZE[::-1], colour) for colour in ("red", "blue")]
+    pictures[0].save(file, "PNG", save_all=True, append_images=pictures[1:])
+    with pytest.raises(KeyframeError):
+        KeyframeStore().write(drawing.clip, "sketch", "0002", "moving.png", file.getvalue(), ABSENT)
+    assert not (drawing.path / "keyframes").exists()

@@ -10,6 +10,7 @@ from aiohttp import WSMsgType, web
 from dreaming.errors import ConfigError
 from dreaming.ui.jobs import PAUSE, JobRunner, JobRunningError
 from dreaming.ui.override_check import OverrideCheck
+from dreaming.ui.routes.open_clip import CLIP
 
 ROUTES = web.RouteTableDef()
 JOBS = web.AppKey("JOBS", JobRunner)
@@ -36,6 +37,7 @@ async def _start(request: web.Request) -> web.Response:
     action, jobs = request.match_info["action"], request.app[JOBS]
     if action not in ACTIONS:
         raise web.HTTPNotFound(text="There is no such job.")
+    request.app[CLIP].check_folder()
     try:
         await jobs.start(action, [*ACTIONS[action], *await _overrides(request)])
     except JobRunningError:
@@ -76,6 +78,7 @@ def _refused(found: str) -> ConfigError:
 @ROUTES.post("/job/resume")
 async def _resume(request: web.Request) -> web.Response:
     jobs = request.app[JOBS]
+    request.app[CLIP].check_folder()
     try:
         await jobs.resume()
     except JobRunningError:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from dreaming.clip.clip import Clip
-from dreaming.errors import DreamingError, ParameterError
+from dreaming.errors import ClipError, DreamingError, ParameterError
 from dreaming.ui.cleanup_file import CleanupFile
 from dreaming.ui.clip_state import EmptyMasks, parts_of
 from dreaming.ui.keyframe_store import KeyframeStore
@@ -54,12 +54,29 @@ class OpenClip:
     def __post_init__(self) -> None:
         self.cleanup = CleanupFile(self.layers.lock)
         self.parts = PartFolders(self.masks, self.layers)
-        self.refresh()
+        self.clip = Clip(self.path)  # whose folder need not exist yet: extraction makes it
 
     def refresh(self) -> Clip:
-        """List the clip's folder again."""
+        """List the clip's folder again.
+
+        Raises:
+            ClipError: If it is gone.
+        """
+        self.check_folder()
         self.clip = Clip(self.path)
         return self.clip
+
+    def check_folder(self) -> None:
+        """Refuse a clip that was moved or deleted while its page is open.
+
+        Raises:
+            ClipError: If it was.
+        """
+        if not self.path.is_dir():
+            raise ClipError(
+                self.path, found="no such folder", expected="the clip that this page shows",
+                hint="bring it back, or start dreaming-ui with its new path",
+            )  # fmt: skip
 
 
 CLIP = web.AppKey("CLIP", OpenClip)
@@ -79,7 +96,8 @@ async def report_errors(
         return web.json_response({"error": str(error)}, status=422)
     except OSError as error:
         log.error("%s", error)
-        return web.json_response({"error": str(error)}, status=500)
+        sentence = f"{error.filename or 'A file'}: {(error.strerror or str(error)).lower()}."
+        return web.json_response({"error": sentence}, status=500)
 
 
 def frame_of(request: web.Request) -> str:

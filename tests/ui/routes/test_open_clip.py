@@ -1,5 +1,7 @@
 """Names in addresses are checked, uploads are limited, errors have a status and a sentence."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ GREY = MASK.astype(np.uint8) * 255
         "predictions/subject/{}/0001", "predictions/subject/flow/{}", "job/start/{}", "propagated/{}/0001",
         "propagated/subject/{}", "disagreement/{}/0001", "disagreement/subject/{}",
         "frames/{}/download", "keyframes/painted/{}", "parts/{}", "outlines/{}",
+        "cleanup/{}", "cleaned/{}/flow/0001", "cleaned/subject/flow/{}",
     ],
 )  # fmt: skip
 def test_only_names_of_the_clip_are_known(disc_clip, visit, at, png, place, name):
@@ -57,3 +60,35 @@ def test_a_mistake_of_the_user_is_one_sentence(disc_clip, visit, at):
         return response.status, (await response.json()).keys()
 
     assert visit(drawing.path, scenario) == (422, {"error"})
+
+
+def test_a_frame_that_was_deleted_is_named(disc_clip, visit, at):
+    drawing = disc_clip()
+    path = drawing.path / "frames/0002.png"
+
+    async def scenario(client):
+        await client.get(at("clip"))
+        path.unlink()
+        return [await (await client.get(at(f"{place}/0002"))).json() for place in ("frames", "thumbnails")]
+
+    answers = visit(drawing.path, scenario)
+    assert all(answer["error"].startswith(f"{path}: ") for answer in answers)
+
+
+def test_a_clip_that_was_deleted_is_named_and_not_made_again(disc_clip, visit, at):
+    drawing = disc_clip(keyframes=())
+
+    async def scenario(client):
+        shutil.rmtree(drawing.path)
+        requests = [
+            ("get", "clip"), ("get", "layers"), ("post", "job/start/masks"), ("post", "job/resume"),
+            ("put", "layers"), ("put", "cleanup/subject"), ("put", "keyframes/painted/0001?name=a.png"),
+            ("post", "parts"),
+        ]  # fmt: skip
+        headers = {"If-None-Match": "*"}
+        return [
+            (await client.request(method, at(place), json=[], headers=headers)).status for method, place in requests
+        ]
+
+    assert set(visit(drawing.path, scenario)) <= {400, 404, 422}
+    assert not drawing.path.exists()
