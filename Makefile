@@ -35,7 +35,7 @@ format: install ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 
 docs: install ## build the documentation: site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove .venv, the demo and the built documentation
 	rm -rf .venv $(DEMO) site
