@@ -25,7 +25,7 @@ def visit():
 
     def run(path, scenario, **options):
         async def main():
-            async with TestClient(TestServer(make_app(path, TOKEN, **{"program": IDLE, **options}))) as client:
+            async with TestClient(TestServer(make_app(path, TOKEN, **{"program": IDLE, "checker": IDLE, **options}))) as client:
                 try:
                     return await scenario(client)
                 finally:  # jobs outlive their server
@@ -64,7 +64,7 @@ def browse():
 
     def run(path, scenario, width=1280, height=800, **options):
         async def main():
-            runner = web.AppRunner(make_app(path, TOKEN, **{"program": IDLE, **options}))
+            runner = web.AppRunner(make_app(path, TOKEN, **{"program": IDLE, "checker": IDLE, **options}))
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
