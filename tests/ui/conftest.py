@@ -16,7 +16,7 @@ from dreaming.ui.server import make_app
 TOKEN = "secret-token"  # noqa: S105
 
 IDLE = [sys.executable, "-S", "-c", ""]
-"""A program for jobs that does nothing."""
+"""A program for jobs, or for checks of overrides, that does nothing."""
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def visit():
 
     def run(path, scenario, **options):
         async def main():
-            async with TestClient(TestServer(make_app(path, TOKEN, **{"program": IDLE, "checker": IDLE, **options}))) as client:
+            app = make_app(path, TOKEN, **{"program": IDLE, "checker": IDLE, **options})
+            async with TestClient(TestServer(app)) as client:
                 try:
                     return await scenario(client)
                 finally:  # jobs outlive their server

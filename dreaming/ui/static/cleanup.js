@@ -13,7 +13,7 @@ const KINDS = {
   grow: { text: "Grow", start: [2], ...PIXELS },
   shrink: { text: "Shrink", start: [2], ...PIXELS },
   fill_holes: { text: "Fill holes", start: [0.01], ...SHARE },
-  remove_small: { text: "Remove small", start: [0.001], ...SHARE },
+  remove_small: { text: "Despeckle", start: [0.001], ...SHARE },
   smooth: { text: "Smooth", start: [2], ...PIXELS },
   feather: { text: "Feather", start: [2], ...PIXELS },
   feather_in: { text: "Feather in", start: [4], ...PIXELS },
@@ -61,7 +61,7 @@ function rowOf(step, index, { length }) {
   const moved = (by) => `Move ${by < 0 ? "up" : "down"}: ${KINDS[name].text}, step ${index + by + 1}`;
   const move = (by) => change((steps) => ([steps[index], steps[index + by]] = [steps[index + by], steps[index]]), moved(by));
   const item = document.createElement("li");
-  const title = Object.assign(document.createElement("span"), { className: "list-name", textContent: KINDS[name].text });
+  const title = Object.assign(document.createElement("span"), { className: "list-name", textContent: KINDS[name].text, title: name });
   const values = document.createElement("p");
   values.append(...fieldsOf(step, name, label), KINDS[name].unit);
   item.append(
