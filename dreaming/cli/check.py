@@ -213,7 +213,7 @@ def _check_buildable(config: DictConfig) -> None:
                 expected="a masker that is selected, one of " + ", ".join(map(str, config.masker)),
                 hint=f"correct the name, or select it too with masker=[...,{named}]",
             )
-    for key in ("stage.evaluate.truth", "stage.evaluate.styled_truth"):
+    for key in ("stage.evaluate.truth", "stage.evaluate.matte_truth", "stage.evaluate.styled_truth"):
         truth = OmegaConf.select(config, key)
         if truth is not None and not Path(str(truth)).is_dir() and "draw" not in config.stages:
             raise ConfigError(

@@ -38,9 +38,9 @@ class MatteSmoothing:
     kind: ClassVar[str] = "matte_smoothing"
 
     flow: DisFlow
-    sigma: PositiveFloat | None = 1.0
+    sigma: PositiveFloat | None = 1.5
     radius: PositiveInt = 2
-    colour_sigma: PositiveFloat = 12.0
+    colour_sigma: PositiveFloat = 14.0
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     def smooth(
