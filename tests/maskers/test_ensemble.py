@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from onnx_model import onnx_model
 
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
@@ -19,6 +20,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.out_of_fold import out_of_fold, plan_cross_validation
+from dreaming.maskers.pretrained.onnx import OnnxMasker
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
 from dreaming.training.context import FitLimits, TrainingContext
@@ -199,3 +201,18 @@ def test_nothing_of_the_forward_call_stays_active_in_the_consumer(drawing):
     for _ in masker.predict(drawing.clip, drawing.stems[:2]):
         assert not torch.is_inference_mode_enabled()
         assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.slow
+def test_pretrained_networks_are_weighed_like_other_maskers(drawing):
+    """A network for red things against a masker that knows half of the frame, and against one that knows nothing."""
+    model = drawing.path / "red.onnx"
+    model.write_bytes(onnx_model())
+    model.with_suffix(".yaml").write_text("{size: [16, 24], mean: [0.5, 0.5, 0.5], std: [1, 1, 1], output: 1}")
+    red = OnnxMasker(str(model))
+    for other, scores in ((Half("truth"), 0.9), (Half("truth", noise=0.5), 0.8)):
+        masker, _ = fitted(drawing.clip, ensemble({"half": other, "onnx": red}))
+        choice = ModelSelection.read(next(drawing.path.glob("runs/ensemble/*/choice.json")).parent)
+        assert np.mean(choice.scores["onnx"]) > 0.8
+        for stem, probability in masker.predict(drawing.clip, drawing.stems):
+            assert jaccard(probability, drawing.truth[stem]) > scores, stem
