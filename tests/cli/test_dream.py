@@ -149,6 +149,7 @@ def test_a_video_that_cannot_be_used_is_named(disc_clip, film, tmp_path, in_job,
     in_job(look, *tiny())
 
 
+@pytest.mark.slow
 def test_your_own_frames_and_a_video_are_one_too_many(disc_clip, film, tmp_path, refused, tiny):
     drawing = disc_clip()
     video = film(tmp_path / "a.mkv", drawing.images.values())
@@ -275,6 +276,7 @@ def test_clip_yaml_says_how_frames_are_taken_and_the_command_line_beats_it(disc_
     assert drawing.clip.frames.read("0002").mean() > darker + 10
 
 
+@pytest.mark.slow
 def test_what_is_skipped_is_told_in_one_line_each(disc_clip, run, tiny):
     drawing = disc_clip(masks=(), keyframes=())
     ran = run("dreaming", f"clip={drawing.path}", *tiny())
@@ -300,6 +302,7 @@ def files_up_to(limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(disc_clip, film, tmp_path, refused, tiny):
     drawing = disc_clip(frames=False, size=(120, 160), masks=(), keyframes=())
     video = film(tmp_path / "a.mkv", drawing.images.values())
@@ -333,6 +336,7 @@ def test_a_disk_that_is_full(disc_clip, tmp_path, refused, tiny):
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_key_may_take_the_value_of_another(in_job, tiny):
     def look(config):
         assert build(config, "model.unet").lucid_dreaming.count == 1
@@ -358,6 +362,7 @@ def test_a_style_inside_a_layer_s_mask_has_masks_made_first(disc_clip, run, tiny
     assert len(list(drawing.path.glob("styled/painted/*.png"))) == 8
 
 
+@pytest.mark.slow
 def test_a_filter_that_the_style_does_not_look_through_is_told(disc_clip, in_job, capsys, tiny):
     def look(config):
         for used in (False, True):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich import get_console
 
 from dreaming.cli.config import config_root
 
@@ -66,12 +67,14 @@ def test_a_reader_that_stops_early_causes_no_traceback():
     assert process.returncode == 141
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_during_the_work_ends_it(run, disc_clip, monkeypatch):
     drawing = disc_clip(count=2, masks=(), keyframes=())
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", closed)
+        patch.setattr(get_console(), "quiet", False)  # Rich sets it when its reader is gone
         ran = run("dreaming", f"clip={drawing.path}", "stages=[flow]")
     assert (ran.code, ran.err) == (141, "")
     assert (drawing.path / "frames" / "0002.png").exists()

@@ -79,6 +79,7 @@ def test_whatever_a_trainer_accepts_is_passed_on(composed, trainer, override, na
     assert made(logger=False, enable_checkpointing=False) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["+trainer.profiler=simple", "+trainer.fast_dev_run=true"])
 def test_a_fit_accepts_what_its_trainer_accepts(run, disc_clip, tiny, override):
     drawing = disc_clip(masks=(1, 8), keyframes=())
@@ -122,6 +123,7 @@ def test_several_loggers_at_once(composed):
     assert set(composed("logger=[tensorboard,wandb]").logger) == {"csv", "tensorboard", "wandb"}
 
 
+@pytest.mark.slow
 def test_callbacks_are_chosen_by_group(run, disc_clip, tiny, composed):
     assert build(composed(), "callbacks") == {}
     assert set(build(composed("callbacks=[learning_rate,device_stats]"), "callbacks")) == {

@@ -83,6 +83,7 @@ def test_a_bug_of_ours_keeps_its_traceback(run, ended, tmp_path):
         ended(failing(ZeroDivisionError("ours")))
 
 
+@pytest.mark.slow
 def test_in_a_multirun_the_other_jobs_go_on(run, ended, tmp_path, capsys):
     seen = []
 

@@ -98,6 +98,7 @@ def filmed(disc_clip, film, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_from_nothing_to_the_video_and_nothing_twice(filmed, dream):
     drawing, video = filmed()
     clip = drawing.path

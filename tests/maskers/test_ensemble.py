@@ -83,6 +83,7 @@ def jaccard(found, truth):
     return ((found > 0.5) & truth).sum() / ((found > 0.5) | truth).sum()
 
 
+@pytest.mark.slow
 def test_two_halves_make_a_whole(drawing):
     """Where a masker is unsure the other knows; a mean of probabilities would side with the one that says 0.6."""
     masker, _ = fitted(drawing.clip, ensemble({"left": Half("truth"), "right": Half("truth", left=False)}))

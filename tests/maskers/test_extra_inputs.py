@@ -125,6 +125,7 @@ def test_many_masks_are_left_out_by_parts(disc_clip):
     assert sorted(len(stems) for stems in flow.training_frames) == [3] * 3 + [6] * 3
 
 
+@pytest.mark.slow
 def test_the_network_corrects_a_given_map_where_it_is_the_prior(clip, references):
     given = {"flow": FlowMasker(DisFlow())}
     features = replace(EVIDENCE, prior="flow")
@@ -177,6 +178,7 @@ def test_what_it_is_given_is_what_it_builds_on(clip, references):
     assert network(None).base_maskers == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [None, {"flow": FlowMasker(DisFlow())}], ids=["features", "maps"])
 def test_hand_masks_of_pictures_that_are_no_frames_are_left_out(disc_clip, caplog, given):
     drawing = disc_clip(masks=(), keyframes=())

@@ -47,6 +47,7 @@ def task(**config):
     )
 
 
+@pytest.mark.slow
 def test_a_form_that_learns_finds_out_whom_to_trust(disc_clip):
     clip = disc_clip(masks=(3, 4, 6)).clip
     best = task().train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")
@@ -69,6 +70,7 @@ def test_no_form_is_fitted_for_more_steps_than_the_budget_has(disc_clip):
     assert outcome["steps"] == 2
 
 
+@pytest.mark.slow
 def test_each_score_comes_from_a_fit_without_that_frame(disc_clip):
     clip = disc_clip(masks=(3, 4, 6)).clip
     best = task(variant="logistic").train(clip, "subject", WORKBENCH, clip.runs("ensemble") / "once")

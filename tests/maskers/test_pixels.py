@@ -138,7 +138,7 @@ def found_share(drawn):
     return np.mean([jaccard(found[stem] > 0.5, truth[stem]) for stem in clip.stems])
 
 
-@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), (3, 2.3)])
+@pytest.mark.parametrize(("radius", "diameters"), [(3, 0), pytest.param(3, 2.3, marks=pytest.mark.slow)])
 def test_a_small_or_fast_subject_is_found(ball, radius, diameters):
     assert found_share(ball(radius, 2 * radius * diameters, count=9, size=(90, 160), masks=3)) >= 0.85
 

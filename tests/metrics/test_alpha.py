@@ -16,20 +16,15 @@ def tensors(*arrays):
 
 
 def slow_gradient(matte):
-    """Length of the gradient at each pixel, by explicit sums over a window of 11 pixels (sigma 1.4, replicated)."""
-    height, width = matte.shape
-    offsets = range(-4, 5)
-    weights = {
-        (dy, dx): dx * np.exp(-(dy**2 + dx**2) / (2 * 1.4**2)) for dy in offsets for dx in offsets
-    }  # the filter's own constant cancels in the norm
-    norm = np.sqrt(sum(weight**2 for weight in weights.values()))
-    found = np.zeros((2, height, width))
-    for y in range(height):
-        for x in range(width):
-            for (dy, dx), weight in weights.items():
-                for axis, (oy, ox) in enumerate([(dy, dx), (dx, dy)]):
-                    value = matte[np.clip(y + oy, 0, height - 1), np.clip(x + ox, 0, width - 1)]
-                    found[axis, y, x] += weight / norm * value
+    """Length of the gradient at each pixel, by explicit sums over a window of 9 pixels (sigma 1.4, replicated)."""
+    rows, columns = np.mgrid[-4:5, -4:5]
+    weights = columns * np.exp(-(rows**2 + columns**2) / (2 * 1.4**2))
+    weights /= np.linalg.norm(weights)
+    padded = np.pad(matte, 4, mode="edge")
+    found = np.zeros((2, *matte.shape))
+    for y, x in np.ndindex(matte.shape):
+        window = padded[y : y + 9, x : x + 9]
+        found[:, y, x] = (window * weights.T).sum(), (window * weights).sum()
     return np.hypot(*found)
 
 

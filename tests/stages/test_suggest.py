@@ -145,8 +145,8 @@ def test_without_masks_and_for_keyframes_frames_are_spread(disc_clip):
 
 
 @pytest.mark.parametrize("size", [(16, 24), (480, 270), (1080, 1920)])
-@pytest.mark.parametrize("stem", ["0005", "\u00e4" * 100])
-def test_the_sheet_is_readable_at_any_size_of_frames(disc_clip, size, stem):
+def test_the_sheet_is_readable_at_any_size_of_frames(disc_clip, size):
+    stem = "\u00e4" * 100
     drawing = disc_clip(count=2, size=size, masks=(), keyframes=())
     (drawing.path / "frames/0002.png").rename(drawing.path / f"frames/{stem}.png")
     SuggestStage({}, count=2).run(drawing.clip)
