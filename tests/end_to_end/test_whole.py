@@ -260,7 +260,7 @@ def test_two_parts_in_layers_with_alpha(disc_clip, dream):
         "  - {name: dancer, part: dancer}\n"
         "  - {name: hair, part: head}\n"
     )
-    dream(drawing.path, "stage.composite.alpha=true", "stage.composite.feather=0")
+    dream(drawing.path, "matte=none", "stage.composite.alpha=true", "stage.composite.feather=0")
     for folder in ("masks/dancer/unet", "masks/head/unet", "styled/hair", "alpha/ground", "alpha/dancer", "composite"):
         assert len(list(drawing.path.glob(f"{folder}/*.png"))) == 8, folder
     read = lambda folder: cv2.imread(str(drawing.path / folder / "0003.png"), cv2.IMREAD_UNCHANGED)  # noqa: E731

@@ -101,7 +101,7 @@ def test_each_device_does_a_stretch_in_a_process_of_its_own(tmp_path):
 
 @pytest.mark.slow
 def test_what_a_process_refuses_is_one_sentence():
-    with pytest.raises(SpaceError, match=r"e\.png: found no space, expected room; free some\."):
+    with pytest.raises(SpaceError, match=r"e\.png: found no space, expected room; free some"):
         share_out(context(), list("abcde"), refuse_the_last)
 
 
