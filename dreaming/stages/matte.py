@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import PositiveInt, Range
 from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
@@ -27,7 +27,8 @@ class MatteStage(Stage):
         smooth: Smooths mattes over time.
         masker: The masker whose masks are refined; None for the last selected one.
         method: How the opacity of uncertain pixels is found; ``none``: the stage does nothing.
-        band: Pixels around the outline and around uncertain pixels that are refined, too.
+        band: Width of what is refined around the outline and around uncertain pixels, as a share of the root of the
+            frame's area.
         workers: Frames refined at once.
     """
 
@@ -39,7 +40,7 @@ class MatteStage(Stage):
     smooth: MatteSmoothing
     masker: str | None = field(default=None, metadata=NO_EFFECT)
     method: MatteMethod = "guided"
-    band: PositiveInt = 8
+    band: Annotated[float, Range(gt=0, le=0.1)] = 0.006
     workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
 
     @property

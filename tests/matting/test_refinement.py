@@ -17,12 +17,12 @@ IMAGE[12:29, 14:44] += 150
 
 def test_frames_come_in_order_with_their_mattes():
     frames = [(name, IMAGE, MASK) for name in "abc"]
-    found = list(refine_all(iter(frames), "guided", 4, 2))
+    found = list(refine_all(iter(frames), "guided", 0.08, 2))
     assert [name for name, _ in found] == list("abc")
     for _, (image, matte) in found:
         assert image is IMAGE
-        np.testing.assert_array_equal(matte, refine(IMAGE, MASK, "guided", 4))
-    assert refine(IMAGE, MASK, "none", 4) is MASK
+        np.testing.assert_array_equal(matte, refine(IMAGE, MASK, "guided", 0.08))
+    assert refine(IMAGE, MASK, "none", 0.08) is MASK
 
 
 def test_a_method_without_its_package_is_refused(monkeypatch):
@@ -37,6 +37,6 @@ def test_a_method_without_its_package_is_refused(monkeypatch):
 def test_processes_give_what_one_process_gives():
     pytest.importorskip("pymatting")
     frames = [(name, IMAGE, MASK) for name in "ab"]
-    one, two = (dict(refine_all(iter(frames), "closed_form", 4, workers)) for workers in (1, 2))
+    one, two = (dict(refine_all(iter(frames), "closed_form", 0.08, workers)) for workers in (1, 2))
     assert list(one) == list(two) == ["a", "b"]
     np.testing.assert_allclose(two["b"][1], one["b"][1], atol=1e-6)

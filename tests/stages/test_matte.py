@@ -14,7 +14,7 @@ from dreaming.stages.matte import MatteStage
 
 
 def stage(sigma=1.0, **config):
-    return MatteStage(["gmm", "unet"], MatteSmoothing(DisFlow(), sigma, radius=1), **{"band": 2, **config})
+    return MatteStage(["gmm", "unet"], MatteSmoothing(DisFlow(), sigma, radius=1), **{"band": 0.05, **config})
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def test_other_masks_and_bands_make_other_mattes(drawing):
     first = time()
     stage(None, workers=1).run(drawing.clip)
     assert time() == first
-    stage(None, band=3).run(drawing.clip)
+    stage(None, band=0.08).run(drawing.clip)
     second = time()
     write_masks(drawing, other=True)
-    stage(None, band=3).run(drawing.clip)
+    stage(None, band=0.08).run(drawing.clip)
     assert first < second < time()
 
 
