@@ -35,8 +35,8 @@ from dreaming.matting.trimap import soft_band
 from dreaming.metrics.flicker import Flicker, visible_in_both
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.matte import MatteStage
-from dreaming.stages.matte_scores import matte_rows
-from dreaming.stages.score_record import KEYS, MATTE, mean_row
+from dreaming.stages.scores.mattes import matte_rows
+from dreaming.stages.scores.record import KEYS, MATTE, mean_row
 
 METHODS = "none,probabilities,guided,guided unsmoothed,closed_form,knn"
 

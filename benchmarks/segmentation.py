@@ -26,7 +26,7 @@ from rich.table import Table
 
 from dreaming.clip.clip import Clip
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.stages.mask_scores import scores
+from dreaming.stages.scores.masks import scores
 from dreaming.training.model_selection import ModelSelection
 from dreaming.training.run_registry import read_best
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.stages.mask_scores import scores
+from dreaming.stages.scores.masks import scores
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

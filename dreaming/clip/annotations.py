@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.errors import MaskError
 from dreaming.io.types import Size
 
 SUBJECT = "subject"
@@ -44,6 +46,30 @@ class References:
     def size(self) -> Size:
         """(height, width) in pixels."""
         return self.images.shape[1], self.images.shape[2]
+
+    def check_trainable(self, where: Path) -> None:
+        """Refuse masks that show no outline to learn.
+
+        Args:
+            where: The clip's folder, for messages.
+
+        Raises:
+            MaskError: If none of the masks has any foreground, or any background.
+        """
+        if len(self) and not self.present:
+            raise MaskError(
+                where,
+                topic="black-masks",
+                found=f"no foreground in any hand mask that maskers are trained on ({', '.join(self.stems)})",
+                expected=f"at least one that shows the {self.part}",
+            )
+        if len(self) and self.masks.all():
+            raise MaskError(
+                where,
+                topic="white-masks",
+                found=f"white all over in every hand mask that maskers are trained on ({', '.join(self.stems)})",
+                expected="white on the subject and black elsewhere",
+            )
 
     def select(self, stems: Iterable[str]) -> Self:
         """Return only the frames of these names, in this collection's order."""

@@ -16,7 +16,7 @@ from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.clip.shots import Shots, find_shots
 from dreaming.clip.split import MaskLayout, Split, Validation, write_split
-from dreaming.errors import ClipError, FrameError, MaskError
+from dreaming.errors import ClipError, FrameError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
 from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files, read_record
@@ -198,20 +198,7 @@ class Clip:
             MaskError: If none of their masks has any foreground, or any background.
         """
         references = self.references(part, self.split(part).nn)
-        if len(references) and not references.present:
-            raise MaskError(
-                self.path,
-                topic="black-masks",
-                found=f"no foreground in any hand mask that maskers are trained on ({', '.join(references.stems)})",
-                expected=f"at least one that shows the {part}",
-            )
-        if len(references) and references.masks.all():
-            raise MaskError(
-                self.path,
-                topic="white-masks",
-                found=f"white all over in every hand mask that maskers are trained on ({', '.join(references.stems)})",
-                expected="white on the subject and black elsewhere",
-            )
+        references.check_trainable(self.path)
         return references
 
     def hand_masks(self, part: str) -> Iterator[tuple[str, Mask, str]]:

@@ -29,10 +29,10 @@ from dreaming.maskers.base import Masker
 from dreaming.metrics.similarity import FramePSNR, FrameSSIM
 from dreaming.metrics.strokes import Crispness, StrokeDistance
 from dreaming.stages.base import Stage
-from dreaming.stages.mask_scores import Comparison, predict_held_out, scores, with_base_maskers, worst_frames
-from dreaming.stages.matte_scores import matte_rows
-from dreaming.stages.score_record import KEYS, OVER_TIME, SCORES, Row, as_csv, mean_row, print_table
-from dreaming.stages.stability import mask_stability, styled_flicker
+from dreaming.stages.scores.masks import Comparison, predict_held_out, scores, with_base_maskers, worst_frames
+from dreaming.stages.scores.mattes import matte_rows
+from dreaming.stages.scores.record import KEYS, OVER_TIME, SCORES, Row, as_csv, mean_row, print_table
+from dreaming.stages.scores.stability import mask_stability, styled_flicker
 from dreaming.training import run_registry as runs
 from dreaming.training.image_logging import send
 from dreaming.training.loggers import finish, log_table

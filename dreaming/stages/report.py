@@ -20,8 +20,8 @@ from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.output_file import write_output
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
-from dreaming.stages.crispness_curve import CrispnessCurve, measure_crispness
-from dreaming.stages.score_record import OVER_TIME, SCORES, explain, read_scores
+from dreaming.stages.scores.crispness_curve import CrispnessCurve, measure_crispness
+from dreaming.stages.scores.record import OVER_TIME, SCORES, explain, read_scores
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 

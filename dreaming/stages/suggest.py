@@ -26,7 +26,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.progress import bar
 from dreaming.stages.base import Stage
-from dreaming.stages.mask_scores import with_base_maskers
+from dreaming.stages.scores.masks import with_base_maskers
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from dreaming.clip.config import Layer
 from dreaming.errors import ParameterError
 from dreaming.io.types import Probability
 from dreaming.stages.composite import CompositeStage, OpenLayer
-from dreaming.ui.cleanup_file import Steps
+from dreaming.ui.clip_file.cleanup import Steps
 from dreaming.ui.clip_state import predictions_of
 
 MAX_FEATHER = 200.0

@@ -10,9 +10,9 @@ from dreaming.clip.config import ClipSettings
 from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import subfolders
+from dreaming.ui.clip_file.layers import LayerFile
 from dreaming.ui.clip_state import parts_of
 from dreaming.ui.keyframe_store import check_folder_name
-from dreaming.ui.layer_file import LayerFile
 from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.user_files import refuse_outside
 

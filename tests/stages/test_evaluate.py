@@ -19,7 +19,7 @@ from dreaming.metrics.similarity import psnr, ssim
 from dreaming.metrics.strokes import crispness, stroke_distance
 from dreaming.stages.evaluate import EvaluateStage
 from dreaming.stages.mask import MaskStage
-from dreaming.stages.score_record import MATTE
+from dreaming.stages.scores.record import MATTE
 
 
 @pytest.fixture

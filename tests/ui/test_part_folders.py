@@ -8,9 +8,9 @@ from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
 from dreaming.maskers.flow import FlowMasker
 from dreaming.stages.mask import MaskStage
-from dreaming.ui import layer_file
+from dreaming.ui.clip_file import editing
+from dreaming.ui.clip_file.layers import LayerFile
 from dreaming.ui.clip_state import parts_of
-from dreaming.ui.layer_file import LayerFile
 from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.part_folders import PartFolders
 from dreaming.ui.user_files import FileChangedError
@@ -98,7 +98,7 @@ def test_a_part_keeps_its_name_if_the_layers_cannot_be_written(disc_clip, parts,
     def fail(*args, **options):
         raise error
 
-    monkeypatch.setattr(layer_file, "replace_file", fail)
+    monkeypatch.setattr(editing, "replace_file", fail)
     with pytest.raises(type(error)):
         parts.rename(drawing.clip, old, "dancer")
     assert sorted(drawing.path.rglob("*")) == before

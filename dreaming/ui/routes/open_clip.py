@@ -11,10 +11,10 @@ from aiohttp import web
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, ParameterError
-from dreaming.ui.cleanup_file import CleanupFile
+from dreaming.ui.clip_file.cleanup import CleanupFile
+from dreaming.ui.clip_file.layers import LayerFile
 from dreaming.ui.clip_state import EmptyMasks, parts_of
 from dreaming.ui.keyframe_store import KeyframeStore
-from dreaming.ui.layer_file import LayerFile
 from dreaming.ui.mask_store import MaskStore
 from dreaming.ui.part_folders import PartFolders
 from dreaming.ui.pictures import Thumbnails

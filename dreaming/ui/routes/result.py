@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dreaming.clip.clip import Clip
 from dreaming.io.frame_folder import is_signed
-from dreaming.stages.score_record import read_scores
+from dreaming.stages.scores.record import read_scores
 from dreaming.ui.pictures import version_of
 from dreaming.ui.results import as_png, folders_of, worst_pictures
 from dreaming.ui.routes.open_clip import CLIP, frame_of

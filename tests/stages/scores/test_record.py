@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dreaming.stages.score_record import read_scores
+from dreaming.stages.scores.record import read_scores
 
 SCORE = {"kind": "mask", "name": "flow", "scored on": "truth", "frames": 3, "IoU": 0.5}
 

@@ -6,7 +6,7 @@ import pytest
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.matting.trimap import soft_band
 from dreaming.stages.evaluate import EvaluateStage
-from dreaming.stages.matte_scores import matte_rows
+from dreaming.stages.scores.mattes import matte_rows
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import yaml
 
 from dreaming.clip.config import ClipSettings, Layer
 from dreaming.errors import ClipError
-from dreaming.ui.layer_file import LayerFile, set_layers
+from dreaming.ui.clip_file.layers import LayerFile, set_layers
 from dreaming.ui.user_files import ABSENT, FileChangedError, version_of
 
 TEXT = """\

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dreaming.clip.shots import Shots
-from dreaming.stages.crispness_curve import TOP, CrispnessCurve, measure_crispness
+from dreaming.stages.scores.crispness_curve import TOP, CrispnessCurve, measure_crispness
 
 
 def draw(drawing, blurred):

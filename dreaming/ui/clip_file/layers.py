@@ -4,19 +4,18 @@ import io
 import re
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
+from functools import partial
 from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import ClipSettings, Layer
-from dreaming.errors import ClipError
-from dreaming.ui.user_files import check_version, replace_file, version_of
+from dreaming.ui.clip_file.editing import edit_settings, scalar
+from dreaming.ui.user_files import version_of
 
 _DEFAULTS = {f.name: f.default for f in fields(Layer) if f.name != "name"}
 
@@ -52,34 +51,12 @@ class LayerFile:
             FileChangedError: If the file on disk has another version.
             ClipError: If a layer is not valid, or the file is damaged or written in a way that cannot be edited here.
         """
-        path = clip.path / "clip.yaml"
         with self.lock:
-            check_version(path, expected)
-            before = ClipSettings.read(path)
             # Checked by the reader itself, which names what is wrong; JSON is YAML.
-            wanted = ClipSettings.parse(path, yaml.safe_dump({"layers": list(layers)})).layers
+            wanted = ClipSettings.parse(clip.path / "clip.yaml", yaml.safe_dump({"layers": list(layers)})).layers
             assert wanted is not None
-            text = path.read_bytes().decode() if path.exists() else ""
-            try:
-                edited = set_layers(text, wanted)
-            except (YAMLError, ValueError, TypeError, AttributeError, LookupError):
-                edited = ""
-            if not is_read_as(edited, replace(before, layers=wanted), clip):
-                raise ClipError(
-                    path, found="layers that cannot be edited here", expected="one layer on each line",
-                    hint="edit the file in a text editor",
-                )  # fmt: skip
-            old = path if path.exists() else None
-            replace_file(clip, old, path, edited.encode(), expected)
-            return version_of(path)
-
-
-def is_read_as(text: str, settings: ClipSettings, clip: Clip) -> bool:
-    """Whether the stages read a text, as the clip's ``clip.yaml``, as these settings."""
-    try:
-        return ClipSettings.parse(clip.path / "clip.yaml", text) == settings
-    except ClipError:
-        return False
+            edit = partial(set_layers, layers=wanted)
+            return edit_settings(clip, expected, edit, of="layers", one="layer", layers=wanted)
 
 
 def set_layers(text: str, layers: Sequence[Layer]) -> str:
@@ -141,12 +118,6 @@ def _updated(entry: Any, layer: Layer) -> Any:
 def _entry(layer: Layer, present: Collection[str] = ()) -> dict[str, Any]:
     values = {key: value for key, value in asdict(layer).items() if key in present or value != _DEFAULTS.get(key)}
     return {key: scalar(value) if isinstance(value, str) else value for key, value in values.items()}
-
-
-def scalar(text: str) -> str:
-    """Return a text that YAML 1.1 reads as text, too: quoted unless it is a plain word."""
-    plain = re.fullmatch(r"[A-Za-z_]([\w -]*\w)?", text) and yaml.safe_load(text) == text
-    return text if plain else DoubleQuotedScalarString(text)
 
 
 def _block(layers: Sequence[Layer], dash: int) -> str:

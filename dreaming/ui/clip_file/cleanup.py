@@ -4,19 +4,17 @@ import io
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import ClipSettings
-from dreaming.errors import ClipError
 from dreaming.imaging.cleanup import Cleanup
-from dreaming.ui.layer_file import is_read_as, scalar
-from dreaming.ui.user_files import check_version, replace_file, version_of
+from dreaming.ui.clip_file.editing import edit_settings, scalar
+from dreaming.ui.user_files import check_version, version_of
 
 Steps = Sequence[Mapping[str, Any]]
 """Steps as ``clip.yaml`` lists them, each a mapping of one name to a value."""
@@ -50,24 +48,14 @@ class CleanupFile:
             ClipError: If the file is damaged, or written in a way that cannot be edited here.
         """
         Cleanup.parse(f"cleanup: {part}", steps)
-        path = clip.path / "clip.yaml"
         with self._lock:
-            check_version(path, expected)
-            before = ClipSettings.read(path)
-            if list(before.cleanup.get(part, [])) == list(steps):
+            check_version(clip.path / "clip.yaml", expected)
+            before, _ = self.read(clip, part)
+            if list(before) == list(steps):
                 return expected
-            wanted = {**before.cleanup, part: [dict(step) for step in steps]}
-            try:
-                edited = set_steps(path.read_bytes().decode() if path.exists() else "", part, steps)
-            except (YAMLError, ValueError, TypeError, AttributeError, LookupError):
-                edited = ""
-            if not is_read_as(edited, replace(before, cleanup=wanted), clip):
-                raise ClipError(
-                    path, found="a clean-up that cannot be edited here", expected="one part on each line",
-                    hint="edit the file in a text editor",
-                )  # fmt: skip
-            replace_file(clip, path if path.exists() else None, path, edited.encode(), expected)
-            return version_of(path)
+            cleanup = {**ClipSettings.read(clip.path / "clip.yaml").cleanup, part: [dict(step) for step in steps]}
+            edit = partial(set_steps, part=part, steps=steps)
+            return edit_settings(clip, expected, edit, of="a clean-up", one="part", cleanup=cleanup)
 
 
 def set_steps(text: str, part: str, steps: Steps) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from dreaming.clip.config import ClipSettings
 from dreaming.errors import ClipError, ParameterError
-from dreaming.ui.cleanup_file import CleanupFile, set_steps
+from dreaming.ui.clip_file.cleanup import CleanupFile, set_steps
 from dreaming.ui.user_files import ABSENT, FileChangedError
 
 STEPS = [{"smooth": 3}, {"clamp": [0.1, 0.9]}, {"grow": 2.5}]

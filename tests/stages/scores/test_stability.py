@@ -5,7 +5,7 @@ import pytest
 
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.stages.stability import mask_stability, styled_flicker
+from dreaming.stages.scores.stability import mask_stability, styled_flicker
 
 
 @pytest.fixture

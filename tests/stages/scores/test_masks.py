@@ -5,7 +5,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 import numpy as np
 import pytest
 
-from dreaming.stages.mask_scores import scores, worst_frames
+from dreaming.stages.scores.masks import scores, worst_frames
 
 SIZE = (64, 160)
 

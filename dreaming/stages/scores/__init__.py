@@ -1,0 +1,1 @@
+"""Scores of results, which the stages `evaluate`, `suggest` and `report` show."""
