@@ -33,8 +33,16 @@ def test_steps_are_tried_on_the_frame_ordered_and_saved(disc_clip, browse):
         await trying([{"smooth": 1}, {"fill_holes": 0.025}], field.fill("2.5"))
         up = page.get_by_label("Move up: Fill holes, step 2", exact=True)
         await trying([{"fill_holes": 0.025}, {"smooth": 1}], up.click())
+
+        async def return_to_cleanup():
+            await page.reload()
+            await page.click("[data-opens=cleanup]")
+
+        await trying([{"fill_holes": 0.025}, {"smooth": 1}], return_to_cleanup())  # not saved, but not lost either
         await page.click("#save-cleanup")
         await page.locator("#save-cleanup[disabled]").wait_for()
+        await trying([{"fill_holes": 0.025}, {"smooth": 1}], return_to_cleanup())
+        assert await page.locator("#save-cleanup").is_disabled()
 
     assert browse(drawing.path, scenario) == []
     assert path.read_text() == "cleanup:\n  subject: [{fill_holes: 0.025}, {smooth: 1}] # hair\n"

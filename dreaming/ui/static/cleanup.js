@@ -26,10 +26,18 @@ let asked = new AbortController();
 
 const setting = (key) => document.querySelector(`[data-key="${key}"]`).value;
 const edit = () => edits.get(state.part);
+const draftOf = (owner) => `cleanup ${owner} ${state.clip.path}`;
+
+// Steps that are not saved survive a reload of the page.
+function mark(owner, changed) {
+  edits.get(owner).changed = changed;
+  if (changed) sessionStorage.setItem(draftOf(owner), JSON.stringify(edits.get(owner)));
+  else sessionStorage.removeItem(draftOf(owner));
+}
 
 function change(action, focused = null) {
   action(edit().steps);
-  edit().changed = true;
+  mark(state.part, true);
   draw();
   if (focused) document.querySelector(`#steps [aria-label="${CSS.escape(focused)}"]`)?.focus();
   background(show);
@@ -46,7 +54,7 @@ function fieldsOf(step, name, label) {
       if (!field.value || !field.checkValidity()) return;
       values[index] = Number(field.value) / factor;
       step[name] = values.length > 1 ? values : values[0];
-      edit().changed = true;
+      mark(state.part, true);
       drawButtons();
       background(show);
     });
@@ -97,6 +105,8 @@ async function update() {
   if (state.workspace !== "cleanup") return;
   const owner = state.part;
   offerMaskers();
+  const draft = sessionStorage.getItem(draftOf(owner));
+  if (draft && !edit()) edits.set(owner, JSON.parse(draft));
   if (!edit()?.changed) edits.set(owner, { ...(await getCleanup(owner)), changed: false });
   if (owner !== state.part) return;
   draw();
@@ -150,7 +160,8 @@ async function save() {
   const { steps, version } = edit();
   const owner = state.part;
   try {
-    edits.set(owner, { ...(await putCleanup(owner, steps, version)), changed: false });
+    edits.set(owner, await putCleanup(owner, steps, version));
+    mark(owner, false);
   } catch (error) {
     if (error.status !== 409) throw error;
     edits.get(owner).version = (await getCleanup(owner)).version;
@@ -171,7 +182,7 @@ element("add-step").addEventListener("change", () => {
 });
 on("save-cleanup", "click", save);
 on("reload-cleanup", "click", async () => {
-  edit().changed = false;
+  mark(state.part, false);
   await load();
 });
 for (const id of ["cleanup-masker", "cleanup-layout", "cleanup-picture"]) on(id, "change", show);
