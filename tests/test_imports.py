@@ -16,6 +16,7 @@ LEVELS = [
     {"models"},
     {"maskers"},
     {"stages", "sweep"},
+    {"live"},
     {"ui"},
     {"cli"},
     {"__main__"},

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.io.manifest import fingerprint, fingerprint_files
+from dreaming.io.types import Image
 
 Channels = NDArray[np.uint8]
 """(H, W, C) uint8, a guide of C channels."""
@@ -57,3 +58,11 @@ class Guide(ABC):
         as if it were not a keyframe; ``seed`` is that of random draws.
         """
         return self.draw(clip, layer, stems)
+
+
+class ImageGuide(Guide):
+    """A guide of any single image: unlike others, it needs neither the clip's other frames nor its keyframes."""
+
+    @abstractmethod
+    def draw_image(self, image: Image) -> Channels:
+        """Draw the guide (H, W, C) of an image (H, W, 3)."""

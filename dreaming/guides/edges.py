@@ -10,14 +10,14 @@ import numpy as np
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, PositiveInt, Range
-from dreaming.guides.base import Channels, Guide
+from dreaming.guides.base import Channels, ImageGuide
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
 
 
 @dataclass(frozen=True)
-class EdgeGuide(Guide):
+class EdgeGuide(ImageGuide):
     """Length of the colour gradient: the derivatives of L, a and b in x and y of the blurred frame.
 
     Attributes:
@@ -38,9 +38,9 @@ class EdgeGuide(Guide):
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's edges, (H, W, 1), in order."""
-        yield from prefetch_map(lambda stem: (stem, self.edges(clip.frames.read(stem))), stems, self.workers)
+        yield from prefetch_map(lambda stem: (stem, self.draw_image(clip.frames.read(stem))), stems, self.workers)
 
-    def edges(self, image: Image) -> Channels:
+    def draw_image(self, image: Image) -> Channels:
         """Slope of the colours (H, W, 3) at each pixel, (H, W, 1)."""
         lab = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32), (0, 0), self.sigma)
         # The weights of Scharr's filter sum to 16 on each of two sides: divided by 32 it is the slope per pixel.

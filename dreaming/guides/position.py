@@ -8,12 +8,13 @@ import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.guides.base import Channels, Guide
+from dreaming.guides.base import Channels, ImageGuide
 from dreaming.io.manifest import fingerprint
+from dreaming.io.types import Image, Size
 
 
 @dataclass(frozen=True)
-class PositionGuide(Guide):
+class PositionGuide(ImageGuide):
     """X and y, from 0 to 255 across the frame, to distinguish similar regions of a static scene."""
 
     kind: ClassVar[str] = "position_guide"
@@ -25,7 +26,15 @@ class PositionGuide(Guide):
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield the same coordinates (H, W, 2) for each named frame."""
-        y, x = (np.rint(np.linspace(0, 255, side)).astype(np.uint8) for side in clip.size)
-        coordinates = np.dstack(np.meshgrid(x, y))
+        coordinates = _coordinates(clip.size)
         for stem in stems:
             yield stem, coordinates
+
+    def draw_image(self, image: Image) -> Channels:
+        """Coordinates (H, W, 2) of an image's pixels."""
+        return _coordinates((image.shape[0], image.shape[1]))
+
+
+def _coordinates(size: Size) -> Channels:
+    y, x = (np.rint(np.linspace(0, 255, side)).astype(np.uint8) for side in size)
+    return np.dstack(np.meshgrid(x, y))

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 ORDER = (
     *("draw", "extract", "import", "flow", "mask", "matte", "filter", "guide", "stylise", "composite"),
-    *("export", "preview", "evaluate", "suggest", "report"),
+    *("export", "preview", "live", "evaluate", "suggest", "report"),
 )
 """All stages, in their order; those that the key ``stages`` does not list run only if they are named."""
 

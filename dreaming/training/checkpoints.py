@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -21,6 +21,8 @@ from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, write_atomically
 from dreaming.training.distributed import launches_processes
 from dreaming.training.divergence import is_finite
+
+M = TypeVar("M", bound=pl.LightningModule)
 
 log = logging.getLogger(__name__)
 
@@ -181,15 +183,37 @@ def load(module: pl.LightningModule, checkpoint: Path) -> pl.LightningModule:
     except UnpicklingError:
         found = "no checkpoint, or one with more than plain data"
     except Exception as error:  # whatever torch raises for bytes that are no checkpoint
-        found = "no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+        found = _not_of_this_model(error)
     else:
         if is_finite(module):
             return module.eval()
         found = "weights that are not finite"
-    raise CheckpointError(
+    raise _refusal(checkpoint, type(module).__name__, found)
+
+
+def rebuild(kind: type[M], checkpoint: Path) -> M:
+    """Build a module from the hyperparameters in a checkpoint and load its weights, on the CPU.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint of this class.
+    """
+    try:
+        module = kind(**_read(checkpoint)[kind.CHECKPOINT_HYPER_PARAMS_KEY])
+    except Exception as error:  # whatever torch and the module raise for other data
+        raise _refusal(checkpoint, kind.__name__, _not_of_this_model(error)) from None
+    load(module, checkpoint)
+    return module
+
+
+def _not_of_this_model(error: Exception) -> str:
+    return "no checkpoint of this model (" + " ".join(str(error).split())[:160] + ")"
+
+
+def _refusal(checkpoint: Path, kind: str, found: str) -> CheckpointError:
+    return CheckpointError(
         checkpoint,
         found=found,
-        expected=f"a checkpoint of {type(module).__name__} with the same network",
+        expected=f"a checkpoint of {kind} with the same network",
         hint="delete its run folder to train again, or restore the config it was trained with",
     )
 

@@ -117,7 +117,7 @@ def begin(folder: Path, fingerprint: Mapping[str, Any]) -> None:
 def record(best: Best, runs: Path) -> None:
     """Record a finished run, and let ``best.json`` point to it if it is the best one."""
     best.write(best.folder / RESULT)
-    pointer = runs / ("best.json" if best.subject == SUBJECT else f"best-{best.subject}.json")
+    pointer = pointer_to_best(runs, best.subject)
     before = read_best(pointer)
     if before is None and pointer.exists():
         pointer.rename(set_aside_name(pointer))
@@ -125,6 +125,11 @@ def record(best: Best, runs: Path) -> None:
         best.write(pointer, checkpoint=os.path.relpath(best.weights, runs))
     elif before is not None:
         log.info("%s still points to %s %.4f of %s", pointer, before.monitor, before.score, before.checkpoint)
+
+
+def pointer_to_best(runs: Path, subject: str) -> Path:
+    """Path of the record that points to the best run of a model on a part or layer."""
+    return runs / ("best.json" if subject == SUBJECT else f"best-{subject}.json")
 
 
 def read_best(pointer: Path) -> Best | None:

@@ -8,7 +8,7 @@ from dreaming.guides.edges import EdgeGuide
 def test_the_slope_of_a_blurred_step():
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 20:] = 255
-    found = EdgeGuide(sigma=2.0, max_slope=100.0).edges(image)
+    found = EdgeGuide(sigma=2.0, max_slope=100.0).draw_image(image)
     assert found.shape == (20, 40, 1)
     assert not found[:, :10].any()
     assert not found[:, 30:].any()
@@ -21,10 +21,10 @@ def test_the_slope_of_a_blurred_step():
 def test_horizontal_edges_and_colour_edges_are_drawn():
     image = np.zeros((40, 20, 3), np.uint8)
     image[20:] = 255
-    assert EdgeGuide(sigma=1.0, max_slope=20.0).edges(image).max() == 255
+    assert EdgeGuide(sigma=1.0, max_slope=20.0).draw_image(image).max() == 255
     coloured = np.full((20, 20, 3), 100, np.uint8)
     coloured[:, 10:] = [160, 80, 50]
-    assert EdgeGuide().edges(coloured).max() > 60
+    assert EdgeGuide().draw_image(coloured).max() > 60
 
 
 def test_frames_are_drawn_in_order(disc_clip):
@@ -33,4 +33,4 @@ def test_frames_are_drawn_in_order(disc_clip):
     assert guide.channels == 1
     drawn = dict(guide.draw(clip, None, clip.stems[::2]))
     assert list(drawn) == clip.stems[::2]
-    assert np.array_equal(drawn["0003"], guide.edges(clip.frames.read("0003")))
+    assert np.array_equal(drawn["0003"], guide.draw_image(clip.frames.read("0003")))

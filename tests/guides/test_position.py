@@ -10,4 +10,5 @@ def test_x_and_y_rise_across_the_frame(disc_clip):
     assert (position == same).all()
     assert position.shape == (18, 52, 2)
     assert position[7, :, 0].tolist() == [5 * x for x in range(52)]
+    assert (guide.draw_image(clip.frames.read(stem)) == position).all()
     assert position[:, 9, 1].tolist() == [15 * y for y in range(18)]

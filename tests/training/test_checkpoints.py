@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback
 from dreaming import interruption
 from dreaming.data.base import SteppedDataModule
 from dreaming.errors import CheckpointError
-from dreaming.training.checkpoints import RESUMABLE, AtomicCheckpointIO, load, recover
+from dreaming.training.checkpoints import RESUMABLE, AtomicCheckpointIO, load, rebuild, recover
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.fit import fit
 from dreaming.training.task import TrainingTask
@@ -347,3 +347,22 @@ def test_a_signal_in_the_last_step_ends_the_run_after_the_result(tmp_path):
         run(tmp_path, signals=(signal.SIGINT, 40), validate=False, max_steps=40)
     assert run(tmp_path, validate=False, max_steps=40).steps == 40
     assert not (tmp_path / "checkpoints" / "rolling.ckpt").exists()
+
+
+def test_a_module_is_rebuilt_from_its_hyperparameters(tmp_path):
+    class Wide(Line):
+        def __init__(self, width):
+            super().__init__(width=width)
+            self.save_hyperparameters()
+
+    module = Wide(width=3)
+    trainer = TRAINER(max_steps=0, logger=False, enable_checkpointing=False)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(tmp_path / "wide.ckpt")
+    rebuilt = rebuild(Wide, tmp_path / "wide.ckpt")
+    torch.testing.assert_close(rebuilt.state_dict(), module.state_dict())
+    assert not rebuilt.training
+    (tmp_path / "other.ckpt").write_bytes(b"PK")
+    for other in ("other.ckpt", "none.ckpt"):
+        with pytest.raises(CheckpointError):
+            rebuild(Wide, tmp_path / other)

@@ -21,6 +21,7 @@ ACTIONS: dict[str, Sequence[str]] = {
     "masks": ["stages=[mask]"],
     "preview": ["stages=[preview]"],
     "style": ["stages=[stylise,composite]"],
+    "live": ["stages=[live]"],
     "suggest": ["stages=[suggest]"],
     "everything": [],
 }
