@@ -125,6 +125,25 @@ def test_a_wrong_override_is_explained_before_anything_runs(disc_clip, browse):
     assert not (drawing.path / "runs").exists()
 
 
+def test_a_lost_connection_is_said_and_restored(disc_clip, browse):
+    drawing, sockets = disc_clip(), []
+
+    def relay(socket):
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    async def scenario(page):
+        await page.route_web_socket("**/api/events", relay)
+        await page.reload()
+        known = await page.locator("#job-state", has_text="No job").text_content()
+        await sockets[0].close()
+        await page.locator("#job-state", has_not_text=known).wait_for()
+        await state(page, known)
+
+    assert browse(drawing.path, scenario) == []
+    assert len(sockets) == 2
+
+
 def test_a_saved_mask_makes_masks_again_and_is_undone(disc_clip, browse):
     drawing = disc_clip(masks=(1, 4))
     drawing.clip.masks("subject", "flow").write_probability("0003", drawing.truth["0003"].astype(np.float32))
