@@ -1,5 +1,6 @@
 """Jobs and corrections on the page, in a real browser."""
 
+import asyncio
 import re
 import sys
 
@@ -135,6 +136,8 @@ def test_a_lost_connection_is_said_and_restored(disc_clip, browse):
     async def scenario(page):
         await page.route_web_socket("**/api/events", relay)
         await page.reload()
+        while not sockets:
+            await asyncio.sleep(0.01)
         known = await page.locator("#job-state", has_text="No job").text_content()
         await sockets[0].close()
         await page.locator("#job-state", has_not_text=known).wait_for()
