@@ -35,6 +35,20 @@ class ConsoleHandler(logging.Handler):
             self.handleError(record)
 
 
+@contextmanager
+def console_log() -> Iterator[None]:
+    """Show records of level info of this package on the console, for programs that Hydra does not run."""
+    logger, handler = logging.getLogger(__name__.partition(".")[0]), ConsoleHandler()
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 _step: ContextVar[str] = ContextVar("step", default="")
 
 

@@ -16,7 +16,7 @@ LEVELS = [
     {"models"},
     {"maskers"},
     {"stages", "sweep"},
-    {"live"},
+    {"live", "upkeep"},
     {"ui"},
     {"cli"},
     {"__main__"},

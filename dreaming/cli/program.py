@@ -33,6 +33,8 @@ from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_erro
 from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import write_atomically
+from dreaming.progress import console_log
+from dreaming.upkeep.finished import COMMAND, FinishedCommand
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def main(program: str, job: Job) -> None:
 def _run(program: str, job: Job) -> int:
     configuration.prepare()
     logging.raiseExceptions = False  # a full disk must not print a traceback for each line of the log file
-    arguments = configuration.arguments()
+    given = arguments = configuration.arguments()
     try:
         if shows_config(arguments) or not configuration.informs_only(arguments):
             arguments = with_settings(program, arguments)
@@ -64,7 +66,7 @@ def _run(program: str, job: Job) -> int:
             print(f"dreaming {__version__}")
         elif configuration.informs_only(arguments):
             _start_hydra(program, job)
-        else:
+        elif not _has_finished(program, given):
             return _work(program, job, arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
@@ -73,6 +75,25 @@ def _run(program: str, job: Job) -> int:
     except Exception as error:
         return _explained(error, program)
     return 0
+
+
+def _has_finished(program: str, arguments: list[str]) -> bool:
+    """Whether this command has finished before and nothing has changed since; if not, ``COMMAND`` is set to it."""
+    COMMAND.set(None)
+    overrides = configuration.parse(arguments)
+    clips = [str(each.value()) for each in overrides if each.key_or_group == "clip" and not each.is_sweep_override()]
+    has_flags = any(text.startswith("-") for text in arguments)
+    if program != "dream" or has_flags or trusted_packages(overrides) or len(clips) != 1 or "$" in clips[0]:
+        return False
+    root = configuration.config_root()
+    command = FinishedCommand.begin(
+        Path(clips[0]), arguments, [configuration.PACKAGE, root / "conf", root / "experiments"]
+    )
+    with console_log():
+        if command.has_finished():
+            return True
+    COMMAND.set(command)
+    return False
 
 
 def check_lines() -> None:

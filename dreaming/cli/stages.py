@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dreaming.cli.build import build, build_all
+from dreaming.cli.build import build, build_all, resolved
 from dreaming.cli.config import clip_path, parse_shard, task_overrides, thread_count
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -19,6 +19,7 @@ from dreaming.stages.evaluate import EvaluateStage
 from dreaming.sweep.job import Objectives, masker_trial
 from dreaming.sweep.timing import masker_seconds_per_frame
 from dreaming.training.loggers import log_sync_command
+from dreaming.upkeep.finished import COMMAND
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
         log_sync_command()  # before the last line, which a person reads first
         if paths := order.files_to_open(clip, list(config.stages), stages):
             log.info("open: %s", " ".join(map(shlex.quote, map(str, paths))))
+        if (command := COMMAND.get()) is not None:
+            command.record(resolved(config), named, paths)
         return score
 
     evaluate = stages["evaluate"]

@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from tiny import MACHINE
+
+from dreaming.upkeep import finished
 
 
 def test_only_the_named_stages_run_without_brackets(disc_clip, run):
@@ -33,3 +36,19 @@ def test_masks_of_other_programs_are_imported_first(disc_clip, run, tmp_path):
     ran = run("dreaming", f"clip={drawing.path}", f"import={tmp_path / 'a, b.json'}", "stages=import", "logger=csv")
     assert ran.code == 0, ran.err
     assert drawing.clip.references("subject", drawing.stems).stems == ("0002",)
+
+
+@pytest.mark.slow
+def test_a_finished_command_ends_before_its_stages_start(disc_clip, run, monkeypatch):
+    monkeypatch.setattr(finished, "MARGIN", 0.0)  # the clip was drawn within it
+    drawing = disc_clip(count=3, masks=(1, 3), keyframes=())
+    arguments = [f"clip={drawing.path}", "masker=threshold", "stages=extract,mask,evaluate", *MACHINE]
+    first = run("dreaming", *arguments)
+    assert (first.code, len(runs := list(drawing.path.glob("runs/dream/*")))) == (0, 1)
+    again = run("dreaming", *arguments)
+    assert (again.code, list(drawing.path.glob("runs/dream/*"))) == (0, runs)
+    tables = [[line for line in ran.out.splitlines() if "│" in line] for ran in (first, again)]
+    assert tables[0] == tables[1] != []
+    drawing.save("hand_masks/0002.png", drawing.truth["0002"])
+    assert run("dreaming", *arguments).code == 0
+    assert len(list(drawing.path.glob("runs/dream/*"))) == 2

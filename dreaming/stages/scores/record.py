@@ -40,10 +40,16 @@ def read_scores(clip: Clip) -> list[dict[str, Any]]:
     paths = [clip.path / "evaluation.json", *sorted(clip.path.glob("runs/*/*/evaluation.json"), reverse=True)]
     path = next((path for path in paths if path.exists()), None)
     summary = [] if path is None else (read_record(path) or {}).get("summary")
-    if not isinstance(summary, list) or not all(map(_is_score, summary)):
+    if not are_scores(summary):
         log.warning("%s: not shown, because it is damaged; stages=[evaluate] writes it again", path)
         return []
+    assert isinstance(summary, list)
     return summary
+
+
+def are_scores(summary: object) -> bool:
+    """Whether data from a file is a list of ``KEYS`` and numbers by name."""
+    return isinstance(summary, list) and all(map(_is_score, summary))
 
 
 def _is_score(score: object) -> bool:

@@ -1,0 +1,1 @@
+"""Commands that find nothing to do, and the removal of files that can be computed again."""
