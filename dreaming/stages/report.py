@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,12 +17,13 @@ from dreaming.errors import DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
-from dreaming.io.manifest import MANIFEST, Manifest
+from dreaming.io.manifest import MANIFEST, Manifest, read_record
 from dreaming.io.output_file import write_output
+from dreaming.io.plain_data import read_plain_yaml
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.stages.scores.crispness_curve import CrispnessCurve, measure_crispness
-from dreaming.stages.scores.record import OVER_TIME, SCORES, explain, read_scores
+from dreaming.stages.scores.record import GOOD, OVER_TIME, SCORES, explain, read_scores
 from dreaming.training.image_logging import PICTURES
 from dreaming.training.run_registry import Best, read_best
 
@@ -30,6 +32,12 @@ log = logging.getLogger(__name__)
 
 WIDTH = 480
 """Width of a picture on the page, in pixels; four of them fit on a common screen."""
+
+WIDE = 1200
+"""Width of the pictures that are compared with a slider, in pixels."""
+
+NEXT = 3
+"""Frames to paint next that are shown of each part and layer."""
 
 EXPLANATIONS = {
     "ground truth": "Ground truth: frames with a hand mask (other than test masks) and keyframes are not scored.",
@@ -68,6 +76,10 @@ class ReportStage(Stage):
         page = environment.get_template("report.html.j2").render(
             title=clip.path.resolve().name,
             facts=list(self._facts(clip)),
+            compared=self._compared(clip),
+            suggested=list(self._suggested(clip)),
+            suggest=shlex.join(["dreaming", f"clip={clip.path}", "stages=[suggest,report]"]),
+            command=self._command(),
             video=self._video(clip),
             poster=self._poster(clip),
             columns=list(columns),
@@ -79,6 +91,7 @@ class ReportStage(Stage):
                 text for key, text in EXPLANATIONS.items() if key in {score["scored on"] for score in scores}
             ],
             legend=explain(names),
+            good=[GOOD[name] for name in names if name in GOOD],
             score_names=names,
             curves=list(self._curves(clip)),
         )
@@ -99,6 +112,36 @@ class ReportStage(Stage):
         """The middle frame of the video."""
         stems = clip.composite.stems
         return self._picture(clip.composite.read, stems[len(stems) // 2]) if stems else None
+
+    def _compared(self, clip: Clip) -> dict[str, str] | None:
+        """The middle frame of the source and of the result."""
+        stems = [stem for stem in clip.stems if stem in clip.composite]
+        if not stems:
+            return None
+        stem = stems[len(stems) // 2]
+        drawn = [self._picture(draw, stem, WIDE) for draw in (clip.frames.read, clip.composite.read)]
+        return {"stem": stem, "source": drawn[0], "result": drawn[1]} if drawn[0] and drawn[1] else None
+
+    def _suggested(self, clip: Clip) -> Iterator[dict[str, Any]]:
+        """Yield the frames that ``suggest`` ranked first and that are not painted yet, by part and layer."""
+        painted: dict[str, Any] = {part: clip.split(part).seen for part in clip.parts}
+        painted |= {f"keyframes/{layer.folder}": clip.keyframe_folder(layer).stems for layer in clip.layers}
+        for name, ranked in (read_record(clip.path / "suggestions.json") or {}).items():
+            rows = ranked if isinstance(ranked, list) else []
+            stems = [str(row.get("frame")) for row in rows if isinstance(row, dict)]
+            stems = [stem for stem in stems if stem in clip.frames and stem not in painted.get(name, ())][:NEXT]
+            if stems and name in painted:
+                yield {"name": name, "pictures": [(stem, self._picture(clip.frames.read, stem)) for stem in stems]}
+
+    def _command(self) -> str | None:
+        """The command of this run; None if it was not started on the command line."""
+        if self.run_folder is None:
+            return None
+        try:
+            overrides = read_plain_yaml(self.run_folder / ".hydra" / "overrides.yaml")
+        except (FileNotFoundError, ValueError):
+            return None
+        return shlex.join(["dreaming", *map(str, overrides)]) if isinstance(overrides, list) else None
 
     def _worst(self, clip: Clip, name: str) -> str | None:
         """Path of the latest picture of a masker's worst frames, by its name or PART/NAME in the scores."""
@@ -125,17 +168,17 @@ class ReportStage(Stage):
         if len(clip.composite):
             yield "composite", clip.composite.read
 
-    def _picture(self, draw: Any, stem: str) -> str | None:
+    def _picture(self, draw: Any, stem: str, width: int = WIDTH) -> str | None:
         try:
-            return self._embedded(draw(stem))
+            return self._embedded(draw(stem), width)
         except DreamingError as error:
             log.warning("report: %s", error)
             return None
 
-    def _embedded(self, image: Image) -> str:
-        if image.shape[1] > WIDTH:
-            height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
-            image = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
+    def _embedded(self, image: Image, width: int = WIDTH) -> str:
+        if image.shape[1] > width:
+            height = max(1, round(image.shape[0] * width / image.shape[1]))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
         return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 

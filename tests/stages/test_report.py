@@ -12,18 +12,21 @@ import pytest
 from dreaming.errors import FrameError
 from dreaming.io.manifest import Manifest
 from dreaming.stages.report import EXPLANATIONS, ReportStage
+from dreaming.stages.scores.record import GOOD
 from dreaming.training.run_registry import Best, record
 
 
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.images, self.videos, self.posters, self.links = [], [], [], []
+        self.images, self.videos, self.posters, self.links, self.compared = [], [], [], [], {}
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         named = dict(attributes)
-        if tag == "img":
+        if tag == "img" and named["alt"] in ("source", "result"):
+            self.compared[named["alt"]] = named["src"]
+        elif tag == "img":
             self.images.append(named["src"])
         elif tag == "video":
             self.videos.append(named["src"])
@@ -64,6 +67,9 @@ def test_the_page_shows_every_stage_and_needs_no_other_file(drawing):
     assert [source[:22] for source in page.videos] == ["data:video/mp4;base64,"]
     assert [source[:23] for source in page.posters] == ["data:image/jpeg;base64,"]
     assert page.links == []
+    assert list(page.compared) == ["source", "result"]
+    assert len(set(page.compared.values())) == 2
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.compared.values())
     assert not re.search(r"https?://|url\(", text)
     for heading in ("frame", "mask: unet", "styled: painted", "composite"):
         assert f"<figcaption>{heading}, 0001</figcaption>" in text
@@ -77,6 +83,34 @@ def test_the_page_plots_crispness_over_time_with_the_keyframes(drawing):
     assert len(points.split()) == 8
     assert re.findall(r"<title>keyframe (\w+)</title>", text) == ["0004"]
     assert "viewBox" in text
+
+
+def test_the_page_shows_suggested_frames_that_are_not_painted_yet(drawing):
+    masked, free = (
+        [stem for stem in drawing.stems if (stem in drawing.clip.split("subject").seen) == is_masked]
+        for is_masked in (True, False)
+    )
+    wanted = {"subject": [*masked, *free], "keyframes/painted": free[:1], "keyframes/other": free, "damaged": 7}
+    suggestions = {name: [{"frame": s} for s in v] if isinstance(v, list) else v for name, v in wanted.items()}
+    suggestions["subject"][:0] = [7, {"frame": ["x"]}, {}]
+    (drawing.path / "suggestions.json").write_text(json.dumps(suggestions))
+    text, page = report(drawing, rows=1)
+    shown = text[text.index("What to paint next") :]
+    assert re.findall(r"<figcaption>(\w+)</figcaption>", shown) == [*free[:3], free[0]]
+    assert len(page.images) == 4 + 4
+    (drawing.path / "suggestions.json").unlink()
+    assert len(report(drawing, rows=1)[1].images) == 4
+
+
+def test_the_command_of_the_run_is_shown(drawing, tmp_path):
+    overrides = tmp_path / "run" / ".hydra" / "overrides.yaml"
+    overrides.parent.mkdir(parents=True)
+    run_folder = overrides.parents[1]
+    command = "<code>dreaming clip=a &#39;stages=[mask, report]&#39;</code>"
+    for written, is_shown in (("- clip=a\n- stages=[mask, report]\n", True), ("7", False), ("!!python/x 1", False)):
+        overrides.write_text(written)
+        text, _ = report(drawing, run_folder=run_folder)
+        assert (command in text, "<h2>Repeat it</h2>" in text) == (is_shown, is_shown)
 
 
 def test_a_page_that_somebody_changed_is_kept(drawing):
@@ -136,6 +170,7 @@ def test_scores_are_shown(drawing):
     (drawing.path / "evaluation.json").write_text(json.dumps({"summary": summary, "frames": []}))
     text, _ = report(drawing)
     assert "<th>IoU</th><th>boundary F</th><th>SSIM</th><th>PSNR</th>" in text
+    assert {name for name, good in GOOD.items() if f"<li>{good}</li>" in text} == {"IoU", "boundary F", "SSIM", "PSNR"}
     assert (
         "<td>masks: unet</td><td>ground truth</td><td>5</td><td></td><td>0.9123</td><td>0.8000</td><td></td><td></td>"
         in text

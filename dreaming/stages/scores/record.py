@@ -32,6 +32,18 @@ LEGEND = {
 }
 """What the scores are, by the heading of their column."""
 
+GOOD = {
+    "IoU": "IoU is 1 for the true mask. From 0.9 a mask is good; below 0.8 more hand masks help.",
+    "boundary F": "boundary F is 1 for the true outline. From 0.9 it is good to a pixel or two.",
+    "SSIM": "SSIM is 1 for the true painting. From 0.8 strokes lie where the painter puts them.",
+    "PSNR": "PSNR is higher for truer colours. From 25 dB they are good.",
+    "crispness": "crispness is 1 for strokes as fine as the painter's. Below 0.9 they are blurred.",
+    "stroke distance": "stroke distance is 0 for the painter's strokes. Lower is better.",
+    "alpha MSE": "Errors of mattes are 0 for the true matte. Lower is better.",
+    "flicker": "flicker is good where it is near the flicker of the source or below.",
+}
+"""What a good value is, by the heading of the score's column."""
+
 Row = dict[str, Any]
 
 
