@@ -75,15 +75,21 @@ def plan_cross_validation(
         parts = tuple(Part(part, part.stems) for part in held_out.folds(folds))
         return CrossValidationPlan(split.validation, held_out, parts)
     known = references.select(clip.stems)
-    parts_left_out = known.folds(folds)
-    enclosed = {stem for part in parts_left_out for stem in _enclosed(clip, part, known.without(part.stems))}
-    scored = {stem for part in parts_left_out for stem in part.stems}
-    if len(enclosed.intersection(known.present)) >= MIN_ENCLOSED:
-        scored = enclosed
+    parts = scored_folds(clip, known, folds)
+    scored = {stem for part in parts for stem in part.stems}
     always_trained = () if scored.intersection(known.present) else tuple(known.present)
-    kept = [Part(part, tuple(stem for stem in part.stems if stem in scored)) for part in parts_left_out]
-    parts = tuple(part for part in kept if part.stems)
     return CrossValidationPlan("folds", known.select(scored), parts, len(held_out), always_trained)
+
+
+def scored_folds(clip: Clip, references: References, folds: int) -> tuple[Part, ...]:
+    """The folds of hand-masked frames of a clip that have a representative mask to score, and these masks."""
+    left_out = references.folds(folds)
+    enclosed = {stem for part in left_out for stem in _enclosed(clip, part, references.without(part.stems))}
+    scored = {stem for part in left_out for stem in part.stems}
+    if len(enclosed.intersection(references.present)) >= MIN_ENCLOSED:
+        scored = enclosed
+    kept = [Part(part, tuple(stem for stem in part.stems if stem in scored)) for part in left_out]
+    return tuple(part for part in kept if part.stems)
 
 
 def warn_about(plan: CrossValidationPlan, name: str) -> None:

@@ -20,6 +20,7 @@ from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics, measur
 from dreaming.io.manifest import fingerprint, read_record
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import masker_maps
+from dreaming.maskers.out_of_fold import scored_folds
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.training import run_registry as runs
 from dreaming.training.checkpoints import END
@@ -169,7 +170,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if len(valid):
             steps = f"1 fit on {len(train)} masks, validated on {len(valid)} others"
         else:
-            steps = f"{len(train.folds(self.folds))} folds, then a final fit on all {len(train)} masks"
+            steps = f"{len(scored_folds(clip, train, self.folds))} folds, then a final fit on all {len(train)} masks"
         first = f"predictions of {', '.join(self.input_maskers)}, then " if self.input_maskers else ""
         return f"{first}{steps}; each at most {self.limits}"
 
@@ -197,7 +198,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
             if not valid.present:
                 log.warning("%s: no mask to validate on shows the %s", self.name, part)
             return ValidationResult.of_fit(run.data.validation, self._fit(run, run.folder, train, valid, self.name))
-        folds = train.folds(self.folds)
+        folds = [part.left_out for part in scored_folds(run.clip, train, self.folds)]
         folders = [run.folder / f"fold-{number}" for number in range(1, len(folds) + 1)]
         results = [
             self._fit(

@@ -189,6 +189,15 @@ def test_measuring_fits_by_folds_only_and_training_there_adds_the_last_fit(disc_
     assert train(clip).weights == best.weights, "it is used from then on"
 
 
+def test_masks_at_the_ends_are_left_out_of_no_fold_if_enough_lie_between_others(disc_clip):
+    clip = disc_clip(count=9, masks=(1, 3, 5, 7, 9)).clip
+    folder = clip.runs("cnn") / "trial"
+    task(max_steps=1).measure(clip, "subject", WORKBENCH, folder)
+    folds = [json.loads(path.read_text())["trained_on"] for path in sorted(folder.glob("fold-*/fingerprint.json"))]
+    left_out = [{"0001", "0003", "0005", "0007", "0009"} - set(stems) for stems in folds]
+    assert left_out == [{"0003"}, {"0005"}, {"0007"}]
+
+
 def test_further_callbacks_learn_which_fit_of_how_many_they_watch(disc_clip):
     clip, seen = disc_clip(masks=(1, 8)).clip, []
 
