@@ -251,8 +251,12 @@ class FeatureExtractor:
             before = min(index + left, last)
         if after == index:
             after = max(index - right, 0)
-        own = self.sources[stem]
-        return self._propagator.source_at(own, names[before]), self._propagator.source_at(own, names[after])
+        own, ends = self.sources[stem], names[max(index - 1, 0) : index + 2]
+        sources = tuple(self._propagator.source_at(own, names[start]) for start in (before, after))
+        for source, start in zip(sources, (before, after), strict=True):
+            # Its neighbour behind it is needed, too: to propagate there at once saves half of the way.
+            self._propagator.propagate(source, ends[-1] if start < index else ends[0])
+        return sources[0], sources[1]
 
 
 def _round_gap(gap: float) -> int:

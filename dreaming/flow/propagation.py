@@ -3,9 +3,9 @@
 Flows are chained and pixels are sampled once, so an image is as sharp after a hundred frames as after one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import cv2
@@ -18,6 +18,7 @@ from dreaming.flow.cache import FlowCache
 from dreaming.flow.relocation import Subject
 from dreaming.flow.warp import chain, consistent, resize_flow, warp
 from dreaming.imaging.resize import resize_image
+from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Flow, Image, Size
 
 ERROR_SIGMA = 2.0
@@ -25,6 +26,9 @@ ERROR_SIGMA = 2.0
 
 COST_LEVELS = 10
 """Levels per e-fold when a cost is stored in a byte; level 255 means a cost of 25.5 or more, a weight of 1e-11."""
+
+CACHE_BYTES = 2**27
+"""Memory for recently read frames, 81 of 854x480."""
 
 DRIFT_COARSEST_SCALE = 1
 """First level of the search for drift, half the working size: the chained flow is nearly right already."""
@@ -138,20 +142,18 @@ class FlowPropagator:
         """
         if len(path) < 2:
             return
-        frames = self.clip.frames.read_ahead(path, depth=2)
-        first = next(frames)[1]
-        reference = self._prepared(first)
+        frames = prefetch_map(lambda stem: (stem, *self._read(stem)), path, 2)
+        _, first, reference = next(frames)
         shown = None if mask is None else resize_image(mask, first.shape[:2]) > 127
         subject = Subject(first, shown) if shown is not None and shown.any() else None
         flow: Flow | None = None
         visible = np.ones(self.flows.working_size, np.float32)
-        for steps, (stem, image) in enumerate(frames, start=1):
+        for steps, (stem, image, target) in enumerate(frames, start=1):
             back, forth = self.flows.both_ways(stem, path[steps - 1])
             seen = consistent(back, forth)
             inside = warp(visible, back, border=cv2.BORDER_CONSTANT)
             visible = np.where(seen, inside, np.float32(0))
             flow = back if flow is None else chain(back, flow)
-            target = self._prepared(image)
             error = self._error(reference, target, flow)
             if self.drift is not None and steps > 1:
                 flow, error = self._corrected(self.drift, reference, target, flow, error)
@@ -165,6 +167,18 @@ class FlowPropagator:
         itself = self._prepared(returned.image)
         flow = returned.flow + offset
         return replace(returned, flow=flow, error=self._error(itself, itself, flow))
+
+    @cached_property
+    def _read(self) -> Callable[[str], tuple[Image, "_WorkingFrame"]]:
+        """Read a frame, or return it from the cache: paths overlap, and decoding takes as long as propagation."""
+        height, width = self.clip.size
+
+        def read(stem: str) -> tuple[Image, _WorkingFrame]:
+            image = self.clip.frames.read(stem)
+            return image, self._prepared(image)
+
+        # With its smaller versions, an image of 3 bytes a pixel takes 4.
+        return lru_cache(maxsize=CACHE_BYTES // (4 * height * width))(read)
 
     def _prepared(self, image: Image) -> "_WorkingFrame":
         lab = cv2.cvtColor(resize_image(image, self.flows.working_size), cv2.COLOR_RGB2LAB)

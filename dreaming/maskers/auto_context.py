@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, ClassVar, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -23,6 +24,9 @@ PixelSamples: TypeAlias = NDArray[np.float32]
 
 BLOCK = 4096
 """Pixels predicted at once: few enough for the processor's cache, because every tree passes over all of them."""
+
+CERTAIN = 0.02
+"""Probability below which, or above 1 minus which, the pixels between others that are as certain are interpolated."""
 
 DIRECTIONS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
@@ -74,8 +78,24 @@ class Trees:
             blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
             return np.concatenate([self.model.predict_proba(block)[:, -1] for block in blocks]).astype(np.float32)
 
-    def map(self, channels: FeatureMaps, where: Mask) -> Probability:
-        """Return the probability (h, w) of a frame's channels (C, h, w) at the pixels ``where`` (h, w); 0 elsewhere."""
+    def map(self, channels: FeatureMaps, where: Mask, stride: int = 1) -> Probability:
+        """Return the probability (h, w) of a frame's channels (C, h, w) at the pixels ``where`` (h, w); 0 elsewhere.
+
+        Every ``stride``-th row and column is predicted first. The pixels in between are predicted only near uncertain
+        or differing ones, and interpolated elsewhere.
+        """
+        if stride == 1:
+            return self._at(channels, where)
+        grid = self._at(channels[:, ::stride, ::stride], where[::stride, ::stride])
+        window = np.ones((3, 3), np.uint8)
+        uncertain = (cv2.dilate(grid, window) > CERTAIN) & (cv2.erode(grid, window) < 1 - CERTAIN)
+        rows, columns = (np.arange(length) for length in where.shape)
+        x, y = np.meshgrid((columns / stride).astype(np.float32), (rows / stride).astype(np.float32))
+        probability = cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        near = uncertain[rows[:, None] // stride, columns // stride]
+        return np.where(near, self._at(channels, where & near), probability * where)
+
+    def _at(self, channels: FeatureMaps, where: Mask) -> Probability:
         probability = np.zeros(where.shape, np.float32)
         probability[where] = self(channels[:, where].T)
         return probability

@@ -44,6 +44,9 @@ DISAGREEMENT = 0.95
 LIKELY = 0.4
 """Value of the channel ``log_ratio_all_blurred_2`` above which a pixel has the subject's colour, a ratio of 7."""
 
+STRIDE, LARGE = 3, 24.0
+"""Distance in working pixels between pixels that are predicted first, for a subject of at least the second size."""
+
 EDGE_EPSILON = 1e-4
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
 
@@ -150,7 +153,7 @@ class PixelsMasker(SequenceMasker):
         assert self._extractor is not None
         simulation = frame.simulation
         stacks = {stem: self._extractor.simulated(simulation, stem) for stem in simulation.stems}
-        maps = {stem: out_of_fold.map(channels, self._possible(channels)) for stem, channels in stacks.items()}
+        maps = {stem: self._map(out_of_fold, channels, channels) for stem, channels in stacks.items()}
         for source in simulation.sources:
             if source.stem in maps:  # the hand mask of a neighbour that the simulation uses is known
                 maps[source.stem] = source.mask * np.float32(1 / 255)
@@ -163,6 +166,10 @@ class PixelsMasker(SequenceMasker):
             (values, self._extractor.neighbour_flow(stem, other)) for other, values in maps.items() if other != stem
         ]
         return np.concatenate([channels, context_channels(maps[stem], neighbours)])
+
+    def _map(self, trees: Trees, inputs: FeatureMaps, channels: FeatureMaps) -> Probability:
+        """The map (h, w) of trees from their inputs (C, h, w), where the features (E, h, w) allow the subject."""
+        return trees.map(inputs, self._possible(channels), STRIDE if self._size >= LARGE else 1)
 
     def _possible(self, channels: FeatureMaps) -> Mask:
         """Where the subject can be (h, w): not far from the propagated masks, or of its colour."""
@@ -197,13 +204,13 @@ class PixelsMasker(SequenceMasker):
         if (own := self._extractor.sources.get(stem)) is not None:
             return None, own.mask * np.float32(1 / 255)
         ((_, channels),) = self._extractor.extract([stem])
-        return channels, self._first.map(channels, self._possible(channels))
+        return channels, self._map(self._first, channels, channels)
 
     def _predict(self, window: "TemporalWindow[_View]") -> Probability:
         stem, (channels, own) = window.stem, window.picture
         assert channels is not None
         maps = {stem: own, **{near.stem: near.picture[1] for side in window.sides for near in side}}
-        return self._second.map(self._with_context(stem, channels, maps), self._possible(channels))
+        return self._map(self._second, self._with_context(stem, channels, maps), channels)
 
 
 def _spread(stems: list[str], count: int) -> list[str]:

@@ -24,7 +24,7 @@ from dreaming.maskers.base import Masker, Predictions
 log = logging.getLogger(__name__)
 
 MAKER = "predictions"
-VERSION = 2
+VERSION = 3
 """Raised when the same config gives other predictions."""
 KEPT = 64
 """Folders kept for each masker of each part. A run needs 31 at most: all references, five folds, five in each fold."""

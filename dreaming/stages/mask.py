@@ -45,7 +45,7 @@ class MaskStage(Stage):
     """
 
     name: ClassVar[str] = "mask"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs = "hand masks"
 
     maskers: Mapping[str, Masker] = field(metadata=NO_EFFECT)

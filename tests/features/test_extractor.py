@@ -11,6 +11,7 @@ from dreaming.errors import MaskError
 from dreaming.features.channels import CHANNELS
 from dreaming.features.extractor import PropagationFeatures, _round_gap
 from dreaming.flow.dis import DisFlow
+from dreaming.flow.propagation import FlowPropagator
 
 SETTINGS = PropagationFeatures(DisFlow(scale=1.0), drift=None, short_side=32, round_trips=2)
 ROUNDING = 1e-6  # OpenCV sums in another order if the memory alignment differs
@@ -79,6 +80,15 @@ def test_round_trips_need_no_other_hand_mask(clip, references):
         truth = alone.mask("0004")
         found = maps[BLEND] > 0.5
         assert (found & truth).sum() / (found | truth).sum() > 0.6
+
+
+def test_no_path_is_propagated_again_for_the_neighbours_of_a_simulated_frame(clip, references, monkeypatch):
+    features = SETTINGS.extractor(clip, references)
+    simulations = [simulation for stem in ("0001", "0004") for simulation in features.simulations(stem)]
+    monkeypatch.setattr(FlowPropagator, "propagate", None)
+    for simulation in simulations[1:3] + simulations[4:]:  # the round trips
+        for stem in simulation.stems:
+            assert features.simulated(simulation, stem).shape == (len(CHANNELS), 32, 48)
 
 
 def test_round_trips_at_the_ends_of_the_clip_have_one_direction(clip, references):

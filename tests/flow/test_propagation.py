@@ -42,6 +42,13 @@ def test_flow_accumulates_step_by_step(propagator):
         np.testing.assert_allclose(frame.flow, np.broadcast_to([-2 * steps, steps], (40, 56, 2)), atol=1e-4)
 
 
+def test_frames_are_read_once_for_overlapping_paths(propagator, monkeypatch):
+    stems = propagator.clip.stems
+    first = [frame.error for frame in propagator.propagate(stems[:4])]
+    monkeypatch.setattr(type(propagator.clip.frames), "read", None)
+    np.testing.assert_array_equal([frame.error for frame in propagator.propagate(stems[:4])], first)
+
+
 def test_a_propagated_image_is_not_blurred(propagator):
     stems = propagator.clip.stems
     picture = np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)
