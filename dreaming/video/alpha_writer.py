@@ -159,10 +159,13 @@ class _Converter:
         frame = av.VideoFrame.from_ndarray(image, format="rgba64le" if self._codec.depth == 16 else "rgba")
         if self._codec.is_rgb:
             return self._reformatter.reformat(frame, format=self._codec.pixels)
-        return self._reformatter.reformat(
+        converted = self._reformatter.reformat(
             frame,
             format=self._codec.pixels,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=_ACCURATE,
         )
+        # ProRes also states them in the header of each frame, which some programs read instead of the file's.
+        converted.color_primaries, converted.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        return converted

@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from dreaming.errors import SizeError, VideoError
 from dreaming.video.alpha_writer import ALPHA_CODECS, time_code, write_alpha_video
@@ -36,6 +36,8 @@ def decoded(path, codec):
             yield frame.reformat(format="rgba").to_ndarray() / 255, frame.pts * frame.time_base
         else:
             assert (frame.colorspace, frame.color_range) == (Colorspace.ITU709, ColorRange.MPEG)
+            if codec == "prores":  # VP9 states them in the file only
+                assert (frame.color_primaries, frame.color_trc) == (ColorPrimaries.BT709, ColorTrc.BT709)
             rgba = frame.reformat(format="rgba64le", src_colorspace=Colorspace.ITU709, interpolation=ACCURATE)
             yield rgba.to_ndarray() / 65535, frame.pts * frame.time_base
 
