@@ -45,8 +45,9 @@ class Clip:
 
     @cached_property
     def settings(self) -> ClipSettings:
-        """The settings in the user's ``clip.yaml``."""
-        return ClipSettings.read(self.path / "clip.yaml")
+        """The settings in the user's ``clip.yaml``, with names as those of the folders."""
+        settings = ClipSettings.read(self.path / "clip.yaml")
+        return settings.with_names(subfolders(self.path / "parts"), subfolders(self.path / "keyframes"))
 
     @cached_property
     def frames(self) -> FrameFolder:

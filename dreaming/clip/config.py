@@ -3,18 +3,15 @@
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from dreaming.errors import ClipError
+from dreaming.io.file_pattern import NAME_HINT, is_portable_name, name_key
 from dreaming.io.plain_data import parse_plain_yaml, read_plain_yaml
-
-
-def is_folder_name(name: str) -> bool:
-    """Whether a part or layer of this name has a visible folder of its own, inside the clip."""
-    return bool(name) and not re.search(r"^\.|[/\\\x00-\x1f]", name)
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,24 @@ class ClipSettings:
         others = ("layers", "shots", "cleanup", "settings")
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
         return {key: value for key, value in named.items() if value is not None}
+
+    def with_names(self, parts: Sequence[str], painted: Sequence[str]) -> Self:
+        """Return the settings with these names of folders, where the file encodes their accents in another way."""
+        part = {unicodedata.normalize("NFC", name): name for name in parts}
+        folder = {unicodedata.normalize("NFC", name): name for name in painted}
+
+        def named(names: Mapping[str, str], name: str) -> str:
+            return name if name in names.values() else names.get(unicodedata.normalize("NFC", name), name)
+
+        layers = self.layers and tuple(
+            replace(
+                each,
+                part=each.part and named(part, each.part),
+                keyframes=each.keyframes if each.folder in painted else named(folder, each.folder),
+            )
+            for each in self.layers
+        )
+        return replace(self, layers=layers, cleanup={named(part, name): steps for name, steps in self.cleanup.items()})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -180,12 +195,13 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
         _check_keys(path, entry, {f.name for f in fields(Layer)})
         kinds = {"name": str, "part": str | None, "invert": bool, "keyframes": str | None}
         wrong = [key for key, kind in kinds.items() if key in entry and not isinstance(entry[key], kind)]
-        if wrong or not is_folder_name(entry.get("name", "")):
+        if wrong or not is_portable_name(entry.get("name", "")):
             key = wrong[0] if wrong else "name"
             raise ClipError(
                 path,
                 found=f"layer with {key}: {entry.get(key)!r}",
                 expected="name (a folder's name), part, invert (true or false), keyframes",
+                hint=NAME_HINT if key == "name" else "",
             )
         layer = Layer(**entry)
         if layer.invert and layer.part is None:
@@ -197,6 +213,6 @@ def _layers(path: Path, data: object) -> tuple[Layer, ...]:
             )
         layers.append(layer)
     names = [layer.name for layer in layers]
-    if len(set(names)) < len(names):
+    if len(set(map(name_key, names))) < len(names):
         raise ClipError(path, found=f"layers {', '.join(names)}", expected="different names", hint="rename one")
     return tuple(layers)

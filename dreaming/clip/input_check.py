@@ -2,6 +2,7 @@
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError
+from dreaming.io.file_pattern import NAME_HINT, is_portable_name
 from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.picture_check import check_pictures
@@ -19,7 +20,8 @@ def check_inputs(clip: Clip) -> None:
         FrameError: If a file cannot be opened or is of a kind that is not read, or if there are other pictures among
             extracted frames.
         SizeError: If an image has another size than the frames.
-        ClipError: If the folders contradict each other, hand masks lie in ``masks/``, or a name is too long.
+        ClipError: If the folders contradict each other, hand masks lie in ``masks/``, or a name is too long
+            or not allowed on every system.
     """
     _check_frames(clip)
     _check_misplaced(clip)
@@ -44,6 +46,10 @@ def _check_names(clip: Clip) -> None:
         if len(name.encode()) > longest:
             found = f"a name of {len(name.encode())} bytes"
             raise ClipError(path, found=found, expected=f"at most {longest} bytes", hint="use a shorter name")
+        if longest == LONGEST_NAME and not is_portable_name(name):
+            raise ClipError(
+                path, found=f"the name {name!r}", expected="a name that every system allows", hint=NAME_HINT
+            )
 
 
 def _check_frames(clip: Clip) -> None:

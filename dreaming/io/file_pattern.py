@@ -1,6 +1,7 @@
-"""Patterns of file names, such as ``{clip}_{layer}.{frame:04}``."""
+"""Names of files and folders, and patterns of them, such as ``{clip}_{layer}.{frame:04}``."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from dreaming.errors import FrameError, ParameterError
@@ -8,8 +9,24 @@ from dreaming.errors import FrameError, ParameterError
 FIELDS = ("clip", "layer", "frame")
 
 _FIELD = re.compile(r"\{(\w+)(?::0?([1-9]))?\}")
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f]|^\.')
-"""Characters that no file name may have on some system, and the dot that hides a file."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, with any suffix."""
+_JOINERS = "\u200c\u200d"
+"""Invisible characters that Persian and emoji need."""
+
+NAME_HINT = 'leave out / \\ : * ? " < > |, control characters, and dots and spaces at either end'
+
+
+def is_portable_name(name: str) -> bool:
+    """Whether every system allows a visible file or folder of this name, and shows all of its characters."""
+    hidden = {c for c in name if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - set(_JOINERS)
+    wrong = hidden or set(name) & set('/\\:*?"<>|') or name != name.strip() or name[:1] == "." or name[-1:] == "."
+    return bool(name) and not wrong and not _RESERVED.fullmatch(name)
+
+
+def name_key(name: str) -> str:
+    """A key that names share if some system takes them for the same file: by case, or by the encoding of accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class FilePattern:
@@ -31,7 +48,7 @@ class FilePattern:
         self.text = text
         names = [match[1] for match in _FIELD.finditer(text)]
         plain = _FIELD.sub("x", text)
-        wrong = _FORBIDDEN.search(plain) or re.search(r"[{}]", plain) or not plain.strip() or len(plain) > 100
+        wrong = not is_portable_name(plain) or re.search(r"[{}]", plain) or len(plain) > 100
         padded = any(match[2] and match[1] != "frame" for match in _FIELD.finditer(text))
         if wrong or padded or not set(names) <= set(fields) or (required and required not in names):
             expected = "a file name without suffix and folder, with fields among " + ", ".join(

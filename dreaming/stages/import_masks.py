@@ -15,6 +15,7 @@ from dreaming.imports.annotation import Annotation, Annotations
 from dreaming.imports.frame_names import match_frames
 from dreaming.imports.reader import read_annotations
 from dreaming.io.atomic import refuse_links, write_atomically
+from dreaming.io.file_pattern import NAME_HINT, is_portable_name, name_key
 from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.image import encode_png
 from dreaming.io.manifest import NO_EFFECT
@@ -114,13 +115,11 @@ def _by_label_and_frame(clip: Clip, source: Path, found: Annotations) -> Mapping
 def _folders(clip: Clip, source: Path, labels: list[str]) -> Mapping[str, FrameFolder]:
     """The folder of each label's hand masks: ``hand_masks/`` for a single one in a clip without parts."""
     for label in labels:
-        if not label.strip() or label != label.strip() or len(label.encode()) > 100 or set(label) & set('/\\:*?"<>|\0'):
-            raise MaskError(source, found=f"the label {label!r}", expected="a name that a folder can have")
-        if label.startswith(".") or not label.isprintable():
-            raise MaskError(source, found=f"the label {label!r}", expected="a name that a folder can have")
-    if len({label.casefold() for label in labels}) < len(labels):
-        raise MaskError(source, found="labels that differ only in case", expected="different names of folders")
+        if not is_portable_name(label) or len(label.encode()) > 100:
+            raise MaskError(source, found=f"the label {label[:50]!r}", expected="a folder's name", hint=NAME_HINT)
     parts = subfolders(clip.path / "parts")
+    if len({name_key(label) for label in {*labels, *parts}}) < len({*labels, *parts}):
+        raise MaskError(source, found="labels that differ only in case", expected="different names of folders")
     single = len(labels) == 1 and not parts
     roots = {label: clip.path if single else clip.path / "parts" / label for label in labels}
     subject = MaskLayout(clip.path, clip.frames)

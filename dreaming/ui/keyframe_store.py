@@ -12,10 +12,10 @@ import PIL.Image
 from PIL.ExifTags import Base
 
 from dreaming.clip.clip import Clip
-from dreaming.clip.config import is_folder_name
 from dreaming.clip.input_check import LONGEST_NAME
 from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.errors import ClipError, DreamingError, FrameError, KeyframeError, SizeError
+from dreaming.io.file_pattern import NAME_HINT, is_portable_name
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES, decode, decode_opacity, encode_png
 from dreaming.io.picture_check import check_pictures
@@ -27,15 +27,15 @@ _CHUNKS = 33
 
 
 def check_folder_name(where: Path, name: str) -> None:
-    """Refuse a name of a part or layer that is no name of a visible folder.
+    """Refuse a name of a part or layer that no folder may have.
 
     Raises:
         ClipError: If it is none, or too long.
     """
-    if not is_folder_name(name) or len(name.encode()) > LONGEST_NAME:
+    if not is_portable_name(name) or len(name.encode()) > LONGEST_NAME:
         raise ClipError(
             where, found=f"the name {name[:50]!r}", expected=f"a folder's name of at most {LONGEST_NAME} bytes",
-            hint="leave out slashes, control characters and a dot at the start",
+            hint=NAME_HINT,
         )  # fmt: skip
 
 

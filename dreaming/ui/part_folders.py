@@ -9,6 +9,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import ClipSettings
 from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.errors import ClipError
+from dreaming.io.file_pattern import name_key
 from dreaming.io.frame_folder import subfolders
 from dreaming.ui.clip_file.layers import LayerFile
 from dreaming.ui.clip_state import parts_of
@@ -35,7 +36,7 @@ class PartFolders:
             ClipError: If the name is not allowed or taken, or the masks cannot be moved.
         """
         with self._lock:
-            self._check_new(clip, name)
+            self._check_new(clip, name, parts_of(clip))
             folders = _result_folders(clip)
             if not subfolders(clip.path / "parts") and clip.parts:
                 _move(_single(clip), clip.path / "parts" / parts_of(clip)[0] / "hand_masks")
@@ -51,7 +52,7 @@ class PartFolders:
             FileChangedError: If another program changed ``clip.yaml`` meanwhile; the part keeps its name.
         """
         with self._lock:
-            self._check_new(clip, new)
+            self._check_new(clip, new, [part for part in parts_of(clip) if part != old or part == new])
             if old in ClipSettings.read(clip.path / "clip.yaml").cleanup:
                 raise ClipError(
                     clip.path / "clip.yaml", found=f"cleanup of {old}", expected="no clean-up of a part to be renamed",
@@ -78,11 +79,11 @@ class PartFolders:
                     raise
             _move_results(Clip(clip.path), folders, {old: new})
 
-    def _check_new(self, clip: Clip, name: str) -> None:
+    def _check_new(self, clip: Clip, name: str, taken: Sequence[str]) -> None:
         path = clip.path / "parts" / name
         check_folder_name(path, name)
         refuse_outside(clip, path)
-        if name in parts_of(clip) or path.exists():
+        if name_key(name) in map(name_key, taken) or path.exists():
             raise ClipError(path, found="a part of this name", expected="a new name", hint="choose another name")
 
 

@@ -74,6 +74,10 @@ def test_null_says_nothing(read):
         ("layers: [{name: a, invert: 1}]", "layer with invert: 1"),
         ("layers: [{name: a, mask: b}]", "key 'mask'"),
         ("layers: [{name: a/b}]", "layer with name: 'a/b'"),
+        ("layers: [{name: ' '}]", "layer with name: ' '"),
+        ("layers: [{name: 'a.'}]", "layer with name"),
+        ("layers: [{name: NUL}]", "layer with name"),
+        ("layers: [{name: a}, {name: A}]", "layers a, A, expected different names"),
         ("layers: [{name: ..}]", r"layer with name: '\.\.'"),
         ("layers: [{name: 'a\\b'}]", "layer with name"),
         ('layers: [{name: "a\\e[2J"}]', "layer with name"),
@@ -90,3 +94,16 @@ def test_mistakes_are_told_with_the_file(read, text, found):
     with pytest.raises(ClipError, match=rf"clip\.yaml: .*{found}") as told:
         read(text)
     assert "\n" not in str(told.value)
+
+
+def test_names_are_those_of_folders_that_encode_accents_in_another_way(read):
+    settings = read(
+        "layers: [{name: T\u00e4nzer, part: T\u00e4nzer}, {name: a}]\ncleanup: {T\u00e4nzer: [{grow: 1}]}\n"
+    )
+    found = settings.with_names(["Ta\u0308nzer", "b"], ["Ta\u0308nzer", "a"])
+    assert [(layer.name, layer.part, layer.folder) for layer in found.layers] == [
+        ("T\u00e4nzer", "Ta\u0308nzer", "Ta\u0308nzer"),
+        ("a", None, "a"),
+    ]
+    assert list(found.cleanup) == ["Ta\u0308nzer"]
+    assert read("").with_names(["a"], ["a"]) == ClipSettings()

@@ -51,6 +51,17 @@ def test_names_are_refused_only_if_they_are_too_long(disc_clip, kind, length):
     assert name in refused.value.where
 
 
+@pytest.mark.parametrize("name", [" ", "a ", "a\nb", "nul"])
+@pytest.mark.parametrize("kind", ["layer", "part"])
+def test_names_that_other_systems_refuse_are_refused(disc_clip, kind, name):
+    drawing = disc_clip(masks=(), keyframes=())
+    drawing.save(f"keyframes/{name if kind == 'layer' else 'painted'}/0004.png", drawing.styled["0004"])
+    drawing.save(f"parts/{name if kind == 'part' else 'it'}/hand_masks/0004.png", drawing.truth["0004"])
+    with pytest.raises(ClipError) as refused:
+        check_inputs(drawing.clip)
+    assert refused.value.where.endswith(f"/{name}")
+
+
 @pytest.mark.parametrize("folder", ["hand_masks", "parts/it/hand_masks", "keyframes/painted"])
 @pytest.mark.parametrize("alone", [True, False])
 def test_files_of_painting_programs_are_named_once(disc_clip, caplog, folder, alone):

@@ -108,6 +108,9 @@ def test_a_mask_that_exists_is_never_overwritten(disc_clip, tmp_path):
         ([("a", "0001", 0, 0, 5, 5), ("b/c", "0002", 0, 0, 5, 5)], MaskError),
         ([("a", "0001", 0, 0, 5, 5), ("..", "0002", 0, 0, 5, 5)], MaskError),
         ([("a", "0001", 0, 0, 5, 5), ("A", "0002", 0, 0, 5, 5)], MaskError),
+        ([("\u00e4", "0001", 0, 0, 5, 5), ("a\u0308", "0002", 0, 0, 5, 5)], MaskError),
+        ([("a", "0001", 0, 0, 5, 5), ("aux", "0002", 0, 0, 5, 5)], MaskError),
+        ([("a", "0001", 0, 0, 5, 5), ("b.", "0002", 0, 0, 5, 5)], MaskError),
     ],
 )
 def test_what_does_not_fit_the_clip_is_refused_as_a_whole(bare, tmp_path, objects, error):

@@ -124,7 +124,9 @@ def test_a_part_that_is_cleaned_up_keeps_its_name(disc_clip, parts):
     assert parts_of(drawing.clip) == ["face", "subject"]
 
 
-@pytest.mark.parametrize("name", ["", "..", ".a", "a/b", "a\0b", "x" * 201, "subject", "taken"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a.", "..", ".a", "a/b", "a\0b", "nul", "x" * 201, "subject", "taken", "Taken"]
+)
 @pytest.mark.parametrize("method", ["add", "rename"])
 def test_names_are_new_and_inside_the_clip(disc_clip, parts, method, name):
     drawing = disc_clip(masks=(1,))

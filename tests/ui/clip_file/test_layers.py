@@ -54,7 +54,7 @@ def test_comments_move_with_their_layers():
     ],
 )
 def test_every_form_is_edited(text):
-    layers = (Layer("new: #1"), Layer("x", "body", invert=True), Layer("yes", "1e3", keyframes="12:30"))
+    layers = (Layer("new #1"), Layer("x", "body", invert=True), Layer("yes", "1e3", keyframes="12:30"))
     edited = set_layers(text, layers)
     before = ClipSettings.parse("clip.yaml", text)
     after = ClipSettings.parse("clip.yaml", edited)
