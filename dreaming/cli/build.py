@@ -4,7 +4,7 @@ import difflib
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
@@ -18,6 +18,7 @@ SETTINGS = {
     "clip": str | int,  # a folder may be called 2024
     "video": str | None,
     "import": str | None,
+    "prune": Literal["list", "delete"] | None,
     "stages": list[str],
     "guides": list[str],
     "seed": Seed,

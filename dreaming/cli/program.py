@@ -32,9 +32,11 @@ from dreaming.cli.show import show_config, shows_config
 from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_error
 from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
+from dreaming.errors import ConfigError
 from dreaming.io.atomic import write_atomically
 from dreaming.progress import console_log
 from dreaming.upkeep.finished import COMMAND, FinishedCommand
+from dreaming.upkeep.pruning import prune
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def _run(program: str, job: Job) -> int:
             print(f"dreaming {__version__}")
         elif configuration.informs_only(arguments):
             _start_hydra(program, job)
-        elif not _has_finished(program, given):
+        elif not (_pruned(program, given) or _has_finished(program, given)):
             return _work(program, job, arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
@@ -75,6 +77,23 @@ def _run(program: str, job: Job) -> int:
     except Exception as error:
         return _explained(error, program)
     return 0
+
+
+def _pruned(program: str, arguments: list[str]) -> bool:
+    """Whether these arguments ask to prune a clip instead of running stages, which is then done."""
+    values = {str(each.key_or_group): each.value() for each in configuration.parse(arguments)}
+    how, clip = values.get("prune"), Path(str(values.get("clip")))
+    if program != "dream" or how is None:
+        return False
+    if how not in ("list", "delete"):
+        raise ConfigError("prune", found=str(how), expected="list or delete", topic="invalid-value")
+    if values.keys() != {"clip", "prune"} or len(arguments) != 2:
+        raise ConfigError("prune", found="other arguments", expected="clip= and prune= alone", topic="invalid-value")
+    if not clip.is_dir():
+        raise ConfigError("clip", found=f"no folder {clip}", expected="the folder of a clip", topic="no-clip")
+    with console_log():
+        prune(clip, delete=how == "delete")
+    return True
 
 
 def _has_finished(program: str, arguments: list[str]) -> bool:

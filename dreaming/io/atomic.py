@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from dreaming.errors import AccessError, ClipError, SpaceError
@@ -191,3 +191,11 @@ def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
         alive = path in _writing if process == owner() else is_running(process)
         if not alive:
             path.unlink(missing_ok=True)
+
+
+def abandoned_files(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files, in a folder and below, of processes of this machine that no longer run."""
+    for path in folder.rglob(f".*{UNFINISHED}"):
+        writer = path.name.removesuffix(UNFINISHED).rpartition(".")[2]
+        if _OWNER.fullmatch(writer) and is_running(writer.rpartition("-")[0]) is False and path.is_file():
+            yield path

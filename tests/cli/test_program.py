@@ -15,6 +15,8 @@ from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
 from dreaming.errors import ConfigError, MaskError
 from dreaming.interruption import Terminated
+from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.manifest import MANIFEST, Manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -146,3 +148,19 @@ def test_as_processes_from_another_folder(tmp_path, command):
     assert refused.stderr.startswith(f"{'dreaming' if command[-1] == 'dreaming' else 'train.py'}: clip: ")
     assert not list(tmp_path.iterdir())
     assert not refused.stdout
+
+
+def test_a_clip_is_pruned_without_running_stages(disc_clip, run, refused):
+    drawing = disc_clip(count=2, masks=(), keyframes=())
+    flow = FrameFolder(drawing.path / "flow")
+    Manifest("flow", 1, {}, {}, stems=["0001"]).write(flow.path / MANIFEST)
+    path = flow.write("0001", drawing.images["0001"])
+    assert run("dreaming", f"clip={drawing.path}", "prune=list").code == 0
+    assert path.exists()
+    for wrong in (["prune=all"], ["prune=delete", "masker=gmm"], ["-m", "prune=delete"]):
+        refused("dreaming", f"clip={drawing.path}", *wrong, words="prune")
+    refused("dreaming", f"clip={drawing.path}-", "prune=delete", words="no folder")
+    assert path.exists()
+    assert run("dreaming", f"clip={drawing.path}", "prune=delete").code == 0
+    assert not flow.path.exists()
+    assert not (drawing.path / "runs").exists()
