@@ -19,6 +19,10 @@ def help_page() -> str:
         return str(page)
 
 
+MAX_FOUND = 400
+"""Characters of what was found that an error shows."""
+
+
 class DreamingError(Exception):
     """A mistake in the input or the config; shown as one sentence, exit code 2, without a traceback.
 
@@ -33,6 +37,7 @@ class DreamingError(Exception):
     TOPIC: ClassVar[str] = ""
 
     def __init__(self, where: object, *, found: str, expected: str, hint: str = "", topic: str = "") -> None:
+        found = _shorten(found)
         self.where, self.found, self.expected, self.hint = str(where), found, expected, hint
         self.topic = topic or self.TOPIC
         more = f"; {hint}" * bool(hint) + f" ({help_page()}#{self.topic})" * bool(self.topic)
@@ -42,6 +47,11 @@ class DreamingError(Exception):
         """Keep the fields when pickled in a worker process."""
         facts = {"found": self.found, "expected": self.expected, "hint": self.hint, "topic": self.topic}
         return (_rebuild, (type(self), self.where, facts))
+
+
+def _shorten(found: str) -> str:
+    """A part of what was found, which may be a file's whole content."""
+    return found if len(found) <= MAX_FOUND else f"{found[: MAX_FOUND - 60]} ... {found[-50:]}"
 
 
 def _rebuild(kind: type[DreamingError], where: str, facts: dict[str, str]) -> DreamingError:
@@ -61,7 +71,8 @@ class ParameterError(ValueError):
     """
 
     def __init__(self, name: str, *, found: object, expected: str, hint: str = "") -> None:
-        self.name, self.found, self.expected, self.hint = name, str(found), expected, hint
+        found = _shorten(str(found))
+        self.name, self.found, self.expected, self.hint = name, found, expected, hint
         super().__init__(f"{name}: found {found}, expected {expected}" + (f"; {hint}." if hint else "."))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -72,3 +72,10 @@ def test_an_error_names_its_section_of_a_page_that_exists(monkeypatch, tmp_path)
     assert "(docs/errors.md#no-frames)" in str(DreamingError("a", found="b", expected="c", topic="no-frames"))
     monkeypatch.chdir(tmp_path)
     assert Path(help_page()) == ROOT / "docs" / "errors.md"
+
+
+@pytest.mark.parametrize("kind", [DreamingError, errors.ParameterError])
+def test_only_a_part_of_a_long_text_is_shown(kind):
+    error = kind("a", found="x" * 10_000, expected="that")
+    assert len(str(error)) < errors.MAX_FOUND + 50
+    assert pickle.loads(pickle.dumps(error)).found == error.found  # noqa: S301

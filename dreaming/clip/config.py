@@ -117,7 +117,7 @@ class ClipSettings:
         Raises:
             ClipError: If it is no YAML, or a key or value is not known.
         """
-        return cls._from(path, read_plain_yaml) if path.exists() else cls()
+        return cls._from(path, read_plain_yaml) if path.exists() or path.is_symlink() else cls()
 
     @classmethod
     def parse(cls, path: Path, text: str) -> Self:
@@ -132,7 +132,7 @@ class ClipSettings:
     def _from(cls, path: Path, load: Callable[[Path], Any]) -> Self:
         try:
             data = load(path)
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:  # a link to nothing
             raise ClipError(
                 path,
                 topic="an-invalid-clipyaml",

@@ -20,6 +20,9 @@ MAX_JSON_DEPTH = 50
 
 MAX_YAML_DEPTH = 20
 
+MAX_DIGITS = 100
+"""Digits of a whole number; with more, it cannot be converted to a float, nor printed."""
+
 
 def read_plain_json(path: Path) -> Any:
     """Read a JSON file.
@@ -27,10 +30,10 @@ def read_plain_json(path: Path) -> Any:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no regular file, cannot be read, is no JSON in UTF-8, has more than ``MAX_JSON_BYTES``
-            bytes or more than ``MAX_JSON_DEPTH`` levels.
+            bytes more than ``MAX_JSON_DEPTH`` levels, or a number of more than ``MAX_DIGITS`` digits.
     """
     try:
-        data = json.loads(_read_text(path, MAX_JSON_BYTES))
+        data = json.loads(_read_text(path, MAX_JSON_BYTES), parse_int=_parse_int)
     except RecursionError:
         raise ValueError(f"more than {MAX_JSON_DEPTH} levels") from None
     _check_depth(data)
@@ -43,7 +46,8 @@ def read_plain_yaml(path: Path) -> Any:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no regular file, cannot be read, is no YAML in UTF-8, has tags, anchors, aliases, a key
-            twice, more than ``MAX_YAML_BYTES`` bytes or more than ``MAX_YAML_DEPTH`` levels.
+            twice, more than ``MAX_YAML_BYTES`` bytes, more than ``MAX_YAML_DEPTH`` levels, or a number of more than
+            ``MAX_DIGITS`` digits.
     """
     return parse_plain_yaml(_read_text(path, MAX_YAML_BYTES))
 
@@ -73,11 +77,17 @@ def _read_text(path: Path, max_bytes: int) -> str:
                 raise ValueError("no regular file")
             if status.st_size > max_bytes:
                 raise ValueError(f"more than {max_bytes:,} bytes")
-            return file.read().decode()
+            return file.read().decode("utf-8-sig")
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ValueError(f"a file that cannot be read: {error.strerror}") from None
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+    return int(text)
 
 
 def _check_depth(data: object) -> None:
@@ -97,7 +107,7 @@ def _check_depth(data: object) -> None:
 class _PlainLoader(yaml.SafeLoader):
     """A loader that refuses tags, anchors, repeated keys and deep nesting.
 
-    Aliases of aliases would take memory without limit. As in YAML 1.2, 0046 is 46, and 1e-4 a number.
+    Aliases of aliases would take memory without limit. As in YAML 1.2, 0046 is 46, 1e-4 a number, and 1:30 a text.
     """
 
     depth = 0
@@ -122,12 +132,21 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.YAMLError(f"the key {twice[0]} twice")
         return super().construct_mapping(node, deep)
 
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
         text = str(self.construct_scalar(node))
+        if ":" in text:
+            return text
+        if len(text) > MAX_DIGITS:
+            raise yaml.YAMLError(f"a number of more than {MAX_DIGITS} digits")
         return int(text) if re.fullmatch(r"[-+]?[0-9]+", text) else int(super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
+        text = str(self.construct_scalar(node))
+        return text if ":" in text else super().construct_yaml_float(node)
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+_PlainLoader.add_constructor("tag:yaml.org,2002:float", _PlainLoader.construct_yaml_float)
 _PlainLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )

@@ -1,7 +1,7 @@
 """Conversion of decoded video frames to upright RGB images."""
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
@@ -19,11 +19,16 @@ _FORMATS = {(False, True): "rgb24", (False, False): "rgb48le", (True, True): "rg
 """Pixel formats by whether there is transparency, and whether the values are sRGB already."""
 
 
+def is_plausible(pixel_aspect: Fraction | None) -> TypeGuard[Fraction]:
+    """Whether a pixel may be that many times as wide as high; 2 is common, and damaged files declare anything."""
+    return pixel_aspect is not None and Fraction(1, 8) <= pixel_aspect <= 8
+
+
 class FrameConverter:
     """Converter of decoded frames to upright RGB; one per video, because it caches the conversion's tables."""
 
     def __init__(self, pixel_aspect: Fraction | None) -> None:
-        self._aspect = pixel_aspect or Fraction(1)
+        self._aspect = pixel_aspect if is_plausible(pixel_aspect) else Fraction(1)
         self._reformatter = VideoReformatter()
         self._to_srgb: dict[tuple[int, int], SrgbConverter | None] = {}
 

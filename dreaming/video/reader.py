@@ -16,7 +16,7 @@ from dreaming.errors import VideoError
 from dreaming.io.types import Image, Size
 from dreaming.video.colour import Colours
 from dreaming.video.deinterlacing import deinterlace
-from dreaming.video.frame import UNSUPPORTED_MATRICES, FrameConverter, rotation_of
+from dreaming.video.frame import UNSUPPORTED_MATRICES, FrameConverter, is_plausible, rotation_of
 from dreaming.video.integrity import ends_inside_packet, is_truncated
 from dreaming.video.metadata import VideoMetadata
 from dreaming.video.stream import VideoStream
@@ -52,9 +52,12 @@ def probe(path: Path) -> VideoMetadata:
                 duration = frame.duration
         else:
             pts, duration = packets
-        height, width = FrameConverter(video.stream.sample_aspect_ratio)(first).shape[:2]
+        aspect = video.stream.sample_aspect_ratio
+        height, width = FrameConverter(aspect)(first).shape[:2]
         recording = video.is_recording
         sound, sound_start, time_base, rate = video.has_sound, video.sound_start, video.stream.time_base, video.rate
+    if aspect and not is_plausible(aspect):
+        log.warning("%s: pixels of %s are not plausible; they are shown as square", path, aspect)
     rotation, exact = rotation_of(first)
     if abs(rotation - exact) > 1:
         log.warning("%s: rotated by %.0f degrees; frames are turned by %d degrees only", path, exact, rotation)

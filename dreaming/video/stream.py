@@ -16,6 +16,9 @@ from dreaming.video.integrity import is_animated_webp, is_truncated
 _INDEXED_CONTAINERS = {"mov", "matroska", "gif"}
 _INDEXED_CODECS = {"h264", "hevc", "av1", "vp9", "mjpeg", "prores", "ffv1", "gif", "dnxhd", "png", "qtrle"}
 
+# Formats whose files name others, which may lie outside a clip that somebody else made, and may change unnoticed.
+_PLAYLISTS = {"concat", "dash", "hls", "imf", "sdp", "webm_dash_manifest"}
+
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _EXPECTED = "a complete video (mp4, mov, mkv, webm, gif, ...)"
 
@@ -34,7 +37,7 @@ def open_media(path: Path, expected: str) -> Any:
         with path.open("rb"):
             pass
         # An absolute path, because ffmpeg parses a name such as 12:30.mp4 as a URL with a protocol.
-        return av.open(str(path.resolve()), metadata_errors="replace")
+        container: Any = av.open(str(path.resolve()), metadata_errors="replace")
     except FileNotFoundError:
         raise VideoError(path, topic="no-video", found="no such file", expected=expected) from None
     except (av.FFmpegError, ValueError) as error:
@@ -49,6 +52,12 @@ def open_media(path: Path, expected: str) -> Any:
         ) from None
     except OSError as error:
         raise _denied(path, error.strerror, expected) from None
+    if _PLAYLISTS & set(container.format.name.split(",")):
+        container.close()
+        raise VideoError(
+            path, found="a list of other files", expected=expected, hint="name the video itself, or join its parts"
+        )
+    return container
 
 
 def default_stream(streams: Iterable[Any]) -> Any | None:

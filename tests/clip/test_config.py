@@ -61,6 +61,7 @@ def test_null_says_nothing(read):
         ("cleanup: {dancer: [grow]}", "cleanup: "),
         ("shots: 7", "shots: 7"),
         ("shots: [true]", "shots: "),
+        ("start: 1:30", "start: '1:30'"),
         ("start: 0", "start: 0, expected a whole number from 1"),
         ("end: 1.5", "end: 1.5"),
         ("every: two", "every: 'two'"),
@@ -94,6 +95,13 @@ def test_mistakes_are_told_with_the_file(read, text, found):
     with pytest.raises(ClipError, match=rf"clip\.yaml: .*{found}") as told:
         read(text)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("target", ["clip.yaml", "nowhere"])
+def test_a_link_to_nothing_is_no_absent_file(tmp_path, target):
+    (tmp_path / "clip.yaml").symlink_to(target)
+    with pytest.raises(ClipError):
+        ClipSettings.read(tmp_path / "clip.yaml")
 
 
 def test_names_are_those_of_folders_that_encode_accents_in_another_way(read):

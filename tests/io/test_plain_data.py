@@ -8,7 +8,7 @@ import pytest
 from dreaming.clip.split import read_split
 from dreaming.errors import CheckpointError, VideoError
 from dreaming.io.manifest import Manifest, read_record, write_record
-from dreaming.io.plain_data import MAX_JSON_DEPTH, MAX_YAML_BYTES, read_plain_json, read_plain_yaml
+from dreaming.io.plain_data import MAX_JSON_DEPTH, MAX_YAML_BYTES, parse_plain_yaml, read_plain_json, read_plain_yaml
 from dreaming.training.fit_result import FitResult
 from dreaming.training.model_selection import CHOICE, ModelSelection
 from dreaming.training.run_registry import read_best
@@ -20,6 +20,7 @@ BYTES = {
     "not UTF-8": b'{"a": "\xff"}',
     "UTF-16": '{"a": 1}'.encode("utf-16"),
     "a huge number": b'{"a": ' + b"9" * 5000 + b"}",
+    "more than a float": b'{"a": ' + b"9" * 400 + b"}",
     "deep": b'{"a":' * (MAX_JSON_DEPTH + 1) + b"1" + b"}" * (MAX_JSON_DEPTH + 1),
     "too deep to parse": b"[" * 10**5,
     "cut": b'{"schema": 1, "maker": "ma',
@@ -84,7 +85,7 @@ def test_a_split_of_wrong_types_is_not_used(tmp_path, parts):
 @pytest.mark.parametrize(
     "change",
     [
-        {"seconds": 10**400},
+        {"seconds": 10**90},
         {"seconds": float("nan")},
         {"frames": -1},
         {"frames": True},
@@ -176,3 +177,19 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("[0046, 0x10, -7, 0.5, 1e-6, -2.E3, 1e]")
     assert read_plain_yaml(path) == [46, 16, -7, 0.5, 1e-6, -2000.0, "1e"]
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path):
+    for name, read in (("a.json", read_plain_json), ("a.yaml", read_plain_yaml)):
+        (tmp_path / name).write_text('{"a": 1}', "utf-8-sig")
+        assert read(tmp_path / name) == {"a": 1}
+
+
+def test_numbers_with_colons_are_text_as_in_yaml_1_2():
+    assert parse_plain_yaml("[1:30, 1:30.5, -2:00, 0x1F]") == ["1:30", "1:30.5", "-2:00", 31]
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "0x" + "f" * 4000, "-" + "0" * 101])
+def test_numbers_beyond_a_float_are_refused(text):
+    with pytest.raises(ValueError, match="digits"):
+        parse_plain_yaml(f"a: {text}")

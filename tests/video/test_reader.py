@@ -197,3 +197,12 @@ def test_recordings_joined_with_different_clocks_are_refused(tmp_path, later):
     with pytest.raises(VideoError) as refused:
         probe(path)
     assert refused.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "width"), [(Fraction(2), 128), (Fraction(1, 2), 32), (Fraction(1, 64), 64), (Fraction(12), 64)]
+)
+def test_pixels_of_absurd_proportions_are_square_with_a_warning(tmp_path, caplog, aspect, width):
+    path = film(tmp_path / "a.mkv", stream={"sample_aspect_ratio": aspect}, pts=range(2))
+    assert next(read_frames(path, probe(path)))[1].shape == (48, width, 3)
+    assert warnings(caplog) == ([] if width != 64 else [(path, aspect)])

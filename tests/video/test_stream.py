@@ -57,6 +57,17 @@ def test_garbage_is_unreadable(tmp_path, content, suffix):
         assert refused.value.where == str(path)
 
 
+@pytest.mark.parametrize("name", ["list.ffconcat", "list.m3u8", "named.mp4"])
+def test_a_list_of_other_files_is_refused(tmp_path, name):
+    part, path = film(tmp_path / "part.ts"), tmp_path / name
+    hls = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\nfile://{part}\n#EXT-X-ENDLIST\n"
+    path.write_text(hls if path.suffix == ".m3u8" else "ffconcat version 1.0\nfile part.ts\n")
+    with pytest.raises(VideoError) as refused:
+        probe(path)
+    assert refused.value.where == str(path)
+    assert refused.value.found == "a list of other files"
+
+
 @pytest.fixture(params=["faststart.mp4", "h264.mkv", "rgb8.gif", "vp9.webm", "mpeg4.avi"])
 def truncated(request, tmp_path):
     """Three quarters of a video of 40 key frames, so about 30 frames."""
