@@ -34,7 +34,7 @@ def find_style(clip: Clip, layer: str) -> Best:
         if best is not None and not (lacking := whole_clip_inputs(best)):
             return best
         if best is not None:
-            found = f"only a style that needs the whole clip for {', '.join(lacking)}"
+            found = f"only a style with inputs from the whole clip ({', '.join(lacking)})"
     raise CheckpointError(
         f"layer {layer}",
         found=found,
@@ -46,7 +46,7 @@ def find_style(clip: Clip, layer: str) -> Best:
 def whole_clip_inputs(best: Best) -> list[str]:
     """Names of a trained style's inputs that are computed from the whole clip."""
     task = best.fingerprint["task"]
-    names = [f"guide {name}" for name, guide in task["guides"].items() if guide["kind"] not in GUIDES]
+    names = [name for name, guide in task["guides"].items() if guide["kind"] not in GUIDES]
     return [*names, *([SMOOTHED] if task["filtered"] else [])]
 
 

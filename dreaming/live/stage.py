@@ -51,14 +51,17 @@ class LiveStage(Stage):
         """Train the layers whose style is not up to date."""
         task = self.live_task
         if excluded := list(self._excluded()):
-            log.info("live: without %s, because live view has no whole clip to compute them from", ", ".join(excluded))
+            log.info(
+                "live: trained without %s, because live view has no whole clip to compute them from",
+                ", ".join(excluded),
+            )
         for layer in clip.layers:
             done = task.find(clip, layer, self.context) is not None
             best = task.find_or_train(clip, layer, self.context)
             log.info("live: %s: %s %s", layer.name, "up to date," if done else "ready,", best.folder)
 
     def _excluded(self) -> Iterator[str]:
-        yield from (f"guide {name}" for name, guide in self.task.guides.items() if not _is_drawn_of_one_frame(guide))
+        yield from (name for name, guide in self.task.guides.items() if not _is_drawn_of_one_frame(guide))
         if self.task.filtered:
             yield SMOOTHED
 

@@ -12,11 +12,12 @@ from aiohttp import web
 
 from dreaming.errors import AccessError
 from dreaming.interruption import SIGNALS
+from dreaming.live.process import PAINTER, LiveView
 from dreaming.sweep.override_text import to_text
 from dreaming.ui import security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 from dreaming.ui.override_check import CHECKER, OverrideCheck
-from dreaming.ui.routes import cleanup, clip, job, keyframe, mask, open_clip, prediction, progress, result
+from dreaming.ui.routes import cleanup, clip, job, keyframe, live, mask, open_clip, prediction, progress, result
 
 ADDRESS = "127.0.0.1"
 
@@ -25,7 +26,7 @@ PORT = 8747
 
 STATIC = Path(__file__).parent / "static"
 
-API = (clip, mask, cleanup, prediction, progress, keyframe, result, job)
+API = (clip, mask, cleanup, prediction, progress, keyframe, result, job, live)
 """Modules with ``ROUTES`` of the API."""
 
 CLOSE_SECONDS = 1.0
@@ -42,6 +43,7 @@ def make_app(
     video: Path | None = None,
     program: Sequence[str] = PROGRAM,
     checker: Sequence[str] = CHECKER,
+    painter: Sequence[str] = PAINTER,
 ) -> web.Application:
     """The web application for one clip.
 
@@ -51,6 +53,7 @@ def make_app(
         video: The video whose frames a job extracts when the server starts.
         program: Arguments before the overrides of a job.
         checker: The program of ``OverrideCheck``.
+        painter: The program of ``LiveView``.
     """
     app = web.Application(
         middlewares=[security.guard(token), open_clip.report_errors], client_max_size=open_clip.MAX_UPLOAD
@@ -66,11 +69,12 @@ def make_app(
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
         runner, checks = JobRunner(path, program), OverrideCheck(checker)
-        app[job.JOBS], app[job.CHECK] = runner, checks
+        app[job.JOBS], app[job.CHECK], app[live.LIVE] = runner, checks, LiveView(painter)
         await runner.attach()
         if video is not None and not runner.running and not len(app[open_clip.CLIP].clip.frames):
             await runner.start("extract", [f"video={to_text(str(video))}", "stages=[extract]"])
         yield
+        await app[live.LIVE].close()
         await checks.close()
         await runner.close()
 

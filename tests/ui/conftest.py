@@ -63,7 +63,7 @@ def browse():
         pytest.skip("chromium is not installed")
     playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 
-    def run(path, scenario, width=1280, height=800, **options):
+    def run(path, scenario, width=1280, height=800, flags=(), **options):
         async def main():
             runner = web.AppRunner(make_app(path, TOKEN, **{"program": IDLE, "checker": IDLE, **options}))
             await runner.setup()
@@ -72,7 +72,7 @@ def browse():
             errors = []
             try:
                 async with playwright.async_playwright() as driver:
-                    browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+                    browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", *flags])
                     context = await browser.new_context(viewport={"width": width, "height": height})
                     page = await context.new_page()
                     page.on("pageerror", lambda error: errors.append(str(error)))

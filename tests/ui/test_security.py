@@ -14,6 +14,7 @@ import pytest
         ("/secret-token/api/clip", {"Origin": "http://evil.example"}),
         ("/secret-token/api/clip", {"Origin": "null"}),
         ("/secret-token/api/events", {"Origin": "http://127.0.0.1:1", "Upgrade": "websocket"}),
+        ("/secret-token/api/live/painted", {"Origin": "http://127.0.0.1:1", "Upgrade": "websocket"}),
     ],
 )
 def test_foreign_requests_are_refused(disc_clip, visit, path, headers):
@@ -40,6 +41,7 @@ def test_every_response_forbids_inline_scripts_and_sniffing(disc_clip, visit, pa
     policy = dict(entry.split(maxsplit=1) for entry in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
+    assert headers["Permissions-Policy"].startswith("camera=(self), microphone=()")
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert not [name for name in headers if name.startswith("Access-Control")]

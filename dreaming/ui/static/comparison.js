@@ -42,7 +42,7 @@ accompany(async (stem, signal) => {
   };
 });
 listen("workspace", () => {
-  if (["masks", "cleanup"].includes(state.workspace)) folders = [];
+  if (["masks", "cleanup", "live"].includes(state.workspace)) folders = [];
 });
 listen("fit", () => comparison.fit());
 listen("zoom", (factor) => comparison.zoomCentre(factor));

@@ -7,6 +7,7 @@ import { follow } from "./job.js";
 import { say } from "./message.js";
 import "./keyframes.js";
 import "./layers.js";
+import "./live.js";
 import "./onion.js";
 import "./parts.js";
 import "./prediction.js";

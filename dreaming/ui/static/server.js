@@ -123,6 +123,16 @@ export const resumeJob = () => send(path("job", "resume"), { method: "POST" });
 export const getProgress = async () => (await send(path("progress"))).json();
 export const stopJob = () => send(path("job", "stop"), { method: "POST" });
 
+// Why each layer can or cannot be shown live.
+export const getLiveStyles = async () => (await (await send(path("live"))).json()).layers;
+
+// Paints the pictures that are sent to it, in the style of a layer.
+export function openLive(layer) {
+  const socket = new WebSocket(new URL(path("live", layer), location.href.replace(/^http/, "ws")));
+  socket.binaryType = "arraybuffer";
+  return socket;
+}
+
 export function followJob(onState, onConnection) {
   const socket = new WebSocket(new URL("api/events", location.href.replace(/^http/, "ws")));
   socket.onopen = () => onConnection(true);

@@ -1,4 +1,4 @@
-// What the page is used for at the moment: masks, keyframes or results.
+// What the page is used for at the moment: masks, clean-up, keyframes, results or live view.
 
 import { announce, state } from "./state.js";
 
