@@ -12,11 +12,11 @@ from dreaming.live.messages import HEADER, MAX_BYTES, body_size
 PAINTER = (sys.executable, "-m", "dreaming.live.worker")
 
 
-class PainterEndedError(Exception):
+class PaintProcessEndedError(Exception):
     """The process has ended."""
 
 
-class Painter:
+class PaintProcess:
     """One process, which paints in the style of one layer."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -40,14 +40,14 @@ class Painter:
         """Wait for the next message.
 
         Raises:
-            PainterEndedError: If the process has ended.
+            PaintProcessEndedError: If the process has ended.
         """
         try:
             header = await self._answers.readexactly(HEADER.size)
             return header + await self._answers.readexactly(body_size(header))
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._process.wait()
-            raise PainterEndedError from None
+            raise PaintProcessEndedError from None
 
     async def close(self) -> None:
         """End the process."""
@@ -65,9 +65,9 @@ class LiveView:
 
     def __init__(self, program: Sequence[str] = PAINTER) -> None:
         self._program = tuple(program)
-        self._painter: Painter | None = None
+        self._painter: PaintProcess | None = None
 
-    async def open(self, clip: Path, layer: str) -> Painter:
+    async def open(self, clip: Path, layer: str) -> PaintProcess:
         """Start a process; it replaces the last one."""
         await self.close()
         process = await asyncio.create_subprocess_exec(
@@ -76,7 +76,7 @@ class LiveView:
             start_new_session=True, limit=MAX_BYTES,
         )  # fmt: skip
         await self.close()  # one that was opened meanwhile
-        self._painter = Painter(process)
+        self._painter = PaintProcess(process)
         return self._painter
 
     async def close(self) -> None:

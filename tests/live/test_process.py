@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dreaming.live.messages import HEADER, to_json
-from dreaming.live.process import LiveView, PainterEndedError
+from dreaming.live.process import LiveView, PaintProcessEndedError
 
 READY = [sys.executable, "-S", "-c", f"import sys; sys.stdout.buffer.write({to_json({'state': 'ready'})!r}); "]
 WAITS = [*READY[:-1], READY[-1] + "sys.stdout.flush(); sys.stdin.buffer.read()"]
@@ -19,7 +19,7 @@ def test_the_next_process_replaces_the_last_one(tmp_path):
         first = await view.open(tmp_path, "a")
         assert (await first.receive())[: HEADER.size] == to_json({"state": "ready"})[: HEADER.size]
         second = await view.open(tmp_path, "a")
-        with pytest.raises(PainterEndedError):
+        with pytest.raises(PaintProcessEndedError):
             await first.receive()
         assert first.is_replaced
         await second.receive()
@@ -34,7 +34,7 @@ def test_a_process_that_ends_is_noticed(tmp_path):
     async def scenario():
         painter = await LiveView(FAILS).open(tmp_path, "a")
         await painter.receive()
-        with pytest.raises(PainterEndedError):
+        with pytest.raises(PaintProcessEndedError):
             await painter.receive()
         assert (painter.code, painter.is_replaced) == (3, False)
 

@@ -9,7 +9,7 @@ from dreaming.clip.clip import Clip
 from dreaming.errors import CheckpointError
 from dreaming.live.choice import find_style
 from dreaming.live.messages import HEADER, MAX_BYTES, is_picture
-from dreaming.live.process import LiveView, Painter, PainterEndedError
+from dreaming.live.process import LiveView, PaintProcess, PaintProcessEndedError
 from dreaming.ui.routes.open_clip import CLIP
 
 ROUTES = web.RouteTableDef()
@@ -66,7 +66,7 @@ async def _paint(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def _to_painter(socket: web.WebSocketResponse, painter: Painter) -> dict[str, str] | None:
+async def _to_painter(socket: web.WebSocketResponse, painter: PaintProcess) -> dict[str, str] | None:
     """Pass pictures on; return why this ended, None if the page was closed."""
     while True:
         try:
@@ -80,7 +80,7 @@ async def _to_painter(socket: web.WebSocketResponse, painter: Painter) -> dict[s
         await painter.send(message.data)
 
 
-async def _to_page(socket: web.WebSocketResponse, painter: Painter) -> dict[str, str] | None:
+async def _to_page(socket: web.WebSocketResponse, painter: PaintProcess) -> dict[str, str] | None:
     """Pass answers on; return why this ended, None after an error that was passed on."""
     try:
         while True:
@@ -89,7 +89,7 @@ async def _to_page(socket: web.WebSocketResponse, painter: Painter) -> dict[str,
                 await socket.send_bytes(message)
             else:
                 await socket.send_str(message[HEADER.size :].decode())
-    except PainterEndedError:
+    except PaintProcessEndedError:
         if painter.is_replaced:
             return {"ended": "it was started in another tab"}
         return (
