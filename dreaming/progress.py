@@ -86,6 +86,11 @@ class Bar:
         self.skipped += steps
         self._progress.update(self._task, advance=steps)
 
+    def resize(self, total: int) -> None:
+        """Change the number of steps of the whole work."""
+        self.total = total
+        self._progress.update(self._task, total=total)
+
     def remaining(self, limit: float | None = None) -> float:
         """Seconds that are left at the speed so far; at most ``limit``, and never below 0."""
         estimate = (self.total - self.done - self.skipped) * self.seconds / max(self.done, 1)

@@ -1,14 +1,17 @@
-"""Callbacks of a fit: timer, learning-rate schedule, step limit, progress bar and history of the monitored value."""
+"""Callbacks of a fit: timer, schedule of the steps, progress bar and history of the monitored value."""
 
+import logging
 import math
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Timer
 
 from dreaming.errors import ConfigError
 from dreaming.progress import Bar, bar
+
+log = logging.getLogger(__name__)
 
 
 def steps_done(trainer: pl.Trainer) -> int:
@@ -34,41 +37,79 @@ def share_of_time(timer: Timer) -> float:
     return 0.0 if left is None else min(1.0, 1 - left / max(left + timer.time_elapsed(), 1e-9))
 
 
-class CosineToBudget(Callback):
-    """Lower every learning rate to ``floor`` times its start along half a cosine over steps or time.
+class StepSchedule(Callback):
+    """Lower every learning rate to ``floor`` times its start along half a cosine, and stop after the last step.
 
-    The limit that is closer to its end decides. The rate first rises linearly for ``warmup`` steps. This is a callback
-    and not a torch scheduler, because all processes have to agree on the elapsed time, and because a scheduler that is
-    stepped after a batch cannot count what precedes the next one, such as a warm start.
+    The rate first rises linearly for ``warmup`` steps. It depends on the number of steps alone, so a busy machine takes
+    longer and gets the same weights. Only if the timer's limit is too short for ``max_steps`` at the pace of the first
+    steps, fewer steps are planned, once; resumed fits keep that number. This is a callback and not a torch scheduler,
+    because all processes have to agree on the pace, and because a scheduler that is stepped after a batch cannot count
+    what precedes the next one, such as a warm start. The Trainer's own ``max_steps`` miscounts if a fit resumes from a
+    checkpoint within an epoch.
+
+    Attributes:
+        steps: Number of steps of the whole fit.
     """
 
-    def __init__(self, max_steps: int, timer: Timer, warmup: int = 0, floor: float = 0.02) -> None:
-        self.max_steps, self.timer, self.warmup, self.floor = max_steps, timer, warmup, floor
+    PACE_STEPS: ClassVar[int] = 20
+    """Steps by which the pace is measured; fewer if they take a tenth of the time limit."""
+
+    USED: ClassVar[float] = 0.9
+    """Share of the remaining time that is planned for steps; validations and a varying pace need the rest."""
+
+    def __init__(self, title: str, max_steps: int, timer: Timer, warmup: int = 0, floor: float = 0.02) -> None:
+        self.title, self.steps, self.timer, self.warmup, self.floor = title, max_steps, timer, warmup, floor
+        self._start, self._times = (0, 0.0), list[float]()  # step and share of the cosine from which it is stretched
+        self._planned = timer.time_remaining() is None
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Set the learning rate of the next step."""
         step = steps_done(trainer) - 1
-        # Processes that share a batch need the same rate, although their clocks differ.
-        share = trainer.strategy.broadcast(min(1.0, max(step / self.max_steps, share_of_time(self.timer))))
-        scale = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share))
+        if not self._planned:
+            # Processes that share a batch need the same rate, although their clocks differ.
+            self._planned, fitting = trainer.strategy.broadcast(self._measure(step))
+            if fitting < self.steps and trainer.is_global_zero:
+                log.info("%s: the time limit allows %d of %d steps", self.title, fitting, self.steps)
+            self.end_at(step, fitting)
+        scale = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * self._share(step)))
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
                 group["lr"] = group["initial_lr"] * scale * min(1.0, (step + 1) / (self.warmup + 1))
 
+    def _share(self, step: int) -> float:
+        """Share of the cosine before a step, 0..1."""
+        begun, share = self._start
+        return min(1.0, share + (1 - share) * (step - begun) / max(self.steps - begun, 1))
 
-class StepLimit(Callback):
-    """Stop a fit after a number of steps, also within an epoch.
+    def end_at(self, step: int, steps: int) -> None:
+        """End the fit after ``steps`` if that is earlier; the learning rate falls until then from its present value."""
+        if steps < self.steps:
+            self._start, self.steps = (step, self._share(step)), steps
 
-    The Trainer's own ``max_steps`` miscounts if a fit resumes from a checkpoint within an epoch.
-    """
-
-    def __init__(self, max_steps: int) -> None:
-        self.max_steps = max_steps
+    def _measure(self, step: int) -> tuple[bool, int]:
+        """Whether the pace is known, and the number of steps that fit into the time."""
+        self._times.append(self.timer.time_elapsed())
+        times, left = self._times[1:], self.timer.time_remaining()  # the first step sets up caches
+        measured = len(times) - 1
+        if left is None or measured < 1:
+            return False, self.steps
+        passed, limit = times[-1] - times[0], left + times[-1]
+        if measured < self.PACE_STEPS and passed < 0.1 * limit:
+            return False, self.steps
+        return True, step + max(1, int(self.USED * max(left, 0.0) * measured / max(passed, 1e-9)))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop after the last step."""
-        trainer.should_stop = trainer.should_stop or steps_done(trainer) >= self.max_steps
+        """Stop after the last step, also within an epoch."""
+        trainer.should_stop = trainer.should_stop or steps_done(trainer) >= self.steps
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for the checkpoint."""
+        return {"steps": self.steps, "start": self._start, "planned": self._planned}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state from a checkpoint."""
+        self.steps, self._start, self._planned = (state_dict[key] for key in ("steps", "start", "planned"))
 
 
 class MonitorHistory(Callback):
@@ -105,23 +146,48 @@ class MonitorHistory(Callback):
         self.steps, self.values = state_dict["steps"], dict(state_dict["values"])
 
 
-class StepBar(Callback):
-    """A progress bar over the ``total`` steps of a fit, with the loss, the monitored value and the remaining time."""
+class PlateauStop(Callback):
+    """End a fit early if the best of the last ``patience`` values is not better than those before by ``min_gain``.
 
-    def __init__(self, title: str, total: int, timer: Timer, monitor: str) -> None:
-        self.title, self.total, self.timer, self.monitor = title, total, timer, monitor
+    The learning rate then falls to its end over ``anneal`` more steps; at 0 the fit ends at once.
+    """
+
+    def __init__(
+        self, schedule: StepSchedule, history: MonitorHistory, sign: int, patience: int, min_gain: float, anneal: int
+    ) -> None:
+        self.schedule, self.history, self.sign = schedule, history, sign
+        self.patience, self.min_gain, self.anneal = patience, min_gain, anneal
+
+    def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        """Shorten the schedule at a plateau."""
+        if trainer.strategy.broadcast(self._at_plateau()):
+            self.schedule.end_at(self.history.steps, self.history.steps + self.anneal)
+            trainer.should_stop = trainer.should_stop or self.history.steps >= self.schedule.steps
+
+    def _at_plateau(self) -> bool:
+        values = [self.sign * value for value in self.history.values.values()]
+        count = len(values) - max(self.patience, 1)
+        return count > 0 and max(values[count:]) - max(values[:count]) <= self.min_gain
+
+
+class StepBar(Callback):
+    """A progress bar over the steps of a fit, with the loss, the monitored value and the remaining time."""
+
+    def __init__(self, title: str, schedule: StepSchedule, timer: Timer, monitor: str) -> None:
+        self.title, self.schedule, self.timer, self.monitor = title, schedule, timer, monitor
         self._stack = ExitStack()
         self._bar: Bar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         """Open the bar at the current step."""
         if trainer.is_global_zero:
-            self._bar = self._stack.enter_context(bar(self.title, self.total))
+            self._bar = self._stack.enter_context(bar(self.title, self.schedule.steps))
             self._bar.skip(steps_done(trainer) - 1)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Advance the bar by one step."""
         if self._bar is not None:
+            self._bar.resize(self.schedule.steps)
             metrics = trainer.callback_metrics
             shown = [name for name in ("train/loss", self.monitor) if name in metrics]
             values = [f"{name.rpartition('/')[2]} {float(metrics[name]):.3f}" for name in shown]

@@ -17,7 +17,8 @@ from dreaming.io.manifest import NO_EFFECT
 class FitLimits:
     """Limits of one fit, which ends at the first one reached: training steps and wall time.
 
-    ``max_time`` is in seconds and includes everything before the first step; None for no limit.
+    ``max_time`` is in seconds and includes everything before the first step; None for no limit. If it is too short for
+    ``max_steps``, the learning rate falls over the steps that fit into it (``StepSchedule``).
     """
 
     kind: ClassVar[str] = "fit_limits"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch.multiprocessing.spawn import ProcessException
 
 from dreaming import interruption
-from dreaming.training.callbacks import CosineToBudget, FitTimer, MonitorHistory, StepBar, StepLimit
+from dreaming.training.callbacks import FitTimer, MonitorHistory, PlateauStop, StepBar, StepSchedule
 from dreaming.training.checkpoints import (
     BEST,
     END,
@@ -114,23 +114,21 @@ def fit(
     # The number of steps comes from cross-validation, so a slower machine must not stop earlier.
     limit = task.limits.max_time if max_steps is None else None
     timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
+    schedule = StepSchedule(title, steps, timer, task.warmup)
     history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
     best = build_checkpoint(task, folder, validate=validate)
     callbacks: list[Callback] = [
         DivergenceStop(title, task.monitor, task.lr_key),  # first, so that nothing of such a step is saved
         timer,
-        CosineToBudget(steps, timer, task.warmup),
-        StepBar(title, steps, timer, task.monitor),
+        schedule,
+        StepBar(title, schedule, timer, task.monitor),
         history,
         best,
         RngStateCallback(),
         PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
-        *([] if max_steps is None else [StepLimit(max_steps)]),
     ]
     if validate and task.patience is not None:
-        callbacks.append(
-            EarlyStopping(task.monitor, mode=task.mode, patience=task.patience, check_on_train_epoch_end=False)
-        )
+        callbacks.append(PlateauStop(schedule, history, task.sign, task.patience, task.min_gain, task.anneal))
     loggers: list[Logger] = []
     elsewhere, failed = False, True
     try:
@@ -152,10 +150,12 @@ def fit(
         for logger in loggers:
             finish(logger, written_here=not elsewhere, failed=failed)
     if elsewhere and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
-        recall([history, best, timer], folder / ROLLING)
+        recall([history, best, timer, schedule], folder / ROLLING)
     checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
     result = summarise(trainer, history, timer, checkpoint, task.sign)
     interruption.check()
+    if result.steps < schedule.steps and result.seconds >= (limit or math.inf):
+        log.warning("%s: stopped at step %d of %d by the limit of %.0f s", title, result.steps, schedule.steps, limit)
     return result
 
 

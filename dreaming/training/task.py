@@ -53,7 +53,9 @@ class TrainingTask(ABC, Generic[D]):
         data: Builds the LightningDataModule from training and validation frames.
         monitor: Logged value that selects the best checkpoint.
         mode: Whether the highest (``max``) or the lowest (``min``) value is best.
-        patience: Validations without improvement after which a fit stops; None for never.
+        patience: Validations without improvement after which a fit ends; None for never.
+        min_gain: Improvement of the monitored value that counts for ``patience``.
+        anneal: Steps over which the learning rate falls to its end after that; 0: the fit ends at once.
         warmup: Steps over which the learning rate rises at the start.
         save_seconds: Seconds between checkpoints; a killed fit loses at most this time.
         validate_every: Largest number of steps between validations.
@@ -68,6 +70,8 @@ class TrainingTask(ABC, Generic[D]):
     validate_every: PositiveInt
     limits: FitLimits
     patience: NonNegativeInt | None = None
+    min_gain: NonNegativeFloat = 0.0
+    anneal: NonNegativeInt = 0
     warmup: NonNegativeInt = 0
     save_seconds: NonNegativeFloat = field(default=60.0, metadata=NO_EFFECT)
 

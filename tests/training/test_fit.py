@@ -97,15 +97,20 @@ def test_a_fit_ends_after_its_steps_with_the_best_and_the_last_checkpoint(tmp_pa
 
 def test_epochs_are_shortened_to_fill_the_budget(tmp_path):
     outcome = run(tmp_path, task(max_steps=25))  # two of ten and a half one would be three of ten without
-    assert list(outcome.curve) == [9, 18, 27]
+    assert list(outcome.curve) == [9, 18, 25]
 
 
-def test_a_fit_ends_when_its_time_is_over(tmp_path):
+def test_a_fit_plans_as_many_steps_as_its_time_allows(tmp_path, caplog):
+    caplog.set_level("INFO")
     outcome = run(tmp_path, task(max_steps=100_000, max_time=1.0), delay=0.01)
-    assert 0 < outcome.steps < 100_000
+    assert 0 < outcome.steps < 100
+    planned = [record.args for record in caplog.records if "time limit" in record.msg]
+    assert [args[2] for args in planned] == [100_000]
+    stopped = [record.args[1:3] for record in caplog.records if record.levelname == "WARNING" and "limit" in record.msg]
+    assert planned[0][1] == outcome.steps or stopped == [(outcome.steps, planned[0][1])]
 
 
-def test_what_is_fitted_before_the_first_step_is_in_the_time(tmp_path):
+def test_what_is_fitted_before_the_first_step_is_in_the_time(tmp_path, caplog):
     class Prepared(Line):
         def on_fit_start(self):
             time.sleep(1.2)
@@ -113,6 +118,8 @@ def test_what_is_fitted_before_the_first_step_is_in_the_time(tmp_path):
     outcome = run(tmp_path, task(max_steps=100_000, max_time=1.0), module=Prepared, delay=0.01)
     assert (outcome.steps, outcome.step) == (1, 1)
     assert outcome.seconds > 1.2
+    stopped = [record.args for record in caplog.records if record.levelname == "WARNING" and "limit" in record.msg]
+    assert stopped == [("line", 1, 100_000, 1.0)]
 
 
 def test_steps_that_folds_found_are_done_however_long_they_take(tmp_path):
@@ -145,6 +152,23 @@ def test_patience_ends_a_fit_that_no_longer_improves(tmp_path):
 
     outcome = run(tmp_path, task(max_steps=1000, patience=2), module=Stuck)
     assert outcome.steps == 30
+
+
+def test_after_a_plateau_the_learning_rate_falls_to_its_end(tmp_path):
+    rates = []
+
+    class Stuck(Line):
+        def validation_step(self, batch, index):
+            self.log("val/error", 1.0 - 1e-4 * self.global_step)
+
+        def on_train_batch_end(self, *_):
+            rates.append(self.optimizers().param_groups[0]["lr"])
+
+    outcome = run(tmp_path, task(max_steps=1000, patience=2, min_gain=0.01, anneal=15), module=Stuck)
+    assert list(outcome.curve) == [10, 20, 30, 40, 45]
+    assert rates[29] == pytest.approx(0.1, rel=0.01)
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    assert rates[-1] < 0.1 * 0.04
 
 
 def test_a_monitored_value_that_is_not_logged_is_refused_with_those_that_are(tmp_path):
