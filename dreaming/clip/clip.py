@@ -12,6 +12,7 @@ import numpy as np
 from dreaming.clip.annotations import SUBJECT, Keyframes, References
 from dreaming.clip.config import ClipSettings, Layer
 from dreaming.clip.empty_masks import EmptyMaskIndex
+from dreaming.clip.frame_digests import fingerprint_frames
 from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.clip.layers import layers_of, painted_folders
 from dreaming.clip.shots import Shots, find_shots
@@ -19,7 +20,7 @@ from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
-from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, fingerprint_files, read_record
+from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, read_record
 from dreaming.io.types import Mask, Size
 from dreaming.video.metadata import skipped_stems
 
@@ -61,6 +62,16 @@ class Clip:
         Raises:
             FrameError: If there are none.
         """
+        self._require_frames()
+        return self.frames.stems
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the frames in pixels."""
+        self._require_frames()
+        return self.frames.size
+
+    def _require_frames(self) -> None:
         if not len(self.frames):
             raise FrameError(
                 self.frames.path,
@@ -69,13 +80,6 @@ class Clip:
                 expected="png, jpg, tif or webp pictures",
                 hint="put the frames there or name a video with video=FILE",
             )
-        return self.frames.stems
-
-    @property
-    def size(self) -> Size:
-        """(height, width) of the frames in pixels."""
-        assert self.stems
-        return self.frames.size
 
     @property
     def frames_are_made(self) -> bool:
@@ -93,12 +97,14 @@ class Clip:
         """Names of the video's frames that were not extracted; annotations of them are ignored."""
         return skipped_stems(read_record(self.source)) if self.frames_are_made else frozenset()
 
-    @property
+    @cached_property
     def frames_fingerprint(self) -> str:
         """Fingerprint of the frames: of their manifest if ``extract`` wrote them, otherwise of their contents."""
         made = Manifest.read(self.frames.path / MANIFEST) if self.frames_are_made else None
         stems = self.stems
-        return fingerprint(made.fingerprint, stems) if made else fingerprint_files(self.frames.files.values())
+        if made is not None:
+            return fingerprint(made.fingerprint, stems)
+        return fingerprint_frames(self.path, list(self.frames.files.values()))
 
     @property
     def sequence_fingerprint(self) -> str:
@@ -116,9 +122,10 @@ class Clip:
             return find_shots(self.path, self.frames, self.frames_fingerprint, self.settings.shots)
 
     def refresh(self) -> None:
-        """Discard the cached listing of the frames, and their shots, after other code changed them."""
+        """Discard the cached listing of the frames, their fingerprint and shots, after other code changed them."""
         self.frames.refresh()
-        self.__dict__.pop("shots", None)
+        for name in ("shots", "frames_fingerprint"):
+            self.__dict__.pop(name, None)
 
     # -- parts and their hand masks
 

@@ -55,7 +55,8 @@ def _check_names(clip: Clip) -> None:
 def _check_frames(clip: Clip) -> None:
     check_pictures(clip.frames)
     made = Manifest.read(clip.frames.path / MANIFEST)
-    extra = [stem for stem in clip.frames.stems if stem not in set(made.stems)] if made and made.stems else []
+    ours = set(made.stems) if made is not None else set()
+    extra = [stem for stem in clip.frames.stems if stem not in ours] if ours else []
     if extra:
         raise FrameError(
             clip.frames.files[extra[0]],

@@ -1,6 +1,7 @@
 """The optical flow between neighbouring frames of a clip, both ways, computed once and kept in its ``flow/`` folder."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
@@ -31,6 +33,8 @@ ZERO = 2**15
 """Stored value of no motion."""
 BLOCK = 32
 """Neighbouring pairs that a process computes before it checks which pairs other processes have computed."""
+BYTES = 1.8
+"""Size of a stored pair per pixel of the working size, see ``encode``."""
 Pair: TypeAlias = tuple[Flow, Flow]
 """Flow (h, w, 2) from a frame to the next one and back."""
 
@@ -89,6 +93,7 @@ class FlowCache:
         return computed
 
     def _complete(self, missing: list[str], workers: int) -> int:
+        announce(self._clip.path, "flow", len(missing), BYTES * math.prod(self.working_size))
         self._folder.prepare(self.manifest, self._clip.stems[:-1])
         by_block = groupby(missing, lambda stem: self._index[stem] // BLOCK)
         blocks = {block: list(stems) for block, stems in by_block}

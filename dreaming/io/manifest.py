@@ -111,17 +111,18 @@ def fingerprint_files(paths: Iterable[Path]) -> str:
 
 def digest(path: Path) -> str:
     """Return the digest of a file's bytes."""
-    return _content(path, *_stamp(path))
+    return _content(path, stamp(path))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int, int, int]:
+    """Return size, times in nanoseconds of the last change of a file's contents and status, and inode number."""
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @functools.lru_cache(maxsize=65536)
-def _content(path: Path, size: int, modified: int) -> str:
-    """Return the digest of a file's bytes, cached in this process while its size and time stay the same."""
+def _content(path: Path, unchanged: tuple[int, ...]) -> str:
+    """Return the digest of a file's bytes, cached in this process while its stamp stays the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

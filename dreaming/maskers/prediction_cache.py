@@ -1,6 +1,7 @@
 """A cache on disk of maskers' predictions, for the models that take them as input."""
 
 import logging
+import math
 import os
 import time
 import weakref
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dreaming.clip.annotations import References
+from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.io.artifact_folder import ArtifactFolder, Maker
 from dreaming.io.atomic import is_running, is_writable, owner
@@ -28,6 +30,8 @@ VERSION = 3
 """Raised when the same config gives other predictions."""
 KEPT = 64
 """Folders kept for each masker of each part. A run needs 31 at most: all references, five folds, five in each fold."""
+BYTES = 0.1
+"""Size of a stored prediction per pixel: it is mostly 0 or 1."""
 IN_USE = ".used-by-"
 """Prefix of the name of an empty file that marks the folder as in use by a process."""
 
@@ -85,6 +89,7 @@ class PredictionCache:
             masker = masker.fit_without(self.clip, self.references, self.left_out)
 
         def begin(missing: list[str]) -> Maker:
+            announce(self.clip.path, f"predictions of {self.title}", len(missing), BYTES * math.prod(self.clip.size))
             return partial(masker.prepare(self.clip, missing).predict, self.clip)
 
         # The folder depends on the fingerprint of loaded weights, which exist only after the fit.

@@ -1,11 +1,13 @@
 """The ``guide`` stage: additional input channels of the style network, drawn for every layer."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
@@ -16,6 +18,9 @@ from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)
+
+SHARE = 0.5
+"""Size of a stored guide relative to its values of 8 bits."""
 
 
 @dataclass
@@ -62,6 +67,7 @@ class GuideStage(Stage):
         manifest = Manifest(self.name, self.version, describe(guide), inputs, keys=keys)
 
         def begin(stems: list[str]) -> Maker:
+            announce(clip.path, f"guide {name}", len(stems), guide.channels * math.prod(clip.size) * SHARE)
             for images in folder.image_folders:
                 discard_unfinished(images.path, (f"{stem}.png" for stem in stems))
             return partial(guide.draw, clip, layer)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dreaming.clip.clip import Clip
+from dreaming.clip.frame_digests import RECORD as DIGESTS
 from dreaming.io.atomic import is_writable
 from dreaming.io.manifest import read_record, write_record
 from dreaming.stages.scores.record import are_scores, print_table, read_scores
@@ -34,7 +35,7 @@ MARGIN = 2.0
 CLOCKS = 1.0
 """Seconds by which the clock of the file system may differ from that of this machine."""
 
-UNWATCHED = frozenset({RECORD, ".locks", ".ui", ".previous", "trash", "predictions"})
+UNWATCHED = frozenset({RECORD, DIGESTS, ".locks", ".ui", ".previous", "trash", "predictions"})
 """Entries of the clip's folder on which no result depends."""
 
 CACHES = {"flow": "flow", "guides": "guide", "filtered": "filter"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import filelock
 
+from dreaming.clip.cache_size import readable
 from dreaming.errors import ClipError
 from dreaming.io.artifact_history import FOLDER as HISTORY
 from dreaming.io.atomic import abandoned_files
@@ -93,15 +94,6 @@ def prune(clip: Path, *, delete: bool) -> int:
     else:
         log.info("prune: %s could be freed, %s free; prune=delete removes these files", readable(total), free)
     return total
-
-
-def readable(size: float) -> str:
-    """A number of bytes in B, kB, MB, GB or TB."""
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while size >= 1000 and len(units) > 1:
-        size /= 1000
-        units.pop(0)
-    return f"{size:.0f} {units[0]}" if units[0] == "B" or size >= 100 else f"{size:.1f} {units[0]}"
 
 
 def _hold_all_locks(clip: Path, held: ExitStack) -> None:

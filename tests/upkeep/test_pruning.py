@@ -13,7 +13,7 @@ from dreaming.io.atomic import temporary_path
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.training.run_registry import Best, record
-from dreaming.upkeep.pruning import prune, readable, removable
+from dreaming.upkeep.pruning import prune, removable
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 DEAD = 2**22 + 1
@@ -137,8 +137,3 @@ def test_a_clip_in_use_is_refused(drawing):
     with filelock.FileLock(drawing.path / ".locks" / "fit.lock"), pytest.raises(ClipError):
         prune(drawing.path, delete=True)
     assert before <= files(drawing)
-
-
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (1500, "1.5 kB"), (2.3e11, "230 GB"), (4e15, "4000 TB")])
-def test_sizes(size, text):
-    assert readable(size) == text
