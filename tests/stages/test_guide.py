@@ -39,7 +39,7 @@ def test_selected_guides_of_all_layers_are_written_and_read(disc_clip):
         for stem in clip.stems:
             found = stack.read(stem)
             assert (found[..., :5] == int(stem)).all()
-            assert np.array_equal(found[..., 5:], EdgeGuide().edges(clip.frames.read(stem)))
+            assert np.array_equal(found[..., 5:], EdgeGuide().draw_image(clip.frames.read(stem)))
 
 
 def test_a_run_after_the_shards_adds_only_what_is_missing(disc_clip):
