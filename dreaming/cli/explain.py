@@ -48,6 +48,10 @@ def explain(error: Exception, program: str) -> DreamingError | None:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return _unknown_choice(group, name, error.options or choices(group))
+    if match := re.search(r"(?:Key not found: |Interpolation key )'([\w.]+)'", text):
+        return ConfigError(match[1], found="no value, although other keys refer to it", expected="a value or a choice")
+    if match := re.search(r"Error merging override ([\w./@]+)=(.*)", text):
+        return ConfigError(match[1], found=match[2], expected="a value of the kind that `--cfg job` shows")
     if isinstance(error, HydraException | OmegaConfBaseException):
         first = text.splitlines()[0] if text else type(error).__name__
         return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")

@@ -2,6 +2,8 @@
 
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dreaming.cli.explain import choices, explain, unknown_key
 
@@ -39,3 +41,14 @@ def test_a_key_that_hydra_does_not_find_is_named(monkeypatch):
     found = explain(ConfigCompositionException("Could not override 'epochs'.\nmore"), "train")
     assert found.where == "epochs"
     assert "model.cnn.limits.max_steps" in found.expected
+
+
+def test_an_empty_choice_that_other_keys_refer_to_is_named():
+    with pytest.raises(OmegaConfBaseException) as raised:
+        OmegaConf.to_container(OmegaConf.create({"a": "${masker}"}), resolve=True)
+    assert explain(raised.value, "dream").where == "masker"
+
+
+def test_a_value_that_hydra_cannot_merge_is_named():
+    found = explain(ConfigCompositionException("Error merging override stages={a:1}"), "dream")
+    assert (found.where, found.found) == ("stages", "{a:1}")
