@@ -132,7 +132,7 @@ function show(message) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(message, HEADER), width, height), 0, 0);
   const now = performance.now();
-  view.times = [...view.times.filter((time) => now - time < WINDOW), now];
+  view.times = [...view.times.filter((time, index, { length }) => now - time < WINDOW || index === length - 1), now];
   view.ready = true;
   sendNext();
   if (now - view.told < PAUSE || view.times.length < 2) return;
