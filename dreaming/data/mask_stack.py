@@ -1,7 +1,7 @@
 """Out-of-fold masks of several maskers, stacked as the features that the ensemble is trained on."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -32,6 +32,7 @@ class MaskStacks:
         inconsistency: (K, M, H, W) uint8, temporal inconsistency of each mask, see ``features.temporal_consistency``;
             None: unknown, taken as 0.
         validation: How the frames were held out: ``explicit``, ``split`` or ``folds``.
+        dropped: Gain in IoU of each masker that is left out because it gains too little.
     """
 
     references: References
@@ -41,6 +42,7 @@ class MaskStacks:
     folds: tuple[tuple[str, ...], ...]
     inconsistency: NDArray[np.uint8] | None = None
     validation: str = "folds"
+    dropped: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.predictions.shape[:2] == (len(self.references), len(self.names))

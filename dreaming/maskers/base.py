@@ -56,6 +56,14 @@ class Masker(ABC):
         """Fit on all references but ``left_out``, or load the fold of a cross-validation that left these out."""
         return self.fit(clip, references.without(left_out.stems))
 
+    def can_fit_fold(self, clip: Clip, references: References, folds: Sequence[References]) -> bool:
+        """Whether ``fit_fold`` saves fits: nothing is trained yet, and ``fit_without`` would train all these folds."""
+        return False
+
+    def fit_fold(self, clip: Clip, references: References, left_out: References) -> Self | None:
+        """Fit on all references but those of one fold, and nothing else yet; None if that leaves no weights."""
+        return self.fit_without(clip, references, left_out)
+
     def unchanged(self, shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:
         """Frames predicted equally with two sets of hand masks, each given as fingerprints by frame."""
         return frozenset()
@@ -78,6 +86,10 @@ class Masker(ABC):
     def base_maskers(self) -> Mapping[str, "Masker"]:
         """The maskers, by name, whose predictions this one takes as input and caches on disk."""
         return {}
+
+    def used_maskers(self, clip: Clip, references: References) -> Mapping[str, "Masker"]:
+        """Those of ``base_maskers`` that it uses once it is fitted on these references."""
+        return self.base_maskers
 
 
 def between_equal_masks(shots: Shots, before: Mapping[str, str], now: Mapping[str, str]) -> frozenset[str]:

@@ -44,6 +44,15 @@ class EnsembleMasker(Masker):
         """The maskers whose masks are fused."""
         return self.task.input_maskers
 
+    def used_maskers(self, clip: Clip, references: References) -> Mapping[str, Masker]:
+        """The maskers whose masks are fused, without those that gained too little to be trained."""
+        best = self.task.find(clip, self.task.data_of(clip, references), self.context)
+        return (
+            self.base_maskers
+            if best is None
+            else self.task.without(ModelSelection.read(best.folder).dropped).input_maskers
+        )
+
     @property
     def min_references(self) -> int:
         """Two, because cross-validation leaves one out."""
@@ -69,7 +78,9 @@ class EnsembleMasker(Masker):
         return self._use(best.folder, best.weights, references)
 
     def _use(self, run: Path, weights: Path, references: References, left_out: References | None = None) -> Self:
-        self._chosen, self._weights = ModelSelection.read(run).chosen, weights
+        selection = ModelSelection.read(run)
+        self._chosen, self._weights = selection.chosen, weights
+        self._task = self.task.without(selection.dropped)
         self._references, self._left_out = references, left_out
         return self
 
@@ -104,7 +115,7 @@ class EnsembleMasker(Masker):
     @property
     def _single(self) -> bool:
         """Whether a single masker was selected instead of a fusion."""
-        return self._chosen not in self.task.variants
+        return self._chosen not in self._task.variants
 
     def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
         wanted = list(stems)
@@ -112,14 +123,14 @@ class EnsembleMasker(Masker):
             wanted = [*dilate(clip.shots, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
         return [
             PredictionCache(clip, name, masker, self._references, self._left_out).complete(wanted)
-            for name, masker in self.base_maskers.items()
+            for name, masker in self._task.input_maskers.items()
             if not self._single or name == self._chosen
         ]
 
     def _fuse(self, clip: Clip, stems: list[str], folders: list[FrameFolder]) -> Iterator[tuple[str, Probability]]:
         left_out = () if self._left_out is None else self._left_out.stems
         trained_on = self._references.without(left_out).stems
-        module, flow = self.task.load(self._chosen, self._weights), self.task.flow
+        module, flow = self._task.load(self._chosen, self._weights), self._task.flow
         consistency = None if flow is None else TemporalConsistency.for_clip(clip, flow)
 
         def read(stem: str) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from dreaming.imaging.colour_statistics import NEUTRAL
 from dreaming.io.manifest import fingerprint
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import CrossValidationPlan, plan_cross_validation, stacks, warn_about
+from dreaming.maskers.screening import screen
 from dreaming.models.fusion_inference import jaccards
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.training.checkpoints import END, load
@@ -75,6 +76,7 @@ class FusionTask(TrainingTask[FusionData]):
         variant: The variant or masker to use; ``auto`` for the best of ``candidates`` and all single maskers.
         candidates: Variants that compete, in the order of preference.
         tolerance: Standard errors of the difference by which a preferred candidate may be worse and still win.
+        min_gain: Smallest gain in IoU for which a network is trained further, see ``screening``; None: train it.
 
     Raises:
         ParameterError: If there is no masker, or a name is not that of a variant or masker.
@@ -95,6 +97,7 @@ class FusionTask(TrainingTask[FusionData]):
     variant: str = field(default=AUTO, kw_only=True)
     candidates: Sequence[str] = field(default=(), kw_only=True)
     tolerance: NonNegativeFloat = field(default=0.5, kw_only=True)
+    min_gain: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -158,7 +161,17 @@ class FusionTask(TrainingTask[FusionData]):
     def prepare(self, clip: Clip, data: FusionData) -> MaskStacks:
         """Predict the masks to fuse by maskers that were not trained on them."""
         warn_about(data.plan, self.name)
-        return stacks(clip, self.input_maskers, data.references, data.plan, self.flow)
+        dropped: dict[str, float] = {}
+        if self.min_gain is not None and self.variant not in self.input_maskers:
+            dropped = screen(clip, self.name, self.input_maskers, data.references, data.plan, self.min_gain)
+        maskers = self.without(dropped).input_maskers
+        return replace(stacks(clip, maskers, data.references, data.plan, self.flow), dropped=dropped)
+
+    def without(self, dropped: Collection[str]) -> Self:
+        """The same task with fewer maskers."""
+        kept = {name: masker for name, masker in self.input_maskers.items() if name not in dropped}
+        candidates = [name for name in self.candidates if name not in dropped]
+        return replace(self, maskers=kept, candidates=candidates)
 
     def plan(self, clip: Clip, data: FusionData) -> str:
         """Describe the fits of a training in one line, in their order."""
@@ -171,6 +184,8 @@ class FusionTask(TrainingTask[FusionData]):
     def cross_validate(self, run: TrainingRun[FusionData]) -> ValidationResult:
         """Score every candidate on masks left out of its fit, and select one."""
         stacked: MaskStacks = run.prepared
+        if stacked.dropped.keys() & self.input_maskers.keys():
+            return self.without(stacked.dropped).cross_validate(run)
         names = self.competitors
         if not stacked.references.present:
             names = [self._untrained(names, run.data.references)]
@@ -184,7 +199,7 @@ class FusionTask(TrainingTask[FusionData]):
                 results.append(result)
         chosen = choose(scores, names, self.tolerance)
         stems = [stem for part in stacked.folds for stem in part]
-        selection = ModelSelection(chosen, scores, stems, stacked.folds)
+        selection = ModelSelection(chosen, scores, stems, stacked.folds, stacked.dropped)
         selection.write(run.folder)
         return ValidationResult(stacked.validation, selection.score, self._steps(chosen), {}, tuple(results))
 
@@ -197,7 +212,7 @@ class FusionTask(TrainingTask[FusionData]):
         """Fit the selected candidate on all masks."""
         chosen = ModelSelection.read(run.folder).chosen
         folder = run.folder / VARIANTS / chosen
-        _, result = self._fit(chosen, folder, run.prepared, run, standalone=True)
+        _, result = self.without(run.prepared.dropped)._fit(chosen, folder, run.prepared, run, standalone=True)
         if not result.checkpoint:
             return result
         return replace(result, checkpoint=str(self._checkpoint(folder).relative_to(run.folder)))

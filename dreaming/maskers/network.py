@@ -80,6 +80,21 @@ class NetworkMasker(Masker):
             return self.fit(clip, train)
         return self._use(load(self.task.build(NEUTRAL), weights), references, left_out.stems)
 
+    def can_fit_fold(self, clip: Clip, references: References, folds: Sequence[References]) -> bool:
+        """Whether no training exists, and these are the folds of its own cross-validation."""
+        data = TrainingMasks.of(clip, references)
+        own = [] if data.held_out else self.task.folds_of(clip, references)
+        same = [each.stems for each in own] == [each.stems for each in folds]
+        return same and self.task.find(clip, data, self.context) is None
+
+    def fit_fold(self, clip: Clip, references: References, left_out: References) -> Self | None:
+        """Train this fold in the run folder in which ``fit`` trains the others and the final weights later."""
+        data = TrainingMasks.of(clip, references)
+        weights = self.task.train_fold(clip, data, self.context, left_out)
+        return (
+            None if weights is None else self._use(load(self.task.build(NEUTRAL), weights), references, left_out.stems)
+        )
+
     def share_out(self, stems: list[str], work: Work) -> None:
         """Split frames between the trainer's devices."""
         share_out(self.context, stems, work)

@@ -170,7 +170,7 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         if len(valid):
             steps = f"1 fit on {len(train)} masks, validated on {len(valid)} others"
         else:
-            steps = f"{len(scored_folds(clip, train, self.folds))} folds, then a final fit on all {len(train)} masks"
+            steps = f"{len(self.folds_of(clip, train))} folds, then a final fit on all {len(train)} masks"
         first = f"predictions of {', '.join(self.input_maskers)}, then " if self.input_maskers else ""
         return f"{first}{steps}; each at most {self.limits}"
 
@@ -198,15 +198,9 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
             if not valid.present:
                 log.warning("%s: no mask to validate on shows the %s", self.name, part)
             return ValidationResult.of_fit(run.data.validation, self._fit(run, run.folder, train, valid, self.name))
-        folds = [part.left_out for part in scored_folds(run.clip, train, self.folds)]
+        folds = self.folds_of(run.clip, train)
         folders = [run.folder / f"fold-{number}" for number in range(1, len(folds) + 1)]
-        results = [
-            self._fit(
-                run, folder, train.without(fold.stems), fold, f"{self.name}, fit {index + 1} of {len(folds) + 1}",
-                standalone=False, turn=(index, len(folds)),
-            )
-            for index, (folder, fold) in enumerate(zip(folders, folds, strict=True))
-        ]  # fmt: skip
+        results = [self._fit_fold(run, train, folds, index) for index in range(len(folds))]
         validation = ValidationResult.of_folds(results, [folder / PICTURES for folder in folders], self.sign)
         if len(train.present) == 1:
             last = max(validation.curve)
@@ -217,6 +211,32 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
             )  # fmt: skip
         log.debug("%s: %s %.4f after %d steps", self.name, self.monitor, validation.score, validation.steps)
         return validation
+
+    def folds_of(self, clip: Clip, references: References) -> list[References]:
+        """The folds of these references that cross-validation leaves out, one after the other."""
+        return [part.left_out for part in scored_folds(clip, self._usable(clip, references), self.folds)]
+
+    def train_fold(
+        self, clip: Clip, data: TrainingMasks, context: TrainingContext, left_out: References
+    ) -> Path | None:
+        """Train one of ``folds_of`` in a run folder that ``find_or_train`` continues; its weights, if there are any."""
+        known, fingerprint = self._usable(clip, data.references), self.fingerprint(clip, data, context)
+        with self.lock(clip, data):
+            run = self._begin(self._unfinished(clip, data, context, fingerprint, None))
+            folds = self.folds_of(clip, known)
+            index = [fold.stems for fold in folds].index(left_out.stems)
+            self._fit_fold(run, known, folds, index)
+        weights = run.folder / f"fold-{index + 1}" / END
+        return weights if weights.exists() else None
+
+    def _fit_fold(
+        self, run: TrainingRun[TrainingMasks], train: References, folds: Sequence[References], index: int
+    ) -> FitResult:
+        fold, title = folds[index], f"{self.name}, fit {index + 1} of {len(folds) + 1}"
+        return self._fit(
+            run, run.folder / f"fold-{index + 1}", train.without(fold.stems), fold, title,
+            standalone=False, turn=(index, len(folds)),
+        )  # fmt: skip
 
     def finalise(self, run: TrainingRun[TrainingMasks], validation: ValidationResult) -> FitResult | None:
         """After cross-validation, fit on all masks for the number of steps that was best."""

@@ -140,7 +140,7 @@ class EvaluateStage(Stage):
             if len(split.nn) < 2 and not (self.tests and split.tests):
                 log.warning("evaluate: %s has a single hand mask, so no masker is scored", part)
                 continue
-            maskers = with_base_maskers(self.maskers)
+            maskers = with_base_maskers(self.maskers, clip, part)
             predictions = predict_held_out(clip, part, maskers, self.folds, self.smooth, self.tests)
             own = list(predictions.rows(_prefix(clip, part)))
             log.info("evaluate: %d frames of %s, %s", len(predictions.truth), part, predictions.scored_on)

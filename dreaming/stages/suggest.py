@@ -104,7 +104,7 @@ class SuggestStage(Stage):
             clip.masks(part, name)
             if name in self.maskers
             else PredictionCache(clip, name, masker, references).complete(clip.stems)
-            for name, masker in with_base_maskers(self.maskers).items()
+            for name, masker in with_base_maskers(self.maskers, clip, part).items()
         ]
         min_area = self._min_areas(clip, references)
         uncertain: dict[str, float] = {}

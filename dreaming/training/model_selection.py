@@ -1,7 +1,7 @@
 """Selection of one of several candidates by a few paired scores, with the one-standard-error rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,13 +17,15 @@ CHOICE = "choice.json"
 class ModelSelection:
     """The selected fusion variant or single masker, and the Jaccard index of each candidate on each held-out mask.
 
-    ``stems`` are the names of the masks' frames, ``parts`` those of the frames that were left out together.
+    ``stems`` are the names of the masks' frames, ``parts`` those of the frames that were left out together. ``dropped``
+    holds the gain in IoU of each masker that was too small for further fits of it.
     """
 
     chosen: str
     scores: Mapping[str, Sequence[float]]
     stems: Sequence[str]
     parts: Sequence[Sequence[str]]
+    dropped: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def score(self) -> float:

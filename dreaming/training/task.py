@@ -177,8 +177,7 @@ class TrainingTask(ABC, Generic[D]):
         with self.lock(clip, data):
             best = runs.find(folder, fingerprint)
             if best is None:
-                begun = runs.unfinished(folder, fingerprint) or runs.new_folder(folder)
-                best = self._train(TrainingRun(clip, data, context, begun, fingerprint, prepared))
+                best = self._train(self._unfinished(clip, data, context, fingerprint, prepared))
         if not best.checkpoint:
             raise ConfigError(
                 "trainer.fast_dev_run",
@@ -187,6 +186,14 @@ class TrainingTask(ABC, Generic[D]):
                 hint="try fast_dev_run with train.py",
             )
         return best
+
+    def _unfinished(
+        self, clip: Clip, data: D, context: TrainingContext, fingerprint: dict[str, Any], prepared: Any
+    ) -> TrainingRun[D]:
+        """The interrupted run of exactly this task on this data, or a new one."""
+        folder = clip.runs(self.name)
+        begun = runs.unfinished(folder, fingerprint) or runs.new_folder(folder)
+        return TrainingRun(clip, data, context, begun, fingerprint, prepared)
 
     def train(self, clip: Clip, subject: str, context: TrainingContext, folder: Path) -> Best:
         """Train on one part or layer in this run folder, resuming an interrupted training there, and record the run."""

@@ -110,9 +110,10 @@ def _smoothed(clip: Clip, folder: FrameFolder, smooth: MaskSmoothing, stem: str)
     return np.rint(probability * 255) > 255 / 2
 
 
-def with_base_maskers(maskers: Mapping[str, Masker]) -> dict[str, Masker]:
-    """Add the base maskers of some maskers, in front of them."""
-    base = {name: masker for other in maskers.values() for name, masker in other.base_maskers.items()}
+def with_base_maskers(maskers: Mapping[str, Masker], clip: Clip, part: str) -> dict[str, Masker]:
+    """Add the base maskers that some maskers use for a part of a clip, in front of them."""
+    references = clip.training_references(part)
+    base = {name: each for other in maskers.values() for name, each in other.used_maskers(clip, references).items()}
     return {**{name: masker for name, masker in base.items() if name not in maskers}, **maskers}
 
 
