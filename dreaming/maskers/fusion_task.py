@@ -12,7 +12,7 @@ from torch import nn
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, UnitFloat
 from dreaming.data.mask_stack import MaskStacks
 from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.dis import DisFlow
@@ -97,7 +97,7 @@ class FusionTask(TrainingTask[FusionData]):
     variant: str = field(default=AUTO, kw_only=True)
     candidates: Sequence[str] = field(default=(), kw_only=True)
     tolerance: NonNegativeFloat = field(default=0.5, kw_only=True)
-    min_gain: float | None = field(default=None, kw_only=True)
+    min_gain: UnitFloat | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the names."""

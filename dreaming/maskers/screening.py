@@ -1,4 +1,4 @@
-"""Screening: whether a masker that takes long to train is worth it for an ensemble, judged by one of its fits."""
+"""Screening: whether a masker that takes long to train is worth it for an ensemble, decided by one of its fits."""
 
 import logging
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def screen(
     plan: CrossValidationPlan,
     min_gain: float,
 ) -> dict[str, float]:
-    """Fit each masker that can be judged by one fit on the hardest fold only; return those that gain too little.
+    """Fit each masker that can be fitted by fold, on the hardest fold only; return those that gain too little.
 
     The gain is the mean IoU, on the left-out masks, of the masker or of its mean with the best of the others,
     whichever is better, minus that of the best one. The hardest fold is the one where the best one is worst.
