@@ -76,7 +76,7 @@ class FusionTask(TrainingTask[FusionData]):
         variant: The variant or masker to use; ``auto`` for the best of ``candidates`` and all single maskers.
         candidates: Variants that compete, in the order of preference.
         tolerance: Standard errors of the difference by which a preferred candidate may be worse and still win.
-        min_gain: Smallest gain in IoU for which a network is trained further, see ``screening``; None: train it.
+        screening_gain: Smallest gain in IoU with which a network is trained further; None: train it in any case.
 
     Raises:
         ParameterError: If there is no masker, or a name is not that of a variant or masker.
@@ -97,7 +97,7 @@ class FusionTask(TrainingTask[FusionData]):
     variant: str = field(default=AUTO, kw_only=True)
     candidates: Sequence[str] = field(default=(), kw_only=True)
     tolerance: NonNegativeFloat = field(default=0.5, kw_only=True)
-    min_gain: UnitFloat | None = field(default=None, kw_only=True)
+    screening_gain: UnitFloat | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -162,8 +162,8 @@ class FusionTask(TrainingTask[FusionData]):
         """Predict the masks to fuse by maskers that were not trained on them."""
         warn_about(data.plan, self.name)
         dropped: dict[str, float] = {}
-        if self.min_gain is not None and self.variant not in self.input_maskers:
-            dropped = screen(clip, self.name, self.input_maskers, data.references, data.plan, self.min_gain)
+        if self.screening_gain is not None and self.variant not in self.input_maskers:
+            dropped = screen(clip, self.name, self.input_maskers, data.references, data.plan, self.screening_gain)
         maskers = self.without(dropped).input_maskers
         return replace(stacks(clip, maskers, data.references, data.plan, self.flow), dropped=dropped)
 

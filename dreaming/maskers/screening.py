@@ -21,7 +21,7 @@ def screen(
     maskers: Mapping[str, Masker],
     references: References,
     plan: CrossValidationPlan,
-    min_gain: float,
+    screening_gain: float,
 ) -> dict[str, float]:
     """Fit each masker that can be fitted by fold, on the hardest fold only; return those that gain too little.
 
@@ -34,7 +34,7 @@ def screen(
         maskers: All maskers by name.
         references: The hand masks.
         plan: The cross-validation of the ensemble.
-        min_gain: Smallest gain with which a masker is kept.
+        screening_gain: Smallest gain with which a masker is kept.
 
     Returns:
         The gain of each masker that is not worth further fits.
@@ -66,12 +66,12 @@ def screen(
         mixed = {stem: np.float32(0.5) * (own[stem] + maps[best][stem]) for stem in hardest.stems}
         gain = max(score(own, hardest), score(mixed, hardest)) - without
         log.info("%s: %s gains %+.4f IoU over %s on %s", name, key, gain, best, ", ".join(hardest.stems))
-        if gain < min_gain:
+        if gain < screening_gain:
             dropped[key] = gain
             log.warning(
                 "%s: %s is not trained further, because it gains %+.4f IoU over %s on left-out masks, less than %s; "
-                "model.%s.min_gain=null trains it in any case",
-                name, key, gain, best, min_gain, name,
+                "model.%s.screening_gain=null trains it in any case",
+                name, key, gain, best, screening_gain, name,
             )  # fmt: skip
     return dropped
 

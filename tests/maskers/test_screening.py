@@ -81,8 +81,8 @@ def test_nothing_is_dropped_without_another_masker(drawing):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("min_gain", "folds"), [(1.0, 1), (None, 3)])
-def test_a_dropped_network_is_trained_in_one_fold_and_used_nowhere(drawing, min_gain, folds):
+@pytest.mark.parametrize(("screening_gain", "folds"), [(1.0, 1), (None, 3)])
+def test_a_dropped_network_is_trained_in_one_fold_and_used_nowhere(drawing, screening_gain, folds):
     clip = drawing.clip
     references = clip.training_references("subject")
     network = partial(CNN, intermediate_channels=4, num_layers=2, kernel_size=3, padding="zero")
@@ -92,7 +92,7 @@ def test_a_dropped_network_is_trained_in_one_fold_and_used_nowhere(drawing, min_
     variants = {"mean": FusionVariant(MeanFusion)}
     fusion = FusionTask(
         "ensemble", MODULE, DATA, "val/jaccard", "max", 4, FitLimits(4),
-        maskers=maskers, variants=variants, variant="mean", min_gain=min_gain,
+        maskers=maskers, variants=variants, variant="mean", screening_gain=screening_gain,
     )  # fmt: skip
     ensemble = EnsembleMasker(fusion, CONTEXT).fit(clip, references)
     runs = clip.runs("cnn")
