@@ -49,17 +49,18 @@ class NamedFrames(Shard):
 class PreviewStage(Stage):
     """Write ``preview.mp4``: the source on the left, the result on the right.
 
-    If the current style is not trained, existing frames of an earlier one are shown, and it is trained only if there
-    are none.
+    If the current style is not trained, existing frames of an earlier one are shown. If there are none, a style is
+    trained for ``steps``, or completely if it has no more.
 
-    Frames are stylised at full size, because strokes look different at another size. They are kept, as are a style that
-    had to be trained, guides and smoothed frames, so the whole run continues from them. Existing results of another
-    config stay; in that case the preview writes to ``preview/``, which may be deleted at any time. With masks, the
-    layers are composited; without, each layer is shown beside the source.
+    Frames are stylised at full size, because strokes look different at another size. Those of a completely trained
+    style are kept, as are guides and smoothed frames, so the whole run continues from them. Frames of a briefly trained
+    style, and all frames where results of another config exist, go to ``preview/``, which may be deleted at any time.
+    With masks, the layers are composited; without, each layer is shown beside the source.
 
     Attributes:
         start: First frame, counted from 1.
         end: Last frame; None for the clip's last.
+        steps: Maximum number of training steps.
         frames: Maximum number of frames; of a longer range, every second, third, ... is shown.
         width: Width of each image in the video, in pixels; at most that of the frames.
         fps: Frames of the clip per second, None for the source's rate; skipped frames prolong the one before.
@@ -78,7 +79,8 @@ class PreviewStage(Stage):
     matte: MatteStage
     start: PositiveInt = 1
     end: int | None = None
-    frames: PositiveInt = 24
+    steps: PositiveInt = 120
+    frames: PositiveInt = 10
     width: Annotated[int, Range(ge=16, le=16384)] = 480
     fps: FrameRate | None = None
     crf: NonNegativeInt = 23
@@ -115,17 +117,27 @@ class PreviewStage(Stage):
             names = ", ".join(str(folder.path.relative_to(clip.path)) for folder in results)
             log.info("preview: existing frames of %s; stages=[stylise,preview] trains the current style", names)
         else:
-            if not trained:
-                log.info("preview: no style is trained yet; for each layer this takes %s", self.stylise.task.limits)
-            self._prepare(clip, stems)
-            clip = _separate(clip, self.stylise.outputs(clip))
-            self._run(self.stylise, clip, stems)
-            results = self._results(clip, stems)
+            made_here = self if trained else self._brief()
+            if not made_here.stylise.is_trained(clip):
+                limits = made_here.stylise.task.limits
+                log.info("preview: no style is trained yet; for each layer this takes %s", limits)
+            made_here._prepare(clip, stems)
+            clip = _separate(clip, made_here.stylise.outputs(clip), every=made_here is not self)
+            made_here._run(made_here.stylise, clip, stems)
+            results = made_here._results(clip, stems)
         columns = [clip.frames, *results]
         path = clip.path / "preview.mp4"
         fps = self._rate(clip) / every
         write_video(path, self._rows(columns, stems, clip), fps=fps, crf=self.crf, preset=self.preset)
         log.info("preview: %d frames, %s to %s", len(stems), stems[0], stems[-1])
+
+    def _brief(self) -> "PreviewStage":
+        """This stage with a style of fewer steps; itself if its style has no more."""
+        task = self.stylise.task
+        if task.limits.max_steps <= self.steps:
+            return self
+        brief = replace(task, limits=replace(task.limits, max_steps=self.steps), validate_every=self.steps)
+        return replace(self, stylise=replace(self.stylise, task=brief))
 
     def _run(self, stage: Stage, clip: Clip, stems: Iterable[str]) -> None:
         """Run another stage for some frames only."""
@@ -153,7 +165,7 @@ class PreviewStage(Stage):
         if all(set(clip.stems if self.composite.matte != "none" else stems) <= set(folder.stems) for folder in masks):
             if masks and self.composite.matte != "none":
                 self._run(self.matte, clip, stems)
-            clip = _separate(clip, self.composite.outputs(clip))
+            clip = _separate(clip, self.composite.outputs(clip), every=bool(clip.preview_dirs))
             self._run(replace(self.composite, alpha=False), clip, stems)
             return [clip.composite]
         log.info("preview: masks are missing, so each layer fills the frame")
@@ -176,9 +188,13 @@ def _existing(clip: Clip, stems: Sequence[str]) -> tuple[list[FrameFolder], list
     return [], []
 
 
-def _separate(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]]) -> Clip:
-    """Redirect outputs whose folders hold frames of another config to ``preview/``."""
-    others = [folder for folder, wanted in outputs if len(folder) and Manifest.read(folder.path / MANIFEST) != wanted]
+def _separate(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]], *, every: bool = False) -> Clip:
+    """Redirect outputs whose folders hold frames of another config, or every output, to ``preview/``."""
+    others = [
+        folder
+        for folder, wanted in outputs
+        if every or (len(folder) and Manifest.read(folder.path / MANIFEST) != wanted)
+    ]
     preview_dirs = {str(folder.path.relative_to(clip.path)) for folder in others}
     for name in sorted(preview_dirs):
         log.info("preview: %s holds frames of another config, so the preview's frames go to preview/%s", name, name)

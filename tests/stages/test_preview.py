@@ -44,6 +44,14 @@ GUIDE = GuideStage({"edges": EdgeGuide()}, ["edges"])
 FILTER = FilterStage(DisFlow(), BilateralFilter(radius=1))
 
 
+@dataclass(frozen=True)
+class Training:
+    """Stand-in for a training task."""
+
+    limits: FitLimits
+    validate_every: int = 1
+
+
 @dataclass
 class Inverting(Stage):
     """Stand-in for a trained style, which takes minutes: every layer is the inverted frame."""
@@ -55,6 +63,7 @@ class Inverting(Stage):
     further: tuple = field(default=(), metadata=NO_EFFECT)
     untrained: tuple = field(default=(), metadata=NO_EFFECT)
     trained: bool = field(default=True, metadata=NO_EFFECT)
+    task: Training = field(default=Training(FitLimits(2)), metadata=NO_EFFECT)
 
     @property
     def inputs(self):
@@ -80,6 +89,7 @@ class Inverting(Stage):
             return ((stem, 255 - clip.frames.read(stem) - self.tint) for stem in stems)
 
         for folder, wanted in self.outputs(clip):
+            (clip.path / "steps").write_text(str(self.task.limits.max_steps))
             self.complete(clip, folder, clip.stems, lambda wanted=wanted: wanted, lambda _: make)
 
     def outputs(self, clip):
@@ -132,6 +142,21 @@ def test_existing_results_are_shown_instead_of_training(disc_clip, composited):
     shown = drawing.styled["0003"] if composited else drawing.images["0002"]
     assert np.abs(video[0][:, 64:] - shown.astype(int)).mean() < 16
     assert sorted(drawing.path.rglob("*.png")) == before
+
+
+@pytest.mark.parametrize(
+    ("trained", "limit", "steps", "folder"),
+    [(False, 900, 5, "preview/styled"), (False, 4, 4, "styled"), (True, 900, 900, "styled")],
+)
+def test_a_briefly_trained_style_paints_into_the_preview_s_folder(disc_clip, trained, limit, steps, folder):
+    drawing = disc_clip(masks=(), size=(32, 64))
+    made = stage(Inverting(trained=trained, task=Training(FitLimits(limit))), frames=2, steps=5)
+    made.run(drawing.clip)
+    assert (drawing.path / "steps").read_text() == str(steps)
+    assert list(images(drawing, "styled", "preview/styled")) == [f"{folder}/painted/000{n}.png" for n in (1, 5)]
+    before = times(drawing, "preview")
+    made.run(drawing.clip)
+    assert times(drawing, "preview") == before
 
 
 def test_rendered_frames_are_kept_for_the_whole_run(disc_clip):
@@ -315,6 +340,7 @@ def test_a_range_without_frames_is_refused(disc_clip):
     [
         ("start", 0),
         ("frames", 0),
+        ("steps", 0),
         ("width", 15),
         ("fps", 0),
         ("crf", -1),
