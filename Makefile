@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
+REAL ?= $(notdir $(wildcard ../shared/data/davis/*))
 
 .DEFAULT_GOAL := install
-.PHONY: help install demo test test-all lint format docs clean
+.PHONY: help install demo gallery test test-all lint format docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -18,6 +19,15 @@ install: .venv/installed ## create .venv and install the package with its develo
 
 demo: install ## run all stages on the built-in clip: demo/dream.mp4 and demo/report.html
 	$(BIN)/dreaming clip=$(DEMO) experiments=demo
+	@echo 'next: open $(DEMO)/report.html in a browser, then stylise a video of yours: docs/tutorials/artists.md'
+
+gallery: demo $(REAL:%=gallery/%.webp) ## draw docs/images/demo.*, and gallery/ of real clips in ../shared if there are any
+	$(BIN)/python documentation/gallery.py $(DEMO) ensemble docs/images
+
+gallery/%.webp: documentation/gallery.py | install
+	test -d clips/gallery/$* || $(BIN)/python ../shared/make_clip.py $* clips/gallery/$*
+	$(BIN)/dreaming clip=clips/gallery/$* masker=pixels model.style.limits.max_time=120
+	$(BIN)/python documentation/gallery.py clips/gallery/$* pixels gallery
 
 test: install ## run the fast tests
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto
@@ -42,4 +52,4 @@ docs: .venv/docs-installed ## build the documentation: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove .venv, the demo and the built documentation
-	rm -rf .venv $(DEMO) site
+	rm -rf .venv $(DEMO) site gallery

@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation, ``docs/images/``, from a finished demo clip.
 
-make demo
+dreaming clip=demo experiments=demo stage.draw.painter=oil stage.draw.background=null
 dreaming clip=demo 'stages=[mask]' 'masker=[flow,pixels,grabcut,background,gmm,threshold,cnn,unet,ensemble]'
 dreaming clip=demo 'stages=[suggest]' masker=pixels
 cp -r demo demo-draft && dreaming clip=demo-draft experiments=demo 'stages=[stylise]' quality=draft

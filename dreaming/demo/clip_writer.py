@@ -14,9 +14,23 @@ from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Image
 
+LAYERS = b"""\
+# Two layers, bottom to top: the whole frame, painted in keyframes/background/, and the dancer, cut out by its masks and
+# painted in keyframes/dancer/.
+layers:
+  - {name: background}
+  - {name: dancer, part: subject}
+"""
+
 
 def write_demo(
-    scene: DemoScene, folder: Path, *, masks: int = 5, keyframes: int = 2, painter: PainterName = "oil"
+    scene: DemoScene,
+    folder: Path,
+    *,
+    masks: int = 5,
+    keyframes: int = 2,
+    painter: PainterName = "oil",
+    background: PainterName | None = None,
 ) -> None:
     """Write a clip as a user would provide it, and its ground truth.
 
@@ -25,26 +39,37 @@ def write_demo(
     numbered from 0001. Keyframes are painted from the uncompressed frames. A furry animal also has its true mattes in
     ``truth/alpha/``, of 16 bits.
 
+    With a painter of the background there are two layers, ``background`` and ``dancer``, listed in ``clip.yaml``. Their
+    keyframes and true stylised frames have a folder each.
+
     Raises:
         SpaceError: If the disk is full.
     """
     last, digits = scene.frames - 1, max(4, len(str(scene.frames)))
     masked = set(np.round(np.linspace(0, last, masks)).astype(int).tolist())
     keys = set(np.round(np.linspace(0, last, keyframes + 2)[1:-1]).astype(int).tolist())
-    true_masks, true_styled = FrameFolder(folder / "truth" / "masks"), FrameFolder(folder / "truth" / "styled")
-    hand_masks, painted = FrameFolder(folder / "hand_masks"), FrameFolder(folder / "keyframes" / "painted")
+    true_masks, hand_masks = FrameFolder(folder / "truth" / "masks"), FrameFolder(folder / "hand_masks")
+    # Painter, keyframes and true stylised frames of each layer.
+    layers = [(painter, folder / "keyframes" / "painted", folder / "truth" / "styled")]
+    if background is not None:
+        styles = {"background": background, "dancer": painter}
+        layers = [(p, folder / "keyframes" / n, folder / "truth" / "styled" / n) for n, p in styles.items()]
     images = []
     for index in range(scene.frames):
         stem = f"{index + 1:0{digits}d}"
         image, mask = scene.frame(index)
         images.append(image)
-        grey, styled = mask.astype(np.uint8) * 255, PAINTERS[painter](image, index)
+        grey = mask.astype(np.uint8) * 255
         for target in [true_masks] + [hand_masks] * (index in masked):
             target.write(stem, grey)
         if isinstance(scene, FurryScene):
             FrameFolder(folder / "truth" / "alpha").write(stem, np.rint(scene.matte(index) * 65535).astype(np.uint16))
-        for target in [true_styled] + [painted] * (index in keys):
-            target.write(stem, styled)
+        for name, painted, true_styled in layers:
+            styled = PAINTERS[name](image, index)
+            for path in [true_styled] + [painted] * (index in keys):
+                FrameFolder(path).write(stem, styled)
+    if background is not None:
+        write_atomically(folder / "clip.yaml", LAYERS)
     write_atomically(folder / "source.mp4", _encode(scene, images))
 
 

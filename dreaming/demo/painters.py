@@ -1,7 +1,7 @@
-"""Painters of the demo's keyframes, with different strokes: oil, ink, palette knife and watercolour."""
+"""Painters of the demo's keyframes, with different strokes and colours."""
 
-from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from dreaming.demo.painter import edge_direction, paint
 from dreaming.io.types import Image
 
-PainterName: TypeAlias = Literal["oil", "ink", "knife", "watercolour"]
+PainterName: TypeAlias = Literal["oil", "ink", "knife", "watercolour", "gold", "chalk"]
+
+GOLD = ((52, 8, 30), (150, 20, 40), (235, 95, 20), (255, 190, 40), (255, 250, 205))
+"""RGB from dark to light of the painter ``gold``."""
+
+BLUE = ((8, 22, 74), (28, 70, 150), (110, 170, 215), (240, 248, 255))
+"""RGB from dark to light of the painter ``chalk``."""
 
 LINES, SHARPNESS, THRESHOLD = 20.0, 0.6, 62.0  # XDoG's p and phi, and epsilon in grey levels
 TONES = 5  # of flat colour
@@ -83,6 +89,37 @@ def wash_watercolour(image: Image) -> Image:
     return np.rint(255 * (0.9 * smooth + 0.1) ** density[..., None]).astype(np.uint8)
 
 
+def gild(image: Image) -> Image:
+    """Paint in oil, in dark red, orange and gold by brightness.
+
+    Args:
+        image: RGB uint8, (H, W, 3), like the result.
+    """
+    return _tone(cv2.cvtColor(paint(image), cv2.COLOR_RGB2GRAY), GOLD)
+
+
+def draw_chalk(image: Image) -> Image:
+    """Draw edges with white chalk on blue paper, whose grain stays in place.
+
+    Args:
+        image: RGB uint8, (H, W, 3), like the result.
+    """
+    grey = cv2.cvtColor(_smooth(image), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.8, 1.6))
+    lines = (9 * np.abs(fine - coarse) - 20).clip(0, 150)
+    grain = np.random.default_rng(5).standard_normal(grey.shape).astype(np.float32)
+    grain = cv2.GaussianBlur(grain, (0, 0), 0.7)
+    return _tone(0.45 * cv2.GaussianBlur(grey, (0, 0), 1.5) + lines * (1 + 0.5 * grain) + 10 * grain, BLUE)
+
+
+def _tone(light: NDArray[Any], colours: Sequence[tuple[int, int, int]]) -> Image:
+    """Replace brightness (H, W) in 0..255 by equally spaced colours, with linear interpolation."""
+    levels = np.linspace(0, 255, len(colours))
+    return np.stack([np.rint(np.interp(light, levels, channel)) for channel in zip(*colours, strict=True)], -1).astype(
+        np.uint8
+    )
+
+
 def _smooth(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Remove noise and texture, and keep edges."""
     for _ in range(3):
@@ -95,5 +132,7 @@ PAINTERS: Mapping[PainterName, Callable[[Image, int], Image]] = {
     "ink": lambda image, index: draw_ink(image),
     "knife": lay_with_knife,
     "watercolour": lambda image, index: wash_watercolour(image),
+    "gold": lambda image, index: gild(image),
+    "chalk": lambda image, index: draw_chalk(image),
 }
 """Painters of a frame, by name; the second argument is the index of the frame."""

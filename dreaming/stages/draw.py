@@ -29,6 +29,7 @@ class DrawStage(Stage):
 
     Attributes:
         painter: Kind of painting of the keyframes.
+        background: That of the background, which is then a layer of its own; None: one layer, the dancer.
     """
 
     name: ClassVar[str] = "draw"
@@ -38,6 +39,7 @@ class DrawStage(Stage):
     masks: NonNegativeInt = 5
     keyframes: NonNegativeInt = 2
     painter: PainterName = "oil"
+    background: PainterName | None = None
 
     def skips(self, clip: Clip) -> str | None:
         """Skip a clip that is up to date."""
@@ -66,6 +68,13 @@ class DrawStage(Stage):
             )
         # A record without a number of frames marks an unfinished clip, so a later run repeats it.
         self._manifest().write(clip.path / RECORD)
-        write_demo(self.scene, clip.path, masks=self.masks, keyframes=self.keyframes, painter=self.painter)
+        write_demo(
+            self.scene,
+            clip.path,
+            masks=self.masks,
+            keyframes=self.keyframes,
+            painter=self.painter,
+            background=self.background,
+        )
         replace(self._manifest(), frames=self.scene.frames).write(clip.path / RECORD)
         log.info("draw: %d frames with sound, %d masks, %d keyframes", self.scene.frames, self.masks, self.keyframes)

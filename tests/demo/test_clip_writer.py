@@ -7,8 +7,11 @@ import av
 import numpy as np
 import pytest
 
+from dreaming.clip.clip import Clip
+from dreaming.clip.config import Layer
 from dreaming.demo.clip_writer import write_demo
 from dreaming.demo.painter import paint
+from dreaming.demo.painters import PAINTERS
 from dreaming.demo.scene import DemoScene
 from dreaming.io.frame_folder import FrameFolder
 
@@ -51,6 +54,17 @@ def test_the_video_has_all_frames_and_the_sound(demo: Path):
     assert sound.shape[1] == pytest.approx(len(expected), abs=2 * 1024)  # whole AAC frames
     heard = sound[0, : len(expected)]
     assert np.corrcoef(heard, expected[: len(heard), 0])[0, 1] > 0.9, "in sync"
+
+
+def test_a_background_is_a_layer_of_its_own(tmp_path: Path):
+    write_demo(replace(SMALL, frames=2), tmp_path / "two", masks=1, keyframes=1, painter="gold", background="chalk")
+    clip = Clip(tmp_path / "two")
+    assert clip.layers == [Layer("background"), Layer("dancer", part="subject")]
+    image, _ = SMALL.frame(0)
+    for layer, painter in zip(clip.layers, ("chalk", "gold"), strict=True):
+        expected = PAINTERS[painter](image, 0)
+        np.testing.assert_array_equal(clip.keyframe_folder(layer).read("0001"), expected)
+        np.testing.assert_array_equal(FrameFolder(tmp_path / "two/truth/styled" / layer.name).read("0001"), expected)
 
 
 def test_odd_sizes_are_kept(tmp_path: Path):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.demo.painters import PAINTERS, draw_ink, lay_with_knife, wash_watercolour
+from dreaming.demo.painters import BLUE, GOLD, PAINTERS, draw_chalk, draw_ink, gild, lay_with_knife, wash_watercolour
 from dreaming.demo.scene import DemoScene
 
 
@@ -44,3 +44,19 @@ def test_the_paper_stays_in_place():
     assert 15 < np.ptp(grain[..., 0]) < 130
     lighter = wash_watercolour(plain + 40).astype(int)
     assert np.corrcoef(grain[..., 0].ravel(), lighter[..., 0].ravel())[0, 1] > 0.98
+
+
+def test_gold_and_chalk_have_other_hues_than_each_other_and_the_frame(image):
+    for painted, colours in ((gild(image), GOLD), (draw_chalk(image), BLUE)):
+        assert (painted >= np.min(colours, axis=0)).all()
+        assert (painted <= np.max(colours, axis=0)).all()
+    red, _, blue = np.moveaxis(gild(image).astype(int) - draw_chalk(image), 2, 0)
+    assert red.mean() > 60
+    assert blue.mean() < -60
+
+
+def test_chalk_is_lighter_along_edges():
+    image = np.full((40, 60, 3), 60, np.uint8)
+    image[:, 30:] = 180
+    drawn = draw_chalk(image).mean(axis=(0, 2))
+    assert drawn[27:33].max() > drawn[45:].mean() + 30
