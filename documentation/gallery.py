@@ -15,9 +15,9 @@ ROWS = 3
 """Frames in the picture."""
 WIDTH = 256
 """Width of one frame, in pixels."""
-STEP = 2
-"""Every second frame is in the looping clip."""
-MILLISECONDS = 83
+STEP = 3
+"""Every third frame is in the looping clip."""
+MILLISECONDS = 125
 """Time that each of them is shown."""
 
 
@@ -39,7 +39,7 @@ def draw(clip: Path, masker: str, out: Path) -> None:
     chosen = [stems[round(index)] for index in np.linspace(0, len(stems) - 1, ROWS + 2)[1:-1]]
     rows = [[labelled(image, name) for name, image in columns(clip, masker, stem).items()] for stem in chosen]
     out.mkdir(parents=True, exist_ok=True)
-    PIL.Image.fromarray(sheet(rows)).save(out / f"{clip.name}.jpg", quality=85)
+    PIL.Image.fromarray(sheet(rows)).save(out / f"{clip.name}.jpg", quality=80)
     loop = []
     for stem in stems[::STEP]:
         pictures = columns(clip, masker, stem)
@@ -51,7 +51,7 @@ def draw(clip: Path, masker: str, out: Path) -> None:
         append_images=loop[1:],
         duration=MILLISECONDS,
         loop=0,
-        quality=55,
+        quality=45,
         method=6,
     )
 
