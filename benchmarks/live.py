@@ -1,7 +1,7 @@
 """Speed of a style for the live view: CPU time and frames per second on frames of 256 pixels, without the page.
 
 dreaming clip=FOLDER 'stages=[live]'
-OMP_WAIT_POLICY=PASSIVE python benchmarks/live.py FOLDER
+python benchmarks/live.py FOLDER
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """The process that paints, as the server of the page sees it; imports no torch."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,6 @@ from pathlib import Path
 from dreaming.live.messages import HEADER, MAX_BYTES, body_size
 
 PAINTER = (sys.executable, "-m", "dreaming.live.worker")
-
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads sleep while they wait for each other; otherwise a busy machine takes ten times as long for a frame."""
 
 
 class PaintProcessEndedError(Exception):
@@ -77,7 +73,7 @@ class LiveView:
         process = await asyncio.create_subprocess_exec(
             *self._program, str(clip), layer,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            start_new_session=True, limit=MAX_BYTES, env={**PASSIVE, **os.environ},
+            start_new_session=True, limit=MAX_BYTES,
         )  # fmt: skip
         await self.close()  # one that was opened meanwhile
         self._painter = PaintProcess(process)
