@@ -197,5 +197,5 @@ def _separate(clip: Clip, outputs: Iterable[tuple[FrameFolder, Manifest]], *, ev
     ]
     preview_dirs = {str(folder.path.relative_to(clip.path)) for folder in others}
     for name in sorted(preview_dirs):
-        log.info("preview: %s holds frames of another config, so the preview's frames go to preview/%s", name, name)
+        log.info("preview: its frames of %s go to preview/%s", name, name)
     return replace(clip, preview_dirs=clip.preview_dirs | preview_dirs)
