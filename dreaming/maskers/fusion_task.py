@@ -104,6 +104,8 @@ class FusionTask(TrainingTask[FusionData]):
         super().__post_init__()
         if not self.input_maskers:
             raise ParameterError("maskers", found="none", expected="at least one masker")
+        if shared := self.variants.keys() & self.input_maskers:
+            raise ParameterError("maskers", found=", ".join(sorted(shared)), expected="no name of a variant")
         known = [*self.variants, *self.input_maskers]
         for key, name in [("variant", self.variant), *(("candidates", name) for name in self.candidates)]:
             if name not in known and (key, name) != ("variant", AUTO):

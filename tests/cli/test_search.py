@@ -42,10 +42,10 @@ def test_every_network_of_a_default_space_fits_into_the_crops(name):
 def test_a_network_of_the_ensemble_s_space_fits_into_its_smallest_crop():
     config = composed("train", "sweep=ensemble")
     searched = dict(space(config))
-    depth, crop = searched["model.ensemble.variants.unet.network.depth"], searched["model.ensemble.data.crop"]
-    config.model.ensemble.variants.unet.network.depth = max(map(int, depth))
+    depth, crop = searched["model.ensemble.variants.unet_fusion.network.depth"], searched["model.ensemble.data.crop"]
+    config.model.ensemble.variants.unet_fusion.network.depth = max(map(int, depth))
     task = build(config, "model.ensemble")
-    assert task.build("unet").network.min_size <= min(map(int, crop))
+    assert task.build("unet_fusion").network.min_size <= min(map(int, crop))
 
 
 def test_a_sweep_searches_a_selected_model_on_one_clip():

@@ -30,8 +30,8 @@ TINY_SPACES = {
         "tasks.unet.validate_every=1",
         "model.ensemble.maskers.pixels.boosting.max_iter=2",
         "model.ensemble.maskers.pixels.samples=200",
-        *(f"model.ensemble.variants.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet")),
-        "+hydra.sweeper.params={model.ensemble.variant:'choice(gated,unet)'}",
+        *(f"model.ensemble.variants.{form}.max_steps=2" for form in ("gated", "logistic", "conv", "unet_fusion")),
+        "+hydra.sweeper.params={model.ensemble.variant:'choice(gated,unet_fusion)'}",
     ],
 }
 

@@ -41,10 +41,8 @@ def task(**config):
     variants = {"logistic": FusionVariant(ConvFusion, 0.2, 25), "mean": FusionVariant(MeanFusion)}
     config = {"candidates": ["logistic", "mean"], **config}
     data = partial(SegmentationDataModule, crop=24, batch_size=2)
-    maskers = {"right": ThresholdMasker(), "wrong": ThresholdMasker()}
-    return GivenStacks(
-        "ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), maskers=maskers, variants=variants, **config
-    )
+    config = {"maskers": {"right": ThresholdMasker(), "wrong": ThresholdMasker()}, "variants": variants, **config}
+    return GivenStacks("ensemble", module, data, "val/jaccard", "max", 25, FitLimits(25), **config)
 
 
 @pytest.mark.slow
@@ -110,3 +108,6 @@ def test_what_is_no_form_is_refused():
         task(candidates=["gatd"])
     assert (caught.value.name, caught.value.found) == ("candidates", "gatd")
     assert task(variant="right").variant == "right"
+    with pytest.raises(ParameterError) as caught:
+        task(maskers={"mean": ThresholdMasker()})
+    assert (caught.value.name, caught.value.found) == ("maskers", "mean")
