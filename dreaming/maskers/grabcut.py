@@ -1,5 +1,6 @@
 """Masks of another masker, with the outline refined by graph cut."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.constraints import NonNegativeInt, PositiveInt, Range, UnitFloat
+from dreaming.constraints import PositiveInt, Range, UnitFloat
 from dreaming.imaging.graph_cut import cut
 from dreaming.imaging.morphology import fill_holes
 from dreaming.io.manifest import NO_EFFECT
@@ -31,8 +32,8 @@ class GrabCutMasker(Masker):
 
     Attributes:
         seed: The other masker; it is fitted on the same hand masks.
-        inner: Width of the band inside the outline, in pixels of a frame.
-        outer: Width of the band outside the outline, in pixels of a frame.
+        inner: Width of the band inside the outline, relative to the root of the frame's area; one pixel or more, or 0.
+        outer: Width of the band outside the outline, likewise.
         iterations: Rounds of fitting the colour models and cutting.
         scale: Size at which the cut is made, relative to the frame's.
         holes: Largest hole that is filled, as a share of the frame's area; None: no filling.
@@ -41,8 +42,8 @@ class GrabCutMasker(Masker):
     kind: ClassVar[str] = "grab_cut_masker"
 
     seed: Masker
-    inner: NonNegativeInt = 3
-    outer: NonNegativeInt = 3
+    inner: UnitFloat = 0.0047
+    outer: UnitFloat = 0.0047
     iterations: PositiveInt = 2
     scale: Annotated[float, Range(gt=0, le=1)] = 1.0
     holes: UnitFloat | None = 0.001
@@ -92,8 +93,9 @@ class GrabCutMasker(Masker):
 
     def refine(self, image: Image, mask: Mask) -> Mask:
         """Return the mask (H, W) with its outline moved, within the band, to an edge of the frame (H, W, 3)."""
-        unsure = self._unsure(mask)
-        rows, columns = self._window(unsure)
+        inner, outer = (_in_pixels(share, mask.shape) for share in (self.inner, self.outer))
+        unsure = _unsure(mask, inner, outer)
+        rows, columns = _window(unsure, MARGIN * max(1, inner + outer))
         if not unsure.any() or mask[rows, columns].all() or not mask[rows, columns].any():
             return mask
         refined = mask.copy()
@@ -101,26 +103,31 @@ class GrabCutMasker(Masker):
         refined[rows, columns][unsure[rows, columns]] = cut[unsure[rows, columns]]
         return refined if self.holes is None else fill_holes(refined, self.holes)
 
-    def _unsure(self, mask: Mask) -> Mask:
-        """Return the band (H, W) around the outline."""
-        picture = mask.view(np.uint8)
-        sure = cv2.erode(picture, _disc(self.inner))
-        possible = cv2.dilate(picture, _disc(self.outer))
-        return (possible > 0) & (sure == 0)
-
-    def _window(self, unsure: Mask) -> tuple[slice, slice]:
-        """Return the rows and columns of the band and its margin."""
-        left, top, width, height = cv2.boundingRect(unsure.view(np.uint8))
-        margin = MARGIN * max(1, self.inner + self.outer)
-        rows = slice(max(0, top - margin), top + height + margin)
-        return rows, slice(max(0, left - margin), left + width + margin)
-
     def _cut(self, image: Image, mask: Mask, unsure: Mask) -> Mask:
         trimap = np.where(
             unsure, np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD), np.where(mask, cv2.GC_FGD, cv2.GC_BGD)
         ).astype(np.uint8)
         found = cut(image, trimap, self.iterations, self.scale)
         return mask if found is None else found
+
+
+def _in_pixels(share: float, size: tuple[int, ...]) -> int:
+    return max(1, round(share * math.sqrt(math.prod(size)))) if share else 0
+
+
+def _unsure(mask: Mask, inner: int, outer: int) -> Mask:
+    """The band (H, W) around the outline, of these widths in pixels."""
+    picture = mask.view(np.uint8)
+    sure = cv2.erode(picture, _disc(inner))
+    possible = cv2.dilate(picture, _disc(outer))
+    return (possible > 0) & (sure == 0)
+
+
+def _window(unsure: Mask, margin: int) -> tuple[slice, slice]:
+    """The rows and columns of the band and a margin in pixels."""
+    left, top, width, height = cv2.boundingRect(unsure.view(np.uint8))
+    rows = slice(max(0, top - margin), top + height + margin)
+    return rows, slice(max(0, left - margin), left + width + margin)
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

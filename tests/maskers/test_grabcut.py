@@ -42,7 +42,7 @@ def test_a_wrong_outline_is_refined_and_the_seed_fitted_on_the_same_masks(disc_c
     drawing = disc_clip(size=(96, 144), masks=(1, 4, 8))
     clip = drawing.clip
     references = clip.references("subject", ["0001", "0004"])
-    masker = GrabCutMasker(TooLargeMasker(), inner=6, outer=6, scale=scale)
+    masker = GrabCutMasker(TooLargeMasker(), inner=0.05, outer=0.05, scale=scale)
     assert masker.fitted_fingerprint(clip, references) == "weights"
     predicted = dict(masker.fit(clip, references).predict(clip, clip.stems))
     assert masker.seed.fitted_on == ("0001", "0004")
@@ -67,12 +67,30 @@ def test_nothing_moves_outside_the_band():
     image = rng.integers(0, 256, (60, 80, 3), np.uint8)
     mask = np.zeros((60, 80), bool)
     mask[15:45, 20:60] = True
-    predicted = GrabCutMasker(TooLargeMasker(), inner=4, outer=2, holes=None).refine(image, mask)
+    predicted = GrabCutMasker(TooLargeMasker(), inner=0.058, outer=0.029, holes=None).refine(image, mask)
     assert predicted[19:41, 24:56].all()
     outside = np.ones_like(mask)
     outside[13:47, 18:62] = False
     assert not predicted[outside].any()
     assert (predicted != mask).any()
+
+
+@pytest.mark.parametrize(("share", "small", "large"), [(0, {0}, {0}), (0.001, {1}, {0, 1}), (0.05, {3}, range(9, 15))])
+def test_the_band_grows_with_the_frame(share, small, large):
+    mask = np.zeros((60, 80), bool)
+    mask[15:45, 20:60] = True
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+    def moved(times):
+        """How far from the outline the mask changes, in pixels."""
+        grown = mask.repeat(times, axis=0).repeat(times, axis=1)
+        image = noise.repeat(times, axis=0).repeat(times, axis=1)
+        found = GrabCutMasker(TooLargeMasker(), inner=share, outer=share, holes=None).refine(image, grown)
+        inside, outside = (cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_C, 3) for part in (grown, ~grown))
+        return np.max((inside + outside)[found != grown], initial=0)
+
+    assert moved(1) in small
+    assert moved(4) in large
 
 
 @pytest.mark.parametrize(("holes", "filled"), [(None, False), (0.004, False), (0.02, True)])
