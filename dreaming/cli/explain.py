@@ -70,11 +70,12 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
 
 
 def _similar(key: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Known keys with the same last part or, without any, the most similar key."""
+    """Known keys with the same last part, those of models first, or, without any, the most similar key."""
     leaf = key.lstrip("+~").rpartition(".")[2]
     same = [other for other in known if other.rpartition(".")[2] in (leaf, SYNONYMS.get(leaf)) and other != key]
     if same and "." not in key:
-        return sorted(same, key=lambda other: (other.count("."), known.index(other)))[:count]
+        ranks = {other: (not other.startswith("model."), other.count("."), known.index(other)) for other in same}
+        return sorted(same, key=ranks.__getitem__)[:count]
     return difflib.get_close_matches(key, [other for other in known if other != key], n=1) or same[:count]
 
 
