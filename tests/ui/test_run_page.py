@@ -157,6 +157,7 @@ def test_a_saved_mask_makes_masks_again_and_is_undone(disc_clip, browse):
         at = await fitted(page)
         await page.keyboard.press("PageDown")
         await page.locator(".thumbnail[aria-selected=true]", has_text="0004").wait_for()
+        await page.locator("#mask-state", has_text=re.compile("^Saved$")).wait_for()
         await page.mouse.click(*at(3, 3))
         await save(page)
         await state(page, "Finished: correct")
