@@ -74,12 +74,9 @@ class Clip:
     def _require_frames(self) -> None:
         if not len(self.frames):
             raise FrameError(
-                self.frames.path,
-                topic="no-frames",
-                found="no frames",
-                expected="png, jpg, tif or webp pictures",
+                self.frames.path, topic="no-frames", found="no frames", expected="png, jpg, tif or webp pictures",
                 hint="put the frames there or name a video with video=FILE",
-            )
+            )  # fmt: skip
 
     @property
     def frames_are_made(self) -> bool:

@@ -30,7 +30,7 @@ def read_plain_json(path: Path) -> Any:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no regular file, cannot be read, is no JSON in UTF-8, has more than ``MAX_JSON_BYTES``
-            bytes more than ``MAX_JSON_DEPTH`` levels, or a number of more than ``MAX_DIGITS`` digits.
+            bytes, more than ``MAX_JSON_DEPTH`` levels, or a number of more than ``MAX_DIGITS`` digits.
     """
     try:
         data = json.loads(_read_text(path, MAX_JSON_BYTES), parse_int=_parse_int)
