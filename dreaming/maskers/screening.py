@@ -8,9 +8,10 @@ import numpy as np
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.io.types import Mask, Probability
+from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import CrossValidationPlan, Part, out_of_fold
+from dreaming.models.fusion_inference import jaccard
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def screen(
     truth = dict(zip(plan.references.stems, plan.references.masks, strict=True))
 
     def score(predicted: Mapping[str, Probability], part: Part) -> float:
-        return float(np.mean([iou(predicted[stem] > 0.5, truth[stem]) for stem in part.stems if stem in present]))
+        return float(np.mean([jaccard(predicted[stem], truth[stem]) for stem in part.stems if stem in present]))
 
     best = max(maps, key=lambda key: np.mean([score(maps[key], part) for part in parts]))
     hardest = min(parts, key=lambda part: score(maps[best], part))
@@ -74,9 +75,3 @@ def screen(
                 name, key, gain, best, screening_gain, name,
             )  # fmt: skip
     return dropped
-
-
-def iou(one: Mask, other: Mask) -> float:
-    """Intersection over union of two masks (H, W); 1 if both are empty."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0

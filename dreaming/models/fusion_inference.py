@@ -39,7 +39,7 @@ def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, c
     if module is None:
         column = stacks.names.index(name)
         return [
-            _jaccard(predicted[column] / 255, mask) for predicted, mask in zip(stacks.predictions, truth, strict=True)
+            jaccard(predicted[column] / 255, mask) for predicted, mask in zip(stacks.predictions, truth, strict=True)
         ]
     runner = prepare_inference(module, context)
     references = stacks.references
@@ -48,10 +48,11 @@ def jaccards(module: SegmentationModule | None, name: str, stacks: MaskStacks, c
         for index, (stem, image) in enumerate(zip(references.stems, references.images, strict=True))
     )
     fused = fuse(module, runner, inputs)
-    return [_jaccard(probability, mask) for (_, probability), mask in zip(fused, truth, strict=True)]
+    return [jaccard(probability, mask) for (_, probability), mask in zip(fused, truth, strict=True)]
 
 
-def _jaccard(probability: Probability | NDArray[np.float64], mask: Mask) -> float:
+def jaccard(probability: Probability | NDArray[np.float64], mask: Mask) -> float:
+    """Jaccard index of a frame's probability (H, W) and its true mask (H, W)."""
     metric = FrameJaccard()
     metric.update(torch.from_numpy(np.asarray(probability))[None, None], torch.from_numpy(mask)[None, None])
     return float(metric.compute())
