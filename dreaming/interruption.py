@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,7 +16,6 @@ WAITS = b"\ndreaming: saving the training; press Ctrl-C again to end at once\n"
 
 _received: signal.Signals | None = None
 _is_deferred = False
-_before: dict[signal.Signals, Any] = {}
 
 
 class Terminated(KeyboardInterrupt):
@@ -36,20 +37,24 @@ def defer() -> None:
     global _is_deferred, _received
     if not _is_deferred:
         _received = None
-        _before.update({number: signal.getsignal(number) for number in SIGNALS})
     _is_deferred = True
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
             signal.signal(number, _handle)
 
 
-def stop_deferring() -> None:
-    """Let signals interrupt again, as before ``defer``."""
+@contextmanager
+def deferrable() -> Iterator[None]:
+    """Let signals interrupt again after the block, as before it, whether ``defer`` was called inside or not."""
     global _is_deferred
-    if _is_deferred and threading.current_thread() is threading.main_thread():
-        for number, handler in _before.items():
-            signal.signal(number, handler)
-    _is_deferred = False
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        _is_deferred = False
 
 
 def is_pending() -> bool:

@@ -10,14 +10,14 @@ SCRIPT = """
 import sys
 from dreaming import interruption
 interruption.install()
-if sys.argv[1] == "deferred":
-    interruption.defer()
 try:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print("saving", flush=True)
-    sys.stdin.readline()
-    interruption.stop_deferring()
+    with interruption.deferrable():
+        if sys.argv[1] == "deferred":
+            interruption.defer()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print("saving", flush=True)
+        sys.stdin.readline()
     interruption.check()
 except interruption.Terminated:
     print("terminated", flush=True)

@@ -1,8 +1,9 @@
 """Arguments as users type them, rewritten in Hydra's grammar: paths of any characters, lists without brackets."""
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from dreaming.io.file_pattern import existing_path
 from dreaming.sweep.override_text import to_text
 
 TAKING_A_VALUE = {
@@ -47,7 +48,12 @@ def _rewrite(text: str, multirun: bool) -> str:
 
 def _path(value: str, multirun: bool) -> str:
     parts = value.split(",")
-    exists = [Path(part).expanduser().exists() for part in (value, *parts)]
+    exists = [existing_path(os.path.expanduser(part)) is not None for part in (value, *parts)]  # noqa: PTH111
     several = len(parts) > 1 and not exists[0] and (multirun or all(exists[1:]))
-    paths = parts if several else [value]
-    return ",".join(to_text(str(Path(path).expanduser()) if path.startswith("~/") else path) for path in paths)
+    return ",".join(to_text(_on_disk(path)) for path in (parts if several else [value]))
+
+
+def _on_disk(path: str) -> str:
+    """The path as it is stored, with the user's folder in place of ``~``."""
+    path = os.path.expanduser(path) if path.startswith("~/") else path  # noqa: PTH111 -- Path's raises errors
+    return existing_path(path) or path

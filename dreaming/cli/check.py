@@ -275,8 +275,13 @@ def _folders(path: Path) -> list[str]:
 
 
 def check_stages(config: DictConfig) -> None:
-    """Check that all ``stages`` exist."""
+    """Check that there are ``stages``, and that all exist; one that is named twice runs once."""
     known = [stage for stage in ORDER if stage in config.stage]
+    if not config.stages and config["import"] is None:
+        raise ConfigError(
+            "stages", topic="no-such-stage", found="no stage", expected="stages among " + ", ".join(known),
+            hint="leave out stages= for the usual ones",
+        )  # fmt: skip
     for stage in config.stages:
         if stage not in known:
             near = difflib.get_close_matches(str(stage), known, n=1)

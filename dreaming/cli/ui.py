@@ -8,6 +8,7 @@ from dreaming import __version__
 from dreaming.cli.system_errors import system_error
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, VideoError
+from dreaming.io.file_pattern import existing_path
 from dreaming.io.manifest import read_record
 
 USER_ERROR = 2
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from dreaming.ui.server import serve  # here, because --help must be quick
 
-    clip, video = find_clip(arguments.path)
+    clip, video = find_clip(Path(existing_path(str(arguments.path)) or arguments.path))
     serve(clip, video=video, port=arguments.port, opens_browser=not arguments.no_browser)
 
 

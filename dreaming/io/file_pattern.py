@@ -1,5 +1,6 @@
 """Names of files and folders, and patterns of them, such as ``{clip}_{layer}.{frame:04}``."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -27,6 +28,21 @@ def is_portable_name(name: str) -> bool:
 def name_key(name: str) -> str:
     """A key that names share if some system takes them for the same file: by case, or by the encoding of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def existing_path(path: str) -> str | None:
+    """The path of an existing file or folder, where each name may encode its accents in another way; None without."""
+    if os.path.lexists(path) or "\0" in path:
+        return path if os.path.lexists(path) else None
+    if path.isascii():
+        return None
+    parent, name = os.path.split(path.rstrip("/"))
+    folder = existing_path(parent) if parent else "."
+    if folder is None or not name or not os.path.isdir(folder) or not os.access(folder, os.R_OK):  # noqa: PTH112
+        return None
+    wanted = unicodedata.normalize("NFC", name)
+    found = [each for each in os.listdir(folder) if unicodedata.normalize("NFC", each) == wanted]  # noqa: PTH208
+    return os.path.join(folder if parent else "", found[0]) if len(found) == 1 else None  # noqa: PTH118
 
 
 class FilePattern:

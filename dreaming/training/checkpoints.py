@@ -96,12 +96,13 @@ class PeriodicCheckpoint(Checkpoint):
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds, self._last = path, seconds, 0.0
 
-    def setup(self, *_: Any, **__: Any) -> None:
-        """Defer signals in the process that trains."""
-        interruption.defer()
+    def setup(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Defer signals in one of several processes, which all have to stop after the same step."""
+        if launches_processes(trainer):
+            interruption.defer()
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the interval, and replace Lightning's handler of SIGTERM."""
+        """Start the interval, and defer signals, in place of Lightning's handler of SIGTERM."""
         interruption.defer()
         self._last = time.monotonic()
 

@@ -197,20 +197,17 @@ def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataM
         KeyboardInterrupt: After Ctrl-C or, as ``Terminated``, after SIGTERM.
     """
     spawns = launches_processes(trainer)
-    if not spawns:  # otherwise, the processes that it starts defer signals, and this one waits for them
-        interruption.defer()
-    try:
-        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-    except (SystemExit, ProcessException) as error:
-        launcher = trainer.strategy.launcher
-        if spawns and launcher is not None and isinstance(error, SystemExit):
-            launcher.kill(signal.SIGTERM)
-        interruption.check()
-        if trainer.interrupted and isinstance(error, SystemExit):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        interruption.stop_deferring()
+    with interruption.deferrable():  # until training starts there is nothing to save: signals end it at once
+        try:
+            trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+        except (SystemExit, ProcessException) as error:
+            launcher = trainer.strategy.launcher
+            if spawns and launcher is not None and isinstance(error, SystemExit):
+                launcher.kill(signal.SIGTERM)
+            interruption.check()
+            if trainer.interrupted and isinstance(error, SystemExit):
+                raise KeyboardInterrupt from None
+            raise
 
 
 def build_trainer(

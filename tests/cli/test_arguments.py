@@ -1,5 +1,8 @@
 """Arguments as users type them: what Hydra reads from them in the end."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from dreaming.cli.arguments import rewrite
@@ -38,6 +41,26 @@ def test_a_path_is_read_as_it_is(key, path):
 )
 def test_what_is_quoted_or_no_path_stays(text):
     assert rewrite([text]) == [text]
+
+
+@pytest.mark.parametrize(("stored", "typed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_path_may_encode_accents_in_another_way_than_the_disk(tmp_path, stored, typed):
+    folder, path = (unicodedata.normalize(form, f"{tmp_path}/Tänzer é/é.mp4") for form in (stored, typed))
+    Path(folder).parent.mkdir()
+    Path(folder).touch()
+    for key in ("video", "clip"):
+        (override,) = parse(rewrite([f"{key}={path}"]))
+        assert override.value() == folder
+    (new,) = parse(rewrite([f"clip={path}/x"]))
+    assert new.value() == f"{path}/x"
+    (several,) = parse(rewrite(["-m", f"clip={path},{folder}"]))
+    assert [parse([f"clip={text}"])[0].value() for text in several.sweep_string_iterator()] == [folder, folder]
+
+
+@pytest.mark.parametrize("path", [5000 * "x", "~nobody-of-this-name/x", "\0é", "/dev/null/é", "~"])
+def test_a_path_that_cannot_exist_stays(path):
+    (override,) = parse(rewrite([f"clip={path}"]))
+    assert override.value() == path
 
 
 def test_a_comma_separates_clips_of_a_multirun_only(tmp_path, monkeypatch):

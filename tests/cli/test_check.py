@@ -61,6 +61,7 @@ WRONG_VALUES = [
     ("stages=null", "stages: found null"),
     ("guides=null", "guides: found null"),
     ("stages=[extract,1]", "stages"),
+    ("stages=[]", "stages: found no stage"),
     ("shard=half", ("shard", "half")),
     ("shard='" + 5000 * "9" + "/" + 5000 * "9" + "'", "shard: found"),
     ("stage.evaluate.masker=gmm", ("stage.evaluate.masker", "unet")),

@@ -42,7 +42,7 @@ def test_a_named_stage_brings_what_it_reads():
     assert with_inputs(["composite"], {"composite": known["composite"]}) == ["composite"], "only what there is"
 
 
-@pytest.mark.parametrize("named", [["report", "composite"], ["composite", "report"]])
+@pytest.mark.parametrize("named", [["report", "composite"], ["composite", "report"], ["report", "composite", "report"]])
 def test_stages_run_in_order_whatever_the_names_order(disc_clip, named):
     log = []
     run(disc_clip().clip, named, stages(log))

@@ -5,6 +5,7 @@ import functools
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -340,6 +341,33 @@ def test_a_signal_ends_a_fit_once_its_state_is_saved(tmp_path, number, error, st
     assert run(tmp_path / "cut", **more).curve == whole.curve
     for name, value in end(tmp_path / "whole").items():
         torch.testing.assert_close(end(tmp_path / "cut")[name], value, rtol=0, atol=0)
+
+
+class Warming(Line):
+    """Works for long before the first step; a signal comes in the middle."""
+
+    number, done = signal.SIGINT, 0
+
+    def on_fit_start(self):
+        os.kill(os.getpid(), self.number)
+        for _ in range(1000):
+            Warming.done += 1
+
+
+@pytest.mark.parametrize("number", interruption.SIGNALS)
+def test_a_signal_before_the_first_step_ends_a_fit_at_once(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(Warming, "number", number)
+    monkeypatch.setattr(Warming, "done", 0)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    with interruption.deferrable():
+        interruption.install()
+        handlers = [signal.getsignal(each) for each in interruption.SIGNALS]
+        with pytest.raises(KeyboardInterrupt) as ended:
+            run(tmp_path, module=Warming)
+        assert [signal.getsignal(each) for each in interruption.SIGNALS] == handlers
+    assert (ended.type is interruption.Terminated) == (number is signal.SIGTERM)
+    assert Warming.done < 1000
+    assert run(tmp_path).steps == 40
 
 
 def test_a_signal_in_the_last_step_ends_the_run_after_the_result(tmp_path):
