@@ -60,9 +60,9 @@ def draw(folder: Path, count: int, width: int, height: int) -> None:
 
 def measure(clip: Path, stages: str) -> tuple[float, float]:
     """CPU seconds, and peak memory in MB, of a command."""
-    command = [sys.executable, "-m", "dreaming", f"clip={clip}", stages, *COMMON]
+    command = [sys.executable, "-m", "dreaming", f"clip={clip.resolve()}", stages, *COMMON]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -35,6 +36,23 @@ def pytest_collection_finish():
     """Exclude what imports left from garbage collection, of which every fit begins with a full one."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def file_accesses(monkeypatch):
+    """Count, from now on, calls by name and path: folders that are listed, and files that are looked at one by one."""
+    counts = Counter()
+
+    def counted(call):
+        def count(path=".", *arguments, **options):
+            counts[call.__name__, os.fspath(path) if isinstance(path, os.PathLike) else path] += 1
+            return call(path, *arguments, **options)
+
+        return count
+
+    for name in ("scandir", "listdir", "stat"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    return counts
 
 
 RED, BLUE = np.array([200, 40, 30]), np.array([30, 60, 160])

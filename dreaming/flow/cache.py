@@ -17,7 +17,7 @@ from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.artifact_folder import ArtifactFolder
-from dreaming.io.atomic import write_atomically
+from dreaming.io.atomic import discard_unfinished, unfinished_files, write_atomically
 from dreaming.io.frame_folder import FrameFolder, signed
 from dreaming.io.locks import try_lock
 from dreaming.io.manifest import Manifest, describe
@@ -85,7 +85,7 @@ class FlowCache:
         Pairs that this object has completed before are not looked up again.
         """
         asked = sorted(set(self.pairs if pairs is None else pairs) - self._completed, key=self._index.__getitem__)
-        missing = self._folder.missing(asked, self.manifest)
+        missing = self._folder.missing(asked, self.manifest) if asked else []
         computed = self._complete(missing, workers) if missing else 0
         if asked and not missing:
             log.debug("flow: up to date (%d pairs)", len(asked))
@@ -97,23 +97,24 @@ class FlowCache:
         self._folder.prepare(self.manifest, self._clip.stems[:-1])
         by_block = groupby(missing, lambda stem: self._index[stem] // BLOCK)
         blocks = {block: list(stems) for block, stems in by_block}
+        left = unfinished_files(self.path)  # listed once, because there are many blocks
         with bar("flow", len(missing)) as progress:
             for block in list(blocks):
                 with try_lock(self._clip.path, self._folder.lock_name(str(block))) as is_mine:
                     if is_mine:
-                        self._fill(blocks.pop(block), workers, progress)
+                        self._fill(blocks.pop(block), left, workers, progress)
             for block, stems in blocks.items():
                 with self._folder.lock(str(block)):
-                    self._fill(stems, workers, progress)
+                    self._fill(stems, left, workers, progress)
         if progress.done:
             self._folder.add_time(self.manifest, progress)
             rate = progress.done / max(progress.seconds, 1e-9)
             log.info("flow: %d pairs in %.1f s (%.1f pairs/s)", progress.done, progress.seconds, rate)
         return progress.done
 
-    def _fill(self, stems: list[str], workers: int, progress: Bar) -> None:
+    def _fill(self, stems: list[str], left: list[Path], workers: int, progress: Bar) -> None:
         """Compute those of the pairs of a block that are still missing; its lock is held."""
-        self._folder.discard_unfinished(stems)
+        discard_unfinished(self.path, [self._file(stem).name for stem in stems] if left else (), left)
         missing = [stem for stem in stems if not self._file(stem).exists()]
         progress.skip(len(stems) - len(missing))
         for _ in prefetch_map(lambda prepared: self._compute(*prepared), self._prepared(missing), workers):

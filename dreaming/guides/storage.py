@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,15 @@ class GuideFolder(FrameFolder):
         self.channels = channels
         self.image_folders = [FrameFolder(path / str(number + 1)) for number in range(math.ceil(channels / DEPTH))]
 
-    @property
-    def files(self) -> Mapping[str, Path]:
-        """The last image of each frame, in order."""
-        return self.image_folders[-1].files
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The last image of each frame within the folder, in order."""
+        last = self.image_folders[-1]
+        return {stem: f"{last.path.name}/{name}" for stem, name in last.names.items()}
 
     def refresh(self) -> None:
         """Discard the cached listing, after another process added files."""
+        super().refresh()
         for folder in self.image_folders:
             folder.refresh()
 

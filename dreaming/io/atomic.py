@@ -174,16 +174,24 @@ def _write(path: Path, data: bytes, replace: Callable[[Path, Path], object]) -> 
         _writing.discard(temporary)
 
 
-def discard_unfinished(folder: Path, names: Iterable[str]) -> None:
+def unfinished_files(folder: Path) -> list[Path]:
+    """Temporary files in a folder, of killed and of running processes; none where this process may not remove them."""
+    return list(folder.glob(f".*{UNFINISHED}")) if is_writable(folder) else []
+
+
+def discard_unfinished(folder: Path, names: Iterable[str], found: Iterable[Path] | None = None) -> None:
     """Remove the temporary files of these names that killed processes left.
 
     A file stays while its process runs on this machine. Another machine's processes cannot be checked, so their files
     are removed, and ``write_atomically`` there tries again.
+
+    Args:
+        folder: The folder.
+        names: Names of the finished files.
+        found: The folder's ``unfinished_files``, listed once for many calls; by default it is listed again.
     """
-    if not is_writable(folder):
-        return
     prefixes = {f".{shorten(name)}" for name in names}
-    for path in folder.glob(f".*{UNFINISHED}"):
+    for path in unfinished_files(folder) if found is None else found:
         prefix, _, writer = path.name.removesuffix(UNFINISHED).rpartition(".")
         if prefix not in prefixes or not _OWNER.fullmatch(writer):
             continue

@@ -72,6 +72,11 @@ def _kind_of(path: Path) -> str:
     return "a named pipe, a socket or a device" if path.exists() else "a link to nothing"
 
 
+def _stem_of(name: str) -> str:
+    # macOS and other systems write an accented letter as one or as two characters.
+    return unicodedata.normalize("NFC", os.path.splitext(name)[0])  # noqa: PTH122 -- five times as fast as Path.stem
+
+
 def natural_key(stem: str) -> tuple[tuple[int, int, str], ...]:
     """Natural sort key: ``9`` comes before ``10``, also within longer names."""
     parts = re.findall(r"\d+|\D+", stem)
@@ -103,52 +108,72 @@ class FrameFolder:
         self.path, self._exclude, self._over_black = Path(path), exclude, over_black
 
     @cached_property
-    def files(self) -> Mapping[str, Path]:
-        """Image files by stem, in order.
+    def names(self) -> Mapping[str, str]:
+        """Names of the image files by stem, in order; nothing but the folder is read, unless it holds links.
 
         Raises:
             FrameError: If two files share a stem, one is no regular file, or the folder is none.
         """
-        found: dict[str, Path] = {}
-        if not self.path.is_dir():
-            if self.path.exists() or self.path.is_symlink():
-                raise FrameError(self.path, found=_kind_of(self.path), expected="a folder of images")
-            return found
-        for path in sorted(self.path.iterdir()):
-            # macOS and other systems write an accented letter as one or as two characters.
-            stem = unicodedata.normalize("NFC", path.stem)
-            if path.suffix.lower() not in self.suffixes or path.name.startswith(".") or stem in self._exclude:
-                continue
+        found: dict[str, str] = {}
+        for entry in sorted(self._images(), key=lambda entry: entry.name):
+            stem = _stem_of(entry.name)
             if stem in found:
                 raise FrameError(
-                    path,
+                    self.path / entry.name,
                     topic="two-pictures-of-one-name",
-                    found=f"a second picture of the same name, {found[stem].name}",
+                    found=f"a second picture of the same name, {found[stem]}",
                     expected="one picture for each name",
                     hint="remove one of the two",
                 )
-            if not path.is_file():  # reading a named pipe would never end
-                raise FrameError(
-                    path, found=_kind_of(path), expected="an image file", hint="remove it or move it elsewhere"
+            if not (entry.is_file(follow_symlinks=False) or (self.path / entry.name).is_file()):
+                raise FrameError(  # reading a named pipe would never end
+                    self.path / entry.name,
+                    found=_kind_of(self.path / entry.name),
+                    expected="an image file",
+                    hint="remove it or move it elsewhere",
                 )
-            found[stem] = path
+            found[stem] = entry.name
+        stems = "".join(found)
+        if stems.isascii() and stems.isdecimal() and len(set(map(len, found))) == 1:  # in natural order already
+            return found
         return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
+
+    def _images(self) -> Iterator["os.DirEntry[str]"]:
+        if not self.path.is_dir():
+            if self.path.exists() or self.path.is_symlink():
+                raise FrameError(self.path, found=_kind_of(self.path), expected="a folder of images")
+            return
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                is_image = entry.name.lower().endswith(self.suffixes) and not entry.name.startswith(".")
+                if is_image and not (self._exclude and _stem_of(entry.name) in self._exclude):
+                    yield entry
+
+    @cached_property
+    def files(self) -> Mapping[str, Path]:
+        """Image files by stem, in order, see ``names``."""
+        return {stem: self.path / name for stem, name in self.names.items()}
 
     @property
     def stems(self) -> list[str]:
         """Frame names, in natural order."""
-        return list(self.files)
+        return list(self.names)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no images; found out anew, and without listing all of them."""
+        return next(self._images(), None) is None
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.names)
 
     def __contains__(self, stem: object) -> bool:
-        return stem in self.files
+        return stem in self.names
 
     def refresh(self) -> None:
         """Discard the cached listing, after other code added files."""
-        self.__dict__.pop("files", None)
-        self.__dict__.pop("size", None)
+        for name in ("names", "files", "size"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def size(self) -> Size:
@@ -156,7 +181,7 @@ class FrameFolder:
         return decode(self._file(self.stems[0])).shape[:2]
 
     def _file(self, stem: str) -> Path:
-        if stem not in self.files:
+        if stem not in self.names:
             near = ", ".join(self.stems[:3]) + (", ..." if len(self) > 3 else "")
             raise FrameError(
                 self.path / f"{stem}.png",
@@ -164,7 +189,7 @@ class FrameFolder:
                 expected=f"one named like a frame ({near or 'the folder is empty'})",
                 hint="add it or correct the name",
             )
-        return self.files[stem]
+        return self.path / self.names[stem]
 
     def read(self, stem: str, size: Size | None = None) -> Image:
         """One frame as sRGB; 16-bit, grey, palette, alpha, EXIF-turned files and other ICC profiles are converted.
@@ -177,19 +202,15 @@ class FrameFolder:
             FrameError: If it is absent or unreadable.
             SizeError: If it has another size.
         """
-        image = decode_rgb(self._file(stem))
+        path = self._file(stem)
+        image = decode_rgb(path)
         # Those of dreaming are stored over black.
-        if self._over_black and not is_signed(self.files[stem]):
-            opacity = decode_opacity(self.files[stem])
+        if self._over_black and not is_signed(path):
+            opacity = decode_opacity(path)
             image = image if opacity is None else np.rint(image * opacity[..., None]).astype(np.uint8)
         expected = size or self.size
         if image.shape[:2] != expected:
-            raise SizeError(
-                self.files[stem],
-                found=image.shape[:2],
-                expected=expected,
-                hint="resize or remove it",
-            )
+            raise SizeError(path, found=image.shape[:2], expected=expected, hint="resize or remove it")
         return image
 
     def read_probability(self, stem: str, size: Size | None = None) -> Probability:
@@ -199,12 +220,13 @@ class FrameFolder:
             FrameError: If it is absent or unreadable.
             SizeError: If it has another size than ``size``.
         """
-        values = decode(self._file(stem)).max(axis=2)
+        path = self._file(stem)
+        values = decode(path).max(axis=2)
         if size is not None and values.shape != size:
-            raise SizeError(self.files[stem], found=values.shape, expected=size, hint="paint it at the frames' size")
+            raise SizeError(path, found=values.shape, expected=size, hint="paint it at the frames' size")
         probability = values.astype(np.float32) / 255.0
-        opacity = decode_opacity(self.files[stem])
-        if opacity is None or is_premultiplied(self.files[stem]):
+        opacity = decode_opacity(path)
+        if opacity is None or is_premultiplied(path):
             return probability
         return probability * opacity
 
@@ -215,9 +237,10 @@ class FrameFolder:
             FrameError: If it is absent or unreadable.
             SizeError: If it has another size than ``size``.
         """
-        picture = decode(self._file(stem), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        path = self._file(stem)
+        picture = decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if size is not None and picture.shape[:2] != size:
-            raise SizeError(self.files[stem], found=picture.shape[:2], expected=size, hint="resize or remove it")
+            raise SizeError(path, found=picture.shape[:2], expected=size, hint="resize or remove it")
         return picture.max(axis=2).astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
 
     def read_mask(self, stem: str, size: Size | None = None) -> Mask:
@@ -226,9 +249,9 @@ class FrameFolder:
 
     def interpret_mask(self, stem: str, size: Size | None = None) -> tuple[Mask, str]:
         """One mask file of the user's as booleans (H, W), and how it was read if in an unusual way."""
-        probability = self.read_probability(stem, size)
+        path, probability = self._file(stem), self.read_probability(stem, size)
         # Of dreaming's own masks, which a user may copy, dim values are probabilities.
-        return (probability > 0.5, "") if is_signed(self.files[stem]) else interpret(self.files[stem], probability)
+        return (probability > 0.5, "") if is_signed(path) else interpret(path, probability)
 
     def read_painted_mask(self, stem: str, size: Size | None = None) -> Mask:
         """One mask file of the user's as booleans (H, W), also labels, cut-outs and 16-bit values."""

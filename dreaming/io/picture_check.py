@@ -48,7 +48,9 @@ def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
     """
     if not folder.path.is_dir():
         return
-    for path in sorted(folder.path.iterdir()):
+    listed = set(folder.names.values())
+    others = sorted(path for path in folder.path.iterdir() if path.name not in listed)
+    for path in others:
         if path.suffix.lower() in UNREADABLE and path.stem not in folder and not path.name.startswith("."):
             raise FrameError(
                 path,
@@ -57,7 +59,7 @@ def check_pictures(folder: FrameFolder, size: Size | None = None) -> None:
                 expected=", ".join(suffix[1:] for suffix in SUFFIXES),
                 hint="convert it or move it elsewhere",
             )
-    projects = [path.name for path in sorted(folder.path.iterdir()) if path.suffix.lower() in PROJECTS]
+    projects = [path.name for path in others if path.suffix.lower() in PROJECTS]
     if unread := [name for name in projects if Path(name).stem not in folder]:
         log.warning("%s: not read: %s; export each as a PNG of the same name", folder.path, ", ".join(unread))
     sizes = {path: _header_size(path) for path in folder.files.values()}

@@ -72,5 +72,6 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
         if stage.frames_needed and not stage.frames_made:
             log.info("%s: up to date (%d frames)", name, stage.frames_needed)
         score = score if result is None else result
-        clip.refresh()
+        if name in BRING_FRAMES:
+            clip.refresh()
     return score

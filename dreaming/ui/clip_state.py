@@ -30,7 +30,7 @@ def predictions_of(clip: Clip, part: str) -> dict[str, FrameFolder]:
     """The folders of predicted masks of a part by masker; only those that hold some."""
     root = clip.masks(part, "any").path.parent
     folders = {name: clip.masks(part, name) for name in subfolders(root)}
-    return {name: folder for name, folder in folders.items() if len(folder)}
+    return {name: folder for name, folder in folders.items() if not folder.is_empty}
 
 
 def describe_clip(clip: Clip) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The kept flow: what is read is what was computed, nothing is made twice, and nothing damaged or stale is used."""
 
 import logging
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from dreaming.flow import cache as cache_module
 from dreaming.flow.cache import FlowCache, decode, encode
 from dreaming.flow.dis import DisFlow
 from dreaming.io.locks import lock
@@ -51,6 +53,18 @@ def test_threads_and_shares_make_the_same_bytes(drawing, disc_clip):
     record = Manifest.read(other.path / "flow/manifest.json")
     assert record.frames == 5
     assert record == Manifest.read(drawing.path / "flow/manifest.json")
+
+
+def test_the_folder_is_listed_equally_often_for_any_number_of_blocks(drawing, file_accesses, monkeypatch):
+    sums = []
+    for block in (8, 1):
+        monkeypatch.setattr(cache_module, "BLOCK", block)
+        shutil.rmtree(drawing.path / "flow", ignore_errors=True)
+        file_accesses.clear()
+        FlowCache(drawing.clip, DisFlow()).complete()
+        flow = str(drawing.path / "flow")
+        sums.append(sum(count for (call, path), count in file_accesses.items() if call != "stat" and path == flow))
+    assert sums[0] == sums[1]
 
 
 def test_only_what_is_missing_is_made(drawing, caplog):

@@ -43,6 +43,21 @@ def test_two_layouts_are_an_error(disc_clip):
         describe_clip(drawing.clip)
 
 
+def test_the_frames_are_listed_once_and_none_is_looked_at(disc_clip, file_accesses):
+    sums = []
+    for count in (4, 24):
+        drawing = disc_clip(str(count), count=count, masks=(1, 4))
+        for masker, stem in ((masker, stem) for masker in ("flow", "gmm") for stem in drawing.stems):
+            drawing.save(f"masks/{masker}/{stem}.png", drawing.truth[stem])
+        file_accesses.clear()
+        describe_clip(drawing.clip)
+        listed = [path for (call, path) in file_accesses.elements() if call != "stat"]
+        assert listed.count(str(drawing.path / "frames")) == 1
+        assert listed.count(str(drawing.path / "masks/flow")) == 1
+        sums.append(file_accesses.total())
+    assert sums[0] == sums[1]
+
+
 def test_an_empty_mask_is_found_until_it_is_painted(disc_clip):
     drawing, empty = disc_clip(masks=(1, 4)), EmptyMasks()
     drawing.save("hand_masks/0002.png", np.zeros((32, 48), bool))

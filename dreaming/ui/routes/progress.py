@@ -48,9 +48,9 @@ def newest_sheet(clip: Clip) -> Path | None:
 
 def _newest(clip: Clip, layer: str) -> dict[str, Any]:
     """Number of a layer's stylised frames, and the name of the newest one."""
-    files = FrameFolder(clip.path / "styled" / layer).files
-    times = {stem: path.stat().st_mtime_ns for stem, path in files.items()}
-    return {"layer": layer, "count": len(files), "newest": max(times, key=times.__getitem__, default=None)}
+    folder = FrameFolder(clip.path / "styled" / layer)
+    times = {stem: (folder.path / name).stat().st_mtime_ns for stem, name in folder.names.items()}
+    return {"layer": layer, "count": len(times), "newest": max(times, key=times.__getitem__, default=None)}
 
 
 def _file(path: Path | None, kind: str) -> web.FileResponse:
