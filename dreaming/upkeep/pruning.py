@@ -17,6 +17,7 @@ from dreaming.io.atomic import abandoned_files
 from dreaming.io.frame_folder import is_signed
 from dreaming.io.locks import FOLDER as LOCKS
 from dreaming.io.manifest import MANIFEST, Manifest
+from dreaming.live.choice import MODELS as STYLES
 from dreaming.training import run_registry as runs
 from dreaming.training.run_registry import Best
 
@@ -33,9 +34,6 @@ CACHES: Mapping[str, str] = {
 
 WEIGHTS = ("best.ckpt", "end.ckpt", "last.ckpt", "rolling.ckpt")
 """Checkpoints of a fit, in its folder ``checkpoints``."""
-
-STYLE = "style"
-"""Folder of the runs whose weights are an input of ``styled/`` by themselves."""
 
 RESUMING = ("last.ckpt", "rolling.ckpt")
 """Those that only an unfinished fit needs."""
@@ -139,7 +137,7 @@ def _unused_checkpoints(clip: Path) -> Iterator[Path]:
         newest = {best.subject: best for best in finished}
         prints = {best.folder: best.weights_fingerprint for best in finished}
         # The weights of a model with inputs from other maskers are hidden in the fingerprint of all of them.
-        all_known = folder.name == STYLE or fitted <= set(prints.values())
+        all_known = folder.name in STYLES or fitted <= set(prints.values())
         for best in finished:
             is_used = (
                 best.weights.resolve() in pointed

@@ -1,7 +1,13 @@
 """The filter stage: every frame once, equal in shards, remade when its config changes."""
 
 import logging
+import shutil
+from types import SimpleNamespace
 
+import pytest
+
+from dreaming.errors import SpaceError
+from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
 from dreaming.io.shard import Shard
@@ -31,6 +37,15 @@ def test_a_shard_computes_only_the_flow_that_it_needs(disc_clip, caplog):
     assert sorted(files(drawing)) == ["0007.png", "0008.png"]
     assert sorted(path.stem for path in drawing.path.glob("flow/*.png")) == ["0005", "0006", "0007"]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_disk_that_cannot_hold_the_frames_is_refused_before_any_work(disc_clip, monkeypatch):
+    drawing = disc_clip(masks=(), keyframes=())
+    FlowCache(drawing.clip, DisFlow()).complete()  # which is announced itself
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    with pytest.raises(SpaceError):
+        FilterStage(DisFlow()).run(drawing.clip)
+    assert not files(drawing)
 
 
 def test_only_another_config_remakes_frames(disc_clip):

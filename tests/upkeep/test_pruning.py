@@ -107,6 +107,27 @@ def test_weights_that_a_result_uses_stay(drawing):
     assert best.weights.exists()
 
 
+def test_the_style_of_the_live_view_stays_without_its_earlier_ones(drawing):
+    Manifest("mask", 1, {}, {"fitted": "of several"}).write(drawing.path / "masks" / "gmm" / MANIFEST)
+    for number, score in ((1, 0.5), (2, 0.9), (3, 0.4)):
+        run(drawing, number, model="style-live", score=score, task=number)
+    prune(drawing.path, delete=True)
+    kept = {f"style-live/{number}/checkpoints/{name}.ckpt" for number in (2, 3) for name in ("best", "end")}
+    assert checkpoints(drawing) == kept, "2 is the best, which live view paints with, 3 the newest"
+
+
+def test_a_preview_and_its_weights_stay(drawing):
+    brief = run(drawing, 1)
+    for number in (2, 3):
+        run(drawing, number, score=0.9, task=number)
+    painted = FrameFolder(drawing.path / "preview" / "styled" / "subject")
+    fill(painted, "stylise")
+    Manifest("stylise", 1, {}, {"weights": brief.weights_fingerprint}, stems=["0001"]).write(painted.path / MANIFEST)
+    prune(drawing.path, delete=True)
+    assert "style/1/checkpoints/best.ckpt" in checkpoints(drawing)
+    assert (painted.path / "0001.png").exists()
+
+
 def test_weights_behind_other_maskers_stay(drawing):
     for number, score in ((1, 0.5), (2, 0.9), (3, 0.4)):
         run(drawing, number, model="unet", score=score, task=number != 1)
