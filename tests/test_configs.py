@@ -117,6 +117,12 @@ def test_every_model_fits_two_steps(composed, disc_clip, name):
     assert best.monitor == task.monitor
 
 
+@pytest.mark.parametrize("name", choices("model"))
+def test_steps_end_a_fit_also_on_a_busy_machine(composed, name):
+    limits = composed("train", f"model={name}").model[name].limits
+    assert limits.max_time >= max(3600, 4 * limits.max_steps)
+
+
 @pytest.mark.parametrize("name", but_slow(choices("model"), "ensemble"))
 def test_every_model_stops_when_it_diverges(composed, disc_clip, name):
     config = small(composed, "model.ensemble.maskers={flow:${masker.flow}}", "masker=flow")
