@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,9 +77,13 @@ def _is_fitting(config: DictConfig, best: BestTrial, overrides: Sequence[str], s
 
 
 def _is_used(model: str, config: DictConfig) -> bool:
-    """Whether a selected masker or a stage that runs uses this model."""
+    """Whether a selected masker or a stage that runs uses this model, itself or by another model."""
     running = [config.stage[stage] for stage in config.stages if stage in config.stage]
-    return any(f"${{model.{model}}}" in OmegaConf.to_yaml(node) for node in (config.masker, *running))
+    models = {str(name): OmegaConf.to_yaml(node) for name, node in config.model.items() if node is not None}
+    found, text = set[str](), "".join(OmegaConf.to_yaml(node) for node in (config.masker, *running))
+    while further := {name for name in models if re.search(rf"[{{:]model\.{name}[,}}]", text)} - found:
+        found, text = found | further, "".join(models[name] for name in further)
+    return model in found
 
 
 def _tune(config: DictConfig, group: str, best: BestTrial, said: set[str], silent: bool) -> None:

@@ -26,6 +26,7 @@ from dreaming.flow.camera_motion import camera_homography
 from dreaming.flow.propagation import ERROR_SIGMA
 from dreaming.flow.warp import consistent, resize_flow, warp
 from dreaming.imaging.colour_histogram import rgb_to_lab
+from dreaming.io.prefetch import prefetch_map
 
 MASK_FEATURES = ("near_mask", "far_mask", "even_blend", "blend")
 """Channels that are masks in 0..1."""
@@ -37,6 +38,9 @@ NETWORK_CHANNELS = (
     *("background_minimum", "background_quarter", "background_half", "background_half_blurred", "background_samples"),
 )
 """Channels that networks receive by default; no colours, because a network sees the frame."""
+
+WORKERS = 2
+"""Hand-masked frames whose features are simulated at once."""
 
 MAX_GAP = 20
 """Largest gap, in frames, that the features of a synthetic frame report."""
@@ -91,10 +95,11 @@ class FeatureInputs:
 
     def simulate(self, extractor: FeatureExtractor, stems: Iterable[str]) -> list[FeatureVersions]:
         """Features that these hand-masked frames would have without their masks, in several versions each."""
-        return [
-            self._versions([extractor.simulated(simulation) for simulation in extractor.simulations(stem)])
-            for stem in stems
-        ]
+
+        def versions(stem: str) -> FeatureVersions:
+            return self._versions([extractor.simulated(simulation) for simulation in extractor.simulations(stem)])
+
+        return list(prefetch_map(versions, stems, WORKERS))
 
     def synthesise(
         self, extractor: FeatureExtractor, references: References, lucid_dreaming: LucidDreaming

@@ -14,6 +14,7 @@ from dreaming.clip.split import Split
 from dreaming.constraints import PositiveInt
 from dreaming.data.mask_stack import stack_channels
 from dreaming.features.temporal_consistency import TemporalConsistency
+from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import dilate
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT, fingerprint
@@ -117,9 +118,15 @@ class EnsembleMasker(Masker):
         """Whether a single masker was selected instead of a fusion."""
         return self._chosen not in self._task.variants
 
+    @property
+    def _flow(self) -> DisFlow | None:
+        """The flow along which neighbouring frames are compared; None if the chosen fusion does not compare them."""
+        variant = self._task.variants.get(self._chosen)
+        return self._task.flow if variant is not None and variant.max_steps else None
+
     def _folders(self, clip: Clip, stems: Sequence[str]) -> list[FrameFolder]:
         wanted = list(stems)
-        if not self._single and self.task.flow is not None:  # consistency compares with the neighbouring frames
+        if self._flow is not None:
             wanted = [*dilate(clip.shots, stems, 1), *(stem for stem in stems if stem not in clip.frames)]
         return [
             PredictionCache(clip, name, masker, self._references, self._left_out).complete(wanted)
@@ -130,8 +137,8 @@ class EnsembleMasker(Masker):
     def _fuse(self, clip: Clip, stems: list[str], folders: list[FrameFolder]) -> Iterator[tuple[str, Probability]]:
         left_out = () if self._left_out is None else self._left_out.stems
         trained_on = self._references.without(left_out).stems
-        module, flow = self._task.load(self._chosen, self._weights), self._task.flow
-        consistency = None if flow is None else TemporalConsistency.for_clip(clip, flow)
+        module = self._task.load(self._chosen, self._weights)
+        consistency = None if self._flow is None else TemporalConsistency.for_clip(clip, self._flow)
 
         def read(stem: str) -> NDArray[np.uint8]:
             found = [folder.read_probability(stem, clip.size) for folder in folders]

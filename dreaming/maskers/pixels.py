@@ -115,10 +115,11 @@ class PixelsMasker(SequenceMasker):
         absent = _spread(absent, max(self.frames - len(present), self.frames // 3))
         present = _spread(present, self.frames - len(absent))
         # Frames that show the subject come first, so that every fold leaves some of them to train on.
+        simulations = prefetch_map(extractor.simulations, [*present, *absent], self.workers)
         frames = [
             self._training_frame(extractor, simulation, number, index % FOLDS)
-            for index, stem in enumerate([*present, *absent])
-            for number, simulation in enumerate(extractor.simulations(stem))
+            for index, each in enumerate(simulations)
+            for number, simulation in enumerate(each)
         ]
         if len(frames) < 2:
             raise MaskError(

@@ -20,6 +20,7 @@ from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant
 from dreaming.maskers.out_of_fold import out_of_fold, plan_cross_validation
+from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.maskers.pretrained.onnx import OnnxMasker
 from dreaming.models.segmentation import SegmentationModule
 from dreaming.networks.fusion_heads import ConvFusion, GatedFusion, MeanFusion, UNetFusion
@@ -105,6 +106,13 @@ def test_who_agrees_with_itself_is_looked_at_whatever_is_asked_for(drawing):
     np.testing.assert_array_equal(asked["0004"], whole["0004"])
     blind, _ = fitted(drawing.clip, ensemble(maskers, variant="gated"))
     assert not np.array_equal(dict(blind.predict(drawing.clip, ["0004"]))["0004"], asked["0004"])
+
+
+def test_a_mean_asks_for_no_neighbouring_frames(drawing):
+    left = Half("truth")
+    masker, refs = fitted(drawing.clip, ensemble({"left": left}, variant="mean", flow=DisFlow(scale=1.0)))
+    assert len(list(masker.predict(drawing.clip, ["0004"]))) == 1
+    assert list(PredictionCache(drawing.clip, "left", left, refs).folder.stems) == ["0004"]
 
 
 def test_the_unet_of_the_first_program_mixes_whole_frames(drawing):
