@@ -9,13 +9,16 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def prefetch_map(function: Callable[[S], T], items: Iterable[S], depth: int) -> Iterator[T]:
+def prefetch_map(
+    function: Callable[[S], T], items: Iterable[S], depth: int, *, prepare: Callable[[], object] | None = None
+) -> Iterator[T]:
     """Yield ``function`` of each item in order, computed by ``depth`` threads at most ``depth`` items ahead.
 
-    If ``items`` raises, the earlier items are still computed; if the consumer stops, no further item is started.
+    If ``items`` raises, the earlier items are still computed; if the consumer stops, no further item is started. Each
+    thread calls ``prepare`` first.
     """
     pending: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(max_workers=max(1, depth), thread_name_prefix="prefetch") as pool:
+    with ThreadPoolExecutor(max(1, depth), thread_name_prefix="prefetch", initializer=prepare) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))

@@ -1,9 +1,12 @@
 """Running a trained module over frames on the trainer's devices and in its precision."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,12 +14,17 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.plugins.precision import Precision
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from dreaming.io.prefetch import prefetch_map
 from dreaming.io.shard import Work, undivided
 from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_strategy, in_each_process, is_one_of_several, make_portable
 from dreaming.training.quiet import quiet_lightning
+
+PIXELS_AT_ONCE = 2**23
+"""Pixels of all frames that a CPU computes at once, which limits memory: four frames of 1080p."""
 
 Key = TypeVar("Key")
 
@@ -50,10 +58,7 @@ class InferenceRunner:
             items: Keys with arrays.
         """
         if self.device.type != "cuda":
-            for key, arrays in items:
-                with self.forward_context():
-                    result = compute(*(torch.from_numpy(array).to(self.device) for array in arrays)).cpu()
-                yield key, result.numpy()
+            yield from self._stream_on_cpu(compute, iter(items))
             return
         copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         pending: deque[tuple[Key, Tensor, torch.cuda.Event]] = deque()
@@ -63,6 +68,27 @@ class InferenceRunner:
                 yield _wait(*pending.popleft())
         while pending:
             yield _wait(*pending.popleft())
+
+    def _stream_on_cpu(
+        self, compute: Callable[..., Tensor], items: Iterator[tuple[Key, Sequence[NDArray[Any]]]]
+    ) -> Iterator[tuple[Key, NDArray[Any]]]:
+        """Compute several items at once, with a share of the threads each.
+
+        Threads that work on one item wait for each other after every layer, and burn time when the machine is busy.
+        """
+        first = next(items, None)
+        if first is None:
+            return
+        pixels, threads = math.prod(first[1][0].shape[:-1]), torch.get_num_threads()
+        workers = 1 if self.device.type != "cpu" else max(1, min(threads, PIXELS_AT_ONCE // pixels))
+
+        def compute_item(item: tuple[Key, Sequence[NDArray[Any]]]) -> tuple[Key, NDArray[Any]]:
+            key, arrays = item
+            with self.forward_context():
+                return key, compute(*(torch.from_numpy(array).to(self.device) for array in arrays)).cpu().numpy()
+
+        share = partial(_limit_threads, threads // workers)
+        yield from prefetch_map(compute_item, chain([first], items), workers, prepare=share)
 
     def _launch(
         self, compute: Callable[..., Tensor], arrays: Sequence[NDArray[Any]], copies: torch.cuda.Stream
@@ -84,6 +110,12 @@ class InferenceRunner:
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record(current)
         return host, event
+
+
+def _limit_threads(count: int) -> None:
+    """Let what runs in the current thread use ``count`` threads; ``torch.set_num_threads`` would change it for others."""
+    torch.get_num_threads()  # sets a new thread's number, which otherwise happens later
+    threadpool_limits(count, "openmp")
 
 
 def _wait(key: Key, host: Tensor, event: torch.cuda.Event) -> tuple[Key, NDArray[Any]]:

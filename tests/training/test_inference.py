@@ -1,11 +1,14 @@
 """Inference runs where and as precisely as the trainer's config says."""
 
+import threading
+import time
 from functools import partial
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from threadpoolctl import threadpool_info
 
 from dreaming.training.context import TrainingContext
 from dreaming.training.devices import has_fast_bfloat16, suited_trainer
@@ -62,8 +65,8 @@ def test_a_stream_holds_no_context_while_its_consumer_runs(runner):
     assert modes == [True, True]
 
 
-def test_a_stream_reads_at_most_one_item_ahead(runner):
-    taken = []
+def test_a_stream_reads_few_items_ahead(runner):
+    taken, ahead = [], torch.get_num_threads() if runner.device.type == "cpu" else 1
 
     def items():
         for key in range(4):
@@ -71,4 +74,32 @@ def test_a_stream_reads_at_most_one_item_ahead(runner):
             yield key, [np.zeros(1)]
 
     for key, _ in runner.stream(lambda array: array, items()):
-        assert len(taken) <= key + 2
+        assert len(taken) <= key + 1 + ahead
+
+
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("limit", "workers"), [(1, 1), (2 * 64, 2), (2**20, 4)])
+def test_a_cpu_shares_its_threads_out_to_as_many_frames_as_fit_in_memory(monkeypatch, four_threads, limit, workers):
+    monkeypatch.setattr("dreaming.training.inference.PIXELS_AT_ONCE", limit)
+    runner = prepare_inference(Product(), TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1)))
+    used = dict[int, int]()
+
+    def compute(frame):
+        (openmp,) = {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"}
+        used[threading.get_ident()] = openmp
+        time.sleep(0.01)  # so that no thread is done before all have begun
+        return frame * 2
+
+    frames = [(key, [np.full((8, 8, 3), key)]) for key in range(8)]
+    for key, result in runner.stream(compute, frames):
+        np.testing.assert_array_equal(result, np.full((8, 8, 3), 2 * key))
+    assert len(used) == workers
+    assert set(used.values()) == {4 // workers}
+    assert torch.get_num_threads() == 4
