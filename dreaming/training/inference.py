@@ -87,7 +87,7 @@ class InferenceRunner:
             with self.forward_context():
                 return key, compute(*(torch.from_numpy(array).to(self.device) for array in arrays)).cpu().numpy()
 
-        share = partial(_limit_threads, threads // workers)
+        share = partial(limit_threads, threads // workers)
         yield from prefetch_map(compute_item, chain([first], items), workers, prepare=share)
 
     def _launch(
@@ -112,8 +112,8 @@ class InferenceRunner:
         return host, event
 
 
-def _limit_threads(count: int) -> None:
-    """Let what runs in the current thread use ``count`` threads; ``torch.set_num_threads`` would change it for others."""
+def limit_threads(count: int) -> None:
+    """Let the current thread use ``count`` threads; ``torch.set_num_threads`` would change other threads, too."""
     torch.get_num_threads()  # sets a new thread's number, which otherwise happens later
     threadpool_limits(count, "openmp")
 

@@ -1,11 +1,12 @@
 // The live view: a trained style on the frames of a camera or a video file.
-// One frame at a time is painted; those that come meanwhile are dropped.
+// Two frames at a time are painted; those that come meanwhile are dropped.
 
 import { say } from "./message.js";
 import { getLiveStyles, openLive } from "./server.js";
 import { attempt, background, element, listen, on, state } from "./state.js";
 
 const HEADER = 8; // bytes before the pixels: width and height
+const AT_ONCE = 2; // pictures that the server paints at once
 const MAX_PIXELS = 2 ** 20;
 const WINDOW = 2000; // milliseconds over which the rate is measured
 const PAUSE = 500; // milliseconds between two texts with the rate
@@ -85,7 +86,7 @@ async function start(open) {
 
 function connect() {
   disconnect();
-  const opened = { socket: openLive(layer()), ready: false, waits: false, dropped: 0, times: [], told: 0 };
+  const opened = { socket: openLive(layer()), ready: false, waits: false, sent: [], gap: 0, dropped: 0, times: [], told: 0 };
   opened.socket.onmessage = ({ data }) => {
     if (view !== opened) return;
     if (data instanceof ArrayBuffer) show(data);
@@ -112,7 +113,8 @@ function hear({ state: changed, error, ended }) {
 }
 
 function sendNext() {
-  if (!view.ready || !view.waits) return;
+  if (!view.ready || !view.waits || view.sent.length >= AT_ONCE) return;
+  if (performance.now() - (view.sent.at(-1) ?? -Infinity) < view.gap) return;
   const { videoWidth, videoHeight } = video;
   const wanted = Number(element("live-size").value) / Math.min(videoWidth, videoHeight);
   const scale = Math.min(wanted, Math.sqrt(MAX_PIXELS / (videoWidth * videoHeight)));
@@ -123,7 +125,8 @@ function sendNext() {
   const message = new Uint8Array(HEADER + data.length);
   new Uint32Array(message.buffer, 0, 2).set([width, height]);
   message.set(data, HEADER);
-  Object.assign(view, { ready: false, waits: false });
+  view.waits = false;
+  view.sent.push(performance.now());
   view.socket.send(message);
 }
 
@@ -132,8 +135,8 @@ function show(message) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(message, HEADER), width, height), 0, 0);
   const now = performance.now();
+  view.gap = (0.8 * (now - view.sent.shift())) / AT_ONCE; // pictures sent in pairs would be shown in pairs
   view.times = [...view.times.filter((time, index, { length }) => now - time < WINDOW || index === length - 1), now];
-  view.ready = true;
   sendNext();
   if (now - view.told < PAUSE || view.times.length < 2) return;
   view.told = now;
