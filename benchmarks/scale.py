@@ -1,6 +1,6 @@
 """CPU time per frame and peak memory of every stage on clips of several lengths; neither may grow with the length.
 
-    python benchmarks/scale.py [--size 160x90] [--frames 150 600] [--only flow,mask,guide] [--folder DIR]
+    python benchmarks/scale.py [--size 160x90] [--frames 150 600] [--only flow,mask,guide] [--folder DIR] [OVERRIDES]
 
 The frames repeat few different pictures, and a video brings them, so that drawing is cheap. Maskers and training are
 the cheapest ones, because their cost does not depend on the clip's length. Each stage runs as the command that a user
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,9 +59,9 @@ def draw(folder: Path, count: int, width: int, height: int) -> None:
     cv2.imwrite(str(folder / "keyframes" / "painted" / f"{1:0{digits}d}.png"), 255 - pictures[0][..., ::-1])
 
 
-def measure(clip: Path, stages: str) -> tuple[float, float]:
+def measure(clip: Path, stages: str, overrides: Sequence[str]) -> tuple[float, float]:
     """CPU seconds, and peak memory in MB, of a command."""
-    command = [sys.executable, "-m", "dreaming", f"clip={clip.resolve()}", stages, *COMMON]
+    command = [sys.executable, "-m", "dreaming", f"clip={clip.resolve()}", stages, *COMMON, *overrides]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=(150, 600), help="lengths, ascending, at least two")
     parser.add_argument("--only", default=",".join(STAGES), help="stages, separated by commas, in their order")
     parser.add_argument("--folder", type=Path, help="where to keep the clips; default: a temporary folder")
+    parser.add_argument("overrides", nargs="*", help="of the program, such as masker=pixels")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -84,7 +86,7 @@ def main() -> None:
             if not clip.exists():
                 draw(clip, count, width, height)
         for name in options.only.split(","):
-            figures = [measure(clip, STAGES[name]) for clip in clips]
+            figures = [measure(clip, STAGES[name], options.overrides) for clip in clips]
             runs = list(zip(options.frames, figures, strict=True))
             steps = [(more[0] - less[0]) / (long - short) for (short, less), (long, more) in pairwise(runs)]
             start = figures[0][0] - steps[0] * options.frames[0]

@@ -1,8 +1,9 @@
 """Detection of cuts between neighbouring frames, by block matching and colour, on small images."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice
 from typing import Self
 
 import cv2
@@ -84,22 +85,43 @@ class ReducedFrame:
         return self.failure(other) > float(allowed)
 
 
-def find_cuts(frames: Sequence[ReducedFrame]) -> list[int]:
+def find_cuts(frames: Iterable[ReducedFrame]) -> list[int]:
     """Return the indices of the first frames after cuts.
 
     At a cut, a frame's blocks are found neither in the next frame nor in the one after it: a flash of one frame is no
     cut. Blank frames belong to the shot before them. On five DAVIS sequences (854 x 480), failures are at most 0.14
-    between neighbours, and at least 0.33 between sequences.
+    between neighbours, and at least 0.33 between sequences. Few frames are in memory at once.
     """
-    visible = [index for index, frame in enumerate(frames) if frame.grey.std() > MIN_CONTRAST]
-    seen = [frames[index] for index in visible]
-    failures = [one.failure(other) for one, other in pairwise(seen)]
-    return [visible[index + 1] for index in range(len(failures)) if _is_cut(seen, failures, index)]
+    visible: list[int] = []
+    failures: list[float] = []
+    candidates: list[int] = []
+
+    def seen() -> Iterator[ReducedFrame]:
+        for index, frame in enumerate(frames):
+            if frame.grey.std() > MIN_CONTRAST:
+                visible.append(index)
+                yield frame
+
+    for before, one, other, after in _neighbours(seen()):
+        assert one is not None
+        assert other is not None
+        failures.append(one.failure(other))
+        if failures[-1] > MAX_FAILURES[-1]:
+            across = ((one, other), (before, other), (one, after))
+            if all(a.differs(b) for a, b in across if a is not None and b is not None):
+                candidates.append(len(failures) - 1)
+    return [visible[index + 1] for index in candidates if _is_peak(failures, index)]
 
 
-def _is_cut(frames: Sequence[ReducedFrame], failures: Sequence[float], index: int) -> bool:
+def _neighbours(frames: Iterable[ReducedFrame]) -> Iterator[tuple[ReducedFrame | None, ...]]:
+    """Yield each two neighbours, with the frame before and the frame after them; None at the ends."""
+    padded = chain([None], frames, [None])
+    held = deque(islice(padded, 3), maxlen=4)
+    for frame in padded:
+        held.append(frame)
+        yield tuple(held)
+
+
+def _is_peak(failures: Sequence[float], index: int) -> bool:
     around = [*failures[max(index - AROUND, 0) : index], *failures[index + 1 : index + 1 + AROUND]]
-    if not around or failures[index] <= max(MAX_FAILURES[-1], MIN_PEAK * float(np.median(around))):
-        return False
-    across = [(index, index + 1), (index - 1, index + 1), (index, index + 2)]
-    return all(frames[one].differs(frames[other]) for one, other in across if one >= 0 and other < len(frames))
+    return bool(around) and failures[index] > MIN_PEAK * float(np.median(around))

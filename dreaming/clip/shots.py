@@ -52,6 +52,10 @@ class Shots:
     def __contains__(self, stem: object) -> bool:
         return stem in self._positions
 
+    def index(self, stem: str) -> int:
+        """Index of a frame in the clip."""
+        return self._positions[stem][0]
+
     def of(self, stem: str) -> Sequence[str]:
         """Names of the frames of the shot that a frame belongs to."""
         shot = self._positions[stem][1]
@@ -122,12 +126,14 @@ def find_shots(folder: Path, frames: FrameFolder, fingerprint: str, named: Seque
 
 
 def _detected(frames: FrameFolder) -> list[str]:
-    reduced = []
+    return [frames.stems[index] for index in find_cuts(_reduced(frames))]
+
+
+def _reduced(frames: FrameFolder) -> Iterator[ReducedFrame]:
     with bar("shots", len(frames)) as progress:
         for _, image in frames.read_ahead(depth=2):
-            reduced.append(ReducedFrame.of(image))
+            yield ReducedFrame.of(image)
             progress.advance()
-    return [frames.stems[index] for index in find_cuts(reduced)]
 
 
 def _named(path: Path, stems: Sequence[str], named: Sequence[int | str]) -> list[str]:

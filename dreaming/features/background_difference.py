@@ -94,14 +94,14 @@ class BackgroundDifference:
         self._clip, self._flows, self._size, self._offsets = clip, flows, size, offsets
         self._indices = {stem: index for index, stem in enumerate(clip.stems)}
         self._lab = lru_cache(maxsize=2 * max(offsets) + 3)(lab)
-        self._to_next = lru_cache(maxsize=None)(self._camera_step)
+        self._to_next = lru_cache(maxsize=2 * max(offsets) + 3)(self._camera_step)
 
     def compute(self, stem: str) -> BackgroundMaps:
         """A frame's channels, (len(BACKGROUND_CHANNELS), h, w)."""
-        stems = self._clip.shots.of(stem)
-        index = stems.index(stem)
+        stems, index = self._clip.stems, self._indices[stem]
+        inside = self._clip.shots.around(stem, max(self._offsets))
         near = [index + sign * offset for offset in self._offsets for sign in (-1, 1)]
-        samples = ((self._lab(stems[k]), self._between(stem, stems[k])) for k in near if 0 <= k < len(stems))
+        samples = ((self._lab(stems[k]), self._between(stem, stems[k])) for k in near if k in inside)
         return background_maps(self._lab(stem), samples)
 
     def _between(self, one: str, other: str) -> Transform:

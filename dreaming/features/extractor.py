@@ -204,11 +204,10 @@ class FeatureExtractor:
         """Features of the frame itself; those of the last few frames are cached."""
         if (cached := self._appearances.get(stem)) is not None:
             return cached
-        names = self.clip.shots.of(stem)
-        index = names.index(stem)
-        if len(names) == 1:
+        names, near, index = self.clip.stems, self.clip.shots.around(stem, 1), self._indices[stem]
+        if len(near) == 1:
             motion = np.zeros((*self.size, 2), np.float32)
-        elif index + 1 < len(names):
+        elif index + 1 in near:
             motion = self.neighbour_flow(stem, names[index + 1])
         else:
             motion = -self.neighbour_flow(stem, names[index - 1])

@@ -154,7 +154,7 @@ class FrameFolder:
         """Image files by stem, in order, see ``names``."""
         return {stem: self.path / name for stem, name in self.names.items()}
 
-    @property
+    @cached_property
     def stems(self) -> list[str]:
         """Frame names, in natural order."""
         return list(self.names)
@@ -172,7 +172,7 @@ class FrameFolder:
 
     def refresh(self) -> None:
         """Discard the cached listing, after other code added files."""
-        for name in ("names", "files", "size"):
+        for name in ("names", "stems", "files", "size"):
             self.__dict__.pop(name, None)
 
     @cached_property

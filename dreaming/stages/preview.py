@@ -182,7 +182,7 @@ class PreviewStage(Stage):
 def _existing(clip: Clip, stems: Sequence[str]) -> tuple[list[FrameFolder], list[str]]:
     """Folders of earlier results, the composite or else every layer, and which of these frames they have."""
     for folders in ([clip.composite], [clip.styled(layer) for layer in clip.layers]):
-        made = [stem for stem in stems if all(stem in folder.stems for folder in folders)]
+        made = [stem for stem in stems if all(stem in folder for folder in folders)]
         if made:
             return folders, made
     return [], []

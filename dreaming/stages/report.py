@@ -110,16 +110,18 @@ class ReportStage(Stage):
 
     def _poster(self, clip: Clip) -> str | None:
         """The middle frame of the video."""
-        stems = clip.composite.stems
-        return self._picture(clip.composite.read, stems[len(stems) // 2]) if stems else None
+        composite = clip.composite
+        stems = composite.stems
+        return self._picture(composite.read, stems[len(stems) // 2]) if stems else None
 
     def _compared(self, clip: Clip) -> dict[str, str] | None:
         """The middle frame of the source and of the result."""
-        stems = [stem for stem in clip.stems if stem in clip.composite]
+        composite = clip.composite
+        stems = [stem for stem in clip.stems if stem in composite]
         if not stems:
             return None
         stem = stems[len(stems) // 2]
-        drawn = [self._picture(draw, stem, WIDE) for draw in (clip.frames.read, clip.composite.read)]
+        drawn = [self._picture(draw, stem, WIDE) for draw in (clip.frames.read, composite.read)]
         return {"stem": stem, "source": drawn[0], "result": drawn[1]} if drawn[0] and drawn[1] else None
 
     def _suggested(self, clip: Clip) -> Iterator[dict[str, Any]]:
@@ -157,16 +159,13 @@ class ReportStage(Stage):
             root = clip.masks(part, "x").path.parent
             for path in sorted(root.iterdir()) if root.is_dir() else []:
                 masks = FrameFolder(path)
-                if len(masks):
+                if not masks.is_empty:
                     yield (
                         f"mask: {path.relative_to(clip.path / 'masks')}",
                         lambda stem, masks=masks: overlay(clip.frames.read(stem), masks.read_mask(stem, clip.size)),
                     )
-        for layer in clip.layers:
-            if len(clip.styled(layer)):
-                yield f"styled: {layer.name}", clip.styled(layer).read
-        if len(clip.composite):
-            yield "composite", clip.composite.read
+        made = {f"styled: {layer.name}": clip.styled(layer) for layer in clip.layers} | {"composite": clip.composite}
+        yield from ((heading, folder.read) for heading, folder in made.items() if not folder.is_empty)
 
     def _picture(self, draw: Any, stem: str, width: int = WIDTH) -> str | None:
         try:

@@ -94,10 +94,10 @@ def nearest(shots: Shots, keyframes: Sequence[str], stem: str) -> list[str]:
     """
     if stem in keyframes:
         return [stem]
-    index = shots.stems.index
+    index = shots.index
     same = [key for key in keyframes if shots.joined(key, stem)]
     if not same:
-        first = index(shots.of(stem)[0])
+        first = shots.around(stem, len(shots.stems)).start
         return [min(keyframes, key=lambda key: abs(index(key) - first))]
     before = [key for key in same if index(key) < index(stem)]
     after = [key for key in same if index(key) > index(stem)]

@@ -1,6 +1,7 @@
 """Cuts between drawn scenes, and what is no cut."""
 
 import itertools
+import weakref
 from pathlib import Path
 
 import cv2
@@ -33,6 +34,20 @@ def brighter(frame, gain):
 
 def test_every_cut_between_scenes_is_found():
     assert cuts(scene(1) + scene(2, 3) + scene(3)) == [8, 11]
+
+
+def test_few_frames_are_in_memory_at_once():
+    alive, most = weakref.WeakSet(), []
+
+    def frames():
+        for image in scene(1, 20) + scene(2, 20):
+            frame = ReducedFrame.of(np.ascontiguousarray(image))
+            alive.add(frame)
+            most.append(len(alive))
+            yield frame
+
+    assert find_cuts(frames()) == [20]
+    assert max(most) <= 12
 
 
 def test_a_cut_after_the_first_and_before_the_last_frame_is_found():

@@ -42,6 +42,24 @@ def test_a_named_stage_brings_what_it_reads():
     assert with_inputs(["composite"], {"composite": known["composite"]}) == ["composite"], "only what there is"
 
 
+def test_frames_are_listed_equally_often_for_any_number_of_stages(disc_clip, file_accesses):
+    @dataclass
+    class Reading(Stage):
+        name = "reading"
+
+        def run(self, clip):
+            assert clip.stems
+
+    sums = []
+    for named in (["mask"], ["mask", "composite", "report"]):
+        clip = disc_clip(str(len(named))).clip
+        file_accesses.clear()
+        run(clip, named, {name: Reading() for name in named})
+        listed = [path for call, path in file_accesses.elements() if call != "stat"]
+        sums.append(listed.count(str(clip.frames.path)))
+    assert sums[0] == sums[1]
+
+
 @pytest.mark.parametrize("named", [["report", "composite"], ["composite", "report"], ["report", "composite", "report"]])
 def test_stages_run_in_order_whatever_the_names_order(disc_clip, named):
     log = []

@@ -60,6 +60,18 @@ def report(drawing, **config):
     return text, Page(text)
 
 
+def test_folders_are_listed_equally_often_for_any_number_of_frames(disc_clip, file_accesses):
+    sums = []
+    for count in (4, 12):
+        drawn = disc_clip(str(count), count=count, masks=(), keyframes=(2,))
+        for folder in ("styled/painted", "composite"):
+            make(drawn, folder, drawn.styled, 1.0)
+        file_accesses.clear()
+        report(drawn)
+        sums.append(sum(count for (call, _), count in file_accesses.items() if call != "stat"))
+    assert sums[0] == sums[1]
+
+
 def test_the_page_shows_every_stage_and_needs_no_other_file(drawing):
     text, page = report(drawing, rows=3)
     assert len(page.images) == 3 * 4, "frame, mask, styled, composite"

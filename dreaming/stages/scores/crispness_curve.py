@@ -70,9 +70,11 @@ def measure_crispness(clip: Clip, layer: Layer) -> CrispnessCurve | None:
         whole = np.where(masks.mask(stem, size)[..., None], painted.read(stem, size), styled.read(stem, size))
         painters.append(fine_detail(whole).mean())
     expected = np.interp(range(len(stems)), keys, painters)
+    index_of = {stem: index for index, stem in enumerate(stems)}
     for shot in clip.shots:
-        inside = [index for index, stem in enumerate(stems) if stem in set(shot)]
-        own = [number for number, key in enumerate(keys) if key in inside]
+        inside = [index_of[stem] for stem in shot if stem in index_of]
+        members = set(inside)
+        own = [number for number, key in enumerate(keys) if key in members]
         if own:  # not between keyframes of two shots
             expected[inside] = np.interp(inside, [keys[k] for k in own], [painters[k] for k in own])
     values = np.array(detail) / np.maximum(expected, FLAT)
