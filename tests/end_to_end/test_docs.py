@@ -22,7 +22,10 @@ PAGES = {
 }
 TEXT = re.sub(r"\\\n\s+", "", "\n".join(PAGES.values()))  # long commands on one line
 BLOCK = re.compile(r"^`([\w/]+\.\w+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:    )?(dreaming|dreaming-train|python train\.py) (?=\S*=|-)(.*?)(?:  *#.*)?$", re.MULTILINE)
+COMMAND = re.compile(r"(?:^(?:    )?|`)(dreaming|dreaming-train|python train\.py) (?=\S*=|-)([^`\n]*)", re.MULTILINE)
+COMMENTED = re.compile(
+    r"^(?: {4})?(?:dreaming\S*|make|source|python|pip|pytest|ffmpeg|wandb|\S+/run) .*\s#.*", re.MULTILINE
+)
 SETTING = re.compile(r"`([^`\n]*=[^`]*)`")
 
 
@@ -74,6 +77,11 @@ def test_every_command_is_one_that_the_programs_take(configs):
     assert len(found) > 25
     for program, words in found:
         assert missing(configs, words, program) == [], program
+
+
+def test_commands_have_no_comments_which_zsh_takes_for_arguments():
+    texts = {**PAGES, "CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text()}
+    assert {name: found for name, text in texts.items() if (found := COMMENTED.findall(text))} == {}
 
 
 def settings():
