@@ -24,9 +24,9 @@ demo: install ## run all stages on the built-in clip: demo/dream.mp4 and demo/re
 gallery: demo $(REAL:%=gallery/%.webp) ## draw docs/images/demo.*, and gallery/ of real clips in ../shared if there are any
 	$(BIN)/python documentation/gallery.py $(DEMO) ensemble docs/images
 
-gallery/%.webp: documentation/gallery.py | install
-	test -d clips/gallery/$* || $(BIN)/python ../shared/make_clip.py $* clips/gallery/$*
-	$(BIN)/dreaming clip=clips/gallery/$* masker=pixels model.style.limits.max_time=120
+gallery/%.webp: documentation/gallery.py documentation/real_clip.py | install
+	test -d clips/gallery/$* || $(BIN)/python documentation/real_clip.py ../shared/make_clip.py $* clips/gallery/$*
+	$(BIN)/dreaming clip=clips/gallery/$* masker=pixels generator.max_steps=300
 	$(BIN)/python documentation/gallery.py clips/gallery/$* pixels gallery
 
 test: install ## run the fast tests

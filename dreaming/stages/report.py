@@ -66,6 +66,7 @@ class ReportStage(Stage):
 
     def run(self, clip: Clip) -> None:
         """Write the page."""
+        overrides = self._overrides()
         environment = jinja2.Environment(loader=jinja2.PackageLoader("dreaming", "stages"), autoescape=True)
         columns = dict(self._columns(clip))
         chosen = np.unique(np.linspace(0, len(clip.stems) - 1, self.rows).round().astype(int))
@@ -78,8 +79,8 @@ class ReportStage(Stage):
             facts=list(self._facts(clip)),
             compared=self._compared(clip),
             suggested=list(self._suggested(clip)),
-            suggest=shlex.join(["dreaming", f"clip={clip.path}", "stages=[suggest,report]"]),
-            command=self._command(),
+            suggest=shlex.join(["dreaming", *_settings(overrides, clip), "stages=[suggest,report]"]),
+            command=overrides and shlex.join(["dreaming", *overrides]),
             video=self._video(clip),
             poster=self._poster(clip),
             columns=list(columns),
@@ -135,15 +136,15 @@ class ReportStage(Stage):
             if stems and name in painted:
                 yield {"name": name, "pictures": [(stem, self._picture(clip.frames.read, stem)) for stem in stems]}
 
-    def _command(self) -> str | None:
-        """The command of this run; None if it was not started on the command line."""
+    def _overrides(self) -> list[str] | None:
+        """The arguments of this run; None if it was not started on the command line."""
         if self.run_folder is None:
             return None
         try:
             overrides = read_plain_yaml(self.run_folder / ".hydra" / "overrides.yaml")
         except (FileNotFoundError, ValueError):
             return None
-        return shlex.join(["dreaming", *map(str, overrides)]) if isinstance(overrides, list) else None
+        return [str(override) for override in overrides] if isinstance(overrides, list) else None
 
     def _worst(self, clip: Clip, name: str) -> str | None:
         """Path of the latest picture of a masker's worst frames, by its name or PART/NAME in the scores."""
@@ -228,3 +229,8 @@ class ReportStage(Stage):
             if path.exists():
                 return self._embedded(cv2.cvtColor(decode(path), cv2.COLOR_BGR2RGB))
         return None
+
+
+def _settings(overrides: list[str] | None, clip: Clip) -> list[str]:
+    """The arguments of a run on the clip, without its stages."""
+    return [each for each in overrides or [f"clip={clip.path}"] if not each.startswith("stages=")]

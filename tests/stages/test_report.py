@@ -118,11 +118,14 @@ def test_the_command_of_the_run_is_shown(drawing, tmp_path):
     overrides = tmp_path / "run" / ".hydra" / "overrides.yaml"
     overrides.parent.mkdir(parents=True)
     run_folder = overrides.parents[1]
-    command = "<code>dreaming clip=a &#39;stages=[mask, report]&#39;</code>"
-    for written, is_shown in (("- clip=a\n- stages=[mask, report]\n", True), ("7", False), ("!!python/x 1", False)):
-        overrides.write_text(written)
-        text, _ = report(drawing, run_folder=run_folder)
-        assert (command in text, "<h2>Repeat it</h2>" in text) == (is_shown, is_shown)
+    command = "<code>dreaming clip=a &#39;stages=[mask, report]&#39; masker=pixels</code>"
+    suggest = "<code>dreaming clip={} &#39;stages=[suggest,report]&#39;</code>"
+    written = "- clip=a\n- stages=[mask, report]\n- masker=pixels\n"
+    for text, is_shown in ((written, True), ("7", False), ("!!python/x 1", False)):
+        overrides.write_text(text)
+        page, _ = report(drawing, run_folder=run_folder)
+        assert (command in page, "<h2>Repeat it</h2>" in page) == (is_shown, is_shown)
+        assert suggest.format("a masker=pixels") in page or not is_shown, "it would train other maskers"
 
 
 def test_a_page_that_somebody_changed_is_kept(drawing):
