@@ -230,8 +230,9 @@ def _plain(path: Path) -> dict[str, Any]:
 def _table(keys: list[Key]) -> str:
     rows = ["| key | accepted values | default | meaning, with its unit |", "| --- | --- | --- | --- |"]
     for key in keys:
-        default = f"`{_cell(key.default)}`" if key.default else ""
-        rows.append(f"| `{key.name}` | {_cell(key.kind)} | {default} | {_cell(key.meaning)} |")
+        default = {"": "", "???": "none: required"}.get(key.default, f"`{_cell(key.default)}`")
+        meaning = re.sub(r"docs/([\w/-]+)\.md", r"[\1](../\1.md)", _cell(key.meaning))
+        rows.append(f"| `{key.name}` | {_cell(key.kind)} | {default} | {meaning} |")
     return "\n".join([*rows, ""])
 
 

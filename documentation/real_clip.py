@@ -13,7 +13,7 @@ import cv2
 
 
 def halve(clip: Path, out: Path) -> None:
-    """Write all pictures of a folder (H, W) at (H // 2, W // 2), rounded down to even sizes; black and white stay so."""
+    """Write all pictures of a clip folder at half their size, with even sides; masks stay black and white."""
     for path in sorted(clip.rglob("*.png")):
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         height, width = image.shape[:2]
@@ -30,7 +30,7 @@ def make(program: Path, sequence: str, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         whole, half = Path(scratch, "whole"), Path(scratch, "half")
-        subprocess.run([sys.executable, program, sequence, whole], check=True)
+        subprocess.run([sys.executable, program, sequence, whole], check=True)  # noqa: S603
         halve(whole, half)
         half.rename(out)
 

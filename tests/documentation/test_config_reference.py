@@ -45,6 +45,8 @@ def test_every_key_has_accepted_values_and_a_meaning(keys):
     assert len(keys) > 450
     assert [key.name for key in keys if not key.meaning.split(" (only")[0]] == []
     assert [key.name for key in keys if key.kind == "any"] == []
+    units = {"pixels", "pixels, odd", "seconds", "null: none", "all"}
+    assert [key.name for key in keys if key.meaning in units and not key.name.startswith("stage.draw.scene.")] == []
 
 
 def test_ranges_come_from_the_annotations_of_the_classes(keys):
@@ -59,3 +61,9 @@ def test_the_page_is_generated_from_all_groups():
     for group in ("masker", "guide", "stage", "generator", "trainer"):
         for path in (CONF / group).glob("*.yaml"):
             assert f"### {group}={path.stem}" in headings or not file_keys(path)
+
+
+def test_pages_are_links_and_keys_without_a_default_are_marked():
+    page = reference()
+    assert "[imports](../imports.md)" in page
+    assert "???" not in page
