@@ -74,6 +74,9 @@ def test_texts_contrast_and_controls_have_names(disc_clip, browse, scheme):
         await page.locator("#message").wait_for()
         await page.fill("#new-layer", "")
         found.append(await page.evaluate(MEASURE))
+        await page.click("[data-opens=live]")
+        await page.locator("#live-problem:not(:empty)").wait_for()
+        found.append(await page.evaluate(MEASURE))
         await page.click("[data-opens=results]")
         await page.locator("#picture-list label").first.wait_for()
         await page.click("[name=layout][value=wipe]")
@@ -94,7 +97,7 @@ def test_the_page_is_operated_by_keys(disc_clip, browse):
     reached = []
 
     async def scenario(page):
-        for name in ("masks", "keyframes", "results"):
+        for name in ("masks", "keyframes", "results", "live"):
             await page.locator(f"[data-opens={name}]").focus()
             await page.keyboard.press("Enter")
             await page.locator(f".tools[data-workspace={name}]").wait_for()
@@ -114,5 +117,6 @@ def test_the_page_is_operated_by_keys(disc_clip, browse):
         "new-layer",
         "layer",
         "comparison",
+        "live-layer",
     }
     assert wanted <= set(reached)

@@ -60,6 +60,13 @@ def test_a_camera_and_a_video_file_are_painted(disc_clip, camera, tmp_path, brow
         await page.click("[data-opens=masks]")
         assert await page.evaluate("document.querySelector('#live-source').srcObject") is None
         await page.click("[data-opens=live]")
+        await page.click("#start-camera")
+        await paints(page, (512, 384))
+        await page.evaluate(
+            "document.querySelector('#live-source').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+        )
+        assert await page.evaluate("document.querySelector('#live-source').srcObject") is None
+        assert await page.locator("#live-state").text_content() != ""
         await page.select_option("#live-size", "256")
         await page.set_input_files("#live-file", video)
         await paints(page, (384, 256))
@@ -68,6 +75,25 @@ def test_a_camera_and_a_video_file_are_painted(disc_clip, camera, tmp_path, brow
         assert await page.locator("#stop-live").is_disabled()
 
     assert browse(clip.path, scenario, flags=camera, painter=PAINTER) == []
+
+
+@pytest.mark.parametrize("flags", [(), (FLAGS[0], "--deny-permission-prompts")], ids=["no camera", "a refused camera"])
+def test_a_camera_that_does_not_start_is_reported(disc_clip, browse, flags):
+    clip = disc_clip(masks=()).clip
+    live_stage().run(clip)
+
+    async def scenario(page):
+        await page.click("[data-opens=live]")
+        await page.click("#start-camera")
+        await page.locator("#message").wait_for()
+        assert await page.evaluate("document.querySelector('#live-source').srcObject") is None
+        assert await page.locator("#start-camera").is_enabled()
+        assert await page.locator("#stop-live").is_disabled()
+        messages.append(await page.locator("#message").text_content())
+
+    messages = []
+    assert browse(clip.path, scenario, flags=flags) == []
+    assert "The camera does not start:" not in messages[0]  # which is said of unknown errors only
 
 
 def test_a_layer_without_a_style_offers_the_training(disc_clip, browse):
