@@ -1,12 +1,13 @@
 """Checks of the user's image files by their headers, before any of them is decoded."""
 
 import logging
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from dreaming.errors import FrameError, SizeError
-from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.frame_folder import FrameFolder, is_signed
 from dreaming.io.image import SUFFIXES, decode
 from dreaming.io.picture_kind import count_pictures
 from dreaming.io.types import Size
@@ -86,9 +87,14 @@ def _header_size(path: Path) -> Size:
     import PIL.Image
     from PIL.ExifTags import Base
 
+    if path.suffix == ".png" and is_signed(path):  # ten times as fast
+        with path.open("rb") as png:
+            width, height = struct.unpack(">II", png.read(24)[16:])
+        return height, width
     try:
         with PIL.Image.open(path) as file:
-            turned = file.getexif().get(Base.Orientation, 1) in range(5, 9)
+            # The method of PNG files would decode the picture to find an orientation that follows it.
+            turned = PIL.Image.Image.getexif(file).get(Base.Orientation, 1) in range(5, 9)
             size = (file.width, file.height) if turned else (file.height, file.width)
             count = count_pictures(file)
             if file.mode in ("F", "I"):  # numbers of 32 bits, which decode refuses

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dreaming.errors import FrameError, SizeError
-from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.frame_folder import FrameFolder, signed
 from dreaming.io.picture_check import check_pictures
 
 PICTURE = np.full((12, 16, 3), 90, np.uint8)
@@ -47,6 +47,18 @@ def spoil(path, how):
             path.touch()
         case "text":
             path.write_text("hello")
+
+
+@pytest.mark.parametrize("dress", [signed, bytes], ids=["ours", "theirs"])
+def test_pictures_are_not_decoded(tmp_path, dress):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    png = dress(cv2.imencode(".png", noise)[1].tobytes())
+    for name in ("0001", "0002"):
+        (tmp_path / f"{name}.png").write_bytes(png[: len(png) // 2])
+    check_pictures(FrameFolder(tmp_path))
+    (tmp_path / "0003.png").write_bytes(dress(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()))
+    with pytest.raises(FrameError):  # only one of each size is
+        check_pictures(FrameFolder(tmp_path))
 
 
 @pytest.mark.parametrize("how", ["folder", "pipe", "socket", "dangling", "loop", "device", "empty", "text"])
