@@ -25,9 +25,12 @@ LISTS = ("stages", "guides", "stage.export.formats")
 def rewrite(arguments: Sequence[str]) -> list[str]:
     """Quote paths that Hydra would misread or reject, and add the brackets of lists.
 
+    Single quotes around an argument are for zsh; cmd.exe passes them on, so that they are dropped.
+
     With ``-m``, ``clip=A,B`` means two clips, unless there is a folder ``A,B``; without it, a path with a comma, unless
     there are A and B.
     """
+    arguments = [text[1:-1] if text[:1] == text[-1:] == "'" and "=" in text else text for text in arguments]
     multirun = bool({"-m", "--multirun"} & set(arguments))
     return [
         text if text.startswith("-") or before in TAKING_A_VALUE else _rewrite(text, multirun)

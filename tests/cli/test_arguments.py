@@ -63,6 +63,15 @@ def test_a_path_that_cannot_exist_stays(path):
     assert override.value() == path
 
 
+def test_quotes_that_cmd_passes_on_are_dropped():
+    assert rewrite(["clip=a", "'stages=[mask]'", "'video=my, film.mp4'"]) == [
+        "clip=a",
+        "stages=[mask]",
+        *rewrite(["video=my, film.mp4"]),
+    ]
+    assert rewrite(["", "'", "'a'"]) == ["", "'", "'a'"]
+
+
 def test_a_comma_separates_clips_of_a_multirun_only(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (several,) = parse(rewrite(["-m", "clip=Tänzer,b c"]))
