@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.imaging.overlay import overlay
+from dreaming.stages.suggest import COLUMN
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 MASKERS = ("flow", "grabcut", "pixels", "cnn", "unet", "ensemble", "background", "gmm", "threshold")
@@ -77,7 +78,7 @@ def draw(clip: Path, draft: Path) -> None:
     save("keyframe", sheet([[enlarged(read(path), 2) for path in pair]]))
     save("masks", sheet([[masked(clip, "pixels", stem) for stem in between]]))
     suggested = read(clip / "suggestions.png")
-    save("suggestions", suggested[: 2 * suggested.shape[0] // 10])
+    save("suggestions", suggested[: 2 * suggested.shape[0] // 5, :COLUMN])
 
     stem = between[1]
     pictures = [labelled(masked(clip, name, stem), name) for name in MASKERS]

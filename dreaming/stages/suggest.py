@@ -37,7 +37,7 @@ WORK = 240
 """Longer side, in pixels, at which masks are compared."""
 
 COLUMN = 480
-"""Width of ``suggestions.png``, and the longer side of each frame in it, in pixels."""
+"""Width of a column of ``suggestions.png``, and the longer side of each frame in it, in pixels."""
 
 BLOCK = 64
 """Frames whose distances to all others are in memory at once."""
@@ -71,19 +71,23 @@ class SuggestStage(Stage):
     appearance: NonNegativeFloat = 1.0
 
     def run(self, clip: Clip) -> None:
-        """Rank, and write ``suggestions.json`` and ``suggestions.png``."""
+        """Rank, and write ``suggestions.json`` and ``suggestions.png``, with a column for each part and layer."""
         suggestions: dict[str, Any] = {}
-        sheets: list[Image] = []
+        columns: list[Image] = []
         distances = frame_distances(self._thumbnails(clip), self.appearance, clip.shots)
         for name, seen, uncertain, excluded in self._wanted(clip):
             marked = [stem for stem in seen if stem in clip.frames]
             ranked = rank(clip.stems, marked, uncertain, distances, self.count, excluded)
             suggestions[name] = [{"frame": stem, "gain": gain, "uncertainty": uncertain[stem]} for stem, gain in ranked]
             log.info("suggest: paint %s next (%s)", ", ".join(stem for stem, _ in ranked) or "nothing", name)
-            sheets += [self._draw(clip, name, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
+            if ranked:
+                pictures = [self._draw(clip, name, number, stem) for number, (stem, _) in enumerate(ranked, start=1)]
+                columns.append(np.vstack(pictures))
         write_output(clip.path / "suggestions.json", (json.dumps(suggestions, indent=2) + "\n").encode())
-        if sheets:
-            write_output(clip.path / "suggestions.png", encode_png(np.vstack(sheets)))
+        if columns:
+            height = max(len(column) for column in columns)
+            padded = [np.pad(column, ((0, height - len(column)), (0, 0), (0, 0))) for column in columns]
+            write_output(clip.path / "suggestions.png", encode_png(np.hstack(padded)))
 
     def _wanted(self, clip: Clip) -> Iterator[tuple[str, Collection[str], Mapping[str, float], Collection[str]]]:
         """Yield each part, and each folder of keyframes, with its painted frames, uncertainties and excluded frames."""

@@ -1,5 +1,6 @@
 """Suggested frames: where masks are uncertain, far from existing hand masks, and spread out."""
 
+import itertools
 import json
 import tracemalloc
 from dataclasses import dataclass
@@ -152,9 +153,9 @@ def test_the_sheet_is_readable_at_any_size_of_frames(disc_clip, size):
     SuggestStage({}, count=2).run(drawing.clip)
     sheet = cv2.imread(str(drawing.path / "suggestions.png"))
     each = 30 + round(480 * size[0] / max(size))
-    assert sheet.shape == (4 * each, 480, 3), "two for hand masks, two for keyframes"
-    for top in range(0, 4 * each, each):
-        label = sheet[top : top + 30].max(axis=(0, 2))
+    assert sheet.shape == (2 * each, 2 * 480, 3), "two for hand masks, two for keyframes"
+    for top, left in itertools.product((0, each), (0, 480)):
+        label = sheet[top : top + 30, left : left + 480].max(axis=(0, 2))
         assert (label > 128).any()
         assert not label[-8:].any(), "cut off"
 
