@@ -133,13 +133,7 @@ def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path],
                 path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if error.errno in DENIED:
-            raise AccessError(
-                path,
-                topic="no-permission",
-                found=f"a file that cannot be written ({os.strerror(error.errno)})",
-                expected="permission to write to its folder",
-                hint="change the permissions, or copy the clip to a disk that can be written",
-            ) from None
+            raise access_error(path, error.errno) from None
         if error.errno not in FULL:
             raise
         raise SpaceError(
@@ -148,6 +142,17 @@ def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path],
             expected=f"room for {len(data):,} bytes",
             hint="free some space and run the same command again; finished files are kept",
         ) from None
+
+
+def access_error(path: Path, number: int) -> AccessError:
+    """The error for a file that may not be written, for one of ``DENIED``."""
+    return AccessError(
+        path,
+        topic="no-permission",
+        found=f"a file that cannot be written ({os.strerror(number)})",
+        expected="permission to write to its folder",
+        hint="change the permissions, or copy the clip to a disk that can be written",
+    )
 
 
 def _holds(path: Path, data: bytes) -> bool:

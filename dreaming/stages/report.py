@@ -13,7 +13,7 @@ import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, PositiveInt
-from dreaming.errors import DreamingError
+from dreaming.errors import AccessError, DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
@@ -96,7 +96,12 @@ class ReportStage(Stage):
             score_names=names,
             curves=list(self._curves(clip)),
         )
-        write_output(clip.path / "report.html", page.encode())
+        try:
+            write_output(path := clip.path / "report.html", page.encode())
+        except AccessError as error:
+            if not path.exists():
+                raise
+            log.warning("report.html: the old one stays: %s", error)
 
     def _curves(self, clip: Clip) -> Iterator[CrispnessCurve]:
         """Yield each layer's crispness over time."""

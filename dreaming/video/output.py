@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from dreaming.errors import SpaceError
-from dreaming.io.atomic import FULL, refuse_links, temporary_path
+from dreaming.io.atomic import DENIED, FULL, access_error, refuse_links, temporary_path
 from dreaming.io.output_file import replace_output
 
 
@@ -19,6 +19,7 @@ def open_output(path: Path) -> Iterator[Path]:
     Raises:
         ClipError: If the result is a symbolic link.
         SpaceError: If the disk is full.
+        AccessError: If the file or its folder may not be written.
     """
     refuse_links(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +30,8 @@ def open_output(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())  # as in write_atomically: the data must reach the disk before the name
         replace_output(temporary, path)
     except (OSError, av.FFmpegError) as error:
+        if error.errno in DENIED and not error.filename:  # an error of the encoder names no file
+            raise access_error(path, error.errno) from None
         if error.errno not in FULL:
             raise
         raise SpaceError(

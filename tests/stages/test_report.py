@@ -1,4 +1,5 @@
 import base64
+import errno
 import json
 import logging
 import re
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.errors import FrameError
+from dreaming.errors import AccessError, FrameError
+from dreaming.io.atomic import access_error
 from dreaming.io.manifest import Manifest
 from dreaming.stages.report import EXPLANATIONS, ReportStage
 from dreaming.stages.scores.record import GOOD
@@ -258,3 +260,16 @@ def test_a_clip_without_frames_is_told(disc_clip):
     with pytest.raises(FrameError) as caught:
         report(drawing)
     assert caught.value.where == str(drawing.clip.frames.path)
+
+
+def test_a_finished_page_stays_where_it_cannot_be_written(drawing, monkeypatch, caplog):
+    def denied(path, data):
+        raise access_error(path, errno.EROFS)
+
+    monkeypatch.setattr("dreaming.stages.report.write_output", denied)
+    with pytest.raises(AccessError):
+        ReportStage().run(drawing.clip)
+    (drawing.path / "report.html").write_text("finished")
+    ReportStage().run(drawing.clip)
+    assert (drawing.path / "report.html").read_text() == "finished"
+    assert "WARNING" in [record.levelname for record in caplog.records]
