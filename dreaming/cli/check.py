@@ -35,6 +35,8 @@ from dreaming.training.quiet import quiet_lightning
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
 
+RUN_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+
 RERUN = "--experimental-rerun"
 
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
@@ -66,6 +68,11 @@ def check(program: str, arguments: Sequence[str]) -> None:
             _check_choice(override)
         if override.key_or_group == "hydra.job.chdir" and override.value():
             raise working_folder_error()
+        if override.key_or_group in RUN_FOLDERS and override.value() in ("", "."):
+            raise ConfigError(
+                str(override.key_or_group), found="the working folder", expected="a folder for the records of runs",
+                hint="leave it out for a new folder in the clip",
+            )  # fmt: skip
         if override.is_sweep_override() and not multirun and override in overrides:
             together = f", or write {override.key_or_group}=[...] to use all in one run" if is_group else ""
             raise ConfigError(
@@ -250,14 +257,14 @@ def check_clip(config: DictConfig) -> None:
         raise ConfigError(
             "video",
             topic="no-video",
-            found=f"no file {video}",
+            found=f"no file {video}" if video else "an empty value",
             expected=f"a video ({VIDEO_SUFFIXES})",
             hint="correct the path",
         )
     imported = config.get("import")
     if imported is not None and not os.path.exists(str(imported)):  # noqa: PTH110 -- as above
         raise ConfigError(
-            "import", found=f"no {imported}", expected="a file or folder of annotations", hint="correct the path"
+            "import", found=f"no {imported}" if imported else "an empty value", expected="a file or folder of annotations", hint="correct the path"
         )
     if not path.exists() and video is None and "draw" not in config.get("stages", ()):
         near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)

@@ -86,7 +86,7 @@ def _pruned(program: str, arguments: list[str]) -> bool:
     if program != "dream" or how is None:
         return False
     if how not in ("list", "delete"):
-        raise ConfigError("prune", found=str(how), expected="list or delete", topic="invalid-value")
+        raise ConfigError("prune", found=repr(how), expected="list or delete", topic="invalid-value")
     if values.keys() != {"clip", "prune"} or len(arguments) != 2:
         raise ConfigError("prune", found="other arguments", expected="clip= and prune= alone", topic="invalid-value")
     if not clip.is_dir():

@@ -105,7 +105,7 @@ def _bounds(metadata: Any) -> str:
         return ""
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     return " and ".join(
-        f"{word} {bound:g}" for name, word in words.items() if (bound := getattr(metadata, name)) is not None
+        f"{word} {bound if isinstance(bound, int) else format(bound, 'g')}" for name, word in words.items() if (bound := getattr(metadata, name)) is not None
     )
 
 

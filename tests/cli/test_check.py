@@ -32,6 +32,8 @@ WRONG = [
     ("logger=null", "logger: found null"),
     ("logger=[csv,tensorbord]", ("csv, tensorboard, wandb", "logger=tensorboard")),
     ("seed=1,2,3", "add -m"),
+    ("video=", "video: found an empty value"),
+    ("hydra.run.dir=", "hydra.run.dir: found the working folder"),
     ("hydra.job.chdir=true", "hydra.job.chdir: found true"),
     ("end=20", ("stage.extract.end", "stage.preview.end")),
     ("max_time=60", "model.unet.limits.max_time"),
@@ -90,7 +92,7 @@ WRONG_VALUES = [
     ("stage.draw.scene.frames=0", "frames"),
     ("threads=many", ("threads", "'many'")),
     ("threads=1000000000", "threads: found 1000000000"),
-    ("seed=4294967296", "seed: found 4294967296"),
+    ("seed=4294967296", ("seed: found 4294967296", "at most 4294967295")),
     ("stage.extract.size=[100000,100000]", "stage.extract.size[0]: found 100000"),
     ("generator.lr=1e12", "generator.lr: found"),
     ("seed=x", "seed"),
@@ -102,7 +104,7 @@ WRONG_VALUES = [
 
 
 ANOTHER_OF_A_KIND = {
-    "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
+    "video=", "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
     "+masker@model.unet.extra_inputs.ensemble=ensemble", "logger=null", "max_time=60", "epochs=3", "experiments=dmeo",
     "trainer=x", "logger=x", "stage.evaluate.truth=nowhere", "video=nowhere.mp4", "threads=0", "model=[unet",
 }  # fmt: skip
