@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from dreaming.cli.config import (
 )
 from dreaming.cli.explain import choices, known_keys, unknown_key
 from dreaming.cli.overlay import with_best_trials, with_clip_settings
-from dreaming.cli.search import check_component, check_devices, check_search, check_sweeper, searched_values
+from dreaming.cli.search import check_component, check_devices, check_search, check_sweeper, variants
 from dreaming.cli.trust import trust, trusted_packages
 from dreaming.cli.validation import show
 from dreaming.errors import ConfigError
@@ -34,8 +34,6 @@ from dreaming.training.quiet import quiet_lightning
 
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
-
-RUN_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 RERUN = "--experimental-rerun"
 
@@ -68,7 +66,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
             _check_choice(override)
         if override.key_or_group == "hydra.job.chdir" and override.value():
             raise working_folder_error()
-        if override.key_or_group in RUN_FOLDERS and override.value() in ("", "."):
+        if override.key_or_group in ("hydra.run.dir", "hydra.sweep.dir") and override.value() in ("", "."):
             raise ConfigError(
                 str(override.key_or_group), found="the working folder", expected="a folder for the records of runs",
                 hint="leave it out for a new folder in the clip",
@@ -82,7 +80,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
                 expected="one value, or -m to run each",
                 hint=f"add -m{together}",
             )
-    for singles in _variants(overrides):
+    for singles in variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=singles)
         _check_additions(program, overrides, config)
@@ -128,7 +126,8 @@ def _check_choice(override: Override) -> None:
         return
     group = str(override.key_or_group)
     names = ", ".join(choices(group))
-    raise ConfigError(group, found=show(value), expected=f"one of {names}, or several in brackets")
+    expected = f"one of {names}, or several in brackets" if names else "its keys by their full names"
+    raise ConfigError(group, found=show(value), expected=expected)
 
 
 def working_folder_error() -> ConfigError:
@@ -147,21 +146,6 @@ def check_config(program: str, config: DictConfig, arguments: Sequence[str] = ()
     _check_choices(program, config)
     config = with_best_trials(config, arguments, silent=True)
     _check_buildable(config)
-
-
-def _variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
-    """Yield overrides without sweeps, so that each value of each sweep occurs; one sweep varies at a time."""
-    values = [
-        [f"{override.key_or_group}={value}" for value in searched_values(override)]
-        if override.is_sweep_override()
-        else [str(override.input_line)]
-        for override in overrides
-    ]
-    firsts = [several[0] for several in values]
-    yield firsts
-    for index, several in enumerate(values):
-        for value in several[1:]:
-            yield [*firsts[:index], value, *firsts[index + 1 :]]
 
 
 def _check_additions(program: str, overrides: Sequence[Override], config: DictConfig) -> None:
@@ -262,11 +246,19 @@ def check_clip(config: DictConfig) -> None:
             hint="correct the path",
         )
     imported = config.get("import")
-    if imported is not None and not os.path.exists(str(imported)):  # noqa: PTH110 -- as above
+    if imported is not None and not (os.path.isfile(str(imported)) or os.path.isdir(str(imported))):  # noqa: PTH112, PTH113
         raise ConfigError(
-            "import", found=f"no {imported}" if imported else "an empty value", expected="a file or folder of annotations", hint="correct the path"
-        )
-    if not path.exists() and video is None and "draw" not in config.get("stages", ()):
+            "import", found=f"no {imported}" if imported else "an empty value",
+            expected="a file or folder of annotations", hint="correct the path",
+        )  # fmt: skip
+    needs_frames = video is None and "draw" not in (config.get("stages") or ())
+    has_frames = os.path.lexists(path / "frames") or any(path.glob("source.*"))
+    if "stages" in config and needs_frames and path.is_dir() and not has_frames:
+        raise ConfigError(  # before the records of a run are in what may be any folder
+            "clip", topic="no-frames", found=f"no frames in {path}", expected="a clip folder, with pictures in frames/",
+            hint="put the frames there or name a video with video=FILE",
+        )  # fmt: skip
+    if needs_frames and not path.exists():
         near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
         raise ConfigError(
             "clip",

@@ -29,7 +29,7 @@ from dreaming.cli import config as configuration
 from dreaming.cli.clip_settings import used_settings, with_settings
 from dreaming.cli.explain import explain
 from dreaming.cli.show import show_config, shows_config
-from dreaming.cli.system_errors import run_folder_of_read_only_clip, system_error
+from dreaming.cli.system_errors import check_working_folder, run_folder_of_read_only_clip, system_error
 from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -59,6 +59,7 @@ def _run(program: str, job: Job) -> int:
     logging.raiseExceptions = False  # a full disk must not print a traceback for each line of the log file
     given = arguments = configuration.arguments()
     try:
+        check_working_folder()
         if shows_config(arguments) or not configuration.informs_only(arguments):
             arguments = with_settings(program, arguments)
             sys.argv[1:] = arguments

@@ -22,6 +22,21 @@ def searched_values(override: Override) -> Iterator[str]:
         yield from override.sweep_string_iterator()
 
 
+def variants(overrides: Sequence[Override]) -> Iterator[list[str]]:
+    """Yield overrides without sweeps, so that each value of each sweep occurs; one sweep varies at a time."""
+    values = [
+        [f"{override.key_or_group}={value}" for value in searched_values(override)]
+        if override.is_sweep_override()
+        else [str(override.input_line)]
+        for override in overrides
+    ]
+    firsts = [several[0] for several in values]
+    yield firsts
+    for index, several in enumerate(values):
+        for value in several[1:]:
+            yield [*firsts[:index], value, *firsts[index + 1 :]]
+
+
 def check_devices(config: DictConfig) -> None:
     """Refuse trials on several devices, because a trial's progress would stay in the processes of the devices.
 

@@ -43,6 +43,8 @@ def system_error(error: Exception) -> DreamingError | None:
             expected="room to write",
             hint="free some space",
         )
+    if isinstance(error, PermissionError) and error.errno is None:  # raised by a library, with its own sentence
+        return AccessError("a file", topic="no-permission", found=str(error).rstrip("."), expected="a writable folder")
     if error.errno in DENIED or (error.errno in ODD and where):
         return AccessError(
             where or "a file",
@@ -54,6 +56,20 @@ def system_error(error: Exception) -> DreamingError | None:
             else "change its permissions, or move it away",
         )
     return None
+
+
+def check_working_folder() -> None:
+    """Refuse to work in a folder that was deleted, where no relative path has a meaning.
+
+    Raises:
+        AccessError: If it was.
+    """
+    try:
+        Path.cwd()
+    except OSError:
+        raise AccessError(
+            "the working folder", found="no such folder any more", expected="an existing one", hint="cd to another"
+        ) from None
 
 
 def written_folders() -> list[Path]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dreaming import __version__
-from dreaming.cli.system_errors import system_error
+from dreaming.cli.system_errors import check_working_folder, system_error
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, VideoError
 from dreaming.io.file_pattern import existing_path
@@ -18,6 +18,7 @@ def main() -> None:
     """Entry point of ``dreaming-ui``."""
     arguments = _parser().parse_args()
     try:
+        check_working_folder()
         run(arguments)
     except (DreamingError, OSError) as error:
         explained = error if isinstance(error, DreamingError) else system_error(error)

@@ -104,9 +104,12 @@ def _bounds(metadata: Any) -> str:
     if not isinstance(metadata, Range):
         return ""
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    return " and ".join(
-        f"{word} {bound if isinstance(bound, int) else format(bound, 'g')}" for name, word in words.items() if (bound := getattr(metadata, name)) is not None
-    )
+    bounds = [(word, getattr(metadata, name)) for name, word in words.items()]
+    return " and ".join(f"{word} {_short(bound)}" for word, bound in bounds if bound is not None)
+
+
+def _short(bound: float) -> str:
+    return text if float(text := f"{bound:g}") == bound else str(bound)
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ import copy
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import pytest
@@ -74,6 +75,7 @@ def in_job(run, monkeypatch, tmp_path, unchanged_logging):
     """Call a function with the config of a run of ``dreaming``, as often as needed for the cost of one start."""
 
     def call(job, *arguments, clip=tmp_path):
+        (Path(clip) / "frames").mkdir(parents=True, exist_ok=True)
         monkeypatch.setattr(sys, "argv", ["dreaming", f"clip={clip}", *arguments])
         with unchanged_logging(), pytest.raises(SystemExit) as ended:
             program.main("dream", lambda config: job(copy.deepcopy(config)))

@@ -33,6 +33,8 @@ WRONG = [
     ("logger=[csv,tensorbord]", ("csv, tensorboard, wandb", "logger=tensorboard")),
     ("seed=1,2,3", "add -m"),
     ("video=", "video: found an empty value"),
+    ("hydra=null", "hydra: found null, expected its keys"),
+    ("import=/dev/null", "import: found no /dev/null"),
     ("hydra.run.dir=", "hydra.run.dir: found the working folder"),
     ("hydra.job.chdir=true", "hydra.job.chdir: found true"),
     ("end=20", ("stage.extract.end", "stage.preview.end")),
@@ -104,9 +106,10 @@ WRONG_VALUES = [
 
 
 ANOTHER_OF_A_KIND = {
-    "video=", "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
+    "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
     "+masker@model.unet.extra_inputs.ensemble=ensemble", "logger=null", "max_time=60", "epochs=3", "experiments=dmeo",
-    "trainer=x", "logger=x", "stage.evaluate.truth=nowhere", "video=nowhere.mp4", "threads=0", "model=[unet",
+    "video=", "hydra=null", "trainer=x", "logger=x", "stage.evaluate.truth=nowhere",
+    "video=nowhere.mp4", "threads=0", "model=[unet",
 }  # fmt: skip
 """Those whose kind another one stands for in the fast tests."""
 
@@ -195,6 +198,11 @@ def test_the_demo_is_taken_where_nothing_is_there_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check("dream", ["clip=demo", "experiments=demo"])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_clip_stays_as_it_is(tmp_path, refused_untouched):
+    (tmp_path / "letters").mkdir()
+    refused_untouched("dreaming", f"clip={tmp_path / 'letters'}", words="no frames")
 
 
 def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused_untouched):

@@ -7,7 +7,13 @@ from collections import namedtuple
 import pytest
 
 from dreaming.cli import system_errors
-from dreaming.cli.system_errors import fullest, run_folder_of_read_only_clip, system_error, written_folders
+from dreaming.cli.system_errors import (
+    check_working_folder,
+    fullest,
+    run_folder_of_read_only_clip,
+    system_error,
+    written_folders,
+)
 from dreaming.errors import AccessError, SpaceError
 
 
@@ -24,6 +30,19 @@ def test_the_cause_of_an_error_is_named():
     error = ValueError("handler")
     error.__cause__ = OSError(errno.ENOENT, "x", "/clip/a.log")
     assert system_error(error).where == "/clip/a.log"
+
+
+def test_a_permission_that_a_library_misses_is_told_in_its_words():
+    assert "/x" in str(system_error(PermissionError("cannot write to /x; set X_DIR.")))
+
+
+def test_a_working_folder_that_was_deleted_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    check_working_folder()
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(AccessError):
+        check_working_folder()
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "x"), OSError("x")])
