@@ -18,7 +18,7 @@ PATHS = ("clip", "video", "import", "ckpt_path", "stage.evaluate.truth", "stage.
 PATTERNS = ("stage.export.video_name", "stage.export.frame_name")
 """Keys whose values are patterns with braces."""
 
-LISTS = ("stages", "guides", "stage.export.formats")
+LISTS = ("stages", "guides", "stage.export.formats", "trusted_packages")
 """Keys whose values are lists of names; a sweep over them needs brackets."""
 
 

@@ -108,7 +108,7 @@ class _Tree:
             return
         taken = parameters_of(self.target(value, key))
         for name, item in value.items():
-            if name.startswith("_"):
+            if name in ("_target_", "_partial_"):
                 continue
             if name not in taken.hints and not taken.is_open:
                 raise self._unknown(f"{key}.{name}", name, taken.hints)

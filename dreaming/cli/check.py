@@ -66,6 +66,10 @@ def check(program: str, arguments: Sequence[str]) -> None:
             _check_choice(override)
         if override.key_or_group == "hydra.job.chdir" and override.value():
             raise working_folder_error()
+        if str(override.key_or_group).endswith("._partial_"):
+            raise ConfigError(
+                str(override.input_line), found="another way to build a class", expected="parameters of the class"
+            )
         if override.key_or_group in ("hydra.run.dir", "hydra.sweep.dir") and override.value() in ("", "."):
             raise ConfigError(
                 str(override.key_or_group), found="the working folder", expected="a folder for the records of runs",

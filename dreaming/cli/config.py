@@ -149,6 +149,8 @@ def parse(arguments: Sequence[str]) -> list[Override]:
             overrides.append(parser.parse_override(text))
         except HydraException as error:
             raise _not_an_override(text, str(error).splitlines()[0].rstrip(".")) from None
+        if not overrides[-1].key_or_group:
+            raise ConfigError(text, topic="not-keyvalue", found="no key", expected="key=value")
     return overrides
 
 

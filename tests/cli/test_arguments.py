@@ -94,6 +94,7 @@ def test_a_comma_separates_clips_of_a_multirun_only(tmp_path, monkeypatch):
         ("stages=extract,mask", ["extract", "mask"]),
         ("stages=[extract,mask]", ["extract", "mask"]),
         ("guides=propagated", ["propagated"]),
+        ("trusted_packages=mine", ["mine"]),
     ],
 )
 def test_a_list_needs_no_brackets(text, value):

@@ -33,6 +33,8 @@ WRONG = [
     ("logger=[csv,tensorbord]", ("csv, tensorboard, wandb", "logger=tensorboard")),
     ("seed=1,2,3", "add -m"),
     ("video=", "video: found an empty value"),
+    ("=3", "=3: found no key"),
+    ("+masker.unet._partial_=true", "+masker.unet._partial_=true"),
     ("hydra=null", "hydra: found null, expected its keys"),
     ("import=/dev/null", "import: found no /dev/null"),
     ("hydra.run.dir=", "hydra.run.dir: found the working folder"),
@@ -65,6 +67,7 @@ WRONG_VALUES = [
     ("stages=null", "stages: found null"),
     ("guides=null", "guides: found null"),
     ("stages=[extract,1]", "stages"),
+    ("+stage.report._args_=[1]", "stage.report._args_: found an unknown key"),
     ("stages=[]", "stages: found no stage"),
     ("shard=half", ("shard", "half")),
     ("shard='" + 5000 * "9" + "/" + 5000 * "9" + "'", "shard: found"),
@@ -108,8 +111,8 @@ WRONG_VALUES = [
 ANOTHER_OF_A_KIND = {
     "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
     "+masker@model.unet.extra_inputs.ensemble=ensemble", "logger=null", "max_time=60", "epochs=3", "experiments=dmeo",
-    "video=", "hydra=null", "trainer=x", "logger=x", "stage.evaluate.truth=nowhere",
-    "video=nowhere.mp4", "threads=0", "model=[unet",
+    "video=", "hydra=null", "=3", "+masker.unet._partial_=true", "trainer=x", "logger=x",
+    "stage.evaluate.truth=nowhere", "video=nowhere.mp4", "threads=0", "model=[unet",
 }  # fmt: skip
 """Those whose kind another one stands for in the fast tests."""
 
