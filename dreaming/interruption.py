@@ -62,6 +62,11 @@ def is_pending() -> bool:
     return _received is not None
 
 
+def is_ending() -> bool:
+    """Whether a signal was received that interrupts the main thread, rather than being deferred."""
+    return is_pending() and not _is_deferred
+
+
 def check() -> None:
     """Raise the interruption that was deferred, if there is one.
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dreaming.cli.build import build, build_all, validate
 from dreaming.cli.config import (
+    check_flags,
     clip_path,
     composition_overrides,
     config_folders,
@@ -35,8 +36,6 @@ from dreaming.training.quiet import quiet_lightning
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
 
-RERUN = "--experimental-rerun"
-
 VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
 
@@ -47,13 +46,7 @@ def check(program: str, arguments: Sequence[str]) -> None:
         ConfigError: If a key, a choice or a value does not exist or is invalid.
     """
     parsed = parse(arguments)
-    if any(text.startswith(RERUN) for text in arguments):
-        raise ConfigError(
-            RERUN,
-            found="a run folder, whose records would choose the code that runs",
-            expected="overrides",
-            hint="repeat the overrides listed in its .hydra/overrides.yaml",
-        )
+    check_flags(arguments)
     config_folders(arguments)
     trusted = trusted_packages(parsed)
     trust(trusted)

@@ -28,6 +28,8 @@ from dreaming.sweep.override_text import quoted
 PACKAGE = Path(__file__).resolve().parents[1]
 INFORMING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
+RERUN = "--experimental-rerun"
+
 
 def config_root() -> Path:
     """The folder that holds ``conf/`` and ``experiments/``: the checkout, or ``share/`` in an installed wheel.
@@ -68,6 +70,26 @@ def config_folders(arguments: Sequence[str]) -> list[Path]:
         if not Path(name).is_dir():
             raise ConfigError("--config-dir", found=f"no folder {name}", expected="a folder with config groups")
     return [Path(name).resolve() for name in named]
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Refuse flags of Hydra that cannot be combined, or that would run code.
+
+    Raises:
+        ConfigError: If there are any.
+    """
+    given = {text.partition("=")[0] for text in arguments}
+    if RERUN in given:
+        raise ConfigError(
+            RERUN,
+            found="a run folder, whose records would choose the code that runs",
+            expected="overrides",
+            hint="repeat the overrides listed in its .hydra/overrides.yaml",
+        )
+    if "--resolve" in given:
+        raise ConfigError("--resolve", found="no --cfg", expected="--cfg job --resolve")
+    if given & {"-m", "--multirun"} and given & {"-r", "--run"}:
+        raise ConfigError("--run", found="--multirun, too", expected="one of them")
 
 
 def register_resolvers() -> None:
@@ -147,7 +169,7 @@ def parse(arguments: Sequence[str]) -> list[Override]:
             continue
         try:
             overrides.append(parser.parse_override(text))
-        except HydraException as error:
+        except (HydraException, RecursionError) as error:
             raise _not_an_override(text, str(error).splitlines()[0].rstrip(".")) from None
         if not overrides[-1].key_or_group:
             raise ConfigError(text, topic="not-keyvalue", found="no key", expected="key=value")

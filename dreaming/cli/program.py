@@ -68,7 +68,7 @@ def _run(program: str, job: Job) -> int:
         elif "--version" in arguments:
             print(f"dreaming {__version__}")
         elif configuration.informs_only(arguments):
-            _start_hydra(program, job)
+            _inform(program, job)
         elif not (_pruned(program, given) or _has_finished(program, given)):
             return _work(program, job, arguments)
         sys.stdout.flush()
@@ -159,6 +159,13 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
     except Exception as error:
         return _explained(error, program)
     return 0
+
+
+def _inform(program: str, job: Job) -> None:
+    try:
+        _start_hydra(program, job)
+    except (ValueError, KeyError) as error:  # raised by Hydra, as no job runs
+        raise ConfigError("command line", found=str(error), expected="flags as in --hydra-help") from None
 
 
 def _start_hydra(program: str, task: Job) -> None:

@@ -1,6 +1,6 @@
 """The flag ``--cfg job``: print the config of a run, with the values of ``clip.yaml`` and of the clip's sweeps."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
@@ -15,7 +15,10 @@ def _flags(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("--cfg", "-c")
     parser.add_argument("--package", "-p")
     parser.add_argument("--resolve", action="store_true")
-    return parser.parse_known_args(arguments)[0]
+    try:
+        return parser.parse_known_args(arguments)[0]
+    except ArgumentError:  # a flag without its value, which Hydra refuses
+        return parser.parse_args([])
 
 
 def shows_config(arguments: Sequence[str]) -> bool:

@@ -34,6 +34,8 @@ WRONG = [
     ("seed=1,2,3", "add -m"),
     ("video=", "video: found an empty value"),
     ("=3", "=3: found no key"),
+    ("--resolve", "--resolve: found no --cfg"),
+    ("--shell-completion", "command line: found Expecting one subcommand"),
     ("+masker.unet._partial_=true", "+masker.unet._partial_=true"),
     ("hydra=null", "hydra: found null, expected its keys"),
     ("import=/dev/null", "import: found no /dev/null"),
@@ -111,7 +113,7 @@ WRONG_VALUES = [
 ANOTHER_OF_A_KIND = {
     "+nosuch=1", "++nosuch=1", "~nosuch", "++stage.composite.nosuch=1", "+masker=grabct", "masker=3", "model=null",
     "+masker@model.unet.extra_inputs.ensemble=ensemble", "logger=null", "max_time=60", "epochs=3", "experiments=dmeo",
-    "video=", "hydra=null", "=3", "+masker.unet._partial_=true", "trainer=x", "logger=x",
+    "video=", "hydra=null", "=3", "--resolve", "+masker.unet._partial_=true", "trainer=x", "logger=x",
     "stage.evaluate.truth=nowhere", "video=nowhere.mp4", "threads=0", "model=[unet",
 }  # fmt: skip
 """Those whose kind another one stands for in the fast tests."""

@@ -32,6 +32,12 @@ def test_overrides_are_found_among_flags():
         parse(["a=1", "c=[1", "d"])
 
 
+@pytest.mark.parametrize("text", ["=3", "seed=" + 400 * "{a:" + "1" + 400 * "}", "seed=["])
+def test_what_is_no_override_is_refused(text):
+    with pytest.raises(ConfigError):
+        parse([text])
+
+
 @pytest.mark.parametrize("flag", ["--help", "--cfg", "--cfg=job", "--version", "--info", "-h", "-c"])
 def test_flags_that_only_inform(flag):
     assert informs_only(["clip=a", flag])

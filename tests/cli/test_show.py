@@ -15,6 +15,7 @@ from dreaming.errors import ConfigError
         (["--cfg=job"], True),
         (["-c", "job"], True),
         (["--cfg", "hydra"], False),
+        (["--cfg"], False),
         (["x=1"], False),
     ],
 )

@@ -1,7 +1,10 @@
+import signal
+import threading
 import time
 
 import pytest
 
+from dreaming import interruption
 from dreaming.errors import FrameError
 from dreaming.io.prefetch import prefetch_map
 
@@ -48,3 +51,31 @@ def test_a_reader_that_stops_early_stops_the_reading():
     assert next(results) == "0"
     results.close()
     assert len(begun) <= 3
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_interruption_ends_what_threads_of_the_main_thread_prefetch(monkeypatch, closed):
+    seen, begun = [], threading.Event()
+
+    def work(item):
+        if item == "ends":
+            begun.wait(20)
+            if closed:
+                return item
+            raise KeyboardInterrupt
+        for number in prefetch_map(int, range(50_000), 1):
+            seen.append(number)
+            begun.set()
+        return item
+
+    results = prefetch_map(work, ["ends", "long"], 2)
+    if closed:
+        monkeypatch.setattr(interruption, "_received", signal.SIGINT)
+        assert next(results) == "ends"
+        results.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            next(results)
+    assert 0 < len(seen) < 50_000
+    monkeypatch.undo()
+    assert list(prefetch_map(int, "0123", 2)) == [0, 1, 2, 3]
