@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from dreaming.cli.arguments import TAKING_A_VALUE, rewrite
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import refuse_links_in
+from dreaming.io.file_pattern import is_unicode
 from dreaming.io.shard import Shard
 from dreaming.sweep.override_text import quoted
 
@@ -167,6 +168,10 @@ def parse(arguments: Sequence[str]) -> list[Override]:
     for before, text in zip(["", *arguments], arguments, strict=False):
         if text.startswith("-") or before in TAKING_A_VALUE:
             continue
+        if not is_unicode(text):
+            raise ConfigError(
+                text, found="a name that is not UTF-8", expected="UTF-8", hint="rename the file or folder"
+            )
         try:
             overrides.append(parser.parse_override(text))
         except (HydraException, RecursionError) as error:

@@ -272,8 +272,8 @@ def _explained(error: Exception, program: str) -> int:
 
 def _print_error(program: str, sentence: str) -> None:
     name = configuration.command_name(program)
-    # Names of files and layers may hold line breaks, or commands to the terminal.
-    sentence = re.sub(r"[\0-\x1f\x7f-\x9f]", lambda match: ascii(match[0])[1:-1], sentence)
+    # Names of files and layers may hold line breaks, commands to the terminal, or no UTF-8.
+    sentence = re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], sentence)
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {sentence}", markup=False)
 
 

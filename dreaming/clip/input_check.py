@@ -1,5 +1,7 @@
 """Checks of the user's images in a clip folder, made before any stage spends time on them."""
 
+import os
+
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError
 from dreaming.io.file_pattern import NAME_HINT, is_portable_name
@@ -43,8 +45,8 @@ def _check_names(clip: Clip) -> None:
     names += [(clip.path / "parts" / part, part, LONGEST_NAME) for part in clip.parts]
     names += [(clip.path / "styled" / layer.name, layer.name, LONGEST_NAME) for layer in clip.layers]
     for path, name, longest in names:
-        if len(name.encode()) > longest:
-            found = f"a name of {len(name.encode())} bytes"
+        if len(os.fsencode(name)) > longest:
+            found = f"a name of {len(os.fsencode(name))} bytes"
             raise ClipError(path, found=found, expected=f"at most {longest} bytes", hint="use a shorter name")
         if longest == LONGEST_NAME and not is_portable_name(name):
             raise ClipError(

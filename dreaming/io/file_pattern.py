@@ -25,6 +25,11 @@ def is_portable_name(name: str) -> bool:
     return bool(name) and not wrong and not _RESERVED.fullmatch(name)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a name or path is UTF-8 on the disk; names from old archives may be in another encoding."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def name_key(name: str) -> str:
     """A key that names share if some system takes them for the same file: by case, or by the encoding of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dreaming.errors import FrameError, SizeError
 from dreaming.io.atomic import write_atomically
+from dreaming.io.file_pattern import is_unicode
 from dreaming.io.image import (
     SUFFIXES,
     decode,
@@ -117,6 +118,10 @@ class FrameFolder:
         found: dict[str, str] = {}
         for entry in sorted(self._images(), key=lambda entry: entry.name):
             stem = _stem_of(entry.name)
+            if not is_unicode(stem):
+                raise FrameError(
+                    self.path / entry.name, found="a name that is not UTF-8", expected="UTF-8", hint="rename the file"
+                )
             if stem in found:
                 raise FrameError(
                     self.path / entry.name,

@@ -32,7 +32,7 @@ def test_overrides_are_found_among_flags():
         parse(["a=1", "c=[1", "d"])
 
 
-@pytest.mark.parametrize("text", ["=3", "seed=" + 400 * "{a:" + "1" + 400 * "}", "seed=["])
+@pytest.mark.parametrize("text", ["=3", "seed=" + 400 * "{a:" + "1" + 400 * "}", "seed=[", "clip=\udcff"])
 def test_what_is_no_override_is_refused(text):
     with pytest.raises(ConfigError):
         parse([text])

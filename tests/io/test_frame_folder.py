@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -66,6 +68,12 @@ def test_an_accent_is_one_character_however_a_system_writes_it(tmp_path):
     folder.refresh()
     with pytest.raises(FrameError):
         _ = folder.stems
+
+
+def test_a_name_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"T\xe4nzer.png")).write_bytes(encode_png(PICTURE))
+    with pytest.raises(FrameError):
+        _ = FrameFolder(tmp_path).stems
 
 
 def test_two_pictures_of_one_name_are_refused(tmp_path):
