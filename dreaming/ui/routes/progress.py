@@ -1,6 +1,7 @@
 """What the page asks the server for while a job runs: the newest results, and pictures of the training."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def newest_sheet(clip: Clip) -> Path | None:
 def _newest(clip: Clip, layer: str) -> dict[str, Any]:
     """Number of a layer's stylised frames, and the name of the newest one."""
     folder = FrameFolder(clip.path / "styled" / layer)
-    times = {stem: (folder.path / name).stat().st_mtime_ns for stem, name in folder.names.items()}
+    # Once a second: Path.stat takes three times as long.
+    times = {stem: os.stat(f"{folder.path}/{name}").st_mtime_ns for stem, name in folder.names.items()}  # noqa: PTH116
     return {"layer": layer, "count": len(times), "newest": max(times, key=times.__getitem__, default=None)}
 
 

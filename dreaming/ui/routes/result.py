@@ -30,7 +30,7 @@ async def _get_results(request: web.Request) -> web.Response:
 
     def describe() -> dict[str, Any]:
         return {
-            "pictures": sorted(name for name, folder in folders_of(Clip(clip.path)).items() if len(folder)),
+            "pictures": sorted(name for name, folder in folders_of(Clip(clip.path)).items() if not folder.is_empty),
             "video": version_of(clip.path / VIDEO) if (clip.path / VIDEO).is_file() else None,
             "report": (clip.path / REPORT).is_file(),
             "scores": read_scores(clip),
