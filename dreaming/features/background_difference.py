@@ -25,6 +25,8 @@ BLUR_SIGMA = 4.0  # working pixels
 OFFSETS = (3, 6, 10, 15, 21, 28)  # frames, to the frames that a frame is compared with
 SLACK = 1  # working pixels, tolerated registration error
 SIGMA = 1.0  # working pixels, blur of each difference
+CACHE_BYTES = 2**26  # memory for recently read frames, 218 of 427x240: every fit reads those around hand masks
+CACHED_MOTIONS = 2**12  # between neighbouring frames, 1 MB; one takes 33 ms, and all fits need the same ones
 
 BACKGROUND_CHANNELS: tuple[str, ...] = (
     *(f"background_{name}" for name in QUANTILES),
@@ -78,9 +80,12 @@ def _difference(lab: Image, sample: Image, transform: Transform, slack: int, sig
 
 
 class BackgroundDifference:
-    """Background channels of any frame of a clip; caches recently read frames and all camera motions.
+    """Background channels of any frame of a clip; caches recently read frames and recent camera motions.
 
     ``lab`` reads a frame at the working size; ``offsets`` are the distances, in frames, of the samples on both sides.
+
+    Attributes:
+        lab: Reads a frame, or returns it from the cache.
     """
 
     def __init__(
@@ -93,16 +98,16 @@ class BackgroundDifference:
     ) -> None:
         self._clip, self._flows, self._size, self._offsets = clip, flows, size, offsets
         self._indices = {stem: index for index, stem in enumerate(clip.stems)}
-        self._lab = lru_cache(maxsize=2 * max(offsets) + 3)(lab)
-        self._to_next = lru_cache(maxsize=2 * max(offsets) + 3)(self._camera_step)
+        self.lab = lru_cache(maxsize=max(2 * max(offsets) + 3, CACHE_BYTES // (3 * size[0] * size[1])))(lab)
+        self._to_next = lru_cache(maxsize=CACHED_MOTIONS)(self._camera_step)
 
     def compute(self, stem: str) -> BackgroundMaps:
         """A frame's channels, (len(BACKGROUND_CHANNELS), h, w)."""
         stems, index = self._clip.stems, self._indices[stem]
         inside = self._clip.shots.around(stem, max(self._offsets))
         near = [index + sign * offset for offset in self._offsets for sign in (-1, 1)]
-        samples = ((self._lab(stems[k]), self._between(stem, stems[k])) for k in near if k in inside)
-        return background_maps(self._lab(stem), samples)
+        samples = ((self.lab(stems[k]), self._between(stem, stems[k])) for k in near if k in inside)
+        return background_maps(self.lab(stem), samples)
 
     def _between(self, one: str, other: str) -> Transform:
         """Transform of the background from one frame to another, the product of the motions between neighbours."""

@@ -211,7 +211,7 @@ class FeatureExtractor:
             motion = self.neighbour_flow(stem, names[index + 1])
         else:
             motion = -self.neighbour_flow(stem, names[index - 1])
-        appearance = AppearanceFeatures.from_lab(self._colours.lab(stem), motion, self._background.compute(stem))
+        appearance = AppearanceFeatures.from_lab(self._background.lab(stem), motion, self._background.compute(stem))
         self._appearances = {**dict(list(self._appearances.items())[-3:]), stem: appearance}
         return appearance
 

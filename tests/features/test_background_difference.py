@@ -73,3 +73,17 @@ def test_a_moving_subject_stands_out_under_a_panning_camera(disc_clip):
         truth = drawing.truth[stem]
         # Most samples show wall where the disc is, and where it is not.
         assert np.median(found[truth]) > 5 * max(np.median(found[~truth]), 0.05)
+
+
+def test_no_frame_and_no_camera_motion_is_computed_again_for_the_next_fit(disc_clip, monkeypatch):
+    clip, size = disc_clip(count=9, size=SIZE, masks=(1, 9)).clip, SIZE
+    flows = FlowCache(clip, DisFlow(scale=1.0))
+    flows.complete()
+    read, compared, both_ways = [], [], FlowCache.both_ways
+    colours = ColourLikelihood(clip, size)
+    difference = BackgroundDifference(clip, flows, lambda stem: read.append(stem) or colours.lab(stem), size, (1, 2))
+    monkeypatch.setattr(FlowCache, "both_ways", lambda self, *pair: compared.append(pair) or both_ways(self, *pair))
+    for stem in (*clip.stems, *clip.stems):
+        difference.compute(stem)
+    assert sorted(read) == list(clip.stems)
+    assert len(compared) == len(clip.stems) - 1
