@@ -43,7 +43,8 @@ EXPLANATIONS = {
     "ground truth": "Ground truth: frames with a hand mask (other than test masks) and keyframes are not scored.",
     "test masks": "Test masks: only frames with a test mask are scored; no masker is trained on these masks.",
     "hold-out masks": "Hold-out masks: only frames whose hand masks are held out from the maskers are scored.",
-    "cross-validation": "Cross-validation: each hand-masked frame is scored by maskers trained without its mask.",
+    "cross-validation": "Cross-validation: frames are scored by maskers trained without their hand masks. Those at the "
+    "ends of the clip are not scored if enough others remain.",
 }
 """What is scored, by the ``scored on`` of ``evaluate``."""
 

@@ -35,6 +35,7 @@ def has_fast_bfloat16() -> bool:
         name = torch.cuda.get_device_name()
     else:
         fast = torch.cpu._is_avx512_bf16_supported()
-        name = f"the CPU, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        name = f"the CPU, {threads} thread{'s' * (threads > 1)}"
     log.info("networks run on %s, in %s", name, "mixed bfloat16" if fast else "float32")
     return fast

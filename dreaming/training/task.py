@@ -237,7 +237,7 @@ class TrainingTask(ABC, Generic[D]):
         if best.checkpoint:
             runs.record(best, run.clip.runs(self.name))
         log.info(
-            "%s: trained in %.0f s, %d steps, %s %.4f (%s)%s",
+            "%s: trained in %.0f s, best after %d steps, %s %.4f (%s)%s",
             self.name, best.seconds, best.steps, self.monitor, best.score, best.validation, self.remark(run.folder),
         )  # fmt: skip
         return best
