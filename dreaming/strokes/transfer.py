@@ -168,9 +168,9 @@ class StrokeTransfer:
         flow, back = np.zeros((2, *size, 2), np.float32)
         if steps:
             flow, back = (resize_flow(self.flow.between(*pair), size) for pair in ((grey, other), (other, grey)))
-        painted = cv2.remap(
-            keyframe.painted, coordinates(flow), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        )
+        # OpenCV reflects a single row or column without end.
+        border = cv2.BORDER_REFLECT_101 if min(size) > 1 else cv2.BORDER_REPLICATE
+        painted = cv2.remap(keyframe.painted, coordinates(flow), None, cv2.INTER_CUBIC, borderMode=border)
         error = _difference(smooth, cv2.GaussianBlur(warp(keyframe.frame, flow), (0, 0), 1))
         error += _difference(coarse, cv2.GaussianBlur(painted, (0, 0), 3))
         error += RETURN_ERROR * np.minimum(np.sqrt(squared_length(flow + warp(back, flow))), MAX_RETURN)

@@ -134,3 +134,9 @@ def test_only_the_statistics_of_strokes_cross_a_cut(scene, cut_clip):
     for stem in clip.stems[6:]:
         expected = TRANSFER.transfer(drawing.images[stem], dull[stem], [(nearest, int(stem) - 5)], visible=False)
         np.testing.assert_array_equal(found[stem], expected)
+
+
+@pytest.mark.parametrize("size", [(1, 8), (8, 1), (1, 1)])
+def test_a_single_row_or_column_ends(size):
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert TRANSFER.transfer(frame, frame, [(Keyframe(frame, frame, np.ones(size, bool)), 1)]).shape == frame.shape
