@@ -10,6 +10,8 @@ import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 
+from dreaming.training.callbacks import StepSchedule
+
 log = logging.getLogger(__name__)
 
 SHARE = 0.5
@@ -22,10 +24,16 @@ class WarmStart(Protocol):
 
     warm: Tensor
 
-    def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
+    def warm_start(
+        self,
+        pictures: Iterable[tuple[Tensor, Tensor, Tensor]],
+        *,
+        until: float | None = None,
+        training_steps: int | None = None,
+    ) -> None:
         """Fit to keyframes: image (3, H, W) and painting (3, H, W) in -1..1, pixels to train on (1, H, W) bool.
 
-        Stop when ``time.monotonic`` reaches ``until``.
+        Stop when ``time.monotonic`` reaches ``until``. ``training_steps`` follow, None: an unknown number.
         """
 
 
@@ -35,8 +43,10 @@ def warm_start(generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Te
         return
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
     remaining = [seconds for timer in timers if (seconds := timer.time_remaining()) is not None]
+    planned = [callback.steps for callback in trainer.callbacks if isinstance(callback, StepSchedule)]  # type: ignore[attr-defined]
     start = time.monotonic()
-    generator.warm_start(pictures, until=start + SHARE * min(remaining) if remaining else None)
+    until = start + SHARE * min(remaining) if remaining else None
+    generator.warm_start(pictures, until=until, training_steps=min(planned, default=None))
     log.info("fitted the generator's colours to the keyframes in %.0f s", time.monotonic() - start)
     if trainer.world_size > 1:  # DDP synchronises weights before this, and each process fits its own
         for value in generator.state_dict().values():

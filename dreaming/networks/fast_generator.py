@@ -14,6 +14,9 @@ from dreaming.networks.pixel_head import PixelHead
 PIXELS = 2**19
 """Pixels of all keyframes together that the warm start trains on; 60 MB per 2^18."""
 
+PIXEL_STEPS_PER_STEP = 6
+"""Largest number of steps on single pixels for each step on patches that follows, so that a preview starts soon."""
+
 LOGIT_BOUND = 6.0
 """Upper bound of the logit of a guide's share, which is 99.75 % at this value."""
 
@@ -59,7 +62,7 @@ class FastGenerator(nn.Module):
         shape_channels: Channels that the network at half resolution passes to the one at full resolution.
         pixel_width: Channels of the network at full resolution.
         frequencies: Frequencies of its waves of colour, in half periods over half the range of colours.
-        pixel_steps: Training steps of that network in ``warm_start``.
+        pixel_steps: Training steps of that network in ``warm_start``, at most.
     """
 
     kind: ClassVar[str] = "fast_generator"
@@ -112,18 +115,27 @@ class FastGenerator(nn.Module):
         blocks = sum(block.look.dilation[0] for block in self.blocks if isinstance(block, DilatedBlock))
         return 2 * (2 + blocks) + 1 + self.colours.margin + sum(map(receptive_radius, self.means))
 
-    def warm_start(self, pictures: Iterable[tuple[Tensor, Tensor, Tensor]], *, until: float | None = None) -> None:
+    def warm_start(
+        self,
+        pictures: Iterable[tuple[Tensor, Tensor, Tensor]],
+        *,
+        until: float | None = None,
+        training_steps: int | None = None,
+    ) -> None:
         """Fit the colour map, then train the pixel-wise network on single pixels, unless both are done.
 
         Resumed training therefore keeps its weights. All ``pictures`` of ``ColourMap.fit`` stay in memory, and the
-        features of their pixels. ``until`` is that of ``PixelHead.fit``.
+        features of their pixels. ``until`` is that of ``PixelHead.fit``; few ``training_steps`` get fewer pixel steps.
         """
         if self.warm:
             return
         examples = list(pictures)
         self.colours.fit(examples)
-        if self.pixel_steps:
-            self.head.fit(*self._pixels(examples), steps=self.pixel_steps, until=until)
+        steps = self.pixel_steps
+        if training_steps is not None:
+            steps = min(steps, PIXEL_STEPS_PER_STEP * training_steps)
+        if steps:
+            self.head.fit(*self._pixels(examples), steps=steps, until=until)
         self.warm.fill_(1)
 
     @torch.no_grad()

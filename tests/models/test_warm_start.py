@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.callbacks import Timer
 
 from dreaming.models.warm_start import SHARE, warm_start
+from dreaming.training.callbacks import StepSchedule
 
 
 class Generator(torch.nn.Module):
@@ -18,8 +19,8 @@ class Generator(torch.nn.Module):
         self.register_buffer("warm", torch.zeros(()))
         self.calls = []
 
-    def warm_start(self, pictures, *, until=None):
-        self.calls.append((list(pictures), until))
+    def warm_start(self, pictures, *, until=None, training_steps=None):
+        self.calls.append((list(pictures), until, training_steps))
         self.warm.fill_(1)
 
 
@@ -27,12 +28,12 @@ class Generator(torch.nn.Module):
 def test_half_of_the_remaining_time_is_given_once(limit):
     generator = Generator()
     timer = Timer(duration=None if limit is None else {"seconds": limit})
-    trainer = SimpleNamespace(callbacks=[timer], world_size=1)
+    trainer = SimpleNamespace(callbacks=[timer, StepSchedule("style", 30, timer)], world_size=1)
     before = time.monotonic()
     for _ in range(2):
         warm_start(generator, ["picture"], trainer)
-    ((pictures, until),) = generator.calls
-    assert pictures == ["picture"]
+    ((pictures, until, steps),) = generator.calls
+    assert (pictures, steps) == (["picture"], 30)
     assert until is None if limit is None else 0 <= until - before - SHARE * limit <= time.monotonic() - before
 
 

@@ -131,3 +131,12 @@ def test_tiles_on_the_grid_equal_the_whole_frame(means, grid):
     inner = (..., slice(model.margin, -model.margin))
     assert part[inner].numel()
     torch.testing.assert_close(part[inner], whole[inner], atol=1e-4, rtol=0)  # waves amplify rounding
+
+
+@pytest.mark.parametrize(("following", "steps"), [(None, 10), (3, 10), (1, 6)])
+def test_a_short_training_has_a_short_warm_start(monkeypatch, following, steps):
+    model, asked = FastGenerator(width=4, dilations=(1,), means=(2,), pixel_steps=10), []
+    monkeypatch.setattr(model.head, "fit", lambda *pixels, steps, until: asked.append(steps))
+    image = torch.zeros(3, 8, 8)
+    model.warm_start([(image, image, torch.ones(1, 8, 8, dtype=torch.bool))], training_steps=following)
+    assert asked == [steps]
