@@ -215,8 +215,11 @@ def _check_buildable(config: DictConfig) -> None:
 def _check_trainer(config: DictConfig) -> None:
     """Refuse a device that this machine lacks, or a profiler that does not exist, by Lightning's own checks."""
     trainer = build(config, "trainer")
-    with quiet_lightning():
-        inspect.unwrap(trainer.func)(**trainer.keywords, logger=False)
+    try:
+        with quiet_lightning():
+            inspect.unwrap(trainer.func)(**trainer.keywords, logger=False)
+    except TypeError as error:
+        raise ConfigError("trainer", found=str(error), expected="arguments that Lightning accepts") from None
 
 
 def check_clip(config: DictConfig) -> None:

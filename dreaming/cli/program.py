@@ -9,7 +9,6 @@ import errno
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -34,6 +33,7 @@ from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import write_atomically
+from dreaming.io.file_pattern import printable
 from dreaming.progress import console_log
 from dreaming.upkeep.finished import COMMAND, FinishedCommand
 from dreaming.upkeep.pruning import prune
@@ -272,9 +272,7 @@ def _explained(error: Exception, program: str) -> int:
 
 def _print_error(program: str, sentence: str) -> None:
     name = configuration.command_name(program)
-    # Names of files and layers may hold line breaks, commands to the terminal, or no UTF-8.
-    sentence = re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], sentence)
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {sentence}", markup=False)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{name}: {printable(sentence)}", markup=False)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dreaming import __version__
 from dreaming.cli.system_errors import check_working_folder, system_error
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, VideoError
-from dreaming.io.file_pattern import existing_path
+from dreaming.io.file_pattern import existing_path, printable
 from dreaming.io.manifest import read_record
 
 USER_ERROR = 2
@@ -24,7 +24,7 @@ def main() -> None:
         explained = error if isinstance(error, DreamingError) else system_error(error)
         if explained is None:
             raise
-        print(f"dreaming-ui: {explained}", file=sys.stderr)
+        print(f"dreaming-ui: {printable(str(explained))}", file=sys.stderr)
         sys.exit(USER_ERROR)
 
 

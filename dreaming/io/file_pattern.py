@@ -30,6 +30,11 @@ def is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def printable(text: str) -> str:
+    """A text as one line for a terminal: names of files may hold line breaks, commands to the terminal, or no UTF-8."""
+    return re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], text)
+
+
 def name_key(name: str) -> str:
     """A key that names share if some system takes them for the same file: by case, or by the encoding of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -179,6 +179,7 @@ def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_unt
         ("ckpt_path=last", "ckpt_path"),
         ("ckpt_path=best", "ckpt_path"),
         ("trainer.devices=[a]", "trainer.devices"),
+        ("trainer.devices=-1", ("trainer", "int > 0")),
         ("logger.wandb.project=7", "logger.wandb.project"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from dreaming.errors import FrameError, ParameterError
-from dreaming.io.file_pattern import FilePattern, frame_number, is_portable_name, name_key
+from dreaming.io.file_pattern import FilePattern, frame_number, is_portable_name, name_key, printable
 
 VALUES = {"clip": "dancer", "layer": "head", "frame": "sh010_0042"}
 
@@ -70,3 +70,7 @@ def test_names_that_some_system_refuses_or_hides(name):
 
 def test_names_of_the_same_file():
     assert name_key("T\u00e4nzer") == name_key("ta\u0308nzer") != name_key("tanzer")
+
+
+def test_a_name_is_printed_in_one_line():
+    assert printable("a\nb\x1b[31m\udcffä 踊") == "a\\nb\\x1b[31m\\udcffä 踊"
