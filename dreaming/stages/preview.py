@@ -79,7 +79,7 @@ class PreviewStage(Stage):
     matte: MatteStage
     start: PositiveInt = 1
     end: int | None = None
-    steps: PositiveInt = 80
+    steps: PositiveInt = 50
     frames: PositiveInt = 10
     width: Annotated[int, Range(ge=16, le=16384)] = 480
     fps: FrameRate | None = None
