@@ -1,7 +1,6 @@
 """Inference runs where and as precisely as the trainer's config says."""
 
 import threading
-import time
 from functools import partial
 
 import numpy as np
@@ -89,12 +88,12 @@ def four_threads():
 def test_a_cpu_shares_its_threads_out_to_as_many_frames_as_fit_in_memory(monkeypatch, four_threads, limit, workers):
     monkeypatch.setattr("dreaming.training.inference.PIXELS_AT_ONCE", limit)
     runner = prepare_inference(Product(), TrainingContext(partial(pl.Trainer, accelerator="cpu", devices=1)))
-    used = dict[int, int]()
+    used, together = dict[int, int](), threading.Barrier(workers)
 
     def compute(frame):
         (openmp,) = {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"}
         used[threading.get_ident()] = openmp
-        time.sleep(0.01)  # so that no thread is done before all have begun
+        together.wait(timeout=60)  # fails unless as many frames are computed at once
         return frame * 2
 
     frames = [(key, [np.full((8, 8, 3), key)]) for key in range(8)]
