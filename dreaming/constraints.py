@@ -50,5 +50,15 @@ Sigma = Annotated[float, Range(ge=0, le=1000)]
 """Standard deviation of a Gaussian blur in pixels; 0: none. The filter's size, and so its time, grow with it."""
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
 """What NumPy and torch both accept."""
+BatchSize = Annotated[int, Range(ge=1, le=4096)]
+"""Crops, patches or frames that are in memory at once, several times."""
+Workers = Annotated[int, Range(ge=1, le=1024)]
+"""Threads or processes."""
+Channels = Annotated[int, Range(ge=1, le=4096)]
+"""Channels of a network's layer; the memory for weights grows with the square."""
+Depth = Annotated[int, Range(ge=1, le=32)]
+"""Layers or levels of a network; some double the distance between pixels that they combine."""
+KernelSize = Annotated[int, Range(ge=1, le=255)]
+"""Side of a convolution's kernel in pixels."""
 ImageSide = Annotated[int, Range(ge=1, le=16384)]
 """Height or width of a picture in pixels; libx264 encodes no larger ones."""

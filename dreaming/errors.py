@@ -141,5 +141,11 @@ class SpaceError(DreamingError):
     TOPIC = "no-space"
 
 
+class MemoryShortageError(DreamingError):
+    """Not enough main memory, or memory of a GPU, for the settings."""
+
+    TOPIC = "no-memory"
+
+
 class AccessError(DreamingError):
     """A file or folder that this process may not read or write."""

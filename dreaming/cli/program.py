@@ -27,8 +27,9 @@ from dreaming import __version__, interruption
 from dreaming.cli import config as configuration
 from dreaming.cli.clip_settings import used_settings, with_settings
 from dreaming.cli.explain import explain
+from dreaming.cli.run_records import note_records, removed_on_refusal
 from dreaming.cli.show import show_config, shows_config
-from dreaming.cli.system_errors import check_working_folder, run_folder_of_read_only_clip, system_error
+from dreaming.cli.system_errors import check_working_folder, named_clips, run_folder_of_read_only_clip, system_error
 from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
@@ -148,7 +149,7 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
     try:
         check(program, arguments)
         read_only = run_folder_of_read_only_clip(arguments if program == "dream" else ())
-        with status_message(), _silent_failures(), read_only:
+        with status_message(), _silent_failures(), read_only, removed_on_refusal(named_clips(arguments)):
             _start_hydra(program, task)
     except KeyboardInterrupt as error:
         terminated = isinstance(error, interruption.Terminated)
@@ -210,6 +211,7 @@ def _in_job(program: str, config: DictConfig, job: Job) -> Any:
             _begin_job(Path(HydraConfig.get().runtime.output_dir))
         overrides = configuration.task_overrides()
         trust(trusted_packages(configuration.parse(overrides)))  # again, for the same reason
+        note_records()
         clip = Clip(configuration.clip_path(config))
         if used := used_settings(clip, overrides):
             log.info("settings from %s: %s", clip.path / "clip.yaml", " ".join(used))

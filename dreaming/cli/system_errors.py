@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dreaming.cli.config import parse
-from dreaming.errors import AccessError, DreamingError, SpaceError
+from dreaming.errors import AccessError, DreamingError, MemoryShortageError, SpaceError
 from dreaming.io.atomic import DENIED, FULL, is_writable
 
 ODD = (
@@ -27,8 +28,16 @@ ODD = (
 """Errors of missing files, a folder in place of a file or the reverse, link loops, long names and failing disks."""
 
 
+MEMORY = re.compile(
+    r"(can't|cannot|failed to|unable to) allocate|(out of|not enough|insufficient) memory", re.IGNORECASE
+)
+"""In messages of torch, CUDA and OpenCV."""
+
+
 def system_error(error: Exception) -> DreamingError | None:
     """Convert an error of the operating system, or one that it caused, to one sentence; None for any other error."""
+    if (shortage := _memory_shortage(error)) is not None:
+        return shortage
     if not isinstance(error, OSError) and isinstance(error.__cause__, OSError):
         error = error.__cause__  # such as logging's, whose configuration opens a file
     if not isinstance(error, OSError):
@@ -58,6 +67,21 @@ def system_error(error: Exception) -> DreamingError | None:
     return None
 
 
+def _memory_shortage(error: Exception) -> MemoryShortageError | None:
+    """The error for settings that need more memory than there is; None for any other error."""
+    text = str(error)
+    shaped = type(error).__module__ == "cv2" or isinstance(error, RuntimeError)
+    if not isinstance(error, MemoryError) and not (shaped and MEMORY.search(text)):
+        return None
+    asked = re.search(r"allocate ([\d.]+ (?:bytes|[KMGT]i?B))", text, re.IGNORECASE)
+    return MemoryShortageError(
+        "memory",
+        found=f"no room for another {asked[1]}" if asked else "no room for more",
+        expected="settings that fit into the memory of this machine",
+        hint="lower the size of crops, patches or tiles, or their number in a batch, or extract smaller frames",
+    )
+
+
 def check_working_folder() -> None:
     """Refuse to work in a folder that was deleted, where no relative path has a meaning.
 
@@ -72,10 +96,14 @@ def check_working_folder() -> None:
         ) from None
 
 
+def named_clips(arguments: Sequence[str]) -> list[Path]:
+    """The clip folders that arguments name; a multirun's list of several counts as one that does not exist."""
+    return [Path(str(override.value())) for override in parse(arguments) if override.key_or_group == "clip"]
+
+
 def written_folders() -> list[Path]:
     """Folders that a run writes to: the clip, the working folder and the system's folder of temporary files."""
-    named = [str(override.value()) for override in parse(sys.argv[1:]) if override.key_or_group == "clip"]
-    folders = [*map(Path, named), Path.cwd(), Path(tempfile.gettempdir())]
+    folders = [*named_clips(sys.argv[1:]), Path.cwd(), Path(tempfile.gettempdir())]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -87,9 +115,8 @@ def fullest(folders: Sequence[Path]) -> Path:
 @contextmanager
 def run_folder_of_read_only_clip(arguments: Sequence[str]) -> Iterator[None]:
     """Let Hydra write its records to a temporary folder if the clip cannot be written."""
-    overrides = parse(arguments)
-    clips = [Path(str(override.value())) for override in overrides if override.key_or_group == "clip"]
-    chosen = any(str(override.key_or_group) == "hydra.run.dir" for override in overrides)
+    clips = named_clips(arguments)
+    chosen = any(str(override.key_or_group) == "hydra.run.dir" for override in parse(arguments))
     if chosen or {"-m", "--multirun"} & set(arguments) or not clips or not clips[-1].is_dir() or is_writable(clips[-1]):
         yield
         return

@@ -12,7 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dreaming.clip.annotations import Keyframes
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Range, Seed, UnitFloat
+from dreaming.constraints import (
+    BatchSize,
+    ImageSide,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    Seed,
+    UnitFloat,
+)
 from dreaming.data.base import SteppedDataModule
 from dreaming.data.frame_pairs import PairedSample, PairSample, PairSource
 from dreaming.data.patches import HeldOutFrames, HeldOutWindows, PatchSource
@@ -20,6 +29,9 @@ from dreaming.data.scales import ScaleSampler
 from dreaming.errors import KeyframeError, MaskError, ParameterError
 
 log = logging.getLogger(__name__)
+
+LARGE_PATCH = 512
+"""Side in pixels of a patch that is never too large, however small the keyframes are."""
 
 MIN_BLOCK = 8  # pixels; SSIM in a block much smaller than its window measures the neighbours
 MAX_BLOCK = 32  # pixels, if the network trains on whole frames
@@ -63,8 +75,8 @@ class KeyframesDataModule(SteppedDataModule):
         self,
         keyframes: Keyframes,
         *,
-        patch: PositiveInt | None = 32,
-        batch_size: PositiveInt = 40,
+        patch: ImageSide | None = 32,
+        batch_size: BatchSize = 40,
         scales: Sequence[Annotated[float, Range(gt=0, le=1)]] = (1.0,),
         edge_share: UnitFloat = 0.0,
         edge_width: PositiveFloat = 24.0,
@@ -85,6 +97,8 @@ class KeyframesDataModule(SteppedDataModule):
             raise ParameterError("scales", found="an empty list", expected="at least one scale")
         if patch is None and set(scales) != {1}:
             raise ParameterError("scales", found=list(scales), expected="[1.0] for whole keyframes")
+        if patch is not None and patch > (most := max(LARGE_PATCH, 2 * max(keyframes.masks.shape[1:]))):
+            raise ParameterError("patch", found=patch, expected=f"at most {most}, because patches are empty beyond")
         centres = self._centres()
         held_out, side = self._choose_held_out()
         allowed = centres & ~held_out & ~self._held_out_as_a_whole()

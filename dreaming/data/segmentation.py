@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, StackDataset
 
 from dreaming.clip.annotations import References
-from dreaming.constraints import NonNegativeInt, PositiveInt, Seed, UnitFloat
+from dreaming.constraints import BatchSize, ImageSide, NonNegativeInt, Seed, UnitFloat
 from dreaming.data.augment import ColorJitter, GeometricAugmentation, resample
 from dreaming.data.base import MaskSample, RawCrops, RawFrames, SteppedDataModule
 from dreaming.errors import MaskError
@@ -63,10 +63,10 @@ class SegmentationDataModule(SteppedDataModule):
         synthetic_share: UnitFloat = 0.3,
         features: Sequence[NDArray[Any]] | None = None,
         valid_features: Sequence[NDArray[Any]] | None = None,
-        crop: PositiveInt = 256,
-        short_side: PositiveInt | None = None,
-        batch_size: PositiveInt = 8,
-        valid_batch: PositiveInt = 1,
+        crop: ImageSide = 256,
+        short_side: ImageSide | None = None,
+        batch_size: BatchSize = 8,
+        valid_batch: BatchSize = 1,
         foreground_share: UnitFloat = 0.5,
         foreground_margin: NonNegativeInt = 16,
         overhang: UnitFloat = 0.1,

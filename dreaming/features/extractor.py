@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt, Seed
+from dreaming.constraints import ImageSide, NonNegativeInt, PositiveFloat, Seed
 from dreaming.errors import MaskError
 from dreaming.features.background_difference import BackgroundDifference
 from dreaming.features.channels import AppearanceFeatures, FeatureMaps, assemble_features
@@ -54,7 +54,7 @@ class PropagationFeatures:
 
     flow: DisFlow
     drift: DriftCorrection | None = field(default_factory=DriftCorrection)
-    short_side: PositiveInt | None = 240
+    short_side: ImageSide | None = 240
     error_scale: PositiveFloat = 10.0
     round_trips: NonNegativeInt = 4
     seed: Seed = 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dreaming.clip.annotations import References
-from dreaming.constraints import PositiveInt, Seed
+from dreaming.constraints import ImageSide, PositiveInt, Seed
 from dreaming.imaging.morphology import feather
 from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.types import Flow, Image, Mask, Size
@@ -93,7 +93,7 @@ class LucidDreaming:
     kind: ClassVar[str] = "lucid_dreaming"
 
     count: PositiveInt = 4
-    short_side: PositiveInt | None = 240
+    short_side: ImageSide | None = 240
     seed: Seed = 0
 
     def scenes(self, references: References, size: Size) -> Iterator[tuple[str, "SyntheticScene", np.random.Generator]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.constraints import PositiveFloat, PositiveInt, Workers
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, accumulate_flows, dilated_pairs, iter_windows
@@ -41,7 +41,7 @@ class BilateralFilter:
     radius: PositiveInt = 15
     time_sigma: PositiveFloat = 5.0
     colour_sigma: PositiveFloat = 27.6
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def filter(self, clip: Clip, flows: FlowCache, stems: Sequence[str]) -> Iterator[tuple[str, Image]]:
         """Yield each named frame smoothed, in order; compute missing flow.
@@ -99,7 +99,7 @@ class TemporalBlending:
     sigma: PositiveFloat | None = None
     radius: PositiveInt = 1
     colour_sigma: PositiveFloat = 10.0
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def blend(
         self, clip: Clip, sources: FrameFolder, stylise: ReadPictures[Image], stems: Sequence[str]
@@ -139,7 +139,7 @@ class MaskSmoothing:
     sigma: PositiveFloat | None = None
     radius: PositiveInt = 10
     along_flow: bool = True
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def smooth(
         self, clip: Clip, predict: ReadPictures[Probability], stems: Sequence[str]

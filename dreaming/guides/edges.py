@@ -9,7 +9,7 @@ import numpy as np
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.constraints import PositiveFloat, PositiveInt, Range
+from dreaming.constraints import PositiveFloat, Range, Workers
 from dreaming.guides.base import Channels, ImageGuide
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -30,7 +30,7 @@ class EdgeGuide(ImageGuide):
 
     sigma: Annotated[float, Range(gt=0, le=1000)] = 1.5
     max_slope: PositiveFloat = 40.0
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:
         """The frames' fingerprint."""

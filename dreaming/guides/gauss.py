@@ -11,7 +11,7 @@ import numpy as np
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.constraints import PositiveFloat, PositiveInt, Range, Seed, UnitFloat
+from dreaming.constraints import PositiveFloat, Range, Seed, UnitFloat, Workers
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.base import Channels, Guide
@@ -52,7 +52,7 @@ class GaussGuide(Guide):
     sigma: PositiveFloat = 10.0
     max_hole: UnitFloat = 0.03
     seed: Seed = 0
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
     name: str = field(default="gauss", metadata=NO_EFFECT)
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:

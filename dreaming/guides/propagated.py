@@ -13,7 +13,7 @@ import numpy as np
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.intervals import FrameInterval, group_by_interval
-from dreaming.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, Range
+from dreaming.constraints import NonNegativeFloat, PositiveFloat, PositiveInt, Range, Workers
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.keyframe_propagation import KeyframePropagator, PropagatedKeyframe
@@ -92,7 +92,7 @@ class PropagatedGuide(Guide):
     max_gap: PositiveInt = 20
     flow_error: NonNegativeFloat = 0.15
     min_transfer_ratio: NonNegativeFloat = 1.5
-    workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield each named frame's guide, in order; the clip's order is the fastest."""

@@ -32,6 +32,7 @@ _OWNER = re.compile(r"[A-Za-z0-9_]{1,40}-\d+-\d+")
 _counter = itertools.count()
 _writing = set[Path]()
 """Temporary files that this process is writing."""
+_begun = 0
 
 
 def shorten(name: str) -> str:
@@ -62,6 +63,11 @@ def is_running(process: str) -> bool | None:
     return True
 
 
+def writes_begun() -> int:
+    """A number that changes as soon as this process begins to write a file."""
+    return _begun
+
+
 def is_writable(folder: Path) -> bool:
     """Whether this process may create files in a folder: its permissions allow it, and the disk is not read-only."""
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
@@ -69,6 +75,8 @@ def is_writable(folder: Path) -> bool:
 
 def temporary_path(path: Path) -> Path:
     """A new hidden name beside ``path`` to write to before renaming, which ``discard_unfinished`` recognises."""
+    global _begun
+    _begun += 1
     return path.with_name(f".{shorten(path.name)}.{owner()}-{next(_counter)}{UNFINISHED}")
 
 

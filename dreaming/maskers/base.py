@@ -15,7 +15,7 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
 from dreaming.clip.shots import Shots
 from dreaming.clip.split import Split
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import Workers
 from dreaming.errors import MaskError
 from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
@@ -109,7 +109,7 @@ def is_whole(clip: Clip, references: References) -> bool:
 class FrameMasker(Masker):
     """A masker whose prediction depends on one frame; ``workers`` frames are predicted at once."""
 
-    workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
     def predict_frame(self, image: Image) -> Probability:
@@ -124,7 +124,7 @@ class FrameMasker(Masker):
 class SequenceMasker(Masker):
     """A masker that predicts intervals between hand masks, ``workers`` at once, and keeps the hand masks."""
 
-    workers: PositiveInt = field(default=2, kw_only=True, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, kw_only=True, metadata=NO_EFFECT)
 
     @abstractmethod
     def predict_interval(self, clip: Clip, interval: FrameInterval, wanted: frozenset[str]) -> Predictions:

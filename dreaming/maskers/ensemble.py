@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import Workers
 from dreaming.data.mask_stack import stack_channels
 from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.dis import DisFlow
@@ -38,7 +38,7 @@ class EnsembleMasker(Masker):
 
     task: FusionTask
     context: TrainingContext
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     @property
     def base_maskers(self) -> Mapping[str, Masker]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import PositiveFloat, PositiveInt
+from dreaming.constraints import PositiveFloat, PositiveInt, Workers
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, accumulate_flows, dilated_pairs, iter_windows
@@ -41,7 +41,7 @@ class MatteSmoothing:
     sigma: PositiveFloat | None = 1.5
     radius: PositiveInt = 2
     colour_sigma: PositiveFloat = 14.0
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def smooth(
         self, clip: Clip, refine: ReadPictures[FrameMatte], stems: Sequence[str]

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy
 
-from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveInt
+from dreaming.constraints import ImageSide, LearningRate, NonNegativeFloat, NonNegativeInt
 from dreaming.data.base import MaskSample
 from dreaming.errors import ConfigError
 from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics
@@ -30,6 +30,9 @@ LossTerm: TypeAlias = Literal["bce", "dice"]
 
 PROB_EPS = 0.01
 """Probabilities of a prior mask are clamped to this distance from 0 and 1 before their logit is taken."""
+
+LARGE_CROP = 512
+"""Side in pixels of a training crop that is never too large, however small the frames are."""
 
 
 class SegmentationModule(LightningModule):
@@ -66,8 +69,8 @@ class SegmentationModule(LightningModule):
         lr: LearningRate,
         loss_weights: Mapping[LossTerm, NonNegativeFloat],
         statistics: ColourStatistics = NEUTRAL,
-        short_side: PositiveInt | None = None,
-        tile: PositiveInt | None = None,
+        short_side: ImageSide | None = None,
+        tile: ImageSide | None = None,
         overlap: NonNegativeInt = 64,
         flip: bool = False,
         features: NonNegativeInt = 0,
@@ -164,13 +167,19 @@ class SegmentationModule(LightningModule):
         return self(centre(image, like), centre(positions, like))
 
     def check_sides(self, crop: int | None, frame: Size) -> None:
-        """Check that training crops and frames are large enough for the network's receptive field.
+        """Check that training crops and frames fit the network's receptive field, and crops the frames.
 
         Raises:
             ConfigError: If they are not.
         """
         if crop is not None:
             _check_side("data.segmentation.crop", crop, self.network)
+            if crop > (most := max(LARGE_CROP, 2 * max(working_size(frame, self.short_side)))):
+                raise ConfigError(
+                    "data.segmentation.crop",
+                    found=f"{crop} pixels",
+                    expected=f"at most {most}, because beyond the frame there are mirrored pixels only",
+                )
         side = min(working_size(frame, self.short_side))
         if self.tile is not None:
             side = min(side, self.tile)

@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveInt
+from dreaming.constraints import Channels, ImageSide, LearningRate, NonNegativeFloat, NonNegativeInt
 from dreaming.data.frame_pairs import PairedSample, PairSample
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.data.patches import StyleSample
@@ -72,9 +72,9 @@ class StyleModule(LightningModule):
         loss_weights: Mapping[LossTerm, NonNegativeFloat],
         consistency: NonNegativeFloat = 0.0,
         quality: Powers | None = None,
-        channels: PositiveInt = 3,
+        channels: Channels = 3,
         painted: Sequence[int] = (),
-        tile: PositiveInt | None = None,
+        tile: ImageSide | None = None,
         overlap: NonNegativeInt | None = None,
     ) -> None:
         super().__init__()

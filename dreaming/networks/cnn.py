@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import Channels, Depth, KernelSize, PositiveInt
 from dreaming.networks.position import Encoding, Position
 from dreaming.networks.separable import Norm, Padding, convolution, lost, normalisation
 
@@ -35,11 +35,11 @@ class CNN(nn.Module):
     def __init__(
         self,
         *,
-        in_channels: PositiveInt = 3,
-        out_channels: PositiveInt = 1,
-        kernel_size: PositiveInt = 5,
-        intermediate_channels: PositiveInt = 16,
-        num_layers: PositiveInt = 5,
+        in_channels: Channels = 3,
+        out_channels: Channels = 1,
+        kernel_size: KernelSize = 5,
+        intermediate_channels: Channels = 16,
+        num_layers: Depth = 5,
         dilation: PositiveInt = 1,
         separable: bool = False,
         positional_encoding: Encoding = "linear",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.constraints import NonNegativeInt, PositiveFloat, PositiveInt
+from dreaming.constraints import Channels, NonNegativeInt, PositiveFloat, PositiveInt
 from dreaming.networks.colour_map import ColourMap, edge_preserving_mean, receptive_radius, sampling_step
 from dreaming.networks.pixel_head import PixelHead
 
@@ -72,15 +72,15 @@ class FastGenerator(nn.Module):
     def __init__(
         self,
         *,
-        channels: PositiveInt = 3,
+        channels: Channels = 3,
         painted: Sequence[int] = (),
-        width: PositiveInt = 48,
+        width: Channels = 48,
         dilations: Sequence[PositiveInt] = (1, 2, 4, 8, 2, 1),
         radii: Sequence[PositiveInt] = (2, 4),
         contrast: PositiveFloat = 0.02,
         means: Sequence[PositiveInt] = (8, 16),
-        shape_channels: PositiveInt = 8,
-        pixel_width: PositiveInt = 48,
+        shape_channels: Channels = 8,
+        pixel_width: Channels = 48,
         frequencies: Sequence[PositiveFloat] = (4, 8, 16),
         pixel_steps: NonNegativeInt = 1500,
     ) -> None:

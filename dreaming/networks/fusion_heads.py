@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import Channels, Depth, KernelSize, PositiveInt
 from dreaming.errors import ParameterError
 from dreaming.networks.position import Encoding
 from dreaming.networks.separable import Norm, Padding
@@ -98,7 +98,11 @@ class ConvFusion(FusionHead):
     kind: ClassVar[str] = "conv_fusion"
 
     def __init__(
-        self, *, in_channels: int, prior_weight: Sequence[float] | None = None, kernel_size: PositiveInt = 1
+        self,
+        *,
+        in_channels: int,
+        prior_weight: Sequence[float] | None = None,
+        kernel_size: KernelSize = 1,
     ) -> None:
         super().__init__(in_channels=in_channels, prior_weight=prior_weight)
         _check_odd("kernel_size", kernel_size)
@@ -133,8 +137,8 @@ class UNetFusion(FusionHead):
         *,
         in_channels: int,
         prior_weight: Sequence[float] | None = None,
-        depth: PositiveInt = 3,
-        width: PositiveInt = 4,
+        depth: Depth = 3,
+        width: Channels = 4,
         separable: bool = False,
         positional_encoding: Encoding = "none",
         padding: Padding = "zero",

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.constraints import Channels, NonNegativeInt, PositiveInt
 
 LAYERS = 2
 
@@ -31,7 +31,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(
         self,
         *,
-        channels: PositiveInt = 3,
+        channels: Channels = 3,
         filters: PositiveInt = 12,
         layers: NonNegativeInt = LAYERS,
     ) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.constraints import Channels, NonNegativeInt, PositiveInt
 from dreaming.errors import ParameterError
 
 
@@ -79,7 +79,7 @@ class StyleGenerator(nn.Module):
     def __init__(
         self,
         *,
-        channels: PositiveInt = 3,
+        channels: Channels = 3,
         painted: Sequence[int] = (),
         filters: Sequence[PositiveInt] = (32, 64, 128, 128, 128, 64),
         blocks: NonNegativeInt = 7,

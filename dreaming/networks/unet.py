@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import Channels, Depth
 from dreaming.networks.position import Encoding, Position, centre
 from dreaming.networks.separable import Norm, Padding, convolution, normalisation
 
@@ -56,10 +56,10 @@ class UNet(nn.Module):
     def __init__(
         self,
         *,
-        in_channels: PositiveInt = 3,
-        out_channels: PositiveInt = 1,
-        depth: PositiveInt = 4,
-        width: PositiveInt = 16,
+        in_channels: Channels = 3,
+        out_channels: Channels = 1,
+        depth: Depth = 4,
+        width: Channels = 16,
         separable: bool = False,
         positional_encoding: Encoding = "linear",
         padding: Padding = "zero",

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from dreaming.constraints import NonNegativeInt, PositiveInt
+from dreaming.constraints import Channels, NonNegativeInt
 from dreaming.errors import ParameterError, WeightsError
 
 OFFICIAL_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
@@ -69,7 +69,7 @@ class Vgg19Features(nn.Module):
         sha256: str | None = OFFICIAL_SHA256,
         url: str = OFFICIAL_URL,
         cache: str | Path | None = None,
-        width: PositiveInt = 64,
+        width: Channels = 64,
         download: bool = True,
     ) -> None:
         super().__init__()

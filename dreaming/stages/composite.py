@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.constraints import NonNegativeInt, PositiveInt, Sigma, UnitFloat
+from dreaming.constraints import NonNegativeInt, Sigma, UnitFloat, Workers
 from dreaming.errors import ClipError, ParameterError
 from dreaming.imaging.cleanup import Cleanup
 from dreaming.imaging.morphology import feather
@@ -86,7 +86,7 @@ class CompositeStage(Stage):
     crf: NonNegativeInt = field(default=18, metadata=NO_EFFECT)
     codec: str = field(default="libx264", metadata=NO_EFFECT)
     preset: str | None = field(default="medium", metadata=NO_EFFECT)
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         check_encoder(self.codec, self.crf, self.preset)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
-from dreaming.constraints import PositiveInt, Range
+from dreaming.constraints import Range, Workers
 from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.manifest import NO_EFFECT
@@ -41,7 +41,7 @@ class MatteStage(Stage):
     masker: str | None = field(default=None, metadata=NO_EFFECT)
     method: MatteMethod = "guided"
     band: Annotated[float, Range(gt=0, le=0.1)] = 0.006
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     @property
     def source(self) -> str:

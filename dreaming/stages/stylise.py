@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.constraints import PositiveInt
+from dreaming.constraints import BatchSize
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import TemporalBlending
 from dreaming.flow.temporal_window import dilate
@@ -61,7 +61,7 @@ class StyliseStage(Stage):
     blend: TemporalBlending | None = None
     quality: Literal["draft", "good"] = "good"
     strokes: StrokeTransfer = field(default_factory=lambda: StrokeTransfer(DisFlow(scale=1.0)))
-    batch: PositiveInt | None = field(default=None, metadata=NO_EFFECT)
+    batch: BatchSize | None = field(default=None, metadata=NO_EFFECT)
     compiled: bool = field(default=False, metadata=NO_EFFECT)
 
     @property

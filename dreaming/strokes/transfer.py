@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.constraints import PositiveFloat, PositiveInt, Range
+from dreaming.constraints import PositiveFloat, Range, Workers
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
 from dreaming.io.manifest import NO_EFFECT
@@ -79,7 +79,7 @@ class StrokeTransfer:
     tolerance: PositiveFloat = 4.6
     max_gain: Annotated[float, Range(ge=1, le=10)] = 1.15
     grain: Annotated[float, Range(ge=0, le=2)] = 0.92
-    workers: PositiveInt = field(default=2, metadata=NO_EFFECT)
+    workers: Workers = field(default=2, metadata=NO_EFFECT)
 
     def apply(self, clip: Clip, layer: Layer, stylised: Iterable[tuple[str, Image]]) -> Iterator[tuple[str, Image]]:
         """Yield each stylised frame of a layer with the strokes of its keyframes, in order."""

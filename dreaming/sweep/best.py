@@ -7,10 +7,11 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
+from dreaming.io.file_search import files_below
 from dreaming.io.output_file import write_output
 from dreaming.io.plain_data import read_plain_yaml
 
@@ -65,9 +66,11 @@ class BestTrial:
             if wrong := [text for text in best.overrides if not is_value(text)]:
                 raise ValueError(wrong[0])
         except (AttributeError, TypeError, ValueError) as error:
+            fields = error.errors() if isinstance(error, ValidationError) else []
+            reason = ", ".join(dict.fromkeys(f"no valid {each['loc'][0]}" for each in fields)) or str(error)
             raise ConfigError(
                 path,
-                found=f"unknown contents ({' '.join(str(error).split())[:160]})",
+                found=f"unknown contents ({' '.join(reason.split())[:160]})",
                 expected=f"the best trial of a sweep, schema {SCHEMA}, with plain values of {', '.join(SEARCHED)}",
                 hint="move the file elsewhere, or set tuned=false",
             ) from None
@@ -100,5 +103,5 @@ def _is_plain(value: object) -> bool:
 
 def best_trials(clip: Clip) -> dict[str, BestTrial]:
     """The best trial of each model and masker that was swept on a clip; of several sweeps that of the latest."""
-    trials = [BestTrial.read(path) for path in (clip.path / "sweeps").glob(f"*/{BEST}")]
+    trials = [BestTrial.read(path) for path in files_below(clip.path / "sweeps", BEST, depth=1)]
     return {best.component: best for best in sorted(trials, key=lambda best: (best.finished_at, best.sweep))}

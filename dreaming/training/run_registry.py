@@ -13,6 +13,7 @@ from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
 from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import refuse_links_in
+from dreaming.io.file_search import files_below
 from dreaming.io.frame_folder import natural_key
 from dreaming.io.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
 
@@ -140,7 +141,7 @@ def read_best(pointer: Path) -> Best | None:
 def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
     """Find the best finished run with this fingerprint; of equal ones, the last by folder name."""
     wanted = json.loads(json.dumps(fingerprint))
-    found = [Best.read(path, path.parent) for path in sorted(runs.glob(f"**/{RESULT}"))]
+    found = [Best.read(path, path.parent) for path in files_below(runs, RESULT)]
     matching = [best for best in found if best is not None and best.fingerprint == wanted]
     chosen: Best | None = None
     for best in matching:
@@ -151,7 +152,7 @@ def find(runs: Path, fingerprint: Mapping[str, Any]) -> Best | None:
 def unfinished(runs: Path, fingerprint: Mapping[str, Any]) -> Path | None:
     """Find the latest folder of an interrupted run with this fingerprint."""
     wanted = json.loads(json.dumps(fingerprint))
-    for path in sorted(runs.glob(f"**/{FINGERPRINT}"), reverse=True):
+    for path in reversed(files_below(runs, FINGERPRINT)):
         if (
             not (path.parent / RESULT).exists()
             and not is_trial(path.parent, runs)
@@ -165,7 +166,7 @@ def latest(runs: Path) -> Path | None:
     """Find the latest unfinished run folder; of a multirun, the folder of one of its jobs."""
     begun = {
         _run_of(path.parent, runs)
-        for path in runs.glob(f"**/{FINGERPRINT}")
+        for path in files_below(runs, FINGERPRINT)
         if not _is_finished(path.parent, runs) and not is_trial(path.parent, runs)
     }
     return max(begun, key=lambda folder: [*map(natural_key, folder.relative_to(runs).parts)], default=None)

@@ -149,6 +149,17 @@ def test_a_video_that_cannot_be_used_is_named(disc_clip, film, tmp_path, in_job,
     in_job(look, *tiny())
 
 
+def test_input_that_is_refused_leaves_no_record_of_a_run(disc_clip, tmp_path, refused, tiny):
+    """Neither a new folder for a damaged video, nor anything in a clip with a wrong frame."""
+    (tmp_path / "text.mp4").write_text("no video at all")
+    drawing = disc_clip()
+    drawing.save("frames/0002.png", np.zeros((8, 9, 3), np.uint8))
+    before = set(tmp_path.rglob("*"))
+    refused("dreaming", f"clip={tmp_path / 'clips' / 'new'}", f"video={tmp_path / 'text.mp4'}", *tiny())
+    refused("dreaming", f"clip={drawing.path}", *tiny(), words=("0002.png", "9x8"))
+    assert set(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.slow
 def test_your_own_frames_and_a_video_are_one_too_many(disc_clip, film, tmp_path, refused, tiny):
     drawing = disc_clip()

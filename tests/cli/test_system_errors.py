@@ -4,7 +4,10 @@ import errno
 import sys
 from collections import namedtuple
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from dreaming.cli import system_errors
 from dreaming.cli.system_errors import (
@@ -14,7 +17,7 @@ from dreaming.cli.system_errors import (
     system_error,
     written_folders,
 )
-from dreaming.errors import AccessError, SpaceError
+from dreaming.errors import AccessError, MemoryShortageError, SpaceError
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,24 @@ def test_a_working_folder_that_was_deleted_is_refused(tmp_path, monkeypatch):
         check_working_folder()
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "x"), OSError("x")])
+def too_large():
+    return [
+        lambda: torch.empty(10**15),
+        lambda: np.empty(10**15),
+        lambda: cv2.resize(np.zeros((1, 1), np.uint8), (10**7, 10**8)),
+    ]
+
+
+@pytest.mark.parametrize("allocate", too_large(), ids=["torch", "numpy", "opencv"])
+def test_memory_that_does_not_suffice_is_told(allocate):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 -- each library has its own class
+        allocate()
+    assert isinstance(system_error(caught.value), MemoryShortageError)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), OSError(errno.ENOENT, "x"), OSError("x"), RuntimeError("x"), ValueError("out of memory")]
+)
 def test_other_errors_are_bugs(error):
     assert system_error(error) is None
 

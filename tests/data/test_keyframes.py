@@ -180,6 +180,12 @@ def test_scales_are_larger_patches_at_full_resolution():
     assert (styled[:, 1:] - styled[:, :-1])[inner].round().unique().tolist() == [1], "no pixel is left out"
 
 
+def test_patches_far_larger_than_keyframes_are_refused():
+    with pytest.raises(ParameterError) as caught:
+        KeyframesDataModule(keyframes(), patch=513)
+    assert caught.value.name == "patch"
+
+
 def test_several_scales_of_whole_keyframes_are_refused():
     with pytest.raises(ParameterError) as error:
         KeyframesDataModule(keyframes(), patch=None, scales=[1.0, 0.5])

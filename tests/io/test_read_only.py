@@ -1,30 +1,14 @@
 """What a user may only read stays readable, and what cannot be written is named."""
 
-import os
 import stat
 from pathlib import Path
 
 import pytest
+from unprivileged import as_user
 
 from dreaming.errors import AccessError
 from dreaming.io.atomic import discard_unfinished, is_writable, write_atomically
 from dreaming.io.locks import lock, try_lock
-
-
-def as_user(root, work):
-    """Run a function in a child process that is not root, which may write everywhere; return its exit code."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            if os.geteuid() == 0:
-                for path in root.parents:
-                    path.chmod(path.stat().st_mode | 0o55)
-                os.seteuid(65534)
-            code = int(not work())
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.fixture

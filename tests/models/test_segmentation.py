@@ -254,6 +254,10 @@ def test_the_least_crop_is_the_smallest_that_can_be_learnt_from(name, references
     with pytest.raises(ConfigError) as caught:
         module.check_sides(min_size - 1, (min_size, min_size))
     assert (caught.value.where, caught.value.found) == ("data.segmentation.crop", f"{min_size - 1} pixels")
+    module.check_sides(512, (min_size, min_size))
+    with pytest.raises(ConfigError) as caught:
+        module.check_sides(4096, (min_size, min_size))
+    assert (caught.value.where, caught.value.found) == ("data.segmentation.crop", "4096 pixels")
 
 
 def test_frames_and_tiles_that_a_network_cannot_reflect_the_border_of_are_refused():

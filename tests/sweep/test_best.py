@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
+from unprivileged import as_user
 
 from dreaming.errors import ConfigError
 from dreaming.sweep.best import BestTrial, best_trials, is_value
@@ -26,6 +28,23 @@ def best(**change):
 def test_a_record_is_read_as_it_was_written(tmp_path):
     best().write(tmp_path)
     assert BestTrial.read(tmp_path / "best.yaml") == best()
+
+
+def test_a_folder_of_sweeps_that_may_not_be_listed_is_named(disc_clip):
+    clip = disc_clip(masks=(1,)).clip
+    best().write(clip.path / "sweeps" / "a")
+    for folder in (clip.path / "sweeps", clip.path / "sweeps" / "a"):
+        folder.chmod(0o300 if folder.name == "sweeps" else 0o600)
+        assert as_user(clip.path, lambda: _denied(clip) == str(folder)) == 0  # noqa: B023
+        folder.chmod(0o755)
+
+
+def _denied(clip):
+    try:
+        best_trials(clip)
+    except PermissionError as error:
+        return str(Path(error.filename).parent if error.filename.endswith(".yaml") else error.filename)
+    return None
 
 
 def test_a_record_that_somebody_changed_is_kept(tmp_path):
