@@ -166,6 +166,7 @@ class MaskLayout:
                     if stem in seen:
                         raise MaskError(
                             path,
+                            topic="two-layouts-of-masks",
                             found=f"a mask that is in {seen[stem].parent.relative_to(self.root)} too",
                             expected="each mask in one folder, so that no masker is evaluated on its training masks",
                             hint="remove one of the two",

@@ -132,6 +132,7 @@ class FeatureExtractor:
         if not self.sources:
             raise MaskError(
                 self.clip.path,
+                topic="no-hand-masks",
                 found="no hand mask of any of the clip's frames",
                 expected="at least one hand mask named like its frame",
             )

@@ -69,6 +69,7 @@ class MaskStage(Stage):
                 if count < masker.min_references:
                     raise MaskError(
                         clip.path,
+                        topic="too-few-hand-masks",
                         found=f"{count} hand mask{'s' * (count != 1)} of the {part}",
                         expected=f"at least {masker.min_references} for masker={name}",
                         hint="paint another, or use masker=pixels or masker=flow, which propagate a single one",

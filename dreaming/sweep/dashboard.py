@@ -48,6 +48,8 @@ def _plot_curves(axes: Any, trials: list[FrozenTrial]) -> None:
             axes.plot(percent, values, color=colour, alpha=0.6)
             axes.plot(percent[-1], values[-1], color=colour, marker=marker)
     axes.set(title="Learning curves", xlabel="percent of the training", ylabel="monitored value")
+    if not axes.lines:
+        axes.text(0.5, 0.5, "none: no network was trained", ha="center", va="center", transform=axes.transAxes)
 
 
 def _plot_values(axes: Any, trials: list[FrozenTrial]) -> None:

@@ -28,3 +28,12 @@ def test_trials_and_existing_plots_are_drawn(tmp_path, with_plots):
     green = (picture == (0, 200, 0)).all(axis=2).any()
     assert green == with_plots
     assert (picture[: len(picture) // 2] < 255).any(), "curves and values"
+
+
+def test_a_search_without_learning_curves_says_so(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("matplotlib.axes.Axes.text", lambda axes, x, y, text, **_: written.append(text))
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(create_trial(value=0.5, params={}, distributions={}))
+    draw_dashboard(study, {}, tmp_path / "dashboard.png")
+    assert len(written) == 1
