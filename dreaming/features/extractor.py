@@ -8,6 +8,7 @@ out), and several times from its own mask after a round trip along the optical f
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +33,8 @@ MAX_GAP = 60
 """Largest distance of a round trip, in frames."""
 
 _latest: dict[str, tuple[MaskPropagator, ColourLikelihood, BackgroundDifference]] = {}
+_creation = Lock()
+"""Held while an extractor is created, so that fits in several threads compute flow once and share a cache."""
 
 
 def clear_cache() -> None:
@@ -68,18 +71,20 @@ class PropagationFeatures:
         Raises:
             MaskError: If none of them is a frame of the clip.
         """
-        flows = FlowCache(clip, self.flow)
-        flows.complete(workers=workers)
         size = working_size(clip.size, self.short_side)
         identifiers = str(clip.path.absolute()), clip.sequence_fingerprint
         key = fingerprint(*identifiers, self.flow, self.drift, list(size))
-        if key not in _latest:
-            propagator = FlowPropagator(clip, flows, self.drift)
-            _latest.clear()
-            colours = ColourLikelihood(clip, size)
-            background = BackgroundDifference(clip, flows, colours.lab, size)
-            _latest[key] = MaskPropagator(clip, propagator, size), colours, background
-        return FeatureExtractor(self, *_latest[key], references)
+        with _creation:
+            flows = FlowCache(clip, self.flow)
+            flows.complete(workers=workers)
+            if key not in _latest:
+                propagator = FlowPropagator(clip, flows, self.drift)
+                _latest.clear()
+                colours = ColourLikelihood(clip, size)
+                background = BackgroundDifference(clip, flows, colours.lab, size)
+                _latest[key] = MaskPropagator(clip, propagator, size), colours, background
+            shared = _latest[key]
+        return FeatureExtractor(self, *shared, references)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Single image files: decoded by OpenCV, with metadata from Pillow; encoded as PNG."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def decode_opacity(path: Path) -> Probability | None:
 
     Pillow would reduce 16-bit alpha to 8 bits and ignore the alpha channel of a TIFF that does not declare its kind.
     """
-    if path.suffix.lower() in (".jpg", ".jpeg") or _is_grey_png(path):
+    if path.suffix.lower() in (".jpg", ".jpeg") or _is_opaque_png(path):
         return None
     image = decode(path, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2 or image.shape[2] != 4:
@@ -98,9 +99,21 @@ def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
     return np.asarray(PIL.ImageOps.exif_transpose(turned))
 
 
-def _is_grey_png(path: Path) -> bool:
-    """Whether a file is a grey PNG, such as the masks that dreaming writes, which need no second decoding."""
-    return _png_colour_type(path) == b"\0"
+def _is_opaque_png(path: Path) -> bool:
+    """Whether a file is a PNG without transparency, such as most frames and masks, which needs no second decoding."""
+    kind = _png_colour_type(path)
+    return kind == b"\0" or (kind in (b"\2", b"\3") and b"tRNS" not in _png_chunks_before_pixels(path))
+
+
+def _png_chunks_before_pixels(path: Path) -> list[bytes]:
+    """Types of a PNG's chunks up to the first one of its pixels; only those before it can make it transparent."""
+    kinds: list[bytes] = []
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            kinds.append(head[4:])
+            file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
+    return kinds
 
 
 def has_alpha(path: Path) -> bool:

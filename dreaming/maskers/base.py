@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,13 @@ Predictions: TypeAlias = Iterator[tuple[str, Probability]]
 
 @dataclass
 class Masker(ABC):
-    """Predict the subject's mask in every frame; the fields of a subclass are its config."""
+    """Predict the subject's mask in every frame; the fields of a subclass are its config.
+
+    Attributes:
+        fits_in_threads: Whether copies of it may be fitted by several threads at once, and whether that is faster.
+    """
+
+    fits_in_threads: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, clip: Clip, references: References) -> Self:

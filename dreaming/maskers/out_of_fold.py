@@ -9,8 +9,9 @@ which happens to no frame once all masks are used. Such masks are not representa
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -22,10 +23,14 @@ from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import dilate
 from dreaming.io.frame_folder import FrameFolder
+from dreaming.io.prefetch import prefetch_map
 from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache, gap
 
 log = logging.getLogger(__name__)
+
+FITS_AT_ONCE = 2
+"""Fits of one masker without different folds that run at once, if it ``fits_in_threads``."""
 
 MIN_HELD_OUT = 2
 """Fewest held-out masks of the subject to train the ensemble on; a single score cannot tell skill from chance."""
@@ -123,13 +128,24 @@ def out_of_fold(
     if not masker.training_stems(clip.split(references.part)) & set(plan.references.stems):
         around = dilate(clip.shots, plan.references.stems, radius)
         return dict.fromkeys(plan.references.stems, PredictionCache(clip, name, masker, references).complete(around))
+    caches = [PredictionCache(clip, name, masker, references, part.left_out) for part in plan.parts]
+    wanted = [dilate(clip.shots, part.stems, radius) for part in plan.parts]
+    fitted: Iterable[Masker | None] = repeat(None, len(caches))
+    if masker.fits_in_threads:
+        fitted = prefetch_map(_fit_unless_complete, zip(caches, wanted, strict=True), FITS_AT_ONCE)
+    found = zip(plan.parts, caches, wanted, fitted, strict=True)
     return {
         stem: folder
-        for part in plan.parts
-        for around in [dilate(clip.shots, part.stems, radius)]
-        for folder in [PredictionCache(clip, name, masker, references, part.left_out).complete(around)]
+        for part, cache, around, fit in found
+        for folder in [cache.complete(around, fit)]
         for stem in part.stems
     }
+
+
+def _fit_unless_complete(fold: tuple[PredictionCache, Sequence[str]]) -> Masker | None:
+    """The masker fitted for a fold; None if its frames are predicted already."""
+    cache, stems = fold
+    return None if cache.is_complete(stems) else cache.fit()
 
 
 def stacks(

@@ -66,6 +66,7 @@ class PixelsMasker(SequenceMasker):
     """
 
     kind: ClassVar[str] = "pixels_masker"
+    fits_in_threads: ClassVar[bool] = True  # each fit alone leaves a core idle while the second classifier is trained
 
     features: PropagationFeatures
     boosting: Boosting = field(default_factory=Boosting)

@@ -64,8 +64,11 @@ class PredictionCache:
         """Name of the predictions in the log."""
         return self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
 
-    def complete(self, stems: Iterable[str]) -> FrameFolder:
-        """Predict those of the frames that are missing; the returned folder is not pruned while the object exists."""
+    def complete(self, stems: Iterable[str], fitted: Masker | None = None) -> FrameFolder:
+        """Predict those of the frames that are missing; the returned folder is not pruned while the object exists.
+
+        ``fitted`` is the result of ``fit``, if the caller has it already.
+        """
         stems = list(dict.fromkeys(stems))
         # The lock does not depend on the loaded weights, so that processes share it before and after these exist.
         name = f"predictions {self.references.part} {self.name} {self._manifest().fingerprint}"
@@ -76,18 +79,22 @@ class PredictionCache:
                 if not artifact.missing(stems, manifest):
                     _mark_in_use(folder)
                     return folder
-            folder = self._fit_and_predict(stems)
+            folder = self._predict(stems, self.fit() if fitted is None else fitted)
             _mark_in_use(folder)
         return folder
 
-    def _fit_and_predict(self, stems: list[str]) -> FrameFolder:
-        # A copy is fitted, so that the masker itself stays small and can be sent to other processes.
+    def is_complete(self, stems: Iterable[str]) -> bool:
+        """Whether none of the frames is missing."""
+        return not ArtifactFolder(self.folder, self.clip.path, self.title).missing(stems, self._fitted_manifest())
+
+    def fit(self) -> Masker:
+        """Fit a copy of the masker, so that the masker itself stays small and can be sent to other processes."""
         masker = copy(self.masker)
         if self.left_out is None:
-            masker = masker.fit(self.clip, self.references)
-        else:
-            masker = masker.fit_without(self.clip, self.references, self.left_out)
+            return masker.fit(self.clip, self.references)
+        return masker.fit_without(self.clip, self.references, self.left_out)
 
+    def _predict(self, stems: list[str], masker: Masker) -> FrameFolder:
         def begin(missing: list[str]) -> Maker:
             announce(self.clip.path, f"predictions of {self.title}", len(missing), BYTES * math.prod(self.clip.size))
             return partial(masker.prepare(self.clip, missing).predict, self.clip)

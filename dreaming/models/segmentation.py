@@ -95,7 +95,7 @@ class SegmentationModule(LightningModule):
         self.register_buffer("deviation", deviation.clamp(min=1 / 255))
         scores: dict[str, Metric | MetricCollection] = {
             "jaccard": FrameJaccard(),
-            "accuracy": BinaryAccuracy(),
+            "accuracy": BinaryAccuracy(validate_args=False),
             "boundary_f": BoundaryF(),
         }
         # Compute groups would merge two metrics whose first values happen to be equal.

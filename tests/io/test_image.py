@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -11,8 +12,9 @@ import PIL.Image
 import pytest
 
 from dreaming.errors import FrameError
+from dreaming.io import image as image_module
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.image import decode
+from dreaming.io.image import decode, decode_opacity
 
 RNG = np.random.default_rng(3)
 PICTURE = np.ascontiguousarray(cv2.resize(RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8), (40, 30)))  # (30, 40, 3)
@@ -192,6 +194,29 @@ def test_opaque_masks_are_read_by_their_colours(tmp_path):
     for name, (expected, data) in masks.items():
         np.testing.assert_allclose(probability(tmp_path / name, data), expected / 255, rtol=1e-6)
     assert probability(tmp_path / "photo.jpg", exif_jpeg(6)).shape == (40, 30), "upright"
+
+
+def test_only_a_png_that_can_be_transparent_is_decoded_twice(tmp_path, monkeypatch):
+    named, plain = io.BytesIO(), PICTURE.copy()
+    plain[2, 3] = 1, 2, 3
+    PIL.Image.fromarray(plain).save(named, "PNG", transparency=(1, 2, 3))
+    files = {
+        "grey": (encoded(PICTURE[..., 0], ".png"), 0),
+        "colour": (encoded(PICTURE, ".png"), 0),
+        "palette": (palette_png(RNG.integers(0, 256, (4, 3), np.uint8), np.eye(4)), 0),
+        "transparent colour": (named.getvalue(), 1),
+        "transparent entry": (palette_png(RNG.integers(0, 256, (4, 3), np.uint8), np.eye(4), np.zeros(4, np.uint8)), 1),
+        "alpha": (encoded(np.dstack([PICTURE, PICTURE[..., 0]]), ".png"), 1),
+    }
+    for name, (data, times) in files.items():
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(data)
+        decoder = Mock(wraps=decode)
+        monkeypatch.setattr(image_module, "decode", decoder)
+        opacity = decode_opacity(path)
+        assert (decoder.call_count, opacity is not None) == (times, bool(times)), name
+        if name == "transparent colour":
+            np.testing.assert_array_equal(np.argwhere(opacity == 0), [[2, 3]])
 
 
 DAMAGED = {

@@ -3,6 +3,7 @@
 import shutil
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -251,6 +252,28 @@ def test_what_is_remembered_is_not_made_again_unless_it_would_differ(disc_clip):
     assert more.files["0002"].stat().st_mtime_ns == stamp
     assert PredictionCache(clip, "gmm", masker, refs, refs.select(["0004"])).complete(["0002"]).path != folder.path
     assert PredictionCache(clip, "gmm", GmmMasker(components=3), refs).complete(["0002"]).path != folder.path
+
+
+def test_folds_are_fitted_at_once_where_a_masker_allows_it(disc_clip):
+    clip, barrier = disc_clip(count=9, masks=(1, 3, 5, 7, 9)).clip, Barrier(2)
+
+    class Meeting(GmmMasker):
+        fits_in_threads = True
+        fits = 0
+
+        def fit(self, clip, references):
+            type(self).fits += 1
+            if type(self).fits < 3:
+                barrier.wait(60)  # broken unless the first two of three fits run at once
+            return super().fit(clip, references)
+
+    settings, refs = {"components": 2, "samples": 500}, references(clip)
+    at_once = found(clip, Meeting(**settings))
+    one_by_one = stacks(clip, {"other": GmmMasker(**settings)}, refs, plan_cross_validation(clip, refs))
+    assert np.array_equal(at_once.predictions, one_by_one.predictions)
+    assert Meeting.fits == 3
+    found(clip, Meeting(**settings))
+    assert Meeting.fits == 3, "what is predicted needs no fit"
 
 
 def test_the_gap_is_counted_in_frames(disc_clip):
