@@ -62,7 +62,8 @@ class PredictionCache:
     @property
     def title(self) -> str:
         """Name of the predictions in the log."""
-        return self.name if self.left_out is None else f"{self.name} without {', '.join(self.left_out.stems)}"
+        without = "" if self.left_out is None else f" without {', '.join(self.left_out.stems)}"
+        return f"predictions of {self.name}{without}"
 
     def complete(self, stems: Iterable[str], fitted: Masker | None = None) -> FrameFolder:
         """Predict those of the frames that are missing; the returned folder is not pruned while the object exists.
@@ -96,7 +97,7 @@ class PredictionCache:
 
     def _predict(self, stems: list[str], masker: Masker) -> FrameFolder:
         def begin(missing: list[str]) -> Maker:
-            announce(self.clip.path, f"predictions of {self.title}", len(missing), BYTES * math.prod(self.clip.size))
+            announce(self.clip.path, self.title, len(missing), BYTES * math.prod(self.clip.size))
             return partial(masker.prepare(self.clip, missing).predict, self.clip)
 
         # The folder depends on the fingerprint of loaded weights, which exist only after the fit.
@@ -108,7 +109,7 @@ class PredictionCache:
             begin,
             write=folder.write_probability,
             share_out=masker.share_out,
-            level=logging.DEBUG,
+            level=logging.INFO if self.left_out is None else logging.DEBUG,
         )
         prune(self.clip, folder.path.parent, KEPT)
         return folder

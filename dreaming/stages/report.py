@@ -219,6 +219,11 @@ class ReportStage(Stage):
         for name, manifest in [*records, ("dream.mp4", Manifest.read(clip.path / "dream.json"))]:
             if manifest is not None:
                 yield {"name": name, "frames": manifest.frames, "seconds": manifest.seconds}
+        # Of each masker, with all the folds for which it was fitted; the masks are copies of the predictions.
+        for folder in sorted({path.parents[1] for path in clip.path.glob(f"predictions/**/{MANIFEST}")}):
+            found = [each for path in folder.glob(f"*/{MANIFEST}") if (each := Manifest.read(path)) is not None]
+            frames, seconds = sum(each.frames for each in found), sum(each.seconds for each in found)
+            yield {"name": str(folder.relative_to(clip.path)), "frames": frames, "seconds": seconds}
 
     def _trained(self, clip: Clip) -> Iterator[dict[str, Any]]:
         """Yield the best run of each model."""

@@ -159,10 +159,13 @@ def test_damaged_scores_are_not_shown(drawing, caplog, change):
 
 
 def test_times_are_listed_and_summed(drawing):
+    for fold, seconds in {"all": 2.5, "without-one": 0.5}.items():
+        make(drawing, f"predictions/subject/unet/{fold}", drawing.truth, seconds)
     text, _ = report(drawing)
     rows = dict(re.findall(r"<tr><td>([^<]+)</td><td>\d+</td><td>([\d.]+)</td></tr>", text))
-    assert rows == {"masks/unet": "1.2", "styled/painted": "2.5", "composite": "0.8", "dream.mp4": "0.5"}
-    assert "<th>total</th><th></th><th>5.0</th>" in text
+    made = {"masks/unet": "1.2", "styled/painted": "2.5", "composite": "0.8", "dream.mp4": "0.5"}
+    assert rows == made | {"predictions/subject/unet": "3.0"}
+    assert "<th>total</th><th></th><th>8.0</th>" in text
 
 
 def test_names_are_escaped(drawing):
