@@ -101,6 +101,17 @@ def test_readme_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 120
 
 
+def test_the_commands_of_readme_are_run_by_the_test_of_the_tutorial_and_by_ci():
+    # tests/end_to_end/test_tutorials.py runs the blocks of the tutorial.
+    indented = re.findall(r"^    (\S.*)$", PAGES["README.md"], re.MULTILINE)
+    given = [line for line in indented if line.startswith("dreaming clip=clips/")]
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGES["docs/tutorials/artists.md"], re.MULTILINE | re.DOTALL)
+    assert len(given) == 2
+    assert [line for line in given if line not in "".join(blocks).splitlines()] == []
+    assert {"make demo", "source .venv/bin/activate"} <= set(indented)
+    assert "make demo" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
 def test_links_of_readme_lead_to_files():
     links = re.findall(r"\]\((?!https?:)([^)#]+)", PAGES["README.md"])
     assert len(links) > 15
