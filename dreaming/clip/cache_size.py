@@ -12,28 +12,28 @@ NOTABLE = 1e8
 """Bytes from which a cache is announced at info level."""
 
 
-def announce(folder: Path, title: str, files: int, bytes_each: float) -> None:
+def announce(folder: Path, title: str, items: int, bytes_each: float) -> None:
     """Log the size that a cache is about to grow by, and the free space.
 
     Args:
         folder: The clip's folder.
         title: The cache.
-        files: Number of files to write.
+        items: Number of files, or of entries of a temporary file, to write.
         bytes_each: Their estimated mean size.
 
     Raises:
         SpaceError: If the disk cannot hold them.
     """
-    size, free = files * bytes_each, shutil.disk_usage(folder).free
+    size, free = items * bytes_each, shutil.disk_usage(folder).free
     if size > free:
         raise SpaceError(
             folder,
             found=f"{readable(free)} of free space",
-            expected=f"about {readable(size)} for {files} files of {title}",
+            expected=f"about {readable(size)} for {items} items of {title}",
             hint="free some space, such as with prune=list, or extract fewer or smaller frames",
         )
     level = logging.INFO if size >= NOTABLE else logging.DEBUG
-    log.log(level, "%s: about %s for %d files, %s free", title, readable(size), files, readable(free))
+    log.log(level, "%s: about %s for %d items, %s free", title, readable(size), items, readable(free))
 
 
 def readable(size: float) -> str:

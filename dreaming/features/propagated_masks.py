@@ -18,6 +18,9 @@ from dreaming.io.types import Probability, Size
 ERROR_LEVELS = 2
 """Levels per unit of the photometric error when it is stored in a byte; 127.5 is the largest."""
 
+BYTES = 0.75
+"""Size per pixel of a propagated mask in the temporary file, compressed: .73 on dance-twirl."""
+
 
 @dataclass(frozen=True, eq=False)
 class PropagationSource:

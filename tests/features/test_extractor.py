@@ -9,7 +9,7 @@ import pytest
 from dreaming.clip.clip import Clip
 from dreaming.errors import MaskError
 from dreaming.features.channels import CHANNELS
-from dreaming.features.extractor import PropagationFeatures, _round_gap
+from dreaming.features.extractor import PropagationFeatures, _round_gap, clear_cache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.propagation import FlowPropagator
 
@@ -125,6 +125,15 @@ def test_hand_masks_of_other_clips_are_rejected(clip, references):
     with pytest.raises(MaskError) as caught:
         SETTINGS.extractor(clip, others)
     assert caught.value.where == str(clip.path)
+
+
+def test_the_temporary_file_is_announced_once(clip, references, caplog):
+    clear_cache()
+    caplog.set_level("DEBUG", "dreaming.clip.cache_size")
+    for subset in (references, references.without(references.stems[:1])):
+        SETTINGS.extractor(clip, subset)
+    announced = [record.args[2] for record in caplog.records if "propagated" in record.args[0]]
+    assert announced == [2 * len(clip.stems)]
 
 
 def test_a_clip_of_one_frame_has_features(disc_clip):
