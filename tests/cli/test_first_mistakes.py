@@ -118,3 +118,12 @@ def test_an_input_is_refused_with_the_section_that_helps(disc_clip, in_job, tiny
         assert found == {name: topic for mistakes in (MASKS, KEYFRAMES) for name, (_, topic) in mistakes.items()}
 
     in_job(look, *tiny())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("masks", "texts", "topic"), [((), (), "no-hand-masks"), ((1, 4, 8), ("ckpt_path=last",), "nothing-to-resume")]
+)
+def test_a_training_is_refused_with_the_section_that_helps(disc_clip, refused, masks, texts, topic):
+    sentence = refused("train.py", f"clip={disc_clip(masks=masks).path}", "model=unet", *texts)
+    assert f"errors.md#{topic})" in sentence
