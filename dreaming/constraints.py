@@ -60,5 +60,7 @@ Depth = Annotated[int, Range(ge=1, le=32)]
 """Layers or levels of a network; some double the distance between pixels that they combine."""
 KernelSize = Annotated[int, Range(ge=1, le=255)]
 """Side of a convolution's kernel in pixels."""
+Iterations = Annotated[int, Range(ge=1, le=1000)]
+"""Repetitions of a step on each frame, which more do not improve."""
 ImageSide = Annotated[int, Range(ge=1, le=16384)]
 """Height or width of a picture in pixels; libx264 encodes no larger ones."""

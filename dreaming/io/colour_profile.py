@@ -44,7 +44,7 @@ def convert_to_srgb(image: Image, path: Path, data: bytes) -> Image:
                 if file.mode != "CMYK":
                     return image
                 return np.asarray(transform.apply(PIL.ImageOps.exif_transpose(file)))
-    except PIL.UnidentifiedImageError:  # a kind that OpenCV alone decodes
+    except (OSError, ValueError, SyntaxError):  # a kind, or metadata, that OpenCV alone reads
         return image
     source = PIL.Image.fromarray(image if mode == "RGB" else np.ascontiguousarray(image[..., 1]))
     return np.asarray(transform.apply(source))

@@ -91,11 +91,14 @@ def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
     from PIL.ExifTags import Base
     from PIL.TiffImagePlugin import TiffImageFile
 
-    with PIL.Image.open(path) as file:
-        if isinstance(file, TiffImageFile):
-            return alpha
-        turned = PIL.Image.fromarray(alpha)
-        turned.getexif()[Base.Orientation] = file.getexif().get(Base.Orientation, 1)
+    try:
+        with PIL.Image.open(path) as file:
+            if isinstance(file, TiffImageFile):
+                return alpha
+            turned = PIL.Image.fromarray(alpha)
+            turned.getexif()[Base.Orientation] = file.getexif().get(Base.Orientation, 1)
+    except (OSError, ValueError, SyntaxError):  # OpenCV has decoded the picture, but Pillow refuses its metadata
+        return alpha
     return np.asarray(PIL.ImageOps.exif_transpose(turned))
 
 
@@ -141,7 +144,7 @@ def is_premultiplied(path: Path) -> bool:
             if not isinstance(file, TiffImageFile):
                 return False
             alpha, bits = file.tag_v2.get(EXTRASAMPLES, ()), file.tag_v2.get(BITSPERSAMPLE, (1,))
-    except PIL.UnidentifiedImageError:  # a kind that OpenCV alone decodes; Pillow identifies all RGBA of 8 and 16 bits
+    except (OSError, ValueError, SyntaxError):  # a kind, or metadata, that OpenCV alone reads; Pillow reads all RGBA
         return False
     return _ASSOCIATED in alpha or (_UNASSOCIATED in alpha and max(bits) == 8)
 

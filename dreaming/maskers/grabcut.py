@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
-from dreaming.constraints import PositiveInt, Range, UnitFloat, Workers
+from dreaming.constraints import Iterations, Range, UnitFloat, Workers
 from dreaming.imaging.graph_cut import cut
 from dreaming.imaging.morphology import fill_holes
 from dreaming.io.manifest import NO_EFFECT
@@ -44,7 +44,7 @@ class GrabCutMasker(Masker):
     seed: Masker
     inner: UnitFloat = 0.0047
     outer: UnitFloat = 0.0047
-    iterations: PositiveInt = 2
+    iterations: Iterations = 2
     scale: Annotated[float, Range(gt=0, le=1)] = 1.0
     holes: UnitFloat | None = 0.001
     workers: Workers = field(default=2, kw_only=True, metadata=NO_EFFECT)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from PIL import PngImagePlugin
 
 from dreaming.errors import FrameError
 from dreaming.io import image as image_module
@@ -237,6 +238,15 @@ def test_damaged_files_are_refused_by_name(tmp_path, fault):
     with pytest.raises(FrameError) as refused:
         rgb(tmp_path / f"0007.{suffix}", data)
     assert refused.value.where == str(tmp_path / f"0007.{suffix}")
+
+
+def test_a_picture_with_metadata_that_pillow_refuses_is_read(tmp_path):
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("comment", "x" * 2 * PngImagePlugin.MAX_TEXT_CHUNK, zip=True)
+    written, opacity = np.dstack([PICTURE, PICTURE[..., 0]]), io.BytesIO()
+    PIL.Image.fromarray(written).save(opacity, "png", pnginfo=notes)
+    assert np.array_equal(rgb(tmp_path / "0007.png", opacity.getvalue()), PICTURE)
+    np.testing.assert_array_equal(decode_opacity(tmp_path / "0007.png"), written[..., 3] / np.float32(255))
 
 
 @pytest.mark.parametrize("progressive", [0, 1])
