@@ -1,4 +1,4 @@
-"""A real sequence becomes a clip folder of half its size."""
+"""A real sequence becomes a clip folder of half its size, with keyframes in gold."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,10 @@ from real_clip import make
 PROGRAM = """
 import sys, pathlib, cv2, numpy as np
 out = pathlib.Path(sys.argv[2])
-for name in ("frames", "hand_masks"):
+for name in ("frames", "hand_masks", "keyframes/painted"):
     (out / name).mkdir(parents=True)
     picture = np.zeros((30, 42, 3), np.uint8)
-    picture[:, :19] = 200 if name == "frames" else 255
+    picture[:, :19] = 255 if name == "hand_masks" else 200
     cv2.imwrite(str(out / name / "0001.png"), picture)
 """
 
@@ -23,5 +23,8 @@ def test_frames_and_masks_have_half_the_size_which_is_even(tmp_path):
     )
     assert frame.shape == mask.shape == (14, 20, 3)
     assert len(np.unique(frame)) > 2
+    painted = cv2.imread(str(tmp_path / "gallery" / "dog" / "keyframes" / "painted" / "0001.png"))
+    assert painted.shape == frame.shape
+    assert (painted[..., 2] > painted[..., 0]).all(), "gold is redder than blue; the frame is grey"
     assert set(np.unique(mask)) == {0, 255}
     assert [path.name for path in (tmp_path / "gallery").iterdir()] == ["dog"]
