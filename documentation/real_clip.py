@@ -1,7 +1,7 @@
 """Make a clip folder of a real sequence at half its size, by a program such as ``../shared/make_clip.py``.
 
-The gallery shows frames of 256 pixels; at half size, a clip takes a quarter of the time. Keyframes are painted in gold, a
-style that nobody takes for the source even at that size.
+The gallery shows frames of 256 pixels; at half size, a clip takes a quarter of the time. Keyframes are painted in gold,
+a style that nobody takes for the source even at that size.
 """
 
 import argparse
