@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from onnx_model import onnx_model
 
+from dreaming.artifacts.shard import Shard
 from dreaming.cli.build import SETTINGS, build, validate
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.cli.search import check_search
@@ -26,7 +27,6 @@ from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import DivergenceError
 from dreaming.guides.base import Guide
-from dreaming.io.shard import Shard
 from dreaming.maskers.base import Masker
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER

@@ -8,6 +8,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = [
     {"errors", "progress", "constraints", "interruption"},
     {"io"},
+    {"artifacts"},
     {"video"},
     {"clip", "imaging", "imports", "networks", "demo", "losses"},
     {"flow", "training"},

@@ -19,11 +19,11 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from dreaming.artifacts.shard import Shard
 from dreaming.cli.arguments import TAKING_A_VALUE, rewrite
 from dreaming.errors import ConfigError
 from dreaming.io.atomic import refuse_links_in
 from dreaming.io.file_pattern import is_unicode
-from dreaming.io.shard import Shard
 from dreaming.sweep.override_text import quoted
 
 PACKAGE = Path(__file__).resolve().parents[1]

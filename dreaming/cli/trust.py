@@ -8,8 +8,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from dreaming.artifacts.manifest import PACKAGE
 from dreaming.errors import ConfigError
-from dreaming.io.manifest import PACKAGE
 
 TRUSTED = (
     "dreaming.guides.storage.select_guides",

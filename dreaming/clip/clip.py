@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest, fingerprint, read_record
 from dreaming.clip.annotations import SUBJECT, Keyframes, References
 from dreaming.clip.config import ClipSettings, Layer
 from dreaming.clip.empty_masks import EmptyMaskIndex
@@ -20,7 +21,6 @@ from dreaming.clip.split import MaskLayout, Split, Validation, write_split
 from dreaming.errors import ClipError, FrameError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
-from dreaming.io.manifest import MANIFEST, Manifest, fingerprint, read_record
 from dreaming.io.types import Mask, Size
 from dreaming.video.metadata import skipped_stems
 

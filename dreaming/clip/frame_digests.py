@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dreaming.artifacts.manifest import digest, fingerprint, read_record, stamp, write_record
 from dreaming.io.atomic import is_writable
-from dreaming.io.manifest import digest, fingerprint, read_record, stamp, write_record
 
 RECORD = ".digests.json"
 """Record in the clip's folder; it may be deleted."""

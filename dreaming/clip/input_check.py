@@ -2,11 +2,11 @@
 
 import os
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError
 from dreaming.io.file_pattern import NAME_HINT, is_portable_name
 from dreaming.io.frame_folder import FrameFolder, subfolders
-from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.picture_check import check_pictures
 
 LONGEST_STEM = 240

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest, fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import MANIFEST, Manifest, fingerprint
 from dreaming.io.types import Mask
 
 

@@ -6,13 +6,13 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.constraints import Sigma
 from dreaming.errors import MaskError
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.types import Mask
 
 SIGMAS = 3

@@ -8,10 +8,10 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from dreaming.artifacts.manifest import read_known_record, write_record
 from dreaming.clip.shot_detection import VERSION, ReducedFrame, find_cuts
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import read_known_record, write_record
 from dreaming.progress import bar
 
 log = logging.getLogger(__name__)

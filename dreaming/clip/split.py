@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from dreaming.artifacts.manifest import read_known_record, write_record
 from dreaming.errors import ClipError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key
-from dreaming.io.manifest import read_known_record, write_record
 from dreaming.io.prefetch import prefetch_map
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
@@ -29,7 +30,6 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.propagation import DriftCorrection, FlowPropagator
 from dreaming.flow.warp import resize_flow
 from dreaming.imaging.resize import working_size
-from dreaming.io.manifest import fingerprint
 
 MAX_GAP = 60
 """Largest distance of a round trip, in frames."""

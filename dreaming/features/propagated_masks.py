@@ -8,11 +8,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.flow.propagation import FlowPropagator
 from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
-from dreaming.io.manifest import fingerprint
 from dreaming.io.types import Probability, Size
 
 ERROR_LEVELS = 2

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.folder import ArtifactFolder
+from dreaming.artifacts.manifest import Manifest, describe
 from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
-from dreaming.io.artifact_folder import ArtifactFolder
 from dreaming.io.atomic import discard_unfinished, unfinished_files, write_atomically
 from dreaming.io.frame_folder import FrameFolder, signed
 from dreaming.io.locks import try_lock
-from dreaming.io.manifest import Manifest, describe
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Flow, Size
 from dreaming.progress import Bar, bar

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt, Workers
 from dreaming.flow.cache import FlowCache
@@ -17,7 +18,6 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, accumulate_flows, dilated_pairs, iter_windows
 from dreaming.flow.warp import warp
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import fingerprint, fingerprint_files
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.io.manifest import fingerprint, fingerprint_files
 from dreaming.io.types import Image
 
 Channels = NDArray[np.uint8]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from dreaming.artifacts.manifest import NO_EFFECT, fingerprint_files
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import FrameError
 from dreaming.guides.base import Channels, Guide
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, fingerprint_files
 from dreaming.io.picture_check import check_pictures
 
 

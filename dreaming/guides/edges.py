@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 import cv2
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, Range, Workers
 from dreaming.guides.base import Channels, ImageGuide
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
@@ -18,7 +19,6 @@ from dreaming.guides.base import Channels, Guide
 from dreaming.guides.point_tracks import Coverage, PointTracks
 from dreaming.guides.points import BLOB_SIGMAS, draw_blobs
 from dreaming.io.disk_buffer import DiskBuffer
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 
 log = logging.getLogger(__name__)

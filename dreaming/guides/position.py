@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Channels, ImageGuide
-from dreaming.io.manifest import fingerprint
 from dreaming.io.types import Image, Size
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 import cv2
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.intervals import FrameInterval, group_by_interval
@@ -28,7 +29,6 @@ from dreaming.guides.base import Channels, Guide
 from dreaming.imaging.brush_strokes import detail_correlation, painted_over, without_margin
 from dreaming.imaging.resize import resize_image
 from dreaming.io.disk_buffer import DiskBuffer
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.types import Flow, Size
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.live.choice import GUIDES, NAME, SMOOTHED
 from dreaming.models.style_task import StyleTask
 from dreaming.stages.base import Stage

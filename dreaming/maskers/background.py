@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
@@ -25,7 +26,6 @@ from dreaming.imaging.colour_histogram import ColourBins, rgb_to_lab
 from dreaming.imaging.exposure import match_exposure
 from dreaming.imaging.morphology import Cleaning
 from dreaming.io.disk_buffer import DiskBuffer
-from dreaming.io.manifest import fingerprint
 from dreaming.io.types import Image, Mask, Size
 from dreaming.maskers.base import Predictions, SequenceMasker, is_whole
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.shard import Work, undivided
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval, group_by_interval, intervals_between
@@ -17,9 +19,7 @@ from dreaming.clip.shots import Shots
 from dreaming.clip.split import Split
 from dreaming.constraints import Workers
 from dreaming.errors import MaskError
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.shard import Work, undivided
 from dreaming.io.types import Image, Mask, Probability
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT, fingerprint
+from dreaming.artifacts.shard import Work
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
@@ -17,9 +19,7 @@ from dreaming.features.temporal_consistency import TemporalConsistency
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import dilate
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, fingerprint
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.shard import Work
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.fusion_task import FusionTask

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
+from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, UnitFloat
@@ -17,7 +18,6 @@ from dreaming.data.mask_stack import MaskStacks
 from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.imaging.colour_statistics import NEUTRAL
-from dreaming.io.manifest import fingerprint
 from dreaming.maskers.base import Masker
 from dreaming.maskers.out_of_fold import CrossValidationPlan, plan_cross_validation, stacks, warn_about
 from dreaming.maskers.screening import screen

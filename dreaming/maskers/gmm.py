@@ -14,12 +14,12 @@ from scipy.special import logit, logsumexp
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt, Range, Seed, UnitFloat
 from dreaming.errors import MaskError, ParameterError
 from dreaming.imaging.colour_lookup import ColourTable
-from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
 from dreaming.constraints import Iterations, Range, UnitFloat, Workers
 from dreaming.imaging.graph_cut import cut
 from dreaming.imaging.morphology import fill_holes
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import Masker, Predictions

@@ -9,14 +9,14 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
+from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.shard import Work
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import Split
 from dreaming.data.fold_data import TrainingMasks, resize_maps
 from dreaming.features.channels import FeatureMaps
 from dreaming.imaging.colour_statistics import NEUTRAL
-from dreaming.io.manifest import fingerprint
-from dreaming.io.shard import Work
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import masker_maps

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dreaming.artifacts.folder import ArtifactFolder, Maker
+from dreaming.artifacts.manifest import MANIFEST, Manifest, describe, fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
-from dreaming.io.artifact_folder import ArtifactFolder, Maker
 from dreaming.io.atomic import is_running, is_writable, owner
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.locks import try_lock
-from dreaming.io.manifest import MANIFEST, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.maskers.base import Masker, Predictions
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from dreaming.artifacts.manifest import fingerprint, read_record
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveInt
@@ -17,7 +18,6 @@ from dreaming.errors import MaskError, ParameterError
 from dreaming.features.inputs import FeatureInputs
 from dreaming.features.lucid_dreaming import LucidDreaming
 from dreaming.imaging.colour_statistics import NEUTRAL, ColourStatistics, measure
-from dreaming.io.manifest import fingerprint, read_record
 from dreaming.maskers.base import Masker
 from dreaming.maskers.extra_inputs import masker_maps
 from dreaming.maskers.out_of_fold import scored_folds

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveInt
 from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning
-from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Mask, Probability
 from dreaming.maskers.base import FrameMasker, is_whole
 

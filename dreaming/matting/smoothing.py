@@ -8,13 +8,13 @@ from typing import ClassVar, TypeAlias
 import cv2
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt, Workers
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_window import ReadPictures, TemporalWindow, accumulate_flows, dilated_pairs, iter_windows
 from dreaming.flow.warp import warp
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule, LightningModule
 from pytorch_lightning.callbacks import Callback
 
+from dreaming.artifacts.manifest import NO_EFFECT, fingerprint
 from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
@@ -25,7 +26,6 @@ from dreaming.guides.base import Guide
 from dreaming.guides.compose import channel_count, guided_frames, guided_keyframes, painting_channels
 from dreaming.guides.storage import GuideStack
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, fingerprint
 from dreaming.losses.style import STRUCTURE_SIDE
 from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
 from dreaming.training.context import TrainingContext

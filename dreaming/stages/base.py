@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from dreaming.artifacts.folder import ArtifactFolder, Maker
+from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.artifacts.shard import Shard, Work, undivided
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError
-from dreaming.io.artifact_folder import ArtifactFolder, Maker
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
-from dreaming.io.shard import Shard, Work, undivided
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
@@ -18,7 +19,6 @@ from dreaming.imaging.cleanup import Cleanup
 from dreaming.imaging.morphology import feather
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 from dreaming.matting.foreground import foreground_colours

@@ -4,13 +4,13 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from dreaming.artifacts.manifest import Manifest, describe
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt
 from dreaming.demo.clip_writer import write_demo
 from dreaming.demo.painters import PainterName
 from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
-from dreaming.io.manifest import Manifest, describe
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,8 @@ from typing import Annotated, ClassVar
 import torch
 from pytorch_lightning.loggers import Logger
 
+from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt, Range
 from dreaming.errors import ClipError
@@ -20,8 +22,6 @@ from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.atomic import write_atomically
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
-from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, describe
-from dreaming.io.output_file import write_output
 from dreaming.io.picture_check import check_pictures
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Size

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import ConfigError, ParameterError
@@ -20,9 +22,7 @@ from dreaming.io.atomic import discard_unfinished
 from dreaming.io.exr import ExrFolder
 from dreaming.io.file_pattern import FilePattern, frame_number
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import Manifest
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.shard import Shard
 from dreaming.io.types import Probability
 from dreaming.progress import bar
 from dreaming.stages.base import Stage

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import EXTRACT, Clip
 from dreaming.constraints import ImageSide, PositiveFloat, PositiveInt
 from dreaming.errors import ClipError, ParameterError, VideoError
 from dreaming.io.frame_folder import FrameFolder, is_signed
 from dreaming.io.image import decode_opacity, has_alpha
-from dreaming.io.manifest import MANIFEST, NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
-from dreaming.io.shard import Shard
 from dreaming.stages.base import Stage
 from dreaming.video.metadata import VideoMetadata, extracted_numbers, frame_stem
 from dreaming.video.reader import probe, read_frames

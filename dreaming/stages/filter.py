@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from dreaming.artifacts.folder import Maker
 from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
-from dreaming.io.artifact_folder import Maker
 from dreaming.stages.base import Stage
 
 BYTES = 1.5

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from dreaming.artifacts.folder import Maker
+from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe
 from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
 from dreaming.guides.storage import GuideFolder, select_guides
-from dreaming.io.artifact_folder import Maker
 from dreaming.io.atomic import discard_unfinished
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import MaskLayout
 from dreaming.errors import ClipError, MaskError, SizeError
@@ -18,8 +20,6 @@ from dreaming.io.atomic import refuse_links, write_atomically
 from dreaming.io.file_pattern import NAME_HINT, is_portable_name, name_key
 from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.image import encode_png
-from dreaming.io.manifest import NO_EFFECT
-from dreaming.io.shard import Shard
 from dreaming.io.types import Mask
 from dreaming.progress import bar
 from dreaming.stages.base import Stage

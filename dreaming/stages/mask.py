@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.folder import Maker
+from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.artifacts.shard import undivided
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.mask_check import warn_of_unusual_masks
@@ -17,9 +20,6 @@ from dreaming.constraints import PositiveInt
 from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.flow.temporal_window import ReadPictures
-from dreaming.io.artifact_folder import Maker
-from dreaming.io.manifest import NO_EFFECT, Manifest, describe, fingerprint
-from dreaming.io.shard import undivided
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.folder import Maker
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.constraints import Range, Workers
-from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.matting.laplacian import check_installed
 from dreaming.matting.refinement import FrameMask, MatteMethod, refine_all
 from dreaming.matting.smoothing import FrameMatte, MatteSmoothing

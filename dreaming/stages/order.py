@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.clip.input_check import check_inputs
-from dreaming.io.shard import Shard
 from dreaming.progress import step
 from dreaming.stages.base import Stage
 

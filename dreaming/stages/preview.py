@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt, PositiveInt, Range
 from dreaming.errors import ClipError, ParameterError
 from dreaming.imaging.resize import resize_image
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import MANIFEST, Manifest
-from dreaming.io.shard import Shard
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage
 from dreaming.stages.composite import UNKNOWN_RATE, CompositeStage

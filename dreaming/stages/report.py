@@ -11,14 +11,14 @@ import cv2
 import jinja2
 import numpy as np
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest, read_record
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.errors import AccessError, DreamingError
 from dreaming.imaging.overlay import overlay
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import decode
-from dreaming.io.manifest import MANIFEST, Manifest, read_record
-from dreaming.io.output_file import write_output
 from dreaming.io.plain_data import read_plain_yaml
 from dreaming.io.types import Image
 from dreaming.stages.base import Stage

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreaming.artifacts.folder import Maker
+from dreaming.artifacts.manifest import FILES, NO_EFFECT, Manifest, describe, digest
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import BatchSize
@@ -20,9 +22,7 @@ from dreaming.flow.temporal_filter import TemporalBlending
 from dreaming.flow.temporal_window import dilate
 from dreaming.guides.compose import COLOURS
 from dreaming.guides.storage import GuideStack
-from dreaming.io.artifact_folder import Maker
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import FILES, NO_EFFECT, Manifest, describe, digest
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
 from dreaming.models.style import StyleModule

@@ -13,6 +13,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from numpy.typing import NDArray
 
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.annotations import SUBJECT, References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import intervals_between
@@ -20,7 +21,6 @@ from dreaming.clip.shots import Shots
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.imaging.overlay import overlay
 from dreaming.io.image import encode_png
-from dreaming.io.output_file import write_output
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import Masker
 from dreaming.maskers.prediction_cache import PredictionCache

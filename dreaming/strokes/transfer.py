@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, Range, Workers
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
 from dreaming.strokes.bands import SIGMAS, blur, channel_mean, local_correlation, local_energy, split

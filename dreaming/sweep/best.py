@@ -9,10 +9,10 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from pydantic import TypeAdapter, ValidationError
 
+from dreaming.artifacts.output_file import write_output
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
 from dreaming.io.file_search import files_below
-from dreaming.io.output_file import write_output
 from dreaming.io.plain_data import read_plain_yaml
 
 BEST = "best.yaml"

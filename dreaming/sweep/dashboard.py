@@ -8,7 +8,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from dreaming.io.output_file import write_output
+from dreaming.artifacts.output_file import write_output
 from dreaming.sweep.study import FINISHED
 from dreaming.sweep.trial import BEST_VALUE
 

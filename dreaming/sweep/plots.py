@@ -14,7 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from dreaming.io.output_file import write_output
+from dreaming.artifacts.output_file import write_output
 from dreaming.sweep.dashboard import draw_dashboard
 from dreaming.sweep.study import FINISHED
 

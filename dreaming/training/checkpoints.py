@@ -16,8 +16,8 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from dreaming import interruption
+from dreaming.artifacts.folder import set_aside_name
 from dreaming.errors import CheckpointError
-from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import discard_unfinished, write_atomically
 from dreaming.training.distributed import launches_processes
 from dreaming.training.divergence import is_finite

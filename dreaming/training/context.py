@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.constraints import PositiveFloat, PositiveInt
-from dreaming.io.manifest import NO_EFFECT
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from rich import get_console
 from torch import multiprocessing, nn
 from torch.multiprocessing.spawn import ProcessRaisedException, start_processes
 
+from dreaming.artifacts.shard import Shard, Work
 from dreaming.errors import ConfigError, DreamingError
-from dreaming.io.shard import Shard, Work
 
 RANK = "LOCAL_RANK"
 """Environment variable with the index of the current process's device, which Lightning reads."""

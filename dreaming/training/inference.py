@@ -17,8 +17,8 @@ from pytorch_lightning.plugins.precision import Precision
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from dreaming.artifacts.shard import Work, undivided
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.shard import Work, undivided
 from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import check_strategy, in_each_process, is_one_of_several, make_portable
 from dreaming.training.quiet import quiet_lightning

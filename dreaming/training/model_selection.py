@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import get_type_hints
 
+from dreaming.artifacts.manifest import read_known_record, write_record
 from dreaming.errors import CheckpointError
-from dreaming.io.manifest import read_known_record, write_record
 
 CHOICE = "choice.json"
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
+from dreaming.artifacts.folder import set_aside_name
+from dreaming.artifacts.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
 from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
-from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import refuse_links_in
 from dreaming.io.file_search import files_below
 from dreaming.io.frame_folder import natural_key
-from dreaming.io.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from typing import Any, Generic, Literal, TypeVar
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from dreaming.artifacts.manifest import NO_EFFECT, describe
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.errors import ConfigError
-from dreaming.io.manifest import NO_EFFECT, describe
 from dreaming.training import run_registry as runs
 from dreaming.training.context import FitLimits, TrainingContext
 from dreaming.training.cross_validation import ValidationResult

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dreaming.artifacts.manifest import read_record
 from dreaming.clip.annotations import SUBJECT
 from dreaming.clip.clip import Clip
 from dreaming.errors import VideoError
 from dreaming.io.frame_folder import FrameFolder, subfolders
-from dreaming.io.manifest import read_record
 from dreaming.io.prefetch import prefetch_map
 from dreaming.video.metadata import VideoMetadata, extracted_numbers
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dreaming.artifacts.manifest import read_record, write_record
 from dreaming.io.locks import try_lock
-from dreaming.io.manifest import read_record, write_record
 from dreaming.progress import LINE_SECONDS_VARIABLE
 from dreaming.sweep.override_text import to_text
 from dreaming.ui.learning_curve import LearningCurve

@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
+from dreaming.artifacts.folder import set_aside_name
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError
-from dreaming.io.artifact_folder import set_aside_name
 from dreaming.io.atomic import refuse_links, write_atomically
 
 ABSENT = "absent"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from dreaming.artifacts.manifest import read_record, write_record
 from dreaming.clip.clip import Clip
 from dreaming.clip.frame_digests import RECORD as DIGESTS
 from dreaming.io.atomic import is_writable
-from dreaming.io.manifest import read_record, write_record
 from dreaming.stages.scores.record import are_scores, print_table, read_scores
 from dreaming.upkeep.file_stamp import ALL, FileStamp
 

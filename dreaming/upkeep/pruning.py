@@ -10,13 +10,13 @@ from pathlib import Path
 
 import filelock
 
+from dreaming.artifacts.history import FOLDER as HISTORY
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.cache_size import readable
 from dreaming.errors import ClipError
-from dreaming.io.artifact_history import FOLDER as HISTORY
 from dreaming.io.atomic import abandoned_files
 from dreaming.io.frame_folder import is_signed
 from dreaming.io.locks import FOLDER as LOCKS
-from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.live.choice import MODELS as STYLES
 from dreaming.training import run_registry as runs
 from dreaming.training.run_registry import Best

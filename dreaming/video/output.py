@@ -7,9 +7,9 @@ from pathlib import Path
 
 import av
 
+from dreaming.artifacts.output_file import replace_output
 from dreaming.errors import SpaceError
 from dreaming.io.atomic import DENIED, FULL, access_error, refuse_links, temporary_path
-from dreaming.io.output_file import replace_output
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from dreaming.artifacts.shard import Shard
 from dreaming.cli.config import (
     clip_path,
     config_root,
@@ -11,7 +12,6 @@ from dreaming.cli.config import (
     thread_count,
 )
 from dreaming.errors import ConfigError
-from dreaming.io.shard import Shard
 
 
 def config(**keys):

@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dreaming import __version__
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.cli import program
 from dreaming.cli.explain import explain, known_keys
 from dreaming.errors import ConfigError, MaskError
 from dreaming.interruption import Terminated
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import MANIFEST, Manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,10 +8,10 @@ import filelock
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import read_split
 from dreaming.errors import ClipError, FrameError, MaskError, SizeError
-from dreaming.io.manifest import Manifest
 
 
 def move(drawing, old, new):

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from dreaming.artifacts.manifest import fingerprint_files, read_record
 from dreaming.clip import frame_digests
 from dreaming.clip.frame_digests import RECORD, fingerprint_frames
-from dreaming.io.manifest import fingerprint_files, read_record
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.input_check import check_inputs
 from dreaming.errors import ClipError, FrameError
-from dreaming.io.manifest import Manifest
 
 
 @pytest.mark.parametrize("folder", ["frames", "hand_masks", "keyframes/painted", "keyframes/painted/masks"])

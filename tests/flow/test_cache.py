@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
 from dreaming.flow import cache as cache_module
 from dreaming.flow.cache import FlowCache, decode, encode
 from dreaming.flow.dis import DisFlow
 from dreaming.io.locks import lock
-from dreaming.io.manifest import Manifest
 
 
 def files(drawing):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest, describe
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.gauss import GaussGuide
-from dreaming.io.manifest import Manifest, describe
 
 LAYER = Layer("painted", part="subject")
 MASKS = LayerMasks(["other", "drawn"])

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from dreaming.artifacts.manifest import Manifest, read_record, write_record
 from dreaming.clip.split import read_split
 from dreaming.errors import CheckpointError, VideoError
-from dreaming.io.manifest import Manifest, read_record, write_record
 from dreaming.io.plain_data import MAX_JSON_DEPTH, MAX_YAML_BYTES, parse_plain_yaml, read_plain_json, read_plain_yaml
 from dreaming.training.fit_result import FitResult
 from dreaming.training.model_selection import CHOICE, ModelSelection

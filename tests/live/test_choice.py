@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
+from dreaming.artifacts.manifest import describe
 from dreaming.errors import CheckpointError
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.position import PositionGuide
 from dreaming.guides.propagated import PropagatedGuide
-from dreaming.io.manifest import describe
 from dreaming.live.choice import NAME, find_style, guides_of
 from dreaming.training.run_registry import Best, record
 

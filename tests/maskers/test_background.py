@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import describe
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.imaging.morphology import Cleaning
-from dreaming.io.manifest import describe
 from dreaming.maskers.background import BackgroundMasker
 
 SIZE, COUNT, RED = (72, 96), 13, (220, 40, 30)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from dreaming.artifacts.manifest import describe
 from dreaming.cli.build import build
 from dreaming.errors import ConfigError
-from dreaming.io.manifest import describe
 from dreaming.maskers.base import FrameMasker
 
 

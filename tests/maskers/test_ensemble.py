@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 from onnx_model import onnx_model
 
+from dreaming.artifacts.manifest import describe
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import describe
 from dreaming.maskers.base import Masker
 from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.fusion_task import FusionTask, FusionVariant

@@ -9,13 +9,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.data.fold_data import FoldDataBuilder
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import MaskError, ParameterError
 from dreaming.features.extractor import PropagationFeatures
 from dreaming.features.inputs import FeatureInputs
 from dreaming.flow.dis import DisFlow
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.extra_inputs import masker_maps
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.network import NetworkMasker

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import owner
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.stages.base import Stage
 
 

@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.cli.arguments import rewrite
 from dreaming.cli.config import parse
 from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError, ParameterError
 from dreaming.imaging.cleanup import Cleanup, grow
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
 from dreaming.video.reader import probe, read_frames

@@ -8,11 +8,11 @@ import pytest
 import torch
 from pytorch_lightning.loggers import WandbLogger
 
+from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import MaskSmoothing
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import NO_EFFECT
 from dreaming.maskers.base import Masker
 from dreaming.metrics.boundary import boundary_f
 from dreaming.metrics.similarity import psnr, ssim

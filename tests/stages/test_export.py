@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.errors import ConfigError, ParameterError
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.export import ExportStage
 

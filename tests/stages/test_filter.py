@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from dreaming.artifacts.shard import Shard
 from dreaming.errors import SpaceError
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
-from dreaming.io.shard import Shard
 from dreaming.stages.filter import FilterStage
 
 

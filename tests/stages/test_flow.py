@@ -10,9 +10,9 @@ from typing import ClassVar
 import cv2
 import pytest
 
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
-from dreaming.io.shard import Shard
 from dreaming.stages.flow import FlowStage
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dreaming.artifacts.shard import Shard
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.base import Guide
@@ -10,7 +11,6 @@ from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.position import PositionGuide
 from dreaming.guides.storage import GuideFolder, GuideStack
 from dreaming.io.atomic import owner
-from dreaming.io.shard import Shard
 from dreaming.stages.guide import GuideStage
 
 

@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.errors import MaskError, ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import MaskSmoothing
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.maskers.base import FrameMasker, Masker
 from dreaming.maskers.ensemble import EnsembleMasker
 from dreaming.maskers.flow import FlowMasker
@@ -60,7 +60,7 @@ def test_only_a_changed_config_or_hand_mask_remakes_them(disc_clip, caplog):
     second = stamp()
     assert second != first
     shutil.copy(drawing.path / "hand_masks" / "0004.png", drawing.path / "hand_masks" / "0005.png")
-    caplog.set_level("INFO", "dreaming.io.artifact_folder")
+    caplog.set_level("INFO", "dreaming.artifacts.folder")
     MaskStage({"colour": NearestColour(softness=0.5)}).run(type(drawing.clip)(drawing.path))
     assert stamp() != second
     assert ("masks/colour", "mask 0005") in [record.args for record in caplog.records]

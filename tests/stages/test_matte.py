@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.flow.dis import DisFlow
 from dreaming.imaging.morphology import feather
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.matting.smoothing import MatteSmoothing
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.matte import MatteStage

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dreaming.io.shard import Shard
+from dreaming.artifacts.shard import Shard
 from dreaming.stages import composite, draw, evaluate, extract, filter, flow, guide, mask, preview, report, stylise
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER, run, with_inputs

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import Manifest
 from dreaming.errors import AccessError, FrameError
 from dreaming.io.atomic import access_error
-from dreaming.io.manifest import Manifest
 from dreaming.stages.report import EXPLANATIONS, ReportStage
 from dreaming.stages.scores.record import GOOD
 from dreaming.training.run_registry import Best, record

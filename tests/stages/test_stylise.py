@@ -7,11 +7,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.shard import Shard
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import TemporalBlending
-from dreaming.io.manifest import Manifest
-from dreaming.io.shard import Shard
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.fast_generator import FastGenerator
@@ -87,7 +87,7 @@ def test_a_changed_keyframe_is_named(disc_clip, caplog):
     drawing = disc_clip(masks=())
     STAGE.run(drawing.clip)
     drawing.save("keyframes/painted/0004.png", drawing.styled["0004"] // 2)
-    caplog.set_level("INFO", "dreaming.io.artifact_folder")
+    caplog.set_level("INFO", "dreaming.artifacts.folder")
     STAGE.run(drawing.clip)
     assert ("styled/painted", "keyframes/painted/0004.png") in [record.args for record in caplog.records]
 

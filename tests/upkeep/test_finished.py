@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.clip import EXTRACT
-from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.upkeep.finished import RECORD, FinishedCommand
 
 STAGES = ["mask", "composite"]

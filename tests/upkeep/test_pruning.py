@@ -7,11 +7,11 @@ import filelock
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.errors import ClipError
 from dreaming.guides.storage import GuideFolder
 from dreaming.io.atomic import temporary_path
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.training.run_registry import Best, record
 from dreaming.upkeep.pruning import prune, removable
 

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT, digest
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.shots import Shots
 from dreaming.constraints import ImageSide, NonNegativeInt, PositiveFloat, Range
 from dreaming.errors import ParameterError, WeightsError
 from dreaming.imaging.resize import resize_image
-from dreaming.io.manifest import NO_EFFECT, digest
 from dreaming.io.plain_data import read_plain_yaml
 from dreaming.io.types import Image, Probability
 from dreaming.maskers.base import FrameMasker

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.manifest import NO_EFFECT, digest
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.shots import Shots
 from dreaming.errors import ParameterError
 from dreaming.io.disk_buffer import DiskBuffer
-from dreaming.io.manifest import NO_EFFECT, digest
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Predictions, SequenceMasker, between_equal_masks
 from dreaming.maskers.pretrained.sam2_network import Sam2Size, find_sam2, load_predictor, track

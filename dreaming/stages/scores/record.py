@@ -11,8 +11,8 @@ from rich import get_console
 from rich.console import Console
 from rich.table import Table
 
+from dreaming.artifacts.manifest import read_record
 from dreaming.clip.clip import Clip
-from dreaming.io.manifest import read_record
 
 log = logging.getLogger(__name__)
 

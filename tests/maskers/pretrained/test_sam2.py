@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from dreaming.artifacts.manifest import describe
 from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
-from dreaming.io.manifest import describe
 from dreaming.maskers.flow import FlowMasker
 from dreaming.maskers.pretrained.sam2 import Sam2Masker
 from dreaming.maskers.pretrained.sam2_network import load_predictor, track

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dreaming.artifacts.output_file import RECORD, write_output
 from dreaming.errors import ClipError
-from dreaming.io.output_file import RECORD, write_output
 
 
 def contents(folder):

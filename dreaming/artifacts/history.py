@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.io.atomic import refuse_links
 from dreaming.io.frame_folder import FrameFolder, is_signed
-from dreaming.io.manifest import MANIFEST, Manifest
 
 FOLDER = ".previous"
 """Folder of a clip that holds the histories; it may be deleted."""

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from dreaming.io.artifact_folder import set_aside_name
+from dreaming.artifacts.folder import set_aside_name
+from dreaming.artifacts.manifest import digest, read_record, write_record
 from dreaming.io.atomic import refuse_links, write_atomically
 from dreaming.io.locks import lock
-from dreaming.io.manifest import digest, read_record, write_record
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import dreaming
+from dreaming.artifacts.manifest import FILES, NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files, kind_of
 from dreaming.cli.config import config_root
-from dreaming.io.manifest import FILES, NO_EFFECT, Manifest, describe, fingerprint, fingerprint_files, kind_of
 
 REMOVED = [
     {name: None} for name in ("version", "config", "inputs", "seconds", "frames", "fit_report", "stems", "schema")

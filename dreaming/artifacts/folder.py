@@ -10,14 +10,14 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from dreaming.io.artifact_history import ArtifactHistory, remove_frames
+from dreaming.artifacts.history import ArtifactHistory, remove_frames
+from dreaming.artifacts.manifest import MANIFEST, Manifest
+from dreaming.artifacts.shard import Work, undivided
 from dreaming.io.atomic import discard_unfinished, refuse_links
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import SUFFIXES
 from dreaming.io.locks import lock
-from dreaming.io.manifest import MANIFEST, Manifest
 from dreaming.io.prefetch import prefetch_map
-from dreaming.io.shard import Work, undivided
 from dreaming.progress import Bar, bar
 
 log = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from dreaming.artifacts.folder import ArtifactFolder
+from dreaming.artifacts.history import FOLDER, KEPT
+from dreaming.artifacts.manifest import Manifest
 from dreaming.errors import ClipError
-from dreaming.io.artifact_folder import ArtifactFolder
-from dreaming.io.artifact_history import FOLDER, KEPT
 from dreaming.io.frame_folder import FrameFolder
-from dreaming.io.manifest import Manifest
 
 STEMS = ("0001", "0002", "0003")
 

@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 
+from dreaming.artifacts.folder import ArtifactFolder
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.errors import ClipError
-from dreaming.io.artifact_folder import ArtifactFolder
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.image import encode_png
-from dreaming.io.manifest import MANIFEST, Manifest
 
 STEMS = ("0001", "0002", "0003")
 MINE = encode_png(np.full((2, 3), 7, np.uint8))
