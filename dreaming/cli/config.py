@@ -240,6 +240,8 @@ def informs_only(arguments: Sequence[str]) -> bool:
 def prepare() -> None:
     """Make Hydra raise errors instead of printing tracebacks and exiting with code 1, and rewrite the arguments."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    if not os.environ.get("COLUMNS", "1").strip("0"):  # a width of 0, at which rich would print nothing at all
+        del os.environ["COLUMNS"]
     sys.argv[1:] = rewrite(arguments())
     register_resolvers()
 

@@ -27,6 +27,8 @@ ODD = (
 )
 """Errors of missing files, a folder in place of a file or the reverse, link loops, long names and failing disks."""
 
+NOUNS = {errno.EISDIR: "a folder in place of a file", errno.ENOTDIR: "a file in place of a folder"}
+"""What was found, where the system's own words are a sentence about it."""
 
 MEMORY = re.compile(
     r"(can't|cannot|failed to|unable to) allocate|(out of|not enough|insufficient) memory", re.IGNORECASE
@@ -58,7 +60,7 @@ def system_error(error: Exception) -> DreamingError | None:
         return AccessError(
             where or "a file",
             topic="no-permission",
-            found=os.strerror(error.errno or 0).lower(),
+            found=NOUNS.get(error.errno or 0, os.strerror(error.errno or 0).lower()),
             expected="a file or folder that this user may read and write",
             hint="use a shorter name"
             if error.errno == errno.ENAMETOOLONG

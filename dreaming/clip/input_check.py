@@ -1,6 +1,9 @@
 """Checks of the user's images in a clip folder, made before any stage spends time on them."""
 
+import logging
 import os
+import re
+from collections import Counter
 
 from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.clip import Clip
@@ -8,6 +11,11 @@ from dreaming.errors import ClipError, FrameError
 from dreaming.io.file_pattern import NAME_HINT, is_portable_name
 from dreaming.io.frame_folder import FrameFolder, subfolders
 from dreaming.io.picture_check import check_pictures
+
+log = logging.getLogger(__name__)
+
+FEW = 0.2
+"""Largest share of frames that are taken for a mistake, because their names have another form than the others'."""
 
 LONGEST_STEM = 240
 """Bytes of a frame's name; file systems allow 255 with suffixes such as ``.png.kept-1``."""
@@ -58,6 +66,8 @@ def _check_frames(clip: Clip) -> None:
     check_pictures(clip.frames)
     made = Manifest.read(clip.frames.path / MANIFEST)
     ours = set(made.stems) if made is not None else set()
+    if not ours:
+        _warn_of_unlike_names(clip.frames)
     extra = [stem for stem in clip.frames.stems if stem not in ours] if ours else []
     if extra:
         raise FrameError(
@@ -66,6 +76,18 @@ def _check_frames(clip: Clip) -> None:
             expected="only the frames that the extract stage wrote",
             hint="move it elsewhere",
         )
+
+
+def _warn_of_unlike_names(frames: FrameFolder) -> None:
+    """Warn of a few frames whose names differ from the others' by more than digits, such as ``0001 copy``."""
+    forms = {stem: re.sub(r"\d+", "0", stem) for stem in frames.stems}
+    common = Counter(forms.values()).most_common(1)
+    unlike = [stem for stem, form in forms.items() if form != common[0][0]]
+    if 0 < len(unlike) <= FEW * len(forms):
+        log.warning(
+            "%s is taken for a frame, although its name is unlike the others'%s; move it elsewhere if it is none",
+            frames.files[unlike[0]], f", and {len(unlike) - 1} more" if len(unlike) > 1 else "",
+        )  # fmt: skip
 
 
 def _check_misplaced(clip: Clip) -> None:

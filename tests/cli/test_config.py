@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -8,6 +10,7 @@ from dreaming.cli.config import (
     informs_only,
     parse,
     parse_shard,
+    prepare,
     run_folder,
     thread_count,
 )
@@ -59,6 +62,14 @@ def test_a_clip_may_be_called_by_a_number():
 def test_threads():
     assert thread_count(config(threads=3)) == 3
     assert thread_count(config(threads=None)) >= 1
+
+
+@pytest.mark.parametrize(("columns", "kept"), [("0", None), ("00", None), ("80", "80")])
+def test_a_terminal_of_no_width_is_none(monkeypatch, columns, kept):
+    monkeypatch.setattr("sys.argv", ["dreaming"])
+    monkeypatch.setenv("COLUMNS", columns)
+    prepare()
+    assert os.environ.get("COLUMNS") == kept
 
 
 def test_a_run_to_resume_has_to_be_there(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dreaming.artifacts.manifest import Manifest
+from dreaming.clip.clip import Clip
 from dreaming.clip.input_check import check_inputs
 from dreaming.errors import ClipError, FrameError
 
@@ -97,6 +98,21 @@ def test_masks_of_the_explicit_layout_and_of_parts_are_checked(disc_clip):
         with pytest.raises(FrameError) as caught:
             check_inputs(drawing.clip)
         assert caught.value.where == str(drawing.path / target / "0004.png")
+
+
+def test_frames_with_names_unlike_the_others_are_named(disc_clip, caplog):
+    drawing = disc_clip(count=9)
+    check_inputs(drawing.clip)
+    assert not caplog.records
+    path = drawing.save("frames/0004 copy.png", drawing.images["0004"])
+    check_inputs(Clip(drawing.path))
+    ((named, _),) = [record.args for record in caplog.records]
+    assert named == path
+    for stem in ("a", "b"):
+        drawing.save(f"frames/{stem}.png", drawing.images["0004"])
+    caplog.clear()
+    check_inputs(Clip(drawing.path))
+    assert not caplog.records, "more than a few are no mistake"
 
 
 def test_a_picture_among_extracted_frames_is_named(disc_clip):
