@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from dreaming.errors import DreamingError
 from dreaming.io.atomic import writes_begun
@@ -17,8 +18,10 @@ _RECORDS: ContextVar[tuple[Path, ...]] = ContextVar("records", default=())
 
 
 def note_records() -> None:
-    """Remember the records of the current job, in the job."""
+    """Remember the records of the current job, in the job; none in a multirun, whose other jobs may have succeeded."""
     hydra = HydraConfig.get()
+    if hydra.mode is not RunMode.RUN:
+        return
     folder = Path(hydra.runtime.output_dir)
     details = folder / str(hydra.output_subdir)
     files = [details / f"{name}.yaml" for name in ("config", "hydra", "overrides")]
