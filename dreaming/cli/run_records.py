@@ -13,14 +13,21 @@ from dreaming.errors import DreamingError
 from dreaming.io.atomic import writes_begun
 from dreaming.io.locks import FOLDER as LOCKS
 
+MAY_EXIST = ("hydra.run.dir=", "ckpt_path=")
+"""Beginnings of the overrides with which a run folder may have existed before."""
+
 _RECORDS: ContextVar[tuple[Path, ...]] = ContextVar("records", default=())
 """Files that Hydra has written for the current run, then the folders of them, from the innermost on."""
 
 
 def note_records() -> None:
-    """Remember the records of the current job, in the job; none in a multirun, whose other jobs may have succeeded."""
+    """Remember the records of the current job, in the job, if its run folder is new and of no other job.
+
+    The jobs of a multirun share a folder; one that the user chose, or whose run is resumed, may hold earlier records.
+    """
     hydra = HydraConfig.get()
-    if hydra.mode is not RunMode.RUN:
+    chosen = [text for text in (*hydra.overrides.hydra, *hydra.overrides.task) if text.startswith(MAY_EXIST)]
+    if hydra.mode is not RunMode.RUN or chosen:
         return
     folder = Path(hydra.runtime.output_dir)
     details = folder / str(hydra.output_subdir)

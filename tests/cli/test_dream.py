@@ -158,6 +158,11 @@ def test_input_that_is_refused_leaves_no_record_of_a_run(disc_clip, tmp_path, re
     refused("dreaming", f"clip={tmp_path / 'clips' / 'new'}", f"video={tmp_path / 'text.mp4'}", *tiny())
     refused("dreaming", f"clip={drawing.path}", *tiny(), words=("0002.png", "9x8"))
     assert set(tmp_path.rglob("*")) == before
+    chosen = tmp_path / "records"
+    (chosen / ".hydra").mkdir(parents=True)
+    (chosen / "dream.log").write_text("of an earlier run\n")
+    refused("dreaming", f"clip={drawing.path}", f"hydra.run.dir={chosen}", *tiny(), words="0002.png")
+    assert (chosen / "dream.log").read_text().startswith("of an earlier run\n")
 
 
 @pytest.mark.slow
