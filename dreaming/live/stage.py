@@ -40,7 +40,7 @@ class LiveStage(Stage):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Include masks if the training is restricted to the layer's region."""
-        return (*self.reads, "mask") if self.task.requires_masks else self.reads
+        return (*self.reads, *self.task.mask_stages)
 
     def check(self, clip: Clip) -> None:
         """Check the keyframes."""

@@ -18,7 +18,6 @@ from dreaming.artifacts.manifest import NO_EFFECT, fingerprint
 from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.clip.layer_region import LayerRegion
 from dreaming.data.frame_pairs import Consistency, FlickerProbe, pair_frames
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ParameterError
@@ -27,6 +26,7 @@ from dreaming.guides.compose import channel_count, guided_frames, guided_keyfram
 from dreaming.guides.storage import GuideStack
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.losses.style import STRUCTURE_SIDE
+from dreaming.matting.layer_region import LayerRegion
 from dreaming.networks.patch_discriminator import LAYERS, PatchDiscriminator, min_side
 from dreaming.training.context import TrainingContext
 from dreaming.training.cross_validation import ValidationResult
@@ -105,9 +105,9 @@ class StyleTask(TrainingTask[Layer]):
         return "generator.lr"
 
     @property
-    def requires_masks(self) -> bool:
-        """Whether training needs masks."""
-        return self.roi is not None and self.roi.requires_masks
+    def mask_stages(self) -> tuple[str, ...]:
+        """The stages that make the masks and mattes that training needs."""
+        return () if self.roi is None else self.roi.inputs
 
     def frames(self, clip: Clip) -> FrameFolder:
         """Frames to train on and to stylise."""

@@ -14,14 +14,14 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.constraints import NonNegativeInt, Sigma, UnitFloat, Workers
-from dreaming.errors import ClipError, ParameterError
+from dreaming.errors import ClipError
 from dreaming.imaging.cleanup import Cleanup
-from dreaming.imaging.morphology import feather
 from dreaming.io.atomic import discard_unfinished
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image, Probability
 from dreaming.matting.foreground import foreground_colours
+from dreaming.matting.layer_opacity import LayerOpacity
 from dreaming.matting.refinement import MatteMethod
 from dreaming.progress import bar
 from dreaming.stages.base import Stage, fingerprint_of
@@ -93,6 +93,11 @@ class CompositeStage(Stage):
         Cleanup.parse("cleanup", self.cleanup or ())
 
     @property
+    def _opacity(self) -> LayerOpacity:
+        masks = LayerMasks(self.maskers, self.masker)
+        return LayerOpacity(masks, self.matte, self.threshold, self.cleanup, self.feather)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The stages whose outputs it reads: mattes in place of masks, if there are any."""
         return tuple(name if name != "mask" or self.matte == "none" else "matte" for name in self.reads)
@@ -109,7 +114,7 @@ class CompositeStage(Stage):
             parts = ", ".join(clip.parts)
             raise ClipError(clip.path / "clip.yaml", found=f"cleanup: {unknown[0]}", expected=f"parts among {parts}")
         for part in clip.parts:
-            self._cleanup_of(clip, part)
+            self._opacity.steps(clip, part)
 
     def run(self, clip: Clip) -> None:
         """Blend missing frames, then write the video if all frames exist."""
@@ -139,11 +144,7 @@ class CompositeStage(Stage):
 
     def open_layer(self, clip: Clip, layer: Layer) -> OpenLayer:
         """A layer of the clip with its folders."""
-        masks = LayerMasks(self.maskers, self.masker).folder(clip, layer)
-        if masks is not None and self.matte != "none":
-            assert layer.part is not None
-            masks = clip.mattes(layer.part, masks.path.name)
-        return OpenLayer(layer, clip.styled(layer), masks)
+        return OpenLayer(layer, clip.styled(layer), self._opacity.folder(clip, layer))
 
     def layer_inputs(self, clip: Clip, layers: Sequence[OpenLayer]) -> dict[str, str]:
         """Fingerprints of all that the colours and the opacity of these layers depend on."""
@@ -156,23 +157,13 @@ class CompositeStage(Stage):
                 inputs[f"{'masks' if self.matte == 'none' else 'mattes'} {opened.layer.part}"] = fingerprint_of(
                     opened.masks
                 )
-            if steps := self._cleanup_of(clip, opened.layer.part).steps:
+            if steps := self._opacity.steps(clip, opened.layer.part).steps:
                 inputs[f"cleanup {opened.layer.part}"] = fingerprint(Cleanup.version, steps)
         return inputs
 
     def opacity(self, clip: Clip, opened: OpenLayer, stem: str) -> Probability:
         """Opacity of a layer at each pixel, (H, W) in 0..1, in the composite and in all exports."""
-        if opened.masks is None:
-            return np.ones(clip.size, np.float32)
-        cleanup = self._cleanup_of(clip, opened.layer.part)
-        if self.matte != "none":
-            mask = cleanup(opened.masks.read_matte(stem, clip.size))
-            return 1 - mask if opened.layer.invert else mask
-        mask = opened.masks.read_probability(stem, clip.size)
-        if self.threshold is not None:
-            mask = (mask > self.threshold).astype(np.float32)
-        mask = cleanup(mask)
-        return feather(1 - mask if opened.layer.invert else mask, self.feather)
+        return self._opacity.read(clip, opened.layer, opened.masks, stem)
 
     def read_layer(self, clip: Clip, opened: OpenLayer, stem: str) -> tuple[Image, Probability]:
         """Colours (H, W, 3) and opacity (H, W) of a layer, in the composite and in all exports.
@@ -181,15 +172,6 @@ class CompositeStage(Stage):
         """
         opacity, styled = self.opacity(clip, opened, stem), opened.styled.read(stem, clip.size)
         return (styled if self.matte == "none" else foreground_colours(styled, opacity)), opacity
-
-    def _cleanup_of(self, clip: Clip, part: str | None) -> Cleanup:
-        if self.cleanup is not None or part is None:
-            return Cleanup.parse("cleanup", self.cleanup or ())
-        try:
-            return Cleanup.parse(f"cleanup: {part}", clip.settings.cleanup.get(part, ()))
-        except ParameterError as error:
-            found = f"{error.name}: {error.found}"
-            raise ClipError(clip.path / "clip.yaml", found=found, expected=error.expected) from None
 
     def _blend(self, clip: Clip, layers: Sequence[OpenLayer], stem: str) -> Image:
         image = clip.frames.read(stem).astype(np.float32)

@@ -72,8 +72,8 @@ class StyliseStage(Stage):
     def inputs(self) -> tuple[str, ...]:
         """Stages to run first: masks, smoothed frames and guides only if the training needs them."""
         task = self.task
-        optional = (("mask", task.requires_masks), ("filter", task.filtered), ("guide", bool(task.guides)))
-        return (*self.reads, *(name for name, needed in optional if needed))
+        optional = (("filter", task.filtered), ("guide", bool(task.guides)))
+        return (*self.reads, *task.mask_stages, *(name for name, needed in optional if needed))
 
     def check(self, clip: Clip) -> None:
         """Check the keyframes."""

@@ -103,7 +103,9 @@ def test_a_style_inside_a_layer_s_mask_needs_a_mask_of_every_keyframe(disc_clip,
     refused("train.py", *arguments, words=("keyframe 0004", "no mask of subject", "hand mask"))
     refused("train.py", *arguments, "data.keyframes.patch=8", words=("data.keyframes.patch", "11 pixels or more"))
     drawing.save("masks/drawn/0004.png", drawing.truth["0004"])
-    ran = run("train.py", *arguments, "model.style.roi.masks.masker=drawn")
+    ran = run(
+        "train.py", *arguments, *(f"model.style.roi.opacity.{key}" for key in ("masks.masker=drawn", "matte=none"))
+    )
     assert ran.code == 0, ran.err
     assert list(drawing.path.glob("runs/style/best*.json"))
 

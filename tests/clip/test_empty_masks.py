@@ -5,8 +5,9 @@ import pytest
 
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.clip.layer_region import LayerRegion
 from dreaming.errors import MaskError
+from dreaming.matting.layer_opacity import LayerOpacity
+from dreaming.matting.layer_region import LayerRegion
 
 NOTHING = np.zeros((32, 48), bool)
 
@@ -63,7 +64,7 @@ def test_a_keyframe_shows_nothing_of_a_layer_that_is_not_there(disc_clip):
     drawing = disc_clip(masks=(1, 4), keyframes=(4,))
     drawing.save("hand_masks/0004.png", NOTHING)
     clip = drawing.clip
-    layer, region = Layer("painted", part="subject"), LayerRegion(LayerMasks([]), margin=2.0)
+    layer, region = Layer("painted", part="subject"), LayerRegion(LayerOpacity(LayerMasks([])), margin=2.0)
     with pytest.raises(MaskError, match="found nothing painted where the mask of subject shows the layer"):
         region.restrict(clip, layer, clip.keyframes(layer))
     around = Layer("painted", part="subject", invert=True)

@@ -12,7 +12,6 @@ import torch
 
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
-from dreaming.clip.layer_region import LayerRegion
 from dreaming.data.frame_pairs import Consistency, FlickerProbe
 from dreaming.data.keyframes import KeyframesDataModule
 from dreaming.errors import ParameterError
@@ -22,6 +21,8 @@ from dreaming.guides.custom import CustomGuide
 from dreaming.guides.propagated import PropagatedGuide
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.losses.style import STRUCTURE_SIDE, structure_loss
+from dreaming.matting.layer_opacity import LayerOpacity
+from dreaming.matting.layer_region import LayerRegion
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask
 from dreaming.networks.patch_discriminator import PatchDiscriminator
@@ -185,9 +186,9 @@ def test_training_can_be_restricted_to_a_layer_s_mask(disc_clip):
     drawing.save(
         "keyframes/painted/0004.png", np.where(around[..., None], drawing.styled["0004"], 255).astype(np.uint8)
     )
-    roi = replace(task(60), roi=LayerRegion(LayerMasks(["unet"]), feather=1.0, margin=0.0))
-    assert roi.requires_masks
-    assert not task().requires_masks
+    roi = replace(task(60), roi=LayerRegion(LayerOpacity(LayerMasks(["unet"]), feather=1.0), margin=0.0))
+    assert roi.mask_stages == ("mask",)
+    assert not task().mask_stages
     assert "mask" in StyliseStage(roi, CONTEXT).inputs
     assert "mask" not in StyliseStage(task(), CONTEXT).inputs
     assert roi.fingerprint(clip, layer, CONTEXT) != task(60).fingerprint(clip, layer, CONTEXT)
@@ -200,7 +201,10 @@ def test_training_can_be_restricted_to_a_layer_s_mask(disc_clip):
     before = roi.fingerprint(clip, layer, CONTEXT)
     drawing.save("hand_masks/0004.png", drawing.truth["0003"])
     assert roi.fingerprint(drawing.clip, layer, CONTEXT) != before
-    off = replace(task(), roi=LayerRegion(LayerMasks(["unet"])))
+    assert roi.roi is not None
+    cleaned = replace(roi, roi=replace(roi.roi, opacity=replace(roi.roi.opacity, cleanup=[{"grow": 3}])))
+    assert cleaned.fingerprint(clip, layer, CONTEXT) != roi.fingerprint(clip, layer, CONTEXT)
+    off = replace(task(), roi=LayerRegion(LayerOpacity(LayerMasks(["unet"]))))
     assert off.fingerprint(clip, layer, CONTEXT) == task().fingerprint(clip, layer, CONTEXT)
 
 

@@ -1,4 +1,4 @@
-"""The region where a layer is visible after masking and feathering, to which its style's training is restricted."""
+"""The region where a layer is visible in the composite, to which its style's training is restricted."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -10,40 +10,38 @@ from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
-from dreaming.clip.layer_masks import LayerMasks
 from dreaming.constraints import Sigma
 from dreaming.errors import MaskError
 from dreaming.io.types import Mask
-
-SIGMAS = 3
-"""Beyond three sigmas of the edge a feathered layer shows with less than half a grey level."""
+from dreaming.matting.layer_opacity import FAINT, LayerOpacity
 
 
 @dataclass(frozen=True)
 class LayerRegion:
-    """The mask of a keyframe's frame, grown by what a feathered edge shows and a margin.
+    """Where a layer is visible in a keyframe's frame, and a margin around it.
 
-    The mask is the hand mask where there is one, else the selected masker's. A style that is trained only there
-    spends all its steps on what is visible; elsewhere its frames are undefined.
+    Visible is what the composite shows there, after matting, clean-up and feathering, and what it would show by the
+    hand mask, if there is one. A style that is trained only there spends all its steps on what is visible; elsewhere
+    its frames are undefined.
 
-    Fingerprints depend on the grown masks and not on these fields.
+    Fingerprints depend on the resulting masks and not on these fields.
 
     Attributes:
-        masks: Which masks cut the layer out.
-        feather: Sigma of the Gaussian that softens the layer's edge, in pixels.
-        margin: Pixels beyond what the soft edge shows; None: no region, so that styles are trained on whole keyframes.
+        opacity: How layers are cut out.
+        margin: Pixels beyond the soft edge; None: no region, so that styles are trained on whole keyframes.
     """
 
     kind: ClassVar[str] = "layer_region"
 
-    masks: LayerMasks = field(metadata=NO_EFFECT)
-    feather: Sigma = field(default=2.0, metadata=NO_EFFECT)
+    opacity: LayerOpacity = field(metadata=NO_EFFECT)
     margin: Sigma | None = field(default=None, metadata=NO_EFFECT)
 
     @property
-    def requires_masks(self) -> bool:
-        """Whether masks have to be made first."""
-        return self.margin is not None
+    def inputs(self) -> tuple[str, ...]:
+        """The stages that have to make masks or mattes first."""
+        if self.margin is None:
+            return ()
+        return ("mask",) if self.opacity.matte == "none" else ("mask", "matte")
 
     def restrict(self, clip: Clip, layer: Layer, keyframes: Keyframes) -> Keyframes:
         """Return the keyframes with their masks restricted to the region.
@@ -66,25 +64,32 @@ class LayerRegion:
         return replace(keyframes, masks=masks)
 
     def _region(self, clip: Clip, layer: Layer, stem: str, margin: float) -> Mask:
-        mask = self._mask(clip, layer, stem)
+        mask = self._visible(clip, layer, stem)
         if not mask.any():
             return mask
         away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        region: Mask = away <= SIGMAS * self.feather + margin
+        region: Mask = away <= margin
         return region
 
-    def _mask(self, clip: Clip, layer: Layer, stem: str) -> Mask:
+    def _visible(self, clip: Clip, layer: Layer, stem: str) -> Mask:
         assert layer.part is not None
+        masks = self.opacity.masks
+        known = masks.masker is not None or len(masks.maskers) > 0
+        folder = self.opacity.folder(clip, layer) if known else None
+        found = []
         painted = clip.hand_mask(layer.part, stem)
         if painted is not None:
-            return painted != layer.invert
-        known = self.masks.masker is not None or len(self.masks.maskers) > 0
-        folder = self.masks.folder(clip, layer) if known else None
-        if folder is None or stem not in folder:
+            found.append(self.opacity.of_hand_mask(clip, layer, painted))
+        if folder is not None and stem in folder:
+            found.append(self.opacity.read(clip, layer, folder, stem))
+        if not found:
+            where = "masks/<masker>/" if folder is None else str(folder.path)
             raise MaskError(
                 f"keyframe {stem} of layer {layer.name}",
                 found=f"no mask of {layer.part} in that frame",
-                expected="a hand mask, or one in " + ("masks/<masker>/" if folder is None else str(folder.path)),
-                hint="paint one, or run stages=[mask] and name the masker with model.style.roi.masks.masker=NAME",
+                expected=f"a hand mask, or one in {where}",
+                hint=f"paint one, or run stages=[{self.inputs[-1]}] and name the masker with "
+                "model.style.roi.opacity.masks.masker=NAME",
             )
-        return self.masks.reader(clip, layer)(stem)
+        visible: Mask = np.maximum.reduce(found) > FAINT
+        return visible
