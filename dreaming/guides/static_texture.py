@@ -1,8 +1,9 @@
 """The static texture guide (config key ``canvas``): strokes and grain at the same position in all keyframes."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -30,6 +31,9 @@ class StaticTextureGuide(Guide):
     around middle grey. In training, a keyframe receives the mean of the others. If that does not correlate with its own
     texture, or if there are no others, the guide is grey.
 
+    Texture of one shot is drawn in another only if it correlates between their keyframes: what stays in place within a
+    shot may be the picture. Otherwise each shot has the texture of its own keyframes.
+
     Attributes:
         radius: Window of the guided filter in pixels; finer structures count as texture.
         epsilon: Variance of grey, in 0..1, above which the guided filter treats the frame's structure as an edge.
@@ -38,6 +42,7 @@ class StaticTextureGuide(Guide):
     """
 
     kind: ClassVar[str] = "static_texture_guide"
+    version: ClassVar[int] = 2
     channels: ClassVar[int] = 1
 
     radius: PositiveInt = 8
@@ -48,20 +53,22 @@ class StaticTextureGuide(Guide):
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
         """Yield the same texture, (H, W, 1), for each named frame, in order."""
         textures = _KeyframeTextures(self, clip, layer)
-        shared = textures.correlation() > self.min_correlation
-        drawn = self._drawn(textures.mean() if shared else None, clip)
-        yield from ((stem, drawn) for stem in stems)
+        of_shot: dict[str, Channels] = {}
+        for stem in stems:
+            first = clip.shots.of(stem)[0]
+            if first not in of_shot:
+                of_shot[first] = self._drawn(textures.mean(textures.sharing(stem)), clip)
+            yield stem, of_shot[first]
 
     def training_examples(
         self, clip: Clip, layer: Layer, stems: Iterable[str], seed: int
     ) -> Iterator[tuple[str, Channels]]:
         """Yield the mean texture of the other keyframes for each keyframe."""
         textures = _KeyframeTextures(self, clip, layer)
-        correlation = textures.correlation()
-        shared = correlation > self.min_correlation
+        sharing = {stem: textures.sharing(stem) for stem in stems}
+        shared = any(sharing.values())
         log.info("guide static texture: %s", "on" if shared else "off, because the keyframes share none")
-        log.debug("static texture: mean correlation %.2f between each keyframe and the others", correlation)
-        yield from ((stem, self._drawn(textures.mean(left_out=stem) if shared else None, clip)) for stem in stems)
+        yield from ((stem, self._drawn(textures.mean(those, left_out=stem), clip)) for stem, those in sharing.items())
 
     def _drawn(self, texture: NDArray[np.float32] | None, clip: Clip) -> Channels:
         if texture is None:
@@ -82,25 +89,57 @@ class _KeyframeTextures:
         textures = map(guide.texture, keyframes.styled, keyframes.sources)
         self._textures = np.where(keyframes.masks, np.stack(list(textures)), np.float32(0))
         self._strength = float(np.mean(list(map(_deviation, self._textures, self._masks))))
+        self._shots, self._min_correlation = clip.shots, guide.min_correlation
+        self._by_shot: dict[str, list[int]] = {}
 
-    def mean(self, left_out: str | None = None) -> NDArray[np.float32]:
-        """Mean texture (H, W), scaled to the strength of a single one: a mean of different textures is fainter."""
-        total, count = self._textures.sum(axis=0), self._masks.sum(axis=0, dtype=np.float32)
-        if left_out is not None:
-            index = self._indices[left_out]
-            total, count = total - self._textures[index], count - self._masks[index]
+    def sharing(self, stem: str) -> list[int]:
+        """Indices of the keyframes whose texture a frame shares."""
+        first = self._shots.of(stem)[0]
+        if first not in self._by_shot:
+            between = len(self._shots) > 1 and self._shared_between_shots
+            self._by_shot[first] = list(self._indices.values()) if between else self._sharing_within(first)
+        return self._by_shot[first]
+
+    def _sharing_within(self, stem: str) -> list[int]:
+        own = [index for key, index in self._indices.items() if self._shots.joined(key, stem)]
+        others = {index: [other for other in own if other != index] for index in own}
+        return own if self._correlation(others) > self._min_correlation else []
+
+    @cached_property
+    def _shared_between_shots(self) -> bool:
+        others = {
+            index: [other for name, other in self._indices.items() if not self._shots.joined(key, name)]
+            for key, index in self._indices.items()
+        }
+        return self._correlation(others) > self._min_correlation
+
+    def mean(self, indices: Sequence[int], left_out: str | None = None) -> NDArray[np.float32] | None:
+        """Mean texture (H, W) of keyframes, scaled to the strength of one: a mean of different textures is fainter.
+
+        None without any keyframe.
+        """
+        chosen = [index for index in indices if left_out is None or index != self._indices[left_out]]
+        if not chosen:
+            return None
+        total, count = self._textures[chosen].sum(axis=0), self._masks[chosen].sum(axis=0, dtype=np.float32)
         mean = (total / np.maximum(count, 1)).astype(np.float32)
         gain = self._strength / max(_deviation(mean, count > 0), 1e-3)
         return (mean * gain).astype(np.float32)
 
-    def correlation(self) -> float:
-        """Mean correlation of each keyframe's texture with the mean of the others; 0 if none can be compared."""
+    def _correlation(self, others: Mapping[int, Sequence[int]]) -> float:
+        """Mean correlation of the texture of keyframes with the mean of others; 0 if none can be compared."""
         correlations = []
-        for stem, index in self._indices.items():
-            both = self._masks[index] & (self._masks.sum(axis=0) > 1)
-            one, others = self._textures[index][both], self.mean(left_out=stem)[both]
-            if one.size and one.std() > 0 and others.std() > 0:
-                correlations.append(np.corrcoef(one, others)[0, 1])
+        for index, chosen in others.items():
+            mean = self.mean(chosen)
+            if mean is None:
+                continue
+            both = self._masks[index] & self._masks[list(chosen)].any(axis=0)
+            one, other = self._textures[index][both], mean[both]
+            if one.size and one.std() > 0 and other.std() > 0:
+                correlations.append(np.corrcoef(one, other)[0, 1])
+        log.debug(
+            "static texture: correlations between keyframes %s", ", ".join(f"{each:.2f}" for each in correlations)
+        )
         return float(np.mean(correlations)) if correlations else 0.0
 
 

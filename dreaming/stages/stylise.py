@@ -54,6 +54,7 @@ class StyliseStage(Stage):
     """
 
     name: ClassVar[str] = "stylise"
+    version: ClassVar[int] = 2
     needs = "keyframes"
 
     task: StyleTask = field(metadata=NO_EFFECT)

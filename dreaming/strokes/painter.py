@@ -25,27 +25,31 @@ class Painter:
     Attributes:
         keyframes: The keyframes before and after a frame, or one of them.
         shares: Weight of each, of sum 1, which changes linearly over time.
+        same_shot: Whether they show the frame's shot; otherwise nothing is used that has a position in them.
     """
 
     keyframes: Sequence[Keyframe]
     shares: Sequence[float]
+    same_shot: bool = True
 
     @classmethod
-    def near(cls, keyframes: Sequence[tuple[Keyframe, int]]) -> Self:
+    def near(cls, keyframes: Sequence[tuple[Keyframe, int]], *, same_shot: bool = True) -> Self:
         """Weigh keyframes by their distance in steps."""
         steps = [distance for _, distance in keyframes]
         shares = [1.0] if len(steps) == 1 else [steps[1] / sum(steps), steps[0] / sum(steps)]
-        return cls([keyframe for keyframe, _ in keyframes], shares)
+        return cls([keyframe for keyframe, _ in keyframes], shares, same_shot)
 
     @cached_property
     def known(self) -> NDArray[np.float32]:
-        """Share (H, W) of the keyframes, in 0..1, that is painted at each position."""
-        return self._mean([keyframe.known for keyframe in self.keyframes])
+        """Share (H, W) of the keyframes, in 0..1, that is painted at each position; 0 in another shot."""
+        known = self._mean([keyframe.known for keyframe in self.keyframes])
+        return known if self.same_shot else np.zeros_like(known)
 
     @cached_property
     def grain(self) -> NDArray[np.float32]:
-        """Finest band (H, W) of the keyframes' grain, in levels, each at its position."""
-        return next(split(self._mean([keyframe.grain for keyframe in self.keyframes])))
+        """Finest band (H, W) of the keyframes' grain, in levels, each at its position; 0 in another shot."""
+        grain = next(split(self._mean([keyframe.grain for keyframe in self.keyframes])))
+        return grain if self.same_shot else np.zeros_like(grain)
 
     @cached_property
     def grain_energy(self) -> NDArray[np.float32]:

@@ -59,7 +59,8 @@ class StrokeTransfer:
     3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted. It
        changes from one keyframe to the next without a jump, at constant energy.
 
-    A shot without a keyframe only gets steps 2 and 3, from the nearest keyframe of another shot.
+    A shot without a keyframe only gets step 2, from the nearest keyframe of another shot: energies have no position.
+    They amplify bands more, as wherever there is no grain to add.
 
     What is coarser stays the network's, so a wrong flow brings no wrong colours. A frame depends on the keyframes and
     on no other frame. The local energy of bands is matched similarly to Shih et al., "Style Transfer for Headshot
@@ -109,7 +110,7 @@ class StrokeTransfer:
             frame: The source frame, (H, W, 3) RGB.
             stylised: The network's image of it.
             keyframes: One or two keyframes, each with its distance from the frame in steps.
-            visible: Whether they show the same shot; otherwise only the strength of their strokes and grain is used.
+            visible: Whether they show the same shot; otherwise only the strength of their strokes is used.
         """
         image = stylised.astype(np.float32)
         coarse = cv2.GaussianBlur(stylised, (0, 0), 3)
@@ -117,7 +118,7 @@ class StrokeTransfer:
         views = [
             self._view(grey, smooth, coarse, keyframe, steps)
             if visible
-            else _View(keyframe.painted, keyframe.known > 0.5, np.full(frame.shape[:2], UNKNOWN, np.float32))
+            else _View(stylised, np.ones(frame.shape[:2], np.bool_), np.full(frame.shape[:2], UNKNOWN, np.float32))
             for keyframe, steps in keyframes
         ]
         view = views[0] if len(views) == 1 else _select(*views)
@@ -126,7 +127,7 @@ class StrokeTransfer:
         painter = None
         if any(steps for _, steps in keyframes):  # a keyframe's own frame gets its strokes as they are
             share *= _ramp(local_correlation(_fine(image), _fine(painted), 5.0), *CORRELATION)
-            painter = Painter.near(keyframes)
+            painter = Painter.near(keyframes, same_shot=visible)
         *bands, result = split(image)
         parts = zip(bands, split(painted), split(frame.astype(np.float32)), strict=False)
         for index, (band, stroke, source) in enumerate(parts):

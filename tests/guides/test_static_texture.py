@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.static_texture import MIDDLE_GREY, StaticTextureGuide
 
@@ -72,3 +73,18 @@ def test_a_single_keyframe_has_no_shared_texture(disc_clip):
     made.save("keyframes/painted/0003.png", np.uint8(255) - made.clip.frames.read("0003"))
     ((_, channels),) = StaticTextureGuide().training_examples(made.clip, LAYER, ["0003"], seed=0)
     assert (channels == MIDDLE_GREY).all()
+
+
+@pytest.mark.parametrize(
+    ("textures", "shared"),
+    [((0, 0, 1), [True, False]), ((0, 1, 2), [False, False]), ((0, 0, 0), [True, True]), ((0, 1, 0), [True, True])],
+)
+def test_texture_crosses_a_cut_only_if_keyframes_on_both_sides_share_it(clip_with_texture, textures, shared):
+    """Keyframes 2 and 5 belong to the first shot, 7 to the second."""
+    clip = clip_with_texture(lambda number: paper(textures[number]))
+    (clip.path / "clip.yaml").write_text("shots: [1, 6]")
+    clip = Clip(clip.path)
+    drawn = dict(StaticTextureGuide().draw(clip, LAYER, ["0001", "0008"]))
+    assert [bool((channels != MIDDLE_GREY).any()) for channels in drawn.values()] == shared
+    examples = dict(StaticTextureGuide().training_examples(clip, LAYER, ["0002", "0007"], seed=0))
+    assert [bool((channels != MIDDLE_GREY).any()) for channels in examples.values()] == shared
