@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from dreaming.artifacts.manifest import read_known_record, write_record
 from dreaming.clip.shot_detection import VERSION, ReducedFrame, find_cuts
@@ -15,6 +16,8 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.progress import bar
 
 log = logging.getLogger(__name__)
+
+RECORD = "shots.json"
 
 DETECTED = f"detection {VERSION}"
 """Origin of detected shots, in ``shots.json``; that of others is ``clip.yaml``."""
@@ -107,15 +110,14 @@ def find_shots(folder: Path, frames: FrameFolder, fingerprint: str, named: Seque
     Raises:
         ClipError: If a named frame does not exist.
     """
-    path, stems = folder / "shots.json", frames.stems
+    path, stems = folder / RECORD, frames.stems
     if len(stems) < 2:
         return Shots(stems)
-    kinds = {"frames": str, "origin": str, "shots": tuple[str, ...]}
-    record = read_known_record(path, kinds) if path.exists() else None
+    record = _recorded(path)
     origin = DETECTED if named is None else "clip.yaml"
     if named is None and record is not None and (record["frames"], record["origin"]) == (fingerprint, origin):
         return Shots(stems, record["shots"])
-    firsts = _detected(frames) if named is None else _named(folder / "clip.yaml", stems, named)
+    firsts = _detected(frames) if named is None else named_frames(folder / "clip.yaml", stems, named)
     shots = Shots(stems, firsts)
     current = {"frames": fingerprint, "origin": origin, "shots": tuple(shot[0] for shot in shots)}
     if record != current:
@@ -123,6 +125,17 @@ def find_shots(folder: Path, frames: FrameFolder, fingerprint: str, named: Seque
         if len(shots) > 1:
             log.info("shots: %d, which begin at the frames %s", len(shots), ", ".join(current["shots"]))
     return shots
+
+
+def detected_shots(folder: Path) -> tuple[str, ...] | None:
+    """Names of the first frames of the shots that were detected last in a clip's folder, if any were."""
+    record = _recorded(folder / RECORD)
+    return record["shots"] if record is not None and record["origin"] == DETECTED else None
+
+
+def _recorded(path: Path) -> dict[str, Any] | None:
+    kinds = {"frames": str, "origin": str, "shots": tuple[str, ...]}
+    return read_known_record(path, kinds) if path.exists() else None
 
 
 def _detected(frames: FrameFolder) -> list[str]:
@@ -136,8 +149,17 @@ def _reduced(frames: FrameFolder) -> Iterator[ReducedFrame]:
             progress.advance()
 
 
-def _named(path: Path, stems: Sequence[str], named: Sequence[int | str]) -> list[str]:
-    """Names of frames that are given by name, or by the number at the end of it."""
+def named_frames(path: Path, stems: Sequence[str], named: Sequence[int | str]) -> list[str]:
+    """Names of frames that ``shots`` in ``clip.yaml`` gives by name, or by the number at the end of it.
+
+    Args:
+        path: The file, for messages.
+        stems: Names of all frames.
+        named: Names or numbers of some of them.
+
+    Raises:
+        ClipError: If one of them does not exist.
+    """
     numbers = {int(found[0]): stem for stem in stems if (found := re.search(r"\d{1,9}$", stem))}
     firsts = []
     for each in named:

@@ -17,7 +17,7 @@ from dreaming.sweep.override_text import to_text
 from dreaming.ui import security
 from dreaming.ui.jobs import PROGRAM, JobRunner
 from dreaming.ui.override_check import CHECKER, OverrideCheck
-from dreaming.ui.routes import cleanup, clip, job, keyframe, live, mask, open_clip, prediction, progress, result
+from dreaming.ui.routes import cleanup, clip, job, keyframe, live, mask, open_clip, prediction, progress, result, shots
 
 ADDRESS = "127.0.0.1"
 
@@ -26,7 +26,7 @@ PORT = 8747
 
 STATIC = Path(__file__).parent / "static"
 
-API = (clip, mask, cleanup, prediction, progress, keyframe, result, job, live)
+API = (clip, mask, cleanup, prediction, progress, keyframe, result, job, live, shots)
 """Modules with ``ROUTES`` of the API."""
 
 CLOSE_SECONDS = 1.0

@@ -1,19 +1,16 @@
 """The clean-up of a part's masks in the user's ``clip.yaml``, edited so that comments and everything else stay."""
 
-import io
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import ClipSettings
 from dreaming.imaging.cleanup import Cleanup
-from dreaming.ui.clip_file.editing import edit_settings, scalar
+from dreaming.ui.clip_file.editing import edit_key, edit_settings, scalar
 from dreaming.ui.user_files import check_version, version_of
 
 Steps = Sequence[Mapping[str, Any]]
@@ -63,24 +60,13 @@ def set_steps(text: str, part: str, steps: Steps) -> str:
 
     Only lines of the key ``cleanup`` are written anew. A step that has the name of an earlier one keeps its comments.
     """
-    data = YAML().load(text)
-    if not data or "cleanup" not in data:
-        section: Any = CommentedMap({scalar(part): _updated(None, steps)})
-        return text + ("\n" if text and not text.endswith("\n") else "") + _dumped(CommentedMap({"cleanup": section}))
-    lines = text.splitlines(keepends=True)
-    first = data.lc.data["cleanup"][0]
-    following = min((line for line, *_ in data.lc.data.values() if line > first), default=len(lines))
-    # Comments after the last step stay where they are.
-    last = max(number for number in range(first, following) if re.match(r"\s*[^#\s]", lines[number])) + 1
-    document = YAML().load("".join(lines[first:last]))
-    section = document["cleanup"]
-    if section is None:
-        section = document["cleanup"] = CommentedMap()
-    if part in section:
-        section[part] = _updated(section[part], steps)
-    else:
-        section[scalar(part)] = _updated(None, steps)
-    return "".join([*lines[:first], _dumped(document), *lines[last:]])
+
+    def change(section: Any) -> Any:
+        section = CommentedMap() if section is None else section
+        section[part if part in section else scalar(part)] = _updated(section.get(part), steps)
+        return section
+
+    return edit_key(text, "cleanup", change)
 
 
 def _updated(listed: Any, steps: Steps) -> Any:
@@ -106,13 +92,3 @@ def _updated(listed: Any, steps: Steps) -> Any:
         kept.append(entry)
     listed[:] = kept
     return listed
-
-
-def _dumped(data: Any) -> str:
-    writer = YAML()
-    writer.preserve_quotes = writer.brace_single_entry_mapping_in_flow_sequence = True
-    writer.width = 2**16
-    writer.indent(mapping=2, sequence=4, offset=2)
-    out = io.StringIO()
-    writer.dump(data, out)
-    return out.getvalue()

@@ -1,11 +1,14 @@
 """What is common to edits of ``clip.yaml``: they are written only if the stages read them as wanted."""
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -52,6 +55,40 @@ def _is_read_as(text: str, settings: ClipSettings, clip: Clip) -> bool:
         return ClipSettings.parse(clip.path / "clip.yaml", text) == settings
     except ClipError:
         return False
+
+
+def edit_key(text: str, key: str, change: Callable[[Any], Any]) -> str:
+    """Return a ``clip.yaml`` with another value of a key; only lines of that key are written anew.
+
+    Args:
+        text: The file's text.
+        key: A key of its top level, which may be absent.
+        change: Returns the value, given the former one as ruamel.yaml reads it, None if there is none; it may edit it
+            in place, so that comments stay.
+    """
+    data = YAML().load(text)
+    if not data or key not in data:
+        return text + ("\n" if text and not text.endswith("\n") else "") + _dumped(CommentedMap({key: change(None)}))
+    lines = text.splitlines(keepends=True)
+    first = data.lc.data[key][0]
+    following = min((line for line, *_ in data.lc.data.values() if line > first), default=len(lines))
+    # Comments after the last line of the value stay where they are.
+    last = max(number for number in range(first, following) if re.match(r"\s*[^#\s]", lines[number])) + 1
+    reader = YAML()
+    reader.preserve_quotes = True
+    document = reader.load("".join(lines[first:last]))
+    document[key] = change(document[key])
+    return "".join([*lines[:first], _dumped(document), *lines[last:]])
+
+
+def _dumped(data: Any) -> str:
+    writer = YAML()
+    writer.brace_single_entry_mapping_in_flow_sequence = True
+    writer.width = 2**16
+    writer.indent(mapping=2, sequence=4, offset=2)
+    out = io.StringIO()
+    writer.dump(data, out)
+    return out.getvalue()
 
 
 def scalar(text: str) -> str:

@@ -13,6 +13,7 @@ from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, ParameterError
 from dreaming.ui.clip_file.cleanup import CleanupFile
 from dreaming.ui.clip_file.layers import LayerFile
+from dreaming.ui.clip_file.shots import ShotFile
 from dreaming.ui.clip_state import EmptyMasks, parts_of
 from dreaming.ui.keyframe_store import KeyframeStore
 from dreaming.ui.mask_store import MaskStore
@@ -50,9 +51,11 @@ class OpenClip:
     clip: Clip = field(init=False)
     cleanup: CleanupFile = field(init=False)
     parts: PartFolders = field(init=False)
+    shots: ShotFile = field(init=False)
 
     def __post_init__(self) -> None:
         self.cleanup = CleanupFile(self.layers.lock)
+        self.shots = ShotFile(self.layers.lock)
         self.parts = PartFolders(self.masks, self.layers)
         self.clip = Clip(self.path)  # whose folder need not exist yet: extraction makes it
 

@@ -57,7 +57,7 @@ async function showPart() {
 }
 
 export function drawStrip(changedStem = null) {
-  strip.setFrames(state.clip.frames, marksOf(state.clip, part(), state.empty), changedStem);
+  strip.setFrames(state.clip.frames, marksOf(state.clip, part(), state.empty, state.cuts), changedStem);
 }
 
 export async function open(index) {

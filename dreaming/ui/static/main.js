@@ -12,6 +12,7 @@ import "./onion.js";
 import "./parts.js";
 import "./prediction.js";
 import "./results.js";
+import "./shots.js";
 import { attempt, entries, listen, state } from "./state.js";
 import { Tabs } from "./tabs.js";
 import "./training.js";

@@ -108,6 +108,14 @@ export async function putCleanup(part, steps, version) {
   return (await send(path("cleanup", part), { method: "PUT", body, headers: { ...headers, ...condition(version) } })).json();
 }
 
+// The first frames of shots after the first one, null before cuts are detected.
+export const getShots = async () => (await send(path("shots"))).json();
+
+export async function putShots(shots, version) {
+  const { body, headers } = json(shots);
+  return (await send(path("shots"), { method: "PUT", body, headers: { ...headers, ...condition(version) } })).json();
+}
+
 // A masker's mask of a frame as the composite uses it after these steps, or null.
 export const getCleaned = (part, masker, stem, options, signal) =>
   getPicture(path("cleaned", part, masker, stem), { method: "POST", ...json(options), signal });

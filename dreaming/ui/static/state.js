@@ -3,7 +3,7 @@
 import { Entries } from "./entries.js";
 import { say } from "./message.js";
 
-export const state = { clip: null, part: null, empty: new Set(), index: 0, workspace: "masks" };
+export const state = { clip: null, part: null, empty: new Set(), cuts: null, index: 0, workspace: "masks" };
 export const entries = new Entries();
 
 export const element = (id) => document.getElementById(id);

@@ -7,11 +7,12 @@ const AT_ONCE = 2; // thumbnails that load
 const MARGIN = 4; // thumbnails beyond each edge
 
 // A function that returns the names of a frame's markers.
-export function marksOf(clip, part, empty) {
+export function marksOf(clip, part, empty, cuts) {
   const masks = new Set(part.masks);
   const suggestions = new Set(part.suggestions);
   const keyframes = new Set(Object.values(clip.keyframes).flat());
   return (stem) => [
+    ...(cuts?.has(stem) ? ["cut"] : []),
     ...(masks.has(stem) ? [empty.has(stem) ? "empty" : "mask"] : []),
     ...(keyframes.has(stem) ? ["keyframe"] : []),
     ...(suggestions.has(stem) ? ["suggestion"] : []),
