@@ -24,8 +24,8 @@ def _value(name, shape):
     return _part(1, name) + _part(2, _part(1, _part(1, 1) + _part(2, dimensions)))
 
 
-def onnx_model(weights=(8.0, 0.0, -8.0), size=(16, 24), last="Sigmoid", maps=1):
-    """The bytes of a model with the outputs ``logit`` and ``mask``, of ``maps`` equal maps; ``size`` may be names."""
+def onnx_model(weights=(8.0, 0.0, -8.0), size=(16, 24), last="Sigmoid", maps=1, outputs=("logit", "mask")):
+    """The bytes of a model with these outputs in this order, of ``maps`` equal maps; ``size`` may be names."""
     kernel = b"".join(_part(1, length) for length in (maps, len(weights), 1, 1)) + _part(2, 1) + _part(8, "kernel")
     kernel += _part(9, np.float32(weights).tobytes() * maps)
     graph = [
@@ -34,6 +34,6 @@ def onnx_model(weights=(8.0, 0.0, -8.0), size=(16, 24), last="Sigmoid", maps=1):
         _part(2, "colour"),
         _part(5, kernel),
         _part(11, _value("picture", (1, len(weights), *size))),
-        *(_part(12, _value(name, (1, maps, *size))) for name in ("logit", "mask")),
+        *(_part(12, _value(name, (1, maps, *size))) for name in outputs),
     ]
     return _part(1, 8) + _part(7, b"".join(graph)) + _part(8, _part(1, "") + _part(2, 13))

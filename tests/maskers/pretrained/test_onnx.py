@@ -72,6 +72,33 @@ def test_colours_are_in_the_order_red_green_blue(model):
     assert OnnxMasker(model()).predict_frame(red[..., ::-1]).max() < 0.01
 
 
+IMAGENET = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]
+
+
+@pytest.mark.parametrize(
+    ("preset", "size", "outputs", "mean_and_std"),
+    [
+        ("u2net", (320, 320), ("mask", "logit"), IMAGENET),
+        ("isnet", (1024, 1024), ("mask", "logit"), [[0.5] * 3, [1.0] * 3]),
+        ("birefnet", (1024, 1024), ("logit",), IMAGENET),
+        ("modnet", ("height", "width"), ("mask",), [[0.5] * 3, [0.5] * 3]),
+    ],
+)
+def test_presets_fit_the_layout_of_their_models(model, preset, size, outputs, mean_and_std):
+    """Random weights: U2-Net and IS-Net return maps of several scales, BiRefNet logits, MODNet a matte of any size."""
+    rng = np.random.default_rng(3)
+    weights, colours = rng.normal(0, 1, 3), rng.integers(0, 256, (3, 3))
+    image = np.repeat(colours, 40, axis=0)[None].repeat(80, axis=0).astype(np.uint8)
+    mean, std = np.array(mean_and_std)
+    expected = 1 / (1 + np.exp(-((colours / 255 - mean) / std) @ weights))
+    if preset in ("u2net", "isnet"):
+        expected = (expected - expected.min()) / np.ptp(expected)
+    masker = OnnxMasker(model(onnx_model(tuple(weights), size, outputs=outputs), text=None), preset)
+    found = masker.predict_frame(image)
+    assert found.shape == (80, 120)
+    np.testing.assert_allclose(found[40, [20, 60, 100]], expected, atol=1e-3)
+
+
 def test_a_result_depends_on_the_content_of_the_files_and_not_on_their_names(model, disc_clip, tmp_path):
     drawing = disc_clip(count=2, masks=(1, 2))
     clip = drawing.clip
