@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +15,18 @@ from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.guides.base import Channels, Guide
 from dreaming.imaging.brush_strokes import grain
-from dreaming.io.types import Image
+from dreaming.io.types import Image, Mask
 
 log = logging.getLogger(__name__)
 
 MIDDLE_GREY = 128
 """Level of a pixel without texture."""
+
+WINDOW = 4.0
+"""Gaussian window, in pixels, of the local strength of a texture."""
+
+MIN_STRENGTH = 1.0
+"""Mean deviation, in grey levels, far below which a texture is rounding or compression."""
 
 
 @dataclass(frozen=True)
@@ -27,27 +34,26 @@ class StaticTextureGuide(Guide):
     """Texture of the keyframes that their frames do not explain, at the same position in all of them.
 
     Paper, canvas and the strokes of many filters stay in place while the image moves under them. The part of a
-    keyframe's brightness that a guided filter cannot derive from its frame is averaged over the keyframes and drawn
-    around middle grey. In training, a keyframe receives the mean of the others. If that does not correlate with its own
-    texture, or if there are no others, the guide is grey.
-
-    Texture of one shot is drawn in another only if it correlates between their keyframes: what stays in place within a
-    shot may be the picture. Otherwise each shot has the texture of its own keyframes.
+    keyframe's brightness that a guided filter cannot derive from its frame is divided by its local strength, because
+    edges that the filter misses would hide faint grain. It is averaged over the keyframes and drawn around middle grey.
+    In training, a keyframe receives the mean of the others. If that does not correlate with its own texture, or if
+    there are no others, the guide is grey.
 
     Attributes:
         radius: Window of the guided filter in pixels; finer structures count as texture.
         epsilon: Variance of grey, in 0..1, above which the guided filter treats the frame's structure as an edge.
-        max_deviation: Deviation from the mean, in levels, that is drawn black or white.
+        max_deviation: Deviation from the mean, as a multiple of the local strength, that is drawn black or white.
         min_correlation: Smallest mean correlation of a keyframe's texture with the others' at which it is drawn.
     """
 
     kind: ClassVar[str] = "static_texture_guide"
     version: ClassVar[int] = 2
     channels: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     radius: PositiveInt = 8
     epsilon: PositiveFloat = 2.0e-4
-    max_deviation: PositiveFloat = 10.0
+    max_deviation: PositiveFloat = 2.5
     min_correlation: Annotated[float, Range(ge=-1, le=1)] = 0.08
 
     def draw(self, clip: Clip, layer: Layer, stems: Iterable[str]) -> Iterator[tuple[str, Channels]]:
@@ -75,9 +81,18 @@ class StaticTextureGuide(Guide):
             return np.full((*clip.size, self.channels), MIDDLE_GREY, np.uint8)
         return np.clip(np.rint(MIDDLE_GREY + 127 / self.max_deviation * texture), 1, 255).astype(np.uint8)[..., None]
 
-    def texture(self, stylised: Image, frame: Image) -> NDArray[np.float32]:
-        """Texture (H, W), in levels, of a stylised image (H, W, 3) that its frame does not explain."""
-        return grain(stylised, frame, self.radius, self.epsilon, self.max_deviation)
+    def texture(self, stylised: Image, frame: Image, mask: Mask) -> NDArray[np.float32]:
+        """Texture (H, W) of a stylised image that its frame does not explain, in multiples of its local strength.
+
+        Args:
+            stylised: (H, W, 3) RGB.
+            frame: (H, W, 3) RGB.
+            mask: (H, W), where the image is painted; the texture is 0 elsewhere.
+        """
+        known = mask.astype(np.float32)
+        texture = grain(stylised, frame, self.radius, self.epsilon) * known
+        strength = _blur(np.abs(texture)) / np.maximum(_blur(known), np.float32(1e-6)) + np.float32(MIN_STRENGTH)
+        return np.clip(texture / strength, -self.max_deviation, self.max_deviation)
 
 
 class _KeyframeTextures:
@@ -86,8 +101,7 @@ class _KeyframeTextures:
     def __init__(self, guide: StaticTextureGuide, clip: Clip, layer: Layer) -> None:
         keyframes = clip.keyframes(layer)
         self._masks, self._indices = keyframes.masks, {stem: index for index, stem in enumerate(keyframes.stems)}
-        textures = map(guide.texture, keyframes.styled, keyframes.sources)
-        self._textures = np.where(keyframes.masks, np.stack(list(textures)), np.float32(0))
+        self._textures = np.stack(list(map(guide.texture, keyframes.styled, keyframes.sources, keyframes.masks)))
         self._strength = float(np.mean(list(map(_deviation, self._textures, self._masks))))
         self._shots, self._min_correlation = clip.shots, guide.min_correlation
         self._by_shot: dict[str, list[int]] = {}
@@ -141,6 +155,10 @@ class _KeyframeTextures:
             "static texture: correlations between keyframes %s", ", ".join(f"{each:.2f}" for each in correlations)
         )
         return float(np.mean(correlations)) if correlations else 0.0
+
+
+def _blur(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(image, (0, 0), WINDOW)
 
 
 def _deviation(texture: NDArray[np.float32], where: NDArray[np.bool_]) -> float:

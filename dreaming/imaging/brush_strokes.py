@@ -33,13 +33,13 @@ def detail_correlation(painted: Image, predictor: Image, where: NDArray[np.bool_
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def grain(painted: Image, frame: Image, radius: int, epsilon: float, limit: float) -> NDArray[np.float32]:
-    """Brightness (H, W) of a painted image that its frame does not explain, in levels, at most ``limit`` from 0.
+def grain(painted: Image, frame: Image, radius: int, epsilon: float) -> NDArray[np.float32]:
+    """Brightness (H, W) of a painted image that its frame does not explain, in levels around 0.
 
     What a guided filter (window ``radius`` in pixels, ``epsilon`` as there) derives from the frame is explained.
     """
     grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    return np.clip(255 * (grey - guided_filter(grey, frame, radius, epsilon)), -limit, limit).astype(np.float32)
+    return np.asarray(255 * (grey - guided_filter(grey, frame, radius, epsilon)), np.float32)
 
 
 def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:

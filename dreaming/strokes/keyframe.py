@@ -84,7 +84,8 @@ class Keyframe:
     @cached_property
     def grain(self) -> NDArray[np.float32]:
         """Fine brightness (H, W), in levels, that the source frame does not explain; 0 where it is not painted."""
-        return grain(self.painted, self.frame, GRAIN_RADIUS, GRAIN_EPSILON, GRAIN_LIMIT) * self.known
+        unexplained = grain(self.painted, self.frame, GRAIN_RADIUS, GRAIN_EPSILON)
+        return np.clip(unexplained, -GRAIN_LIMIT, GRAIN_LIMIT) * self.known
 
 
 def nearest(shots: Shots, keyframes: Sequence[str], stem: str) -> list[str]:

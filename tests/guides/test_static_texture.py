@@ -44,6 +44,14 @@ def test_shared_texture_is_drawn_in_all_frames(clip_with_texture):
     assert np.corrcoef(deviation(first).ravel(), truth.ravel())[0, 1] > 0.8
 
 
+def test_faint_texture_is_drawn_as_strong_as_the_rest(clip_with_texture):
+    strength = np.where(np.arange(400) < 16, 0.2, 1.0).astype(np.float32)
+    clip = clip_with_texture(lambda number: paper() * strength)
+    drawn = deviation(next(StaticTextureGuide().draw(clip, LAYER, clip.stems[:1]))[1])
+    faint, strong = drawn[:, :12].std(), drawn[:, 20:].std()
+    assert 0.6 * strong < faint < strong
+
+
 def test_in_training_a_keyframe_sees_the_others_only(clip_with_texture):
     # Each keyframe has its own texture in addition to the shared one.
     own = [paper(seed) for seed in (1, 2, 3)]
