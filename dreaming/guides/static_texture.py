@@ -39,6 +39,9 @@ class StaticTextureGuide(Guide):
     In training, a keyframe receives the mean of the others. If that does not correlate with its own texture, or if
     there are no others, the guide is grey.
 
+    Texture of one shot is drawn in another only if it correlates between their keyframes: what stays in place within a
+    shot may be the picture. Otherwise each shot has the texture of its own keyframes.
+
     Attributes:
         radius: Window of the guided filter in pixels; finer structures count as texture.
         epsilon: Variance of grey, in 0..1, above which the guided filter treats the frame's structure as an edge.
@@ -47,9 +50,8 @@ class StaticTextureGuide(Guide):
     """
 
     kind: ClassVar[str] = "static_texture_guide"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     channels: ClassVar[int] = 1
-    version: ClassVar[int] = 2
 
     radius: PositiveInt = 8
     epsilon: PositiveFloat = 2.0e-4
