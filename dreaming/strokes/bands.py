@@ -18,6 +18,12 @@ QUANTILES = 65
 SUBSAMPLE = 4
 """Distance in pixels between samples of a local energy, which is smooth."""
 
+MIN_ENERGY = 0.3
+"""Variance, in squared grey levels, far below which a band counts as flat."""
+
+MAX_TINT = 3.0
+"""Largest change of a channel relative to that of grey, which is near 0 where hues alternate at equal brightness."""
+
 
 def split(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Yield the bands of an image (H, W, C), fine to coarse, then what remains; their sum is the image."""
@@ -64,6 +70,18 @@ def local_correlation(one: NDArray[np.float32], other: NDArray[np.float32], sigm
     """
     first, second = (np.sqrt(blur(band * band, sigma) + np.float32(NOISE)) for band in (one, other))
     return blur(one * other, sigma) / (first * second)
+
+
+def tint(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """How much each channel (H, W, 3) of a band changes with its grey, over a Gaussian window of ``sigma`` pixels.
+
+    Its grey is 1 unless ``MAX_TINT`` bounds it. Strokes on orange change red more than blue, those on grey all equally;
+    a flat area counts as grey.
+    """
+    grey = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    common = blur(band * grey[..., None], sigma) + np.float32(MIN_ENERGY)
+    energy = blur(grey * grey, sigma) + np.float32(MIN_ENERGY)
+    return np.clip(common / energy[..., None], -MAX_TINT, MAX_TINT)
 
 
 def channel_mean(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from dreaming.clip.shots import Shots
 from dreaming.imaging.brush_strokes import grain, without_margin
 from dreaming.io.types import Image, Mask
-from dreaming.strokes.bands import SIGMAS, blur, energy_quantiles, local_energy, sample, split
-
-MIN_ENERGY = 0.3
-"""Variance, in squared grey levels, far below which a band counts as flat."""
+from dreaming.strokes.bands import MIN_ENERGY, SIGMAS, blur, energy_quantiles, local_energy, sample, split
 
 WINDOW = 8.0
 """Gaussian window of the local energy, in pixels."""

@@ -17,8 +17,8 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
-from dreaming.strokes.bands import SIGMAS, blur, channel_mean, local_correlation, local_energy, split
-from dreaming.strokes.keyframe import MIN_ENERGY, WINDOW, Keyframe, nearest
+from dreaming.strokes.bands import MIN_ENERGY, SIGMAS, blur, channel_mean, local_correlation, local_energy, split, tint
+from dreaming.strokes.keyframe import WINDOW, Keyframe, nearest
 from dreaming.strokes.painter import Painter
 
 UNKNOWN = 100.0
@@ -56,8 +56,8 @@ class StrokeTransfer:
        the frame's local energies are mapped to those of the keyframes, interpolated over time. The network knows well
        where strokes are strong, but not how strong. Frames that are blurred by motion get less, as far as energies of
        the painting depend on those of the source within the keyframes.
-    3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted. It
-       changes from one keyframe to the next without a jump, at constant energy.
+    3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted, in
+       the tint of the network's strokes. It changes from one keyframe to the next without a jump, at constant energy.
 
     A shot without a keyframe only gets step 2, from the nearest keyframe of another shot: energies have no position.
     They amplify bands more, as wherever there is no grain to add.
@@ -147,7 +147,7 @@ class StrokeTransfer:
         band = band * np.clip(gain, 1, max_gain)[..., None]
         if not with_grain:
             return band
-        return band + self._grain(band, energy, painter)[..., None]
+        return band + self._grain(band, energy, painter)[..., None] * tint(band, WINDOW)
 
     def _grain(self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter) -> NDArray[np.float32]:
         """Grain (H, W) that brings the mean amplitude of a band (H, W, 3) to a share of what the energy asks for."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dreaming.strokes.bands import (
+    MAX_TINT,
     NOISE,
     QUANTILES,
     SIGMAS,
@@ -13,6 +14,7 @@ from dreaming.strokes.bands import (
     local_energy,
     sample,
     split,
+    tint,
 )
 
 RNG = np.random.default_rng(2)
@@ -54,6 +56,17 @@ def test_local_correlation():
     assert abs(local_correlation(band, other, 5.0).mean()) < 0.1
     flat = np.full((60, 60), np.sqrt(NOISE) / 10, np.float32)
     assert local_correlation(flat, flat, 5.0).max() < 0.02
+
+
+def test_tint_is_the_slope_of_each_channel_on_grey():
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    noise = RNG.normal(0, 9, (40, 60, 1)).astype(np.float32)
+    slopes = np.array([1.6, 0.8, -0.2], np.float32)
+    np.testing.assert_allclose(tint(noise * slopes, 4.0), np.tile(slopes / (slopes @ weights), (40, 60, 1)), atol=0.03)
+    np.testing.assert_allclose(tint(noise * slopes * np.float32(0.002), 4.0), 1, atol=0.01)
+    np.testing.assert_allclose(tint(IMAGE, 4.0) @ weights, 1, rtol=1e-3)
+    hues = 10 * noise * np.array([0.587, -0.25, 0], np.float32)  # of almost the same grey
+    assert (tint(hues, 4.0)[..., :2] == [MAX_TINT, -MAX_TINT]).all()
 
 
 def test_quantiles_increase_and_describe_the_distribution():

@@ -108,6 +108,20 @@ def test_grain_is_laid_in_place_where_the_flow_is_of_no_use(scene):
     assert crispness(result) == pytest.approx(crispness(keyframe.painted), rel=0.2)
 
 
+def test_grain_has_the_tint_of_the_network_s_strokes(scene):
+    frame, _ = scene()
+    noise, faint = np.random.default_rng(6).normal(0, [[[9]], [[4]]], (2, *SIZE))
+    keyframe = Keyframe(frame, np.clip(frame + noise[..., None], 0, 255).astype(np.uint8), EVERYWHERE)
+    network = (128 + faint[..., None] * [1.5, 0.75, 0.0]).astype(np.uint8)
+    plain, result = (
+        replace(TRANSFER, grain=share).transfer(np.ascontiguousarray(frame[::-1]), network, [(keyframe, 5)])
+        for share in (0.0, 1.0)
+    )
+    added = (result.astype(float) - plain).std(axis=(0, 1))
+    assert added[0] > 3
+    np.testing.assert_allclose(added / added[0], [1, 0.5, 0], atol=0.15)
+
+
 def test_without_grain_faint_strokes_are_amplified_more(scene):
     frame, painted = scene()
     left = EVERYWHERE.copy()
