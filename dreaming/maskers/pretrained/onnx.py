@@ -38,6 +38,8 @@ class ModelFormat:
         size: (height, width) in pixels to which a frame is resized.
         mean: Subtracted from red, green and blue in 0..1.
         std: Divisors after that.
+        brightest_is_1: Whether a frame's levels are first divided by the greatest of them, so that dark frames are
+            brightened, instead of by 255.
         output: Index of the model's output that is the mask, from 0.
         activation: Maps the output to 0..1: ``sigmoid`` of logits, ``min_max`` stretches each frame's range to 0..1.
     """
@@ -48,6 +50,7 @@ class ModelFormat:
     size: tuple[ImageSide, ImageSide]
     mean: tuple[Level, Level, Level] = (0.485, 0.456, 0.406)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+    brightest_is_1: bool = False
     output: NonNegativeInt = 0
     activation: Literal["none", "sigmoid", "min_max"] = "none"
 
@@ -60,7 +63,8 @@ class ModelFormat:
         """
         from pydantic import TypeAdapter, ValidationError  # here, because --help must not wait for it
 
-        expected = "size: [height, width], mean and std: [red, green, blue], output: index, activation: " + ACTIVATIONS
+        keys = "size: [height, width], mean and std: [red, green, blue], brightest_is_1: true or false, output: index"
+        expected = f"{keys}, activation: {ACTIVATIONS}"
         try:
             return TypeAdapter(cls).validate_python(read_plain_yaml(path))
         except FileNotFoundError:
@@ -80,7 +84,7 @@ ACTIVATIONS = "none, sigmoid or min_max"
 HALF = (0.5, 0.5, 0.5)
 
 PRESETS: Mapping[Preset, ModelFormat] = {
-    "u2net": ModelFormat((320, 320), activation="min_max"),
+    "u2net": ModelFormat((320, 320), brightest_is_1=True, activation="min_max"),
     "isnet": ModelFormat((1024, 1024), HALF, (1.0, 1.0, 1.0), activation="min_max"),
     "birefnet": ModelFormat((1024, 1024), activation="sigmoid"),
     "modnet": ModelFormat((512, 512), HALF, HALF),
@@ -208,8 +212,9 @@ class OnnxMasker(FrameMasker):
 
     def predict_frame(self, image: Image) -> Probability:
         """Return the probability (H, W) of one frame (H, W, 3)."""
-        mean, std = (np.array(levels, np.float32) for levels in (self.format.mean, self.format.std))
-        scaled = (resize_image(image, self.format.size).astype(np.float32) / 255 - mean) / std
+        mean, std = (np.array(channels, np.float32) for channels in (self.format.mean, self.format.std))
+        levels = resize_image(image, self.format.size).astype(np.float32)
+        scaled = (levels / (max(levels.max(), 1) if self.format.brightest_is_1 else 255) - mean) / std
         found = self._network(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]), self.format.output)
         if self.format.activation == "sigmoid":
             found = np.reciprocal(1 + np.exp(-np.clip(found, -80, 80)))
