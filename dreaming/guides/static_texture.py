@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,19 +13,13 @@ from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, PositiveInt, Range
 from dreaming.guides.base import Channels, Guide
-from dreaming.imaging.brush_strokes import grain
+from dreaming.imaging.brush_strokes import even_grain
 from dreaming.io.types import Image, Mask
 
 log = logging.getLogger(__name__)
 
 MIDDLE_GREY = 128
 """Level of a pixel without texture."""
-
-WINDOW = 4.0
-"""Gaussian window, in pixels, of the local strength of a texture."""
-
-MIN_STRENGTH = 1.0
-"""Mean deviation, in grey levels, far below which a texture is rounding or compression."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +84,7 @@ class StaticTextureGuide(Guide):
             frame: (H, W, 3) RGB.
             mask: (H, W), where the image is painted; the texture is 0 elsewhere.
         """
-        known = mask.astype(np.float32)
-        texture = grain(stylised, frame, self.radius, self.epsilon) * known
-        strength = _blur(np.abs(texture)) / np.maximum(_blur(known), np.float32(1e-6)) + np.float32(MIN_STRENGTH)
-        return np.clip(texture / strength, -self.max_deviation, self.max_deviation)
+        return even_grain(stylised, frame, mask, self.radius, self.epsilon, self.max_deviation)
 
 
 class _KeyframeTextures:
@@ -157,10 +147,6 @@ class _KeyframeTextures:
             "static texture: correlations between keyframes %s", ", ".join(f"{each:.2f}" for each in correlations)
         )
         return float(np.mean(correlations)) if correlations else 0.0
-
-
-def _blur(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return cv2.GaussianBlur(image, (0, 0), WINDOW)
 
 
 def _deviation(texture: NDArray[np.float32], where: NDArray[np.bool_]) -> float:

@@ -13,6 +13,12 @@ MIN_DIFFERENCE = 4.0
 MIN_PIXELS = 100
 """Number of pixels below which the correlation of two images is not meaningful."""
 
+STRENGTH_WINDOW = 4.0
+"""Gaussian window, in pixels, of the local strength of grain."""
+
+MIN_STRENGTH = 1.0
+"""Mean deviation, in grey levels, far below which grain is rounding or compression."""
+
 BLUR_RADIUS = 2.5
 """Radius beyond which a Gaussian blur has almost no weight, in standard deviations."""
 
@@ -40,6 +46,20 @@ def grain(painted: Image, frame: Image, radius: int, epsilon: float) -> NDArray[
     """
     grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     return np.asarray(255 * (grey - guided_filter(grey, frame, radius, epsilon)), np.float32)
+
+
+def even_grain(
+    painted: Image, frame: Image, mask: Mask, radius: int, epsilon: float, limit: float
+) -> NDArray[np.float32]:
+    """Grain (H, W) in multiples of its local strength, at most ``limit``, because edges would outweigh what is faint.
+
+    It is 0 outside of the mask (H, W) of painted pixels; for the other parameters see ``grain``.
+    """
+    known = mask.astype(np.float32)
+    found = grain(painted, frame, radius, epsilon) * known
+    mean, area = (cv2.GaussianBlur(each, (0, 0), STRENGTH_WINDOW) for each in (np.abs(found), known))
+    strength = mean / np.maximum(area, np.float32(1e-6)) + np.float32(MIN_STRENGTH)
+    return np.clip(found / strength, -limit, limit)
 
 
 def painted_over(painted: Image, frame: Image, sigma: float) -> Mask:

@@ -54,7 +54,7 @@ class StyliseStage(Stage):
     """
 
     name: ClassVar[str] = "stylise"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     needs = "keyframes"
 
     task: StyleTask = field(metadata=NO_EFFECT)

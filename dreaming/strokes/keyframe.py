@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dreaming.clip.shots import Shots
-from dreaming.imaging.brush_strokes import grain, without_margin
+from dreaming.imaging.brush_strokes import even_grain, without_margin
 from dreaming.io.types import Image, Mask
 from dreaming.strokes.bands import MIN_ENERGY, SIGMAS, blur, energy_quantiles, local_energy, sample, split
 
 WINDOW = 8.0
 """Gaussian window of the local energy, in pixels."""
 
-GRAIN_RADIUS = 8
-"""Window of the guided filter in pixels; of 3 to 20, the one whose grain correlates most with unpainted frames."""
+GRAIN_RADIUS = 5
+"""Window of the guided filter in pixels; a larger one leaves more of the picture in the grain."""
 
 GRAIN_EPSILON = 1.0e-3
 
-GRAIN_LIMIT = 10.0
-"""Deviation in levels beyond which a difference is more likely an edge than grain."""
+GRAIN_LIMIT = 2.5
+"""Deviation, as a multiple of the local strength, beyond which a difference is more likely an edge than grain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,8 @@ class Keyframe:
 
     @cached_property
     def grain(self) -> NDArray[np.float32]:
-        """Fine brightness (H, W), in levels, that the source frame does not explain; 0 where it is not painted."""
-        unexplained = grain(self.painted, self.frame, GRAIN_RADIUS, GRAIN_EPSILON)
-        return np.clip(unexplained, -GRAIN_LIMIT, GRAIN_LIMIT) * self.known
+        """Grain (H, W) in multiples of its local strength; 0 where the frame is not painted."""
+        return even_grain(self.painted, self.frame, self.known > 0, GRAIN_RADIUS, GRAIN_EPSILON, GRAIN_LIMIT)
 
 
 def nearest(shots: Shots, keyframes: Sequence[str], stem: str) -> list[str]:

@@ -14,8 +14,8 @@ from dreaming.strokes.keyframe import WINDOW, Keyframe, mean_log
 MIN_KNOWN = 0.01
 """Share of a frame that keyframes must show, so that their strokes can be compared with it."""
 
-MIN_GRAIN = 0.1
-"""Variance, in squared grey levels, of grain that is too faint to be amplified."""
+MIN_GRAIN = 0.006
+"""Variance of grain, whose local strength is about 1, that is too faint to be amplified."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,13 @@ class Painter:
 
     @cached_property
     def grain(self) -> NDArray[np.float32]:
-        """Finest band (H, W) of the keyframes' grain, in levels, each at its position; 0 in another shot."""
+        """Finest band (H, W) of the keyframes' grain, without unit, each at its position; 0 in another shot."""
         grain = next(split(self._mean([keyframe.grain for keyframe in self.keyframes])))
         return grain if self.same_shot else np.zeros_like(grain)
 
     @cached_property
     def grain_energy(self) -> NDArray[np.float32]:
-        """Local energy (H, W) of the grain, in squared levels, above 0."""
+        """Local energy (H, W) of the grain, without unit, above 0."""
         return local_energy(self.grain, WINDOW) + np.float32(MIN_GRAIN)
 
     def energy(

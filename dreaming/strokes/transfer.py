@@ -38,8 +38,8 @@ CORRELATION = (0.6, 0.95)
 MAX_GAIN_WITHOUT_GRAIN = 3.0
 """Largest amplification of a band where the keyframes have no grain to add."""
 
-MAX_GRAIN_GAIN = 8.0
-"""Largest amplification of grain."""
+MAX_GRAIN_LEVEL = 32.0
+"""Largest grain, in grey levels, where it is as strong as around."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class StrokeTransfer:
         """Grain (H, W) that brings the mean amplitude of a band (H, W, 3) to a share of what the energy asks for."""
         own = local_energy(band, WINDOW)
         gain = np.sqrt(np.maximum(energy - own, 0) / painter.grain_energy)
-        grain = painter.grain * np.minimum(gain, MAX_GRAIN_GAIN)
+        grain = painter.grain * np.minimum(gain, MAX_GRAIN_LEVEL)
         # The finest band of a sum with the grain is that of the grain, which has been split once already.
         seen = grain - blur(grain, SIGMAS[0])
         asked, present, reached = (

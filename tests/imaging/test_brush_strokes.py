@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from dreaming.imaging.brush_strokes import MIN_PIXELS, detail, detail_correlation, grain, painted_over, without_margin
+from dreaming.imaging.brush_strokes import (
+    MIN_PIXELS,
+    detail,
+    detail_correlation,
+    even_grain,
+    grain,
+    painted_over,
+    without_margin,
+)
 
 RNG = np.random.default_rng(0)
 ONE, OTHER = RNG.integers(0, 256, (2, 40, 50, 3), dtype=np.uint8)
@@ -68,3 +76,18 @@ def test_grain_is_what_the_frame_does_not_explain():
     found = grain(painted, frame, 8, 1e-3)
     assert np.corrcoef(found.ravel(), noise.ravel())[0, 1] > 0.9
     assert np.abs(grain(frame, frame, 8, 1e-5)).mean() < 1
+
+
+def test_even_grain_is_as_strong_where_it_is_faint_and_0_where_nothing_is_painted():
+    frame = np.full((60, 120, 3), 100, np.uint8)
+    strength = np.where(np.arange(120) < 60, 20, 5)
+    painted = np.clip(128 + strength[:, None] * RNG.standard_normal((60, 120, 1)), 0, 255).astype(np.uint8).repeat(3, 2)
+    mask = np.ones((60, 120), bool)
+    mask[:, 105:] = False
+    raw, even = grain(painted, frame, 8, 1e-3), even_grain(painted, frame, mask, 8, 1e-3, 2.5)
+    assert raw[:, :50].std() > 3 * raw[:, 70:].std()
+    assert even[:, :50].std() == pytest.approx(1.1, abs=0.15)
+    assert even[:, 70:105].std() == pytest.approx(even[:, :50].std(), rel=0.3)
+    assert np.abs(even).max() == 2.5
+    assert not even[:, 105:].any()
+    assert even[:, 100:105].std() == pytest.approx(even[:, 70:100].std(), rel=0.25)
