@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
+from dreaming.constraints import ImageSide
 from dreaming.errors import ParameterError
 from dreaming.features.background_difference import background_maps
 from dreaming.features.channels import CHANNELS, AppearanceFeatures, FeatureMaps, assemble_features
@@ -26,6 +27,7 @@ from dreaming.flow.camera_motion import camera_homography
 from dreaming.flow.propagation import ERROR_SIGMA
 from dreaming.flow.warp import consistent, resize_flow, warp
 from dreaming.imaging.colour_histogram import rgb_to_lab
+from dreaming.imaging.resize import resize_image, working_size
 from dreaming.io.prefetch import prefetch_map
 
 MASK_FEATURES = ("near_mask", "far_mask", "even_blend", "blend")
@@ -58,6 +60,8 @@ class FeatureInputs:
         channels: Names of the channels.
         prior: Name of the channel or extra input with the mask that the network corrects; None: the network predicts
             the mask by itself.
+        short_side: Shorter side in pixels to which the maps are reduced from the features' working size; None: not
+            reduced. A network that works at a smaller size needs no larger ones, and they take much memory.
     """
 
     kind: ClassVar[str] = "feature_inputs"
@@ -65,6 +69,7 @@ class FeatureInputs:
     features: PropagationFeatures
     channels: Sequence[str] = NETWORK_CHANNELS
     prior: str | None = None
+    short_side: ImageSide | None = None
 
     def __post_init__(self) -> None:
         for name in self.channels:
@@ -87,7 +92,7 @@ class FeatureInputs:
     def extract(self, extractor: FeatureExtractor, stems: Iterable[str]) -> Iterator[tuple[str, FeatureMaps]]:
         """Yield each named frame's input (E, h, w), in order."""
         for stem, features in extractor.extract(stems):
-            yield stem, features[self._indices]
+            yield stem, self._selected(features)
 
     def extract_unmasked(self, extractor: FeatureExtractor, stems: Sequence[str]) -> list[FeatureVersions]:
         """Features of frames without a hand mask, one version each."""
@@ -119,7 +124,13 @@ class FeatureInputs:
         return composite_scenes(scenes), versions
 
     def _versions(self, features: Sequence[FeatureMaps]) -> FeatureVersions:
-        return np.stack([np.moveaxis(each[self._indices], 0, 2) for each in features]).astype(np.float16)
+        return np.stack([np.moveaxis(self._selected(each), 0, 2) for each in features]).astype(np.float16)
+
+    def _selected(self, features: FeatureMaps) -> FeatureMaps:
+        """The channels of the network at its size, (E, h, w)."""
+        maps = features[self._indices]
+        size = working_size((maps.shape[1], maps.shape[2]), self.short_side)
+        return maps if size == maps.shape[1:] else np.stack([resize_image(each, size) for each in maps])
 
     def _synthetic_features(
         self,

@@ -6,6 +6,7 @@ Tu, "Auto-context and its application to high-level vision tasks", CVPR 2008, wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, ClassVar, TypeAlias
 
 import cv2
@@ -78,27 +79,38 @@ class Trees:
             blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
             return np.concatenate([self.model.predict_proba(block)[:, -1] for block in blocks]).astype(np.float32)
 
-    def map(self, channels: FeatureMaps, where: Mask, stride: int = 1) -> Probability:
+    def map(self, channels: FeatureMaps, where: Mask, strides: Sequence[int] = ()) -> Probability:
         """Return the probability (h, w) of a frame's channels (C, h, w) at the pixels ``where`` (h, w); 0 elsewhere.
 
-        Every ``stride``-th row and column is predicted first. The pixels in between are predicted only near uncertain
-        or differing ones, and interpolated elsewhere.
+        Grids come first: every ``strides[0]``-th row and column, then every ``strides[1]``-th, and at last all; each
+        stride divides the one before it. A finer grid is predicted only near uncertain or differing pixels of the
+        coarser one, and interpolated elsewhere.
         """
-        if stride == 1:
-            return self._at(channels, where)
-        grid = self._at(channels[:, ::stride, ::stride], where[::stride, ::stride])
+        levels = [*strides, 1]
+        grid = self._at(*_every(levels[0], channels, where))
+        for coarse, fine in pairwise(levels):
+            grid = self._refined(grid, coarse // fine, *_every(fine, channels, where))
+        return grid
+
+    def _refined(self, grid: Probability, factor: int, channels: FeatureMaps, where: Mask) -> Probability:
+        """The map (h, w) from one of every ``factor``-th row and column."""
         window = np.ones((3, 3), np.uint8)
         uncertain = (cv2.dilate(grid, window) > CERTAIN) & (cv2.erode(grid, window) < 1 - CERTAIN)
         rows, columns = (np.arange(length) for length in where.shape)
-        x, y = np.meshgrid((columns / stride).astype(np.float32), (rows / stride).astype(np.float32))
+        x, y = np.meshgrid((columns / factor).astype(np.float32), (rows / factor).astype(np.float32))
         probability = cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        near = uncertain[rows[:, None] // stride, columns // stride]
+        near = uncertain[rows[:, None] // factor, columns // factor]
         return np.where(near, self._at(channels, where & near), probability * where)
 
     def _at(self, channels: FeatureMaps, where: Mask) -> Probability:
         probability = np.zeros(where.shape, np.float32)
         probability[where] = self(channels[:, where].T)
         return probability
+
+
+def _every(stride: int, channels: FeatureMaps, where: Mask) -> tuple[FeatureMaps, Mask]:
+    """Every ``stride``-th row and column."""
+    return channels[:, ::stride, ::stride], where[::stride, ::stride]
 
 
 @cache

@@ -44,8 +44,8 @@ DISAGREEMENT = 0.95
 LIKELY = 0.4
 """Value of the channel ``log_ratio_all_blurred_2`` above which a pixel has the subject's colour, a ratio of 7."""
 
-STRIDE, LARGE = 3, 24.0
-"""Distance in working pixels between pixels that are predicted first, for a subject of at least the second size."""
+STRIDES, PER_STRIDE = (6, 3), 8
+"""Distances in working pixels between pixels that are predicted first, for subjects at least eight times as large."""
 
 EDGE_EPSILON = 1e-4
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
@@ -154,12 +154,14 @@ class PixelsMasker(SequenceMasker):
         """The second classifier's samples of a simulated frame; the first one was not trained on this frame."""
         assert self._extractor is not None
         simulation = frame.simulation
-        stacks = {stem: self._extractor.simulated(simulation, stem) for stem in simulation.stems}
-        maps = {stem: self._map(out_of_fold, channels, channels) for stem, channels in stacks.items()}
+        own, maps = self._extractor.simulated(simulation), {}
+        for stem in simulation.stems:  # in the order of time; only one neighbour's channels are in memory
+            channels = own if stem == simulation.stem else self._extractor.simulated(simulation, stem)
+            maps[stem] = self._map(out_of_fold, channels, channels)
         for source in simulation.sources:
             if source.stem in maps:  # the hand mask of a neighbour that the simulation uses is known
                 maps[source.stem] = source.mask * np.float32(1 / 255)
-        return frame.sample(self._with_context(simulation.stem, stacks[simulation.stem], maps))
+        return frame.sample(self._with_context(simulation.stem, own, maps))
 
     def _with_context(self, stem: str, channels: FeatureMaps, maps: Mapping[str, Probability]) -> FeatureMaps:
         """Input channels of the second classifier, (C, h, w)."""
@@ -171,7 +173,8 @@ class PixelsMasker(SequenceMasker):
 
     def _map(self, trees: Trees, inputs: FeatureMaps, channels: FeatureMaps) -> Probability:
         """The map (h, w) of trees from their inputs (C, h, w), where the features (E, h, w) allow the subject."""
-        return trees.map(inputs, self._possible(channels), STRIDE if self._size >= LARGE else 1)
+        strides = [stride for stride in STRIDES if self._size >= PER_STRIDE * stride]
+        return trees.map(inputs, self._possible(channels), strides)
 
     def _possible(self, channels: FeatureMaps) -> Mask:
         """Where the subject can be (h, w): not far from the propagated masks, or of its colour."""

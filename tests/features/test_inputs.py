@@ -1,5 +1,7 @@
 """Features as network input: extracted, simulated for hand-masked frames, and of synthetic frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,14 @@ def test_hand_masked_frames_have_one_version_per_simulation(clip, references):
     assert [each.shape for each in versions] == [(3, 32, 48, 4)] * 3
     assert versions[0].dtype == np.float16
     assert all((each[..., 2] > 0).all() for each in versions), "its own mask leaked"
+
+
+def test_maps_are_reduced_to_the_network_s_size(clip, references):
+    small = replace(INPUT, short_side=16)
+    extractor = INPUT.extractor(clip, references)
+    ((_, full),), ((_, reduced),) = (each.extract(extractor, ["0006"]) for each in (INPUT, small))
+    np.testing.assert_allclose(reduced, full.reshape(4, 16, 2, 24, 2).mean(axis=(2, 4)), atol=1e-5)
+    assert small.simulate(extractor, references.stems)[0].shape == (3, 16, 24, 4)
 
 
 def test_features_of_synthetic_frames_agree_with_their_masks(clip, references):

@@ -54,7 +54,8 @@ def test_borders_are_replicated():
     assert left[:, 5:].max() == 0
 
 
-def test_a_coarse_grid_is_refined_along_an_outline_and_near_thin_lines():
+@pytest.mark.parametrize("strides", [(3,), (6, 3), (4, 2)])
+def test_a_coarse_grid_is_refined_along_an_outline_and_near_thin_lines(strides):
     rng = np.random.default_rng(0)
     samples = rng.random((2000, 1), np.float32)
     trees = Boosting(max_iter=60, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
@@ -63,7 +64,7 @@ def test_a_coarse_grid_is_refined_along_an_outline_and_near_thin_lines():
     channels[0, 60, :] = 1
     where = np.ones((80, 91), bool)
     where[:, :9] = False
-    fine, coarse = trees.map(channels, where), trees.map(channels, where, stride=3)
+    fine, coarse = trees.map(channels, where), trees.map(channels, where, strides)
     np.testing.assert_array_equal(coarse > 0.5, fine > 0.5)
     np.testing.assert_allclose(coarse, fine, atol=0.02)
     assert coarse[:, :9].max() == 0
