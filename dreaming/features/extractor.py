@@ -59,7 +59,7 @@ class PropagationFeatures:
 
     flow: DisFlow
     drift: DriftCorrection | None = field(default_factory=DriftCorrection)
-    short_side: ImageSide | None = 240
+    short_side: ImageSide | None = 480
     error_scale: PositiveFloat = 10.0
     round_trips: NonNegativeInt = 4
     seed: Seed = 0
