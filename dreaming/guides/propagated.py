@@ -42,6 +42,9 @@ KNOT_SPACING = 32
 STROKE_SIGMA = 4.0
 """Gaussian blur in pixels that removes strokes, when strokes are compared."""
 
+MIN_CORRELATION = 0.1
+"""Correlation with a keyframe's strokes below which neither frames nor other keyframes predict them."""
+
 MAX_LOG_RATIO = 50.0
 """Limit of a logarithm of a ratio of weights, far below the overflow of exp in float32."""
 
@@ -58,7 +61,8 @@ class PropagatedGuide(Guide):
     In training, a keyframe is shown as the other keyframes propagated to it, and as itself after a round trip with a
     random flow error: flow errors that add up on the way to another frame cancel out on the way back. Round trips are
     misleading if the brush strokes do not follow the motion, because they return every stroke to its position. If a
-    comparison of the keyframes, propagated to each other, shows this, all channels are 0 in all frames.
+    comparison of the keyframes, propagated to each other, shows this, all channels are 0 in all frames. Strokes that
+    neither the others nor the frames predict are propagated nevertheless: without them a network can only blur.
 
     Attributes:
         flow: Optical flow method.
@@ -77,6 +81,7 @@ class PropagatedGuide(Guide):
     """
 
     kind: ClassVar[str] = "propagated_guide"
+    version: ClassVar[int] = 2
     channels: ClassVar[int] = 6
     painting_channel: ClassVar[int | None] = 0
 
@@ -203,7 +208,8 @@ class PropagatedGuide(Guide):
             log.debug("guide propagated: no two keyframes overlap enough to compare their strokes")
             return True
         neighbour_mean, frame_mean = float(np.mean(by_neighbours)), float(np.mean(by_frame))
-        transfers = neighbour_mean > self.min_transfer_ratio * frame_mean
+        unpredicted = max(neighbour_mean, frame_mean) < MIN_CORRELATION  # their ratio would be chance
+        transfers = unpredicted or neighbour_mean > self.min_transfer_ratio * frame_mean
         log.debug("strokes: correlation %.2f with neighbours, %.2f with frames", neighbour_mean, frame_mean)
         return transfers
 
