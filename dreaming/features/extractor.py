@@ -225,6 +225,10 @@ class FeatureExtractor:
         self._appearances = {**dict(list(self._appearances.items())[-3:]), stem: appearance}
         return appearance
 
+    def release(self) -> None:
+        """Drop the cached frames, 100 bytes per pixel each: several fitted maskers wait in memory for their turn."""
+        self._appearances = {}
+
     def _nearest(self, stem: str) -> tuple[PropagationSource, PropagationSource]:
         """The nearest other hand masks on both sides, within the frame's shot if it has any."""
         index = self._indices[stem]

@@ -79,28 +79,22 @@ class Trees:
             blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
             return np.concatenate([self.model.predict_proba(block)[:, -1] for block in blocks]).astype(np.float32)
 
-    def map(self, channels: FeatureMaps, where: Mask, strides: Sequence[int] = ()) -> Probability:
+    def map(self, channels: FeatureMaps, where: Mask, strides: Sequence[int] = (1,)) -> Probability:
         """Return the probability (h, w) of a frame's channels (C, h, w) at the pixels ``where`` (h, w); 0 elsewhere.
 
-        Grids come first: every ``strides[0]``-th row and column, then every ``strides[1]``-th, and at last all; each
-        stride divides the one before it. A finer grid is predicted only near uncertain or differing pixels of the
-        coarser one, and interpolated elsewhere.
+        Every ``strides[0]``-th row and column comes first, then every ``strides[1]``-th, and so on; each stride divides
+        the one before it. A finer grid is predicted only near uncertain or differing pixels of the coarser one, and
+        interpolated elsewhere. Between the pixels of the last grid all are interpolated.
         """
-        levels = [*strides, 1]
-        grid = self._at(*_every(levels[0], channels, where))
-        for coarse, fine in pairwise(levels):
-            grid = self._refined(grid, coarse // fine, *_every(fine, channels, where))
-        return grid
-
-    def _refined(self, grid: Probability, factor: int, channels: FeatureMaps, where: Mask) -> Probability:
-        """The map (h, w) from one of every ``factor``-th row and column."""
-        window = np.ones((3, 3), np.uint8)
-        uncertain = (cv2.dilate(grid, window) > CERTAIN) & (cv2.erode(grid, window) < 1 - CERTAIN)
-        rows, columns = (np.arange(length) for length in where.shape)
-        x, y = np.meshgrid((columns / factor).astype(np.float32), (rows / factor).astype(np.float32))
-        probability = cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        near = uncertain[rows[:, None] // factor, columns // factor]
-        return np.where(near, self._at(channels, where & near), probability * where)
+        grid = self._at(*_every(strides[0], channels, where))
+        for coarse, fine in pairwise(strides):
+            some, within = _every(fine, channels, where)
+            window = np.ones((3, 3), np.uint8)
+            uncertain = (cv2.dilate(grid, window) > CERTAIN) & (cv2.erode(grid, window) < 1 - CERTAIN)
+            rows, columns = (np.arange(length) // (coarse // fine) for length in within.shape)
+            near = uncertain[rows[:, None], columns]
+            grid = np.where(near, self._at(some, within & near), _enlarged(grid, coarse // fine, within))
+        return _enlarged(grid, strides[-1], where)
 
     def _at(self, channels: FeatureMaps, where: Mask) -> Probability:
         probability = np.zeros(where.shape, np.float32)
@@ -111,6 +105,15 @@ class Trees:
 def _every(stride: int, channels: FeatureMaps, where: Mask) -> tuple[FeatureMaps, Mask]:
     """Every ``stride``-th row and column."""
     return channels[:, ::stride, ::stride], where[::stride, ::stride]
+
+
+def _enlarged(grid: Probability, factor: int, where: Mask) -> Probability:
+    """Interpolate a map (h, w) from every ``factor``-th row and column; 0 outside of ``where`` (h, w)."""
+    if factor == 1:
+        return grid
+    rows, columns = (np.arange(length, dtype=np.float32) / np.float32(factor) for length in where.shape)
+    x, y = np.meshgrid(columns, rows)
+    return cv2.remap(grid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) * where
 
 
 @cache

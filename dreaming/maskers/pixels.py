@@ -1,7 +1,7 @@
 """Masks by a pixel classifier on propagated hand masks, colours, motion and position."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, TypeAlias
 
@@ -44,8 +44,11 @@ DISAGREEMENT = 0.95
 LIKELY = 0.4
 """Value of the channel ``log_ratio_all_blurred_2`` above which a pixel has the subject's colour, a ratio of 7."""
 
-STRIDES, PER_STRIDE = (6, 3), 8
-"""Distances in working pixels between pixels that are predicted first, for subjects at least eight times as large."""
+FIRST_STRIDES, SECOND_STRIDES, PER_STRIDE = (6, 3), (6, 3, 1), 8
+"""Distances in working pixels between pixels that each classifier predicts, for subjects at least eight times as large.
+
+The second one sees blurred and distant parts of the first one's map, which needs no pixel in between.
+"""
 
 EDGE_EPSILON = 1e-4
 """Variance of grey (0..1) above which the guided filter sees an edge; ``edge_radius`` sets the filter's strength."""
@@ -106,6 +109,7 @@ class PixelsMasker(SequenceMasker):
         by_fold = dict(zip(folds, out_of_fold, strict=True))
         second = list(prefetch_map(lambda frame: self._in_context(frame, by_fold[frame.fold]), frames, self.workers))
         self._second = self.boosting.fit(np.concatenate(second), np.concatenate(labels), self.seed)
+        extractor.release()
         return self
 
     def _training_frames(self, extractor: FeatureExtractor) -> list["_TrainingFrame"]:
@@ -161,20 +165,22 @@ class PixelsMasker(SequenceMasker):
         for source in simulation.sources:
             if source.stem in maps:  # the hand mask of a neighbour that the simulation uses is known
                 maps[source.stem] = source.mask * np.float32(1 / 255)
-        return frame.sample(self._with_context(simulation.stem, own, maps))
+        return np.hstack([frame.sample(own), frame.sample(self._context(simulation.stem, maps))])
 
-    def _with_context(self, stem: str, channels: FeatureMaps, maps: Mapping[str, Probability]) -> FeatureMaps:
-        """Input channels of the second classifier, (C, h, w)."""
+    def _context(self, stem: str, maps: Mapping[str, Probability]) -> FeatureMaps:
+        """Input channels of the second classifier beside the features, (C, h, w)."""
         assert self._extractor is not None
         neighbours = [
             (values, self._extractor.neighbour_flow(stem, other)) for other, values in maps.items() if other != stem
         ]
-        return np.concatenate([channels, context_channels(maps[stem], neighbours)])
+        return context_channels(maps[stem], neighbours)
 
-    def _map(self, trees: Trees, inputs: FeatureMaps, channels: FeatureMaps) -> Probability:
+    def _map(
+        self, trees: Trees, inputs: FeatureMaps, channels: FeatureMaps, strides: Sequence[int] = FIRST_STRIDES
+    ) -> Probability:
         """The map (h, w) of trees from their inputs (C, h, w), where the features (E, h, w) allow the subject."""
-        strides = [stride for stride in STRIDES if self._size >= PER_STRIDE * stride]
-        return trees.map(inputs, self._possible(channels), strides)
+        allowed = [stride for stride in strides if self._size >= PER_STRIDE * stride]
+        return trees.map(inputs, self._possible(channels), allowed or (1,))
 
     def _possible(self, channels: FeatureMaps) -> Mask:
         """Where the subject can be (h, w): not far from the propagated masks, or of its colour."""
@@ -215,7 +221,8 @@ class PixelsMasker(SequenceMasker):
         stem, (channels, own) = window.stem, window.picture
         assert channels is not None
         maps = {stem: own, **{near.stem: near.picture[1] for side in window.sides for near in side}}
-        return self._map(self._second, self._with_context(stem, channels, maps), channels)
+        inputs = np.concatenate([channels, self._context(stem, maps)])
+        return self._map(self._second, inputs, channels, SECOND_STRIDES)
 
 
 def _spread(stems: list[str], count: int) -> list[str]:

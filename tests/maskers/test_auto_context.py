@@ -54,7 +54,7 @@ def test_borders_are_replicated():
     assert left[:, 5:].max() == 0
 
 
-@pytest.mark.parametrize("strides", [(3,), (6, 3), (4, 2)])
+@pytest.mark.parametrize("strides", [(3, 1), (6, 3, 1), (4, 2, 1)])
 def test_a_coarse_grid_is_refined_along_an_outline_and_near_thin_lines(strides):
     rng = np.random.default_rng(0)
     samples = rng.random((2000, 1), np.float32)
@@ -68,3 +68,16 @@ def test_a_coarse_grid_is_refined_along_an_outline_and_near_thin_lines(strides):
     np.testing.assert_array_equal(coarse > 0.5, fine > 0.5)
     np.testing.assert_allclose(coarse, fine, atol=0.02)
     assert coarse[:, :9].max() == 0
+
+
+def test_between_the_pixels_of_the_last_grid_the_map_is_interpolated():
+    rng = np.random.default_rng(0)
+    samples = rng.random((2000, 1), np.float32)
+    trees = Boosting(max_iter=60, min_samples_leaf=20, max_features=1.0).fit(samples, samples[:, 0] > 0.5, seed=0)
+    channels = np.tile(np.linspace(0, 1, 61, dtype=np.float32), (1, 40, 1))
+    where = np.ones((40, 61), bool)
+    where[:, 50:] = False
+    fine, coarse = trees.map(channels, where), trees.map(channels, where, (6, 2))
+    np.testing.assert_allclose(coarse[::2, ::2], fine[::2, ::2], atol=0.02)
+    np.testing.assert_allclose(coarse[:, 1:49:2], (fine[:, 0:48:2] + fine[:, 2:50:2]) / 2, atol=0.02)
+    assert coarse[:, 50:].max() == 0
