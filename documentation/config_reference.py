@@ -14,9 +14,9 @@ from typing import Any, get_args, get_origin
 import pytorch_lightning
 import yaml
 
-from dreaming.cli.build import SETTINGS
-from dreaming.cli.trust import find_target
-from dreaming.cli.validation import describe, parameters_of
+from dreaming.instantiation.build import SETTINGS
+from dreaming.instantiation.trust import find_target
+from dreaming.instantiation.validation import describe, parameters_of
 from dreaming.models.style import LossTerm, StyleModule
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -19,14 +19,14 @@ from omegaconf import OmegaConf
 from onnx_model import onnx_model
 
 from dreaming.artifacts.shard import Shard
-from dreaming.cli.build import SETTINGS, build, validate
 from dreaming.cli.config import config_root, register_resolvers
 from dreaming.cli.search import check_search
-from dreaming.cli.trust import find_target
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import DivergenceError
 from dreaming.guides.base import Guide
+from dreaming.instantiation.build import SETTINGS, build, validate
+from dreaming.instantiation.trust import find_target
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.maskers.base import Masker
 from dreaming.stages.base import Stage
 from dreaming.stages.order import ORDER

@@ -62,6 +62,7 @@ WORDS = {
 EXCEPTIONS = {
     ("docs/", "trust"),  # the security sense: which packages a config may name
     ("dreaming/cli/", "trust"),  # the same
+    ("dreaming/instantiation/", "trust"),  # the same
     ("dreaming/imaging/colour_histogram.py", "unseen"),  # a colour that occurs in no frame
     ("dreaming/imports/", "palette"),  # of a palette PNG
     ("dreaming/io/", "palette"),  # of a palette PNG

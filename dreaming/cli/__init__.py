@@ -1,1 +1,1 @@
-"""The two programs, and the only package that reads the config of a run."""
+"""The programs: command line, checks of the config before a run, and errors."""

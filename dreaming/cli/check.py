@@ -11,7 +11,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from dreaming.cli.build import build, build_all, validate
 from dreaming.cli.config import (
     check_flags,
     clip_path,
@@ -25,9 +24,10 @@ from dreaming.cli.config import (
 from dreaming.cli.explain import choices, known_keys, unknown_key
 from dreaming.cli.overlay import with_best_trials, with_clip_settings
 from dreaming.cli.search import check_component, check_devices, check_search, check_sweeper, variants
-from dreaming.cli.trust import trust, trusted_packages
-from dreaming.cli.validation import show
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import build, build_all, validate
+from dreaming.instantiation.trust import trust, trusted_packages
+from dreaming.instantiation.validation import show
 from dreaming.stages.order import ORDER
 from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
 from dreaming.training.loggers import check_loggers

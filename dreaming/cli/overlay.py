@@ -9,10 +9,10 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dreaming.cli.build import validate
 from dreaming.cli.config import clip_path, parse
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import validate
 from dreaming.sweep.best import BEST, BestTrial, best_trials
 
 log = logging.getLogger(__name__)

@@ -30,9 +30,9 @@ from dreaming.cli.explain import explain
 from dreaming.cli.run_records import note_records, removed_on_refusal
 from dreaming.cli.show import show_config, shows_config
 from dreaming.cli.system_errors import check_working_folder, named_clips, run_folder_of_read_only_clip, system_error
-from dreaming.cli.trust import trust, trusted_packages, whitelist
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
+from dreaming.instantiation.trust import trust, trusted_packages, whitelist
 from dreaming.io.atomic import write_atomically
 from dreaming.io.file_pattern import printable
 from dreaming.progress import console_log
@@ -194,9 +194,9 @@ def _in_job(program: str, config: DictConfig, job: Job) -> Any:
     import cv2
     import torch
 
-    from dreaming.cli.build import resolved
     from dreaming.cli.check import working_folder_error
     from dreaming.cli.overlay import with_clip_values
+    from dreaming.instantiation.build import resolved
     from dreaming.training.loggers import log_sync_command, logged_config
 
     interruption.install()  # again, because a launcher may have started this process

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from dreaming.cli.build import build, validate
 from dreaming.cli.config import parse
 from dreaming.cli.explain import known_keys, unknown_key
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import build, validate
 from dreaming.sweep.config import SweepConfig
 
 

@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dreaming.cli.build import build, build_all, resolved
 from dreaming.cli.config import clip_path, parse_shard, task_overrides, thread_count
 from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import build, build_all, resolved
 from dreaming.stages import order
 from dreaming.stages.base import Stage
 from dreaming.stages.evaluate import EvaluateStage

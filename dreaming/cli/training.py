@@ -7,11 +7,11 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dreaming.cli.build import build
 from dreaming.cli.config import clip_path, task_overrides
 from dreaming.clip.clip import Clip
 from dreaming.clip.input_check import check_inputs
 from dreaming.errors import ClipError
+from dreaming.instantiation.build import build
 from dreaming.sweep.job import train_trial
 from dreaming.training.context import TrainingContext
 from dreaming.training.task import TrainingTask

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from dreaming.cli.build import build
 from dreaming.cli.stages import run_stages
 from dreaming.errors import DreamingError
+from dreaming.instantiation.build import build
 
 FULL = "no space left"
 MADE = ("masks", "styled", "composite", "alpha", "dream.mp4", "source.json", "report.html")

@@ -10,9 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
 
-from dreaming.cli import trust
-from dreaming.cli.build import build
 from dreaming.cli.config import config_root, register_resolvers
+from dreaming.instantiation import trust
+from dreaming.instantiation.build import build
 
 NETWORK = '''
 import pytorch_lightning as pl

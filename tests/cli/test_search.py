@@ -6,10 +6,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from dreaming.cli.build import build
 from dreaming.cli.config import config_root, parse, register_resolvers
 from dreaming.cli.search import check_component, check_devices, check_search, searched_values
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import build
 
 STRUCTURE = ("depth", "kernel_size", "num_layers", "dilation", "padding", "separable")
 """Parameters of a network on which its smallest input depends."""

@@ -14,8 +14,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from tiny import MACHINE
 
-from dreaming.cli.build import build
 from dreaming.cli.program import main
+from dreaming.instantiation.build import build
 from dreaming.sweep.config import SweepConfig
 from dreaming.sweep.finalise import SweepResult, to_best_trial
 from dreaming.training import loggers

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.demo.scene import DemoScene
+from dreaming.instantiation.validation import find_problem, parameters_of
 
 SMALL = DemoScene(frames=10, height=72, width=128, samples=2)
 

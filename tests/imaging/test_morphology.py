@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.errors import ParameterError
 from dreaming.imaging.morphology import Cleaning, close, feather, fill_holes, remove_isolated, remove_small
+from dreaming.instantiation.validation import find_problem, parameters_of
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14))
 quickly = settings(max_examples=150, deadline=None)

@@ -8,8 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from dreaming.artifacts.manifest import describe
-from dreaming.cli.build import build
 from dreaming.errors import ConfigError
+from dreaming.instantiation.build import build
 from dreaming.maskers.base import FrameMasker
 
 

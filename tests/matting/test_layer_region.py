@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import MaskError
 from dreaming.imaging.cleanup import Cleanup
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.matting.layer_opacity import FAINT, LayerOpacity
 from dreaming.matting.layer_region import LayerRegion
 from dreaming.stages.composite import CompositeStage

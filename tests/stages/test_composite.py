@@ -11,10 +11,10 @@ from dreaming.artifacts.manifest import Manifest
 from dreaming.artifacts.shard import Shard
 from dreaming.cli.arguments import rewrite
 from dreaming.cli.config import parse
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError, FrameError, ParameterError
 from dreaming.imaging.cleanup import Cleanup, grow
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.stages.composite import CompositeStage
 from dreaming.stages.extract import ExtractStage
 from dreaming.video.reader import probe, read_frames

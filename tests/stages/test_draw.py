@@ -2,10 +2,10 @@
 
 import pytest
 
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.demo.scene import DemoScene
 from dreaming.errors import ClipError
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.stages import draw
 from dreaming.stages.draw import DrawStage
 

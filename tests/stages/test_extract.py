@@ -16,9 +16,9 @@ import pytest
 
 from dreaming.artifacts.manifest import Manifest
 from dreaming.artifacts.shard import Shard
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, FrameError, MaskError, ParameterError, VideoError
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.stages import extract
 from dreaming.stages.extract import ExtractStage, find_source_video, read_video_metadata

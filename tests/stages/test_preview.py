@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 import torch
 
 from dreaming.artifacts.manifest import NO_EFFECT, Manifest
-from dreaming.cli.validation import find_problem, parameters_of
 from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, FlickerProbe
@@ -24,6 +23,7 @@ from dreaming.flow.temporal_filter import BilateralFilter, TemporalBlending
 from dreaming.guides.edges import EdgeGuide
 from dreaming.guides.gauss import GaussGuide
 from dreaming.guides.propagated import PropagatedGuide
+from dreaming.instantiation.validation import find_problem, parameters_of
 from dreaming.matting.smoothing import MatteSmoothing
 from dreaming.models.style import StyleModule
 from dreaming.models.style_task import StyleTask

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from dreaming.cli.validation import Problem, describe, find_problem
 from dreaming.constraints import NonNegativeFloat, PositiveInt, Range, UnitFloat
+from dreaming.instantiation.validation import Problem, describe, find_problem
 
 NODE = {"_target_": "dreaming.training.context.FitLimits"}
 NAN, INF = float("nan"), float("inf")

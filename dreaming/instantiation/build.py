@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from dreaming.cli.trust import TRUSTED, find_target
-from dreaming.cli.validation import describe, find_problem, is_node, parameters_of
 from dreaming.constraints import Range, Seed
 from dreaming.errors import ConfigError, ParameterError
+from dreaming.instantiation.trust import TRUSTED, find_target
+from dreaming.instantiation.validation import describe, find_problem, is_node, parameters_of
 
 SETTINGS = {
     "clip": str | int,  # a folder may be called 2024

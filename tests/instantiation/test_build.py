@@ -10,10 +10,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dreaming.cli import build as building
-from dreaming.cli.build import build, validate
 from dreaming.constraints import PositiveInt, Range
 from dreaming.errors import ConfigError, MaskError, ParameterError
+from dreaming.instantiation import build as building
+from dreaming.instantiation.build import build, validate
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Objects from nodes of a config: trusted classes, validation against their signatures, construction."""
