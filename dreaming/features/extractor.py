@@ -6,7 +6,6 @@ out), and several times from its own mask after a round trip along the optical f
 """
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,14 +16,13 @@ from numpy.typing import NDArray
 
 from dreaming.artifacts.manifest import fingerprint
 from dreaming.clip.annotations import References
-from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.constraints import ImageSide, NonNegativeInt, PositiveFloat, Seed
 from dreaming.errors import MaskError
 from dreaming.features.background_difference import BackgroundDifference
 from dreaming.features.channels import AppearanceFeatures, FeatureMaps, assemble_features
 from dreaming.features.colour_likelihood import ColourLikelihood
-from dreaming.features.propagated_masks import BYTES, MaskPropagator, PropagationSource
+from dreaming.features.propagated_masks import MaskPropagator, PropagationSource
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.propagation import DriftCorrection, FlowPropagator
@@ -82,8 +80,6 @@ class PropagationFeatures:
             if key not in _latest:
                 propagator = FlowPropagator(clip, flows, self.drift)
                 _latest.clear()
-                # Most frames lie between two hand masks; simulations take less on long clips.
-                announce(clip.path, "propagated masks (temporary)", 2 * len(clip.stems), BYTES * math.prod(size))
                 colours = ColourLikelihood(clip, size)
                 background = BackgroundDifference(clip, flows, colours.lab, size)
                 _latest[key] = MaskPropagator(clip, propagator, size), colours, background

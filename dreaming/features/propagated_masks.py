@@ -1,5 +1,6 @@
 """Masks propagated from their frame to others, with a cache so that no path is computed twice."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -77,7 +78,9 @@ class MaskPropagator:
     _lock: Lock = field(default_factory=Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._buffer = DiskBuffer(self.clip.path)
+        # Most frames lie between two hand masks; simulations take less on long clips.
+        items = 2 * len(self.clip.stems)
+        self._buffer = DiskBuffer(self.clip.path, "propagated masks", items, BYTES * math.prod(self.size))
         self._indices = {stem: index for index, stem in enumerate(self.clip.stems)}
 
     def mask(self, source: PropagationSource, stem: str) -> PropagatedMask:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from dreaming.artifacts.folder import ArtifactFolder
 from dreaming.artifacts.manifest import Manifest, describe
-from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow
 from dreaming.io.atomic import discard_unfinished, unfinished_files, write_atomically
+from dreaming.io.cache_size import announce
 from dreaming.io.frame_folder import FrameFolder, signed
 from dreaming.io.locks import try_lock
 from dreaming.io.prefetch import prefetch_map

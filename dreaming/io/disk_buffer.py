@@ -11,6 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.io.cache_size import announce
+
 
 class DiskBuffer:
     """Compressed images by name in a temporary file; thread-safe.
@@ -19,9 +21,16 @@ class DiskBuffer:
 
     Args:
         folder: Folder of the file. It should be on a disk: the system's temporary folder may be in memory.
+        title: Its contents, for the announcement of its size.
+        items: Number of entries that it will have.
+        bytes_each: Their estimated mean size, compressed.
+
+    Raises:
+        SpaceError: If the disk cannot hold them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, title: str, items: int, bytes_each: float) -> None:
+        announce(folder, f"{title} (temporary)", items, bytes_each)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by close)
         self._entries: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
         self._lock = Lock()

@@ -15,9 +15,9 @@ from typing import Any
 from dreaming.artifacts.folder import ArtifactFolder, Maker
 from dreaming.artifacts.manifest import MANIFEST, Manifest, describe, fingerprint
 from dreaming.clip.annotations import References
-from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import is_running, is_writable, owner
+from dreaming.io.cache_size import announce
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.locks import try_lock
 from dreaming.io.prefetch import prefetch_map

@@ -6,11 +6,11 @@ from functools import partial
 from typing import ClassVar
 
 from dreaming.artifacts.folder import Maker
-from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import BilateralFilter
+from dreaming.io.cache_size import announce
 from dreaming.stages.base import Stage
 
 BYTES = 1.5

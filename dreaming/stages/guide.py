@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from dreaming.artifacts.folder import Maker
 from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe
-from dreaming.clip.cache_size import announce
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide
 from dreaming.guides.storage import GuideFolder, select_guides
 from dreaming.io.atomic import discard_unfinished
+from dreaming.io.cache_size import announce
 from dreaming.stages.base import Stage
 
 log = logging.getLogger(__name__)

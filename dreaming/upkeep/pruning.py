@@ -12,9 +12,9 @@ import filelock
 
 from dreaming.artifacts.history import FOLDER as HISTORY
 from dreaming.artifacts.manifest import MANIFEST, Manifest
-from dreaming.clip.cache_size import readable
 from dreaming.errors import ClipError
 from dreaming.io.atomic import abandoned_files
+from dreaming.io.cache_size import readable
 from dreaming.io.frame_folder import is_signed
 from dreaming.io.locks import FOLDER as LOCKS
 from dreaming.live.choice import MODELS as STYLES

@@ -129,7 +129,7 @@ def test_hand_masks_of_other_clips_are_rejected(clip, references):
 
 def test_the_temporary_file_is_announced_once(clip, references, caplog):
     clear_cache()
-    caplog.set_level("DEBUG", "dreaming.clip.cache_size")
+    caplog.set_level("DEBUG", "dreaming.io.cache_size")
     for subset in (references, references.without(references.stems[:1])):
         SETTINGS.extractor(clip, subset)
     announced = [record.args[2] for record in caplog.records if "propagated" in record.args[0]]

@@ -30,7 +30,7 @@ def box(stem, width=40):
 
 @pytest.fixture
 def fill(tmp_path):
-    with DiskBuffer(tmp_path) as buffer:
+    with DiskBuffer(tmp_path, "points", 12, 100) as buffer:
 
         def filled(keys, mask_of=box, coverage=COVERAGE):
             tracks = PointTracks(STEMS, SIZE, Pan(), buffer)

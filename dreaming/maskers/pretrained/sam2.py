@@ -1,5 +1,6 @@
 """Masks tracked from the hand masks by SAM 2.1 (Ravi et al., "SAM 2: Segment Anything in Images and Videos", 2024)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from dreaming.io.disk_buffer import DiskBuffer
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Predictions, SequenceMasker, between_equal_masks
 from dreaming.maskers.pretrained.sam2_network import Sam2Size, find_sam2, load_predictor, track
+
+BYTES = 0.1
+"""Size per pixel of a probability in the temporary file, compressed: an upper estimate, as of stored predictions."""
 
 
 @dataclass
@@ -60,7 +64,8 @@ class Sam2Masker(SequenceMasker):
         if interval.left is None and interval.right is None:
             yield from ((stem, np.zeros(clip.size, np.float32)) for stem in interval.stems if stem in wanted)
             return
-        with DiskBuffer(clip.path) as buffer:
+        items = 0 if interval.right is None else len(interval.stems)
+        with DiskBuffer(clip.path, "backward masks", items, BYTES * math.prod(clip.size)) as buffer:
             if interval.right is not None:
                 for stem, probability in self._tracked(clip, interval, reverse=True):
                     buffer.write(stem, [np.rint(255 * probability).astype(np.uint8)])

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from dreaming.clip.cache_size import NOTABLE, announce, readable
 from dreaming.errors import SpaceError
+from dreaming.io.cache_size import NOTABLE, announce, readable
+from dreaming.io.disk_buffer import DiskBuffer
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (1500, "1.5 kB"), (2.3e11, "230 GB"), (4e15, "4000 TB")])
@@ -22,6 +23,8 @@ def test_only_large_caches_are_worth_a_line(tmp_path, caplog, size, level):
     assert (record.levelno, record.args[:3]) == (level, ("flow", readable(size), 2))
 
 
-def test_a_disk_that_cannot_hold_it_is_refused_before_the_work(tmp_path):
+@pytest.mark.parametrize("write", [announce, DiskBuffer])
+def test_a_disk_that_cannot_hold_it_is_refused_before_the_work(tmp_path, write):
     with pytest.raises(SpaceError):
-        announce(tmp_path, "flow", 2, shutil.disk_usage(tmp_path).total)
+        write(tmp_path, "flow", 2, shutil.disk_usage(tmp_path).total)
+    assert not list(tmp_path.iterdir())
