@@ -142,7 +142,7 @@ class QualityClock(pl.Callback):
 def trainer(machine: Machine, precision: str, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
     """A bare Trainer: no loggers, checkpoints or validation."""
     return pl.Trainer(
-        accelerator="gpu" if machine.is_gpu else "cpu", devices=1, precision=precision, max_steps=steps,  # type: ignore[arg-type]
+        accelerator="gpu" if machine.is_gpu else "cpu", devices=1, precision=precision, max_steps=steps,  # type: ignore[arg-type]  # any text
         callbacks=callbacks, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, limit_val_batches=0, benchmark=machine.is_gpu,
     )  # fmt: skip

@@ -70,7 +70,7 @@ def finished(command: Sequence[str], environment: Mapping[str, str]) -> tuple[in
 
     ``RUSAGE_CHILDREN`` would give the largest child so far. A child starts with this process's own size.
     """
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603 -- this program itself
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as child:
         assert child.stdout is not None
@@ -111,7 +111,7 @@ def measure(name: str, options: argparse.Namespace, masks: int, seed: int, folde
     path = folder / f"{name}-{masks}-{seed}"
     if not path.exists():
         data = [] if options.data is None else ["--data", options.data]
-        subprocess.run(  # noqa: S603
+        subprocess.run(  # noqa: S603 -- this program itself
             [sys.executable, options.make, name, path, "--masks", str(masks), *data],
             check=True,
             stdout=subprocess.DEVNULL,

@@ -107,7 +107,7 @@ def run(command: Sequence[str | Path], threads: int) -> Ran:
     """Run a Python program in a child process."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "COLUMNS": "250"}
     with tempfile.TemporaryFile("w+") as stream:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 -- this program itself
             [sys.executable, *command], env=environment, stdout=stream, stderr=subprocess.STDOUT
         )
         _, status, usage = os.wait4(process.pid, 0)

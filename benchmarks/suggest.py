@@ -33,7 +33,7 @@ def dream(clip: Path, options: argparse.Namespace, stage: str, *more: str) -> No
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "dreaming", f"clip={clip}", f"masker={options.masker}", f"stages=[{stage}]"]
     command += [f"threads={options.threads}", "logger=csv", *more]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 -- this program itself
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if done.returncode:
@@ -91,7 +91,7 @@ def measure(sequence: str, options: argparse.Namespace, folder: Path) -> None:
     truth = first.with_name(first.name + "-truth")
     if not first.exists():
         command = [sys.executable, options.make, sequence, first, "--masks", str(options.masks)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 -- a script of the caller
     dream(first, options, "suggest", f"stage.suggest.count={options.more}")
     chosen = {name: way(first, options.more) for name, way in WAYS.items()}
     clips = {name: masked_with(first, truth, frames, name, options) for name, frames in chosen.items()}

@@ -51,7 +51,7 @@ def _rewrite(text: str, multirun: bool) -> str:
 
 def _path(value: str, multirun: bool) -> str:
     parts = value.split(",")
-    exists = [existing_path(os.path.expanduser(part)) is not None for part in (value, *parts)]  # noqa: PTH111
+    exists = [existing_path(os.path.expanduser(part)) is not None for part in (value, *parts)]  # noqa: PTH111 -- the same
     several = len(parts) > 1 and not exists[0] and (multirun or all(exists[1:]))
     return ",".join(to_text(_on_disk(path)) for path in (parts if several else [value]))
 

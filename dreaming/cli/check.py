@@ -246,7 +246,7 @@ def check_clip(config: DictConfig) -> None:
             hint="correct the path",
         )
     imported = config.get("import")
-    if imported is not None and not (os.path.isfile(str(imported)) or os.path.isdir(str(imported))):  # noqa: PTH112, PTH113
+    if imported is not None and not (os.path.isfile(str(imported)) or os.path.isdir(str(imported))):  # noqa: PTH112, PTH113 -- the same
         raise ConfigError(
             "import", found=f"no {imported}" if imported else "an empty value",
             expected="a file or folder of annotations", hint="correct the path",

@@ -33,7 +33,7 @@ class Guide(ABC):
     requires_masks: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
-    def check(self, clip: Clip) -> None:  # noqa: B027 (most guides have nothing to check)
+    def check(self, clip: Clip) -> None:  # noqa: B027 -- most guides have nothing to check
         """Check the user's own images, before any stage spends time."""
 
     def inputs(self, clip: Clip, layer: Layer) -> dict[str, str]:

@@ -67,13 +67,13 @@ def take(data: Any, key: str, kind: type[T], where: object) -> T:
     Raises:
         MaskError: If it is missing or of another type; ``bool`` is no ``int``, but ``int`` is a ``float``.
     """
-    value = data.get(key) if isinstance(data, dict) else None
+    value: Any = data.get(key) if isinstance(data, dict) else None
     numeric = kind is float and isinstance(value, int)
     if isinstance(value, bool) is not (kind is bool) or not (isinstance(value, kind) or numeric):
         kinds = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
         found = f"{key}: {_short(value)}" if isinstance(data, dict) and key in data else f"no {key}"
         raise MaskError(where, found=found, expected=f"{key}, {kinds.get(kind, kind.__name__)}")
-    return cast(T, float(value) if numeric else value)  # type: ignore[arg-type]
+    return cast(T, float(value) if numeric else value)
 
 
 def take_size(data: Any, height: str, width: str, where: object) -> Size:

@@ -138,7 +138,7 @@ def _plain(hint: Any) -> Any:
     if origin is Annotated:
         return Annotated[(_plain(arguments[0]), *arguments[1:])]
     if origin in (Union, types.UnionType):
-        return Union[tuple(map(_plain, arguments))]  # noqa: UP007
+        return Union[tuple(map(_plain, arguments))]  # noqa: UP007 -- members known at run time only
     kind = origin or hint
     if origin is Literal or kind in WORDS or hint is None:
         return hint
@@ -147,11 +147,11 @@ def _plain(hint: Any) -> Any:
     if _is_path(kind):
         return str
     if issubclass(kind, Mapping):
-        return Annotated[dict[Any, _plain(arguments[1]) if arguments else Any], OrNode]  # type: ignore[misc]
+        return Annotated[dict[Any, _plain(arguments[1]) if arguments else Any], OrNode]  # type: ignore[misc]  # computed
     if issubclass(kind, tuple) and arguments and arguments[-1] is not Ellipsis:
-        return Annotated[tuple[tuple(map(_plain, arguments))], Strict(False), OrNode]  # type: ignore[misc]
+        return Annotated[tuple[tuple(map(_plain, arguments))], Strict(False), OrNode]  # type: ignore[misc]  # computed
     if issubclass(kind, Collection) and kind is not bytes:
-        return Annotated[list[_plain(arguments[0]) if arguments else Any], OrNode]  # type: ignore[misc]
+        return Annotated[list[_plain(arguments[0]) if arguments else Any], OrNode]  # type: ignore[misc]  # computed
     return Node
 
 

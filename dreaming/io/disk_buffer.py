@@ -31,7 +31,7 @@ class DiskBuffer:
 
     def __init__(self, folder: Path, title: str, items: int, bytes_each: float) -> None:
         announce(folder, f"{title} (temporary)", items, bytes_each)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by close)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- closed by close
         self._entries: dict[Hashable, list[tuple[int, int, tuple[int, ...]]]] = {}
         self._lock = Lock()
 

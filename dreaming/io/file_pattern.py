@@ -48,11 +48,12 @@ def existing_path(path: str) -> str | None:
         return None
     parent, name = os.path.split(path.rstrip("/"))
     folder = existing_path(parent) if parent else "."
-    if folder is None or not name or not os.path.isdir(folder) or not os.access(folder, os.R_OK):  # noqa: PTH112
+    is_folder = folder is not None and os.path.isdir(folder)  # noqa: PTH112 -- Path.is_dir may raise PermissionError
+    if folder is None or not name or not is_folder or not os.access(folder, os.R_OK):
         return None
     wanted = unicodedata.normalize("NFC", name)
-    found = [each for each in os.listdir(folder) if unicodedata.normalize("NFC", each) == wanted]  # noqa: PTH208
-    return os.path.join(folder if parent else "", found[0]) if len(found) == 1 else None  # noqa: PTH118
+    found = [each for each in os.listdir(folder) if unicodedata.normalize("NFC", each) == wanted]  # noqa: PTH208 -- texts
+    return os.path.join(folder if parent else "", found[0]) if len(found) == 1 else None  # noqa: PTH118 -- a text
 
 
 class FilePattern:

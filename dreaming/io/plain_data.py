@@ -113,7 +113,7 @@ class _PlainLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise yaml.YAMLError("an anchor or alias")
         if event.tag is not None:

@@ -1,6 +1,6 @@
 """Loss terms of segmentation networks, unweighted."""
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 

@@ -20,7 +20,9 @@ class MatteMean(FrameMean):
 
     higher_is_better = False
 
-    def update(self, alpha: Tensor, truth: Tensor, unknown: Tensor | None = None) -> None:  # type: ignore[override]
+    def update(  # type: ignore[override]  # its sequences by name
+        self, alpha: Tensor, truth: Tensor, unknown: Tensor | None = None
+    ) -> None:
         """Add frames; only pixels where ``unknown`` (B, 1, H, W) is true count, or all if it is None."""
         super().update(alpha, truth, torch.ones_like(truth, dtype=torch.bool) if unknown is None else unknown)
 
@@ -62,7 +64,7 @@ class AlphaDtSSD(FrameMean):
 
     higher_is_better = False
 
-    def update(  # type: ignore[override]
+    def update(  # type: ignore[override]  # its sequences by name
         self, before: Tensor, after: Tensor, true_before: Tensor, true_after: Tensor, unknown: Tensor | None = None
     ) -> None:
         """Add pairs of successive mattes, all (B, 1, H, W) in 0..1; ``unknown`` as in ``MatteMean``."""

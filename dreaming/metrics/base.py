@@ -42,6 +42,6 @@ class FrameMean(Metric):
 class MaskMean(FrameMean):
     """Mean over frames of a score that compares two masks."""
 
-    def update(self, probability: Tensor, mask: Tensor) -> None:  # type: ignore[override]
+    def update(self, probability: Tensor, mask: Tensor) -> None:  # type: ignore[override]  # its sequences by name
         """Add frames: probabilities (B, 1, H, W) in 0..1, and their ground truth (B, 1, H, W) of 0 and 1."""
         super().update(probability[:, 0] > 0.5, mask[:, 0] > 0.5)

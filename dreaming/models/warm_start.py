@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 
-from dreaming.training.callbacks import StepSchedule
+from dreaming.training.callbacks import StepSchedule, find_callbacks
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,9 @@ def warm_start(generator: nn.Module, pictures: Iterable[tuple[Tensor, Tensor, Te
     """Warm-start a generator that supports it in each of a trainer's processes, unless this has been done."""
     if not isinstance(generator, WarmStart) or generator.warm:
         return
-    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    timers = find_callbacks(trainer, Timer)
     remaining = [seconds for timer in timers if (seconds := timer.time_remaining()) is not None]
-    planned = [callback.steps for callback in trainer.callbacks if isinstance(callback, StepSchedule)]  # type: ignore[attr-defined]
+    planned = [schedule.steps for schedule in find_callbacks(trainer, StepSchedule)]
     start = time.monotonic()
     until = start + SHARE * min(remaining) if remaining else None
     generator.warm_start(pictures, until=until, training_steps=min(planned, default=None))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dreaming.constraints import Channels, Depth, KernelSize, PositiveInt
@@ -114,7 +114,7 @@ class ConvFusion(FusionHead):
             padding_mode="zeros" if kernel_size == 1 else "reflect",
         )
         nn.init.zeros_(self.layer.weight)
-        nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layer.bias)  # type: ignore[arg-type]  # None only without a bias
         with torch.no_grad():
             self.layer.weight[0, :, kernel_size // 2, kernel_size // 2] = self.initial_weights[:, 0, 0]
 

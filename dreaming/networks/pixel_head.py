@@ -92,7 +92,7 @@ class PixelHead(nn.Module):
                 inputs = (rows[index].T[None, :, :, None] for rows in (features, colours))  # (1, channels, batch, 1)
                 loss = functional.l1_loss(self(*inputs), changes[index].T[None, :, :, None])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 schedule.step()
                 done += 1

@@ -32,7 +32,7 @@ class _StateUnpickler(pickle.Unpickler):
 
 def secure(sampler: CmaEsSampler) -> None:
     """Make a sampler restore its optimiser from plain arrays only; Optuna would unpickle anything."""
-    sampler._restore_optimizer = functools.partial(_restore, sampler)  # type: ignore[method-assign]
+    sampler._restore_optimizer = functools.partial(_restore, sampler)  # type: ignore[method-assign]  # no hook
 
 
 def _restore(sampler: CmaEsSampler, completed: Sequence[FrozenTrial]) -> Any:

@@ -17,7 +17,7 @@ from optuna.trial import Trial
 from pytorch_lightning.callbacks import Callback
 
 from dreaming.sweep.trial import BEST_VALUE, PRUNED
-from dreaming.training.callbacks import FitTimer, share_of_time, steps_done
+from dreaming.training.callbacks import FitTimer, find_callbacks, share_of_time, steps_done
 
 
 class TrialProgress:
@@ -67,7 +67,7 @@ class PruningCallback(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         """Report the validation; ``TrialPruned`` reaches the caller of ``fit`` if the trial should end."""
-        timers = [each for each in trainer.callbacks if isinstance(each, FitTimer)]  # type: ignore[attr-defined]
+        timers = find_callbacks(trainer, FitTimer)
         share = max([steps_done(trainer) / self.max_steps, *map(share_of_time, timers)])
         value = float(trainer.callback_metrics[self.progress.monitor])
         if self.progress.report(self.index, self.count, share, value):

@@ -3,7 +3,7 @@
 import logging
 import math
 from contextlib import ExitStack
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Timer
@@ -12,6 +12,15 @@ from dreaming.errors import ConfigError
 from dreaming.progress import Bar, bar
 
 log = logging.getLogger(__name__)
+
+
+C = TypeVar("C", bound=Callback)
+
+
+def find_callbacks(trainer: pl.Trainer, kind: type[C]) -> list[C]:
+    """The callbacks of a trainer that are of a class."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    return [each for each in callbacks if isinstance(each, kind)]
 
 
 def steps_done(trainer: pl.Trainer) -> int:

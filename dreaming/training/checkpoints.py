@@ -243,4 +243,4 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _on_gpu() -> bool:
-    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    return bool(torch.cuda.is_initialized())

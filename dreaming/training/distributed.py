@@ -84,7 +84,7 @@ def in_each_process(count: int, stems: list[str], work: Work) -> None:
     refused = multiprocessing.get_context("spawn").SimpleQueue()
     threads = max(1, torch.get_num_threads() // count)
     try:
-        start_processes(_do_share, (shares, work, threads, refused), nprocs=count)  # type: ignore[no-untyped-call]
+        start_processes(_do_share, (shares, work, threads, refused), nprocs=count)
     except ProcessRaisedException:
         if refused.empty():
             raise

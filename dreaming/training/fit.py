@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger
 from torch.multiprocessing.spawn import ProcessException
 
 from dreaming import interruption
-from dreaming.training.callbacks import FitTimer, MonitorHistory, PlateauStop, StepBar, StepSchedule
+from dreaming.training.callbacks import FitTimer, MonitorHistory, PlateauStop, StepBar, StepSchedule, find_callbacks
 from dreaming.training.checkpoints import (
     BEST,
     END,
@@ -149,7 +149,7 @@ def fit(
     finally:
         for logger in loggers:
             finish(logger, written_here=not elsewhere, failed=failed)
-    if elsewhere and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    if elsewhere and not _is_dry(trainer):
         recall([history, best, timer, schedule], folder / ROLLING)
     checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
     result = summarise(trainer, history, timer, checkpoint, task.sign)
@@ -240,10 +240,16 @@ def build_trainer(
     )
     check_strategy(trainer)
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+    if _is_dry(trainer):
         # ModelCheckpoint would still write its last checkpoint, from which a full fit would resume.
-        trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, Checkpoint)]  # type: ignore[attr-defined]
+        for each in find_callbacks(trainer, Checkpoint):
+            trainer.callbacks.remove(each)  # type: ignore[attr-defined]  # set by Lightning, but not declared
     return trainer
+
+
+def _is_dry(trainer: pl.Trainer) -> bool:
+    """Whether ``fast_dev_run`` makes this a trial of the code, which writes no results."""
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
 
 
 def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
@@ -256,7 +262,7 @@ def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
 
 def summarise(trainer: pl.Trainer, history: MonitorHistory, timer: FitTimer, checkpoint: Path, sign: int) -> FitResult:
     """Write the final checkpoint and the result of a fit; neither after ``fast_dev_run``."""
-    folder, dry = Path(trainer.default_root_dir), bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
+    folder, dry = Path(trainer.default_root_dir), _is_dry(trainer)
     best = history.best(sign) if history.values else None
     result = FitResult(
         checkpoint="" if dry else str(checkpoint.absolute().relative_to(folder.absolute())),

@@ -60,7 +60,7 @@ class InferenceRunner:
         if self.device.type != "cuda":
             yield from self._stream_on_cpu(compute, iter(items))
             return
-        copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        copies = torch.cuda.Stream(self.device)
         pending: deque[tuple[Key, Tensor, torch.cuda.Event]] = deque()
         for key, arrays in items:
             pending.append((key, *self._launch(compute, arrays, copies)))
@@ -107,7 +107,7 @@ class InferenceRunner:
             result = compute(*inputs)
             host = torch.empty_like(result, device="cpu", pin_memory=True)
             host.copy_(result, non_blocking=True)
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event()
         event.record(current)
         return host, event
 

@@ -141,9 +141,9 @@ def _begin(settings: Mapping[str, float], **about: Any) -> wandb.Run:
         return _init("offline", settings, about)
 
 
-def _init(mode: str, given: Mapping[str, float], about: Mapping[str, Any]) -> wandb.Run:
-    settings = wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **given)  # type: ignore[arg-type]
-    run = wandb.init(mode=mode, reinit="create_new", settings=settings, **about)  # type: ignore[arg-type]
+def _init(mode: Any, given: Mapping[str, Any], about: Mapping[str, Any]) -> wandb.Run:
+    settings = wandb.Settings(silent=True, console="off", finish_timeout_raises=True, **given)
+    run = wandb.init(mode=mode, reinit="create_new", settings=settings, **about)
     if Path(run.sync_dir).name.startswith("offline-run-"):
         _offline.append(run.sync_dir)
     return run

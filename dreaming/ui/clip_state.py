@@ -41,7 +41,7 @@ def describe_clip(clip: Clip) -> dict[str, Any]:
     """
     stems = clip.frames.stems
     known = set(stems)
-    clip.parts  # noqa: B018  raises an error if there are two layouts of masks
+    clip.parts  # noqa: B018 -- raises an error if there are two layouts of masks
     return {
         "name": clip.path.resolve().name,
         "path": str(clip.path.resolve()),

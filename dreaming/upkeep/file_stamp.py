@@ -51,7 +51,7 @@ def _statuses(path: Path) -> Iterator[tuple[str, os.stat_result, bool]]:
         try:
             status = os.stat(file)  # noqa: PTH116 -- Path.stat takes three times as long
             is_folder = stat.S_ISDIR(status.st_mode)
-            inside = sorted(os.listdir(file)) if is_folder else []  # noqa: PTH208
+            inside = sorted(os.listdir(file)) if is_folder else []  # noqa: PTH208 -- the same
         except OSError:  # removed meanwhile, a link to nothing, or no permission
             continue
         if not is_folder:

@@ -145,7 +145,8 @@ class FinishedCommand:
     def _is_outside(self, text: str) -> bool:
         """Whether a text is the path of something that neither lies in the clip's folder nor contains it."""
         clip, path = self.clip.absolute(), Path(text).absolute()
-        return os.path.exists(text) and not path.is_relative_to(clip) and not clip.is_relative_to(path)  # noqa: PTH110
+        exists = os.path.exists(text)  # noqa: PTH110 -- Path.exists raises for a text that is too long for a path
+        return exists and not path.is_relative_to(clip) and not clip.is_relative_to(path)
 
 
 def _are_texts(value: object) -> TypeGuard[list[str]]:

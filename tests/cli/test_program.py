@@ -109,7 +109,7 @@ def test_threads_are_set_and_the_config_is_kept(run, ended, tmp_path):
     import torch
 
     found = []
-    job = lambda config: found.append((torch.get_num_threads(), cv2.getNumThreads()))  # noqa: E731
+    job = lambda config: found.append((torch.get_num_threads(), cv2.getNumThreads()))
     assert ended(job) == 0
     assert ended(job, "threads=2") == 0
     assert found == [(1, 1), (2, 2)]

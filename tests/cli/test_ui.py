@@ -77,7 +77,7 @@ def test_the_printed_address_is_served_until_the_program_is_interrupted(disc_cli
     command = [sys.executable, "-c", "from dreaming.cli.ui import main; main()", "--no-browser", str(disc_clip().path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().strip()
-        with urllib.request.urlopen(f"{address}api/clip") as response:  # noqa: S310
+        with urllib.request.urlopen(f"{address}api/clip") as response:  # noqa: S310 -- the address is local
             assert len(json.load(response)["frames"]) == 8
         process.send_signal(number)
         assert process.communicate()[1] == ""

@@ -14,7 +14,7 @@ def keyframes(count=2, height=60, width=80, channels=3, seed=0):
     rng = np.random.default_rng(seed)
     masks = np.zeros((count, height, width), dtype=bool)
     masks[:, 4:56, 6:76] = True
-    make_batch = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
+    make_batch = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)
     stems = tuple(f"{10 * k:04}" for k in range(count))
     return Keyframes(stems, make_batch(count, height, width, channels), make_batch(count, height, width, 3), masks)
 
@@ -56,7 +56,7 @@ def test_every_centre_of_the_eroded_mask_occurs_once_per_pass():
     assert inner.sum() % 46 == 0
     seen = torch.cat([data.make_batch(step)["styled"] for step in range(inner.sum() // 46)])
     expected = torch.from_numpy(given_.styled[inner] / 127.5 - 1).float()
-    order = lambda colours: sorted(map(tuple, (colours * 1e4).round().int().tolist()))  # noqa: E731
+    order = lambda colours: sorted(map(tuple, (colours * 1e4).round().int().tolist()))
     assert order(seen[:, :, 0, 0]) == order(expected)
 
 

@@ -13,7 +13,7 @@ def keyframes(count=2, height=60, width=80, channels=3, seed=0):
     rng = np.random.default_rng(seed)
     masks = np.zeros((count, height, width), dtype=bool)
     masks[:, 4:56, 6:76] = True
-    random = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)  # noqa: E731
+    random = lambda *shape: rng.integers(0, 256, shape, dtype=np.uint8)
     stems = tuple(f"{10 * k:04}" for k in range(count))
     return Keyframes(stems, random(count, height, width, channels), random(count, height, width, 3), masks)
 

@@ -128,7 +128,7 @@ def test_the_notebook_example_is_the_one_that_is_tested():
 def test_the_stage_example_runs(disc_clip):
     (code,) = (code for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "MaskStage" in code)
     drawing = disc_clip()
-    exec(code.replace("clips/drawn", str(drawing.path)), {})  # noqa: S102
+    exec(code.replace("clips/drawn", str(drawing.path)), {})  # noqa: S102 -- the code of the page
     assert drawing.clip.masks("subject", "threshold").stems == drawing.stems
 
 

@@ -263,7 +263,7 @@ def test_two_parts_in_layers_with_alpha(disc_clip, dream):
     dream(drawing.path, "matte=none", "stage.composite.alpha=true", "stage.composite.feather=0")
     for folder in ("masks/dancer/unet", "masks/head/unet", "styled/hair", "alpha/ground", "alpha/dancer", "composite"):
         assert len(list(drawing.path.glob(f"{folder}/*.png"))) == 8, folder
-    read = lambda folder: cv2.imread(str(drawing.path / folder / "0003.png"), cv2.IMREAD_UNCHANGED)  # noqa: E731
+    read = lambda folder: cv2.imread(str(drawing.path / folder / "0003.png"), cv2.IMREAD_UNCHANGED)
     ground, dancer = read("alpha/ground")[..., 3], read("alpha/dancer")[..., 3]
     np.testing.assert_array_equal(ground.astype(int) + dancer, 255)
     np.testing.assert_array_equal(dancer > 0, read("masks/dancer/unet") > 127)

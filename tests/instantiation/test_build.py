@@ -113,7 +113,7 @@ def test_a_required_key_that_is_missing_is_named():
 def test_a_partial_names_the_key_when_it_is_called():
     made = build(OmegaConf.create({"n": 4, "a": node("Part", _partial_=True, width=2, odd="${n}")}), "a")
     assert isinstance(made, functools.partial)
-    for each in (made, pickle.loads(pickle.dumps(made)), functools.partial(made, share=0.1)):  # noqa: S301
+    for each in (made, pickle.loads(pickle.dumps(made)), functools.partial(made, share=0.1)):
         with pytest.raises(ConfigError) as error:
             each()
         assert (error.value.where, error.value.found) == ("n", "4")

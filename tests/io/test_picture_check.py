@@ -107,7 +107,7 @@ def test_a_turned_photo_is_of_its_upright_size(pictures):
 
 def test_a_file_without_read_permission_is_named(pictures):
     (pictures / "0002.png").chmod(0)
-    named = lambda: _named_as_unusable(pictures) == str(pictures / "0002.png")  # noqa: E731
+    named = lambda: _named_as_unusable(pictures) == str(pictures / "0002.png")
     assert as_user(pictures / "0002.png", named) == 0
 
 

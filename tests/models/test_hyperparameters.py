@@ -73,7 +73,7 @@ def test_of_a_class_that_is_defined_again_the_last_definition_is_used():
 
 
 def test_an_ambiguous_name_raises(monkeypatch):
-    Adam = type("Adam", (nn.Module,), {"__module__": __name__})  # noqa: N806
+    Adam = type("Adam", (nn.Module,), {"__module__": __name__})  # noqa: N806 -- a class
     monkeypatch.setitem(globals(), "Adam", Adam)
     with pytest.raises(TypeError):
         to_factory(to_plain(torch.optim.Adam))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from dreaming.networks.patch_discriminator import PatchDiscriminator, min_side
 

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 from dreaming.errors import ParameterError, WeightsError
 from dreaming.networks.vgg import Vgg19Features

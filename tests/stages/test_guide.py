@@ -60,7 +60,7 @@ def test_a_run_after_the_shards_adds_only_what_is_missing(disc_clip):
 def test_another_config_remakes_guides(disc_clip):
     drawing = disc_clip()
     GuideStage(GUIDES, ["edges"]).run(drawing.clip)
-    read = lambda: GuideFolder(drawing.path / "guides/painted/edges", 1).read("0004")  # noqa: E731
+    read = lambda: GuideFolder(drawing.path / "guides/painted/edges", 1).read("0004")
     before = read()
     GuideStage({"edges": EdgeGuide(max_slope=5.0)}, ["edges"]).run(drawing.clip)
     assert (read() != before).any()

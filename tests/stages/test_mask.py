@@ -51,7 +51,7 @@ def test_masks_of_all_frames_are_written_as_8_bit_probabilities(disc_clip):
 
 def test_only_a_changed_config_or_hand_mask_remakes_them(disc_clip, caplog):
     drawing = disc_clip(masks=(1, 4))
-    stamp = lambda: (drawing.path / "masks" / "colour" / "0002.png").stat().st_mtime_ns  # noqa: E731
+    stamp = lambda: (drawing.path / "masks" / "colour" / "0002.png").stat().st_mtime_ns
     MaskStage({"colour": NearestColour()}).run(drawing.clip)
     first = stamp()
     MaskStage({"colour": NearestColour(workers=1)}).run(drawing.clip)

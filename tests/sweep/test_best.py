@@ -35,7 +35,7 @@ def test_a_folder_of_sweeps_that_may_not_be_listed_is_named(disc_clip):
     best().write(clip.path / "sweeps" / "a")
     for folder in (clip.path / "sweeps", clip.path / "sweeps" / "a"):
         folder.chmod(0o300 if folder.name == "sweeps" else 0o600)
-        assert as_user(clip.path, lambda: _denied(clip) == str(folder)) == 0  # noqa: B023
+        assert as_user(clip.path, lambda: _denied(clip) == str(folder)) == 0  # noqa: B023 -- called at once
         folder.chmod(0o755)
 
 

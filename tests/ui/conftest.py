@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from dreaming.ui.server import make_app
 
-TOKEN = "secret-token"  # noqa: S105
+TOKEN = "secret-token"  # noqa: S105 -- of a test server
 
 IDLE = [sys.executable, "-S", "-c", ""]
 """A program for jobs, or for checks of overrides, that does nothing."""
