@@ -1,6 +1,6 @@
 """Errors that a user can correct, built from facts: where, what was found, what was expected, and a hint.
 
-The most common ones name a section of ``docs/errors.md``, which the wheel contains in
+The most common ones name a section of ``docs/errors.md``, which the wheel contains with all other pages in
 ``dreaming/share/docs/``.
 """
 
