@@ -273,6 +273,12 @@ def _folders(path: Path) -> list[str]:
     return [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
 
 
+def _stage_hint(stage: str, near: Sequence[str], known: Sequence[str]) -> str:
+    if stage in ORDER:  # its settings are not loaded
+        return f"use stages=[{','.join(known)}] instead of stage={','.join(known)}"
+    return f"use stages=[{near[0]}]" if near else ""
+
+
 def check_stages(config: DictConfig) -> None:
     """Check that there are ``stages``, and that all exist; one that is named twice runs once."""
     known = [stage for stage in ORDER if stage in config.stage]
@@ -289,5 +295,5 @@ def check_stages(config: DictConfig) -> None:
                 topic="no-such-stage",
                 found=f"no stage {stage!r}",
                 expected="stages among " + ", ".join(known),
-                hint=f"use stages=[{near[0]}]" if near else "",
+                hint=_stage_hint(str(stage), near, known),
             )

@@ -11,7 +11,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dreaming.cli.config import arguments, config_folders, config_root, parse
+from dreaming.cli.config import arguments, command_name, config_folders, config_root, parse
 from dreaming.errors import ConfigError, DreamingError
 
 SYNONYMS = dict.fromkeys(("epochs", "max_epochs", "num_epochs", "steps", "iterations"), "max_steps")
@@ -44,7 +44,7 @@ def explain(error: Exception, program: str) -> DreamingError | None:
         )
     if match := re.search(r"Could not (?:override|append to config|append|delete from config\.) '([^']+)'", text):
         key = match[1].split("@")[0]
-        return unknown_key(key, known_keys(program))
+        return _key_of_another_program(key, program) or unknown_key(key, known_keys(program))
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return _unknown_choice(group, name, error.options or choices(group))
@@ -56,6 +56,15 @@ def explain(error: Exception, program: str) -> DreamingError | None:
         first = text.splitlines()[0] if text else type(error).__name__
         return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")
     return None
+
+
+def _key_of_another_program(key: str, program: str) -> ConfigError | None:
+    """The error for a key that only the other program has; None if neither has it."""
+    other = "train" if program == "dream" else "dream"
+    if key not in _keys_of(other):
+        return None
+    found, expected = f"a key of {command_name(other)}", f"a key of {command_name(program)}"
+    return ConfigError(key, found=found, expected=expected, topic="unknown-key")
 
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:

@@ -43,6 +43,15 @@ def test_a_key_that_hydra_does_not_find_is_named(monkeypatch):
     assert "model.cnn.limits.max_steps" in found.expected
 
 
+@pytest.mark.parametrize(
+    ("program", "key", "other"), [("train", "masker", "dreaming"), ("dream", "ckpt_path", "train.py")]
+)
+def test_a_key_of_the_other_program_is_recognised(program, key, other, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["dreaming"])
+    found = explain(ConfigCompositionException(f"Could not override '{key}'."), program)
+    assert (found.where, found.found) == (key, f"a key of {other}")
+
+
 def test_an_empty_choice_that_other_keys_refer_to_is_named():
     with pytest.raises(OmegaConfBaseException) as raised:
         OmegaConf.to_container(OmegaConf.create({"a": "${masker}"}), resolve=True)
