@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -125,7 +126,8 @@ def _keys(
             continue
         default = _source(value, lines)
         same = re.fullmatch(r"\$\{([\w.]+)\}", default)
-        described = comment or _documented(target, name) or (f"that of `{same[1]}`" if same else meaning)
+        documented = _documented(target, name) if whole else ""
+        described = comment or documented or (f"that of `{same[1]}`" if same else meaning)
         yield Key(full, _kind(full, expected), default, described)
 
 
@@ -179,19 +181,16 @@ def _comment(key: yaml.Node, value: yaml.Node, lines: list[str]) -> str:
     behind = re.search(r"(?:^|\s)#\s*(.*)$", lines[end][column:])
     if behind:
         return behind[1].strip()
-    above: list[str] = []
-    for line in reversed(lines[:number]):
-        text = line.strip()
-        if (
-            not text.startswith("#")
-            or text.startswith("# @package")
-            or not line.startswith(" " * key.start_mark.column)
-        ):
-            break
-        if not key.start_mark.column:  # a comment at the top describes the file
-            break
-        above.insert(0, text.lstrip("# "))
-    return " ".join(above)
+    if number == len(_head(lines)):  # a comment at the top describes the file
+        return ""
+    indent = " " * key.start_mark.column
+    above = list(takewhile(lambda line: line.startswith(f"{indent}#"), reversed(lines[:number])))
+    return " ".join(line.strip("# ") for line in reversed(above))
+
+
+def _head(lines: list[str]) -> list[str]:
+    """The lines above a file's first key."""
+    return list(takewhile(lambda line: not line or line.startswith("#"), lines))
 
 
 def _source(value: yaml.Node, lines: list[str]) -> str:
@@ -214,7 +213,7 @@ def _documented(target: Any, name: str) -> str:
 def _class_of(path: Path) -> str:
     """The class that a file configures, the first paragraph of its docstring, and the comments at the file's top."""
     text = path.read_text(encoding="utf-8")
-    top = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#") and "@package" not in line]
+    top = [line.lstrip("# ") for line in _head(text.splitlines()) if "@package" not in line]
     found = re.search(r"^_target_: (\S+)", text, re.MULTILINE)
     words = " ".join(top)
     if found:

@@ -49,6 +49,16 @@ def test_every_key_has_accepted_values_and_a_meaning(keys):
     assert [key.name for key in keys if key.meaning in units and not key.name.startswith("stage.draw.scene.")] == []
 
 
+def test_a_comment_describes_the_key_beside_or_below_it(keys):
+    meanings = {key.name: key.meaning for key in keys}
+    limits = [
+        meanings[f"model.{name}.limits.{limit}"] for name in ("cnn", "unet") for limit in ("max_steps", "max_time")
+    ]
+    assert [text.split()[0] for text in limits] == ["steps", "seconds"] * 2
+    assert "blackswan" in meanings["model.style.roi"], "above the key, not of the file"
+    assert meanings["model.ensemble.prior_weight.flow"] == meanings["model.ensemble.prior_weight.gmm"]
+
+
 def test_ranges_come_from_the_annotations_of_the_classes(keys):
     (share,) = (key for key in keys if key.name == "data.keyframes.edge_share")
     assert (share.kind, share.default) == ("a number, at least 0 and at most 1", "0.0")
