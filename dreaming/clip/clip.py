@@ -16,9 +16,11 @@ from dreaming.clip.empty_masks import EmptyMaskIndex
 from dreaming.clip.frame_digests import fingerprint_frames
 from dreaming.clip.keyframe_folder import KeyframeFolder
 from dreaming.clip.layers import layers_of, painted_folders
+from dreaming.clip.listings import Listings
+from dreaming.clip.parts import list_parts
 from dreaming.clip.shots import Shots, find_shots
 from dreaming.clip.split import MaskLayout, Split, Validation, write_split
-from dreaming.errors import ClipError, FrameError
+from dreaming.errors import FrameError
 from dreaming.io.frame_folder import FrameFolder, natural_key, subfolders
 from dreaming.io.locks import lock
 from dreaming.io.types import Mask, Size
@@ -124,30 +126,24 @@ class Clip:
         for name in ("shots", "frames_fingerprint"):
             self.__dict__.pop(name, None)
 
+    @cached_property
+    def listings(self) -> Listings:
+        """What the user's folders contain; while ``listings.hold()`` is entered, they are listed once."""
+        return Listings()
+
     # -- parts and their hand masks
 
     @property
     def parts(self) -> list[str]:
-        """Names of the parts that have hand masks.
-
-        Raises:
-            ClipError: If there are both parts and hand masks of a single subject.
-        """
-        folder = self.path / "parts"
-        named = subfolders(folder)
-        if named and MaskLayout(self.path, self.frames, self.skipped_frames).exists:
-            raise ClipError(
-                folder,
-                topic="two-layouts-of-masks",
-                found="parts/ and hand masks of a single subject side by side",
-                expected="one or the other",
-                hint=f"move the single subject's masks to {folder / SUBJECT / 'hand_masks'}",
-            )
-        return [part for part in named or [SUBJECT] if self._layout(part).exists]
+        """Names of the parts that have hand masks, see ``list_parts``."""
+        return list(self.listings.get("parts", lambda: list_parts(self.path, self._masks_in)))
 
     def _layout(self, part: str) -> MaskLayout:
         inside = self.path / "parts" / part
-        return MaskLayout(inside if inside.is_dir() else self.path, self.frames, self.skipped_frames)
+        return self._masks_in(inside if self.listings.get(("is a folder", part), inside.is_dir) else self.path)
+
+    def _masks_in(self, root: Path) -> MaskLayout:
+        return self.listings.get(("masks", root), lambda: MaskLayout(root, self.frames, self.skipped_frames))
 
     def mask_folders(self, part: str) -> list[FrameFolder]:
         """All folders of hand masks of ``part``."""
@@ -229,16 +225,19 @@ class Clip:
             ClipError: If clip.yaml names a part that has no masks, or misspells a folder of keyframes; if keyframes lie
                 outside a layer's folder; or if there is more than one way to read the folders.
         """
-        painted = painted_folders(self.path / "keyframes")
+        painted = self.listings.get("layers", lambda: painted_folders(self.path / "keyframes"))
         return layers_of(self.path, painted, self.parts, self.settings.layers)
 
     def keyframe_folder(self, layer: Layer) -> FrameFolder:
         """The stylised keyframes of a layer."""
-        return FrameFolder(self.path / "keyframes" / layer.folder, exclude=self.skipped_frames)
+        return self._user_folder(self.path / "keyframes" / layer.folder)
 
     def keyframe_masks(self, layer: Layer) -> FrameFolder:
         """The user's masks of the painted part of keyframes; optional."""
-        return FrameFolder(self.path / "keyframes" / layer.folder / "masks", exclude=self.skipped_frames)
+        return self._user_folder(self.path / "keyframes" / layer.folder / "masks")
+
+    def _user_folder(self, path: Path) -> FrameFolder:
+        return self.listings.get(path, lambda: FrameFolder(path, exclude=self.skipped_frames))
 
     def keyframes(self, layer: Layer, frames: FrameFolder | None = None) -> Keyframes:
         """A layer's keyframes in memory, with the frames they are painted on.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -111,6 +112,8 @@ def split_by_count(stems: Sequence[str], validation: Validation = "auto", absent
 class MaskLayout:
     """The folders of one part's hand masks: ``hand_masks/``, or six folders each in ``nn/`` and ``ensemble/``.
 
+    ``hand_masks/`` and ``backsub/`` are listed once.
+
     Args:
         root: The clip's folder, or ``parts/<part>`` in it.
         frames: The clip's frames, on which the masks of ``hand_masks/`` are painted.
@@ -121,7 +124,7 @@ class MaskLayout:
     frames: FrameFolder
     skipped_frames: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def explicit(self) -> bool:
         """Whether ``nn/`` or ``ensemble/`` exists."""
         return any((self.root / half).is_dir() for half in HALVES)
@@ -131,11 +134,11 @@ class MaskLayout:
         """Whether there are hand masks at all."""
         return self.explicit or len(self.hand_masks) > 0
 
-    @property
+    @cached_property
     def _backsub(self) -> FrameFolder:
         return FrameFolder(self.root / "backsub")
 
-    @property
+    @cached_property
     def hand_masks(self) -> FrameFolder:
         """The folder ``hand_masks/``."""
         return FrameFolder(self.root / "hand_masks", exclude=self.skipped_frames)

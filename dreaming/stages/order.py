@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,29 +50,31 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
     score: float | None = None
     running = with_inputs(named, stages)
     unchecked = True
-    for number, name in enumerate(running, start=1):
-        if unchecked and name not in BRING_FRAMES:
-            check_inputs(clip)
-            for later in running:
-                stages[later].check(clip)
-            unchecked = False
-        stage = stages[name]
-        reason = stage.skips(clip)
-        if reason is not None:
-            log.info("%s: skipped, because %s", name, reason)
-            continue
-        if name not in named:
-            readers = [reader for reader in named if name in with_inputs([reader], stages)]
-            log.debug("%s: needed by %s", name, ", ".join(readers))
-        need_all = [r for r in running if name in stages[r].inputs and not stages[r].reads_its_share]
-        if stage.shard != Shard() and (name not in named or need_all):
-            log.info("%s: all frames, not only shard %s", name, stage.shard)
-            stage = replace(stage, shard=Shard())
-        with step(number, len(running)):
-            result = stage.run(clip)
-        if stage.frames_needed and not stage.frames_made:
-            log.info("%s: up to date (%d frames)", name, stage.frames_needed)
-        score = score if result is None else result
-        if name in BRING_FRAMES:
-            clip.refresh()
+    with ExitStack() as held:  # the user's files count as they were when they were checked
+        for number, name in enumerate(running, start=1):
+            if unchecked and name not in BRING_FRAMES:
+                held.enter_context(clip.listings.hold())
+                check_inputs(clip)
+                for later in running:
+                    stages[later].check(clip)
+                unchecked = False
+            stage = stages[name]
+            reason = stage.skips(clip)
+            if reason is not None:
+                log.info("%s: skipped, because %s", name, reason)
+                continue
+            if name not in named:
+                readers = [reader for reader in named if name in with_inputs([reader], stages)]
+                log.debug("%s: needed by %s", name, ", ".join(readers))
+            need_all = [r for r in running if name in stages[r].inputs and not stages[r].reads_its_share]
+            if stage.shard != Shard() and (name not in named or need_all):
+                log.info("%s: all frames, not only shard %s", name, stage.shard)
+                stage = replace(stage, shard=Shard())
+            with step(number, len(running)):
+                result = stage.run(clip)
+            if stage.frames_needed and not stage.frames_made:
+                log.info("%s: up to date (%d frames)", name, stage.frames_needed)
+            score = score if result is None else result
+            if name in BRING_FRAMES:
+                clip.refresh()
     return score

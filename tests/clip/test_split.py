@@ -164,9 +164,10 @@ def test_both_layouts_at_once_are_refused(explicit):
 
 def test_the_simple_layout_pairs_by_name(tmp_path):
     put(tmp_path / "frames", *names(3))
-    layout = MaskLayout(tmp_path, FrameFolder(tmp_path / "frames"))
-    assert not layout.exists
+    frames = FrameFolder(tmp_path / "frames")
+    assert not MaskLayout(tmp_path, frames).exists
     put(tmp_path / "hand_masks", "0003", "0001")
+    layout = MaskLayout(tmp_path, frames)
     assert layout.exists
     assert [stem for stem, _, _ in layout.pairs()] == ["0001", "0003"]
     assert layout.split().validation == "folds"

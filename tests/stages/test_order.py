@@ -1,5 +1,6 @@
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -42,22 +43,27 @@ def test_a_named_stage_brings_what_it_reads():
     assert with_inputs(["composite"], {"composite": known["composite"]}) == ["composite"], "only what there is"
 
 
-def test_frames_are_listed_equally_often_for_any_number_of_stages(disc_clip, file_accesses):
+def test_folders_are_listed_equally_often_for_any_number_of_stages(disc_clip, file_accesses):
     @dataclass
     class Reading(Stage):
         name = "reading"
 
         def run(self, clip):
             assert clip.stems
+            assert clip.masks(*clip.parts, "flow").path.name == "flow"
+            assert [clip.hand_mask(part, stem).any() for part in clip.parts for stem in clip.split(part).nn]
+            assert [clip.keyframes(layer).stems for layer in clip.layers]
 
     sums = []
     for named in (["mask"], ["mask", "composite", "report"]):
         clip = disc_clip(str(len(named))).clip
         file_accesses.clear()
         run(clip, named, {name: Reading() for name in named})
-        listed = [path for call, path in file_accesses.elements() if call != "stat"]
-        sums.append(listed.count(str(clip.frames.path)))
+        listed = [Path(path) for call, path in file_accesses.elements() if call != "stat"]
+        folders = ("frames", "hand_masks", "keyframes", "keyframes/painted")
+        sums.append([listed.count(clip.path / folder) for folder in folders])
     assert sums[0] == sums[1]
+    assert min(sums[0]) > 0
 
 
 @pytest.mark.parametrize("named", [["report", "composite"], ["composite", "report"], ["report", "composite", "report"]])
