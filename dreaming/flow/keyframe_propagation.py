@@ -63,9 +63,10 @@ class KeyframePropagator:
     def propagate(self, start: str, end: str, wanted: Sequence[str]) -> Iterator[tuple[str, PropagatedKeyframe]]:
         """Propagate keyframe ``start`` towards frame ``end`` and yield the wanted frames on the way."""
         image, area, asked = self._stylised(start), self._painted_area(start), set(wanted)
+        source = self.clip.frames.read(start)
         for propagated in self.propagator.propagate(self._path(start, end)):
             if propagated.stem in asked:
-                yield propagated.stem, self._propagated(propagated, image, area)
+                yield propagated.stem, self._propagated(self.propagator.refined(propagated, source), image, area)
 
     def round_trip(self, stem: str, turn: str, flow_error: Flow, error_per_step: float) -> PropagatedKeyframe:
         """Propagate a keyframe to frame ``turn`` and back, then displace it by a flow error that grows with the steps.

@@ -31,9 +31,9 @@ CACHE_BYTES = 2**27
 """Memory for recently read frames, 81 of 854x480."""
 
 DRIFT_COARSEST_SCALE = 1
-"""First level of the search for drift, half the working size: the chained flow is nearly right already."""
+"""First level of a search for drift, half the size of the flow: it is nearly right already."""
 DRIFT_PATCH_STRIDE = 4
-"""Pixels between the patches of that search; denser ones cost time and gain nothing."""
+"""Pixels between the patches of a search at the working size; denser ones cost time and gain nothing."""
 DRIFT_DESCENT_ITERATIONS = 12
 """Steps of gradient descent per patch, as between neighbouring frames."""
 
@@ -73,13 +73,14 @@ def dequantise_cost(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
 class PropagatedFrame:
     """A reference frame as seen from another frame.
 
-    Maps have the flow's working size (h, w). ``sample`` works at the size of its argument.
+    Maps have the flow's working size (h, w), but see ``FlowPropagator.refined``. ``sample`` works at the size of its
+    argument.
 
     Attributes:
         stem: Name of the target frame.
         image: (H, W, 3) RGB, the target frame.
         steps: Number of steps between neighbouring frames from the reference to the target.
-        flow: (h, w, 2), from each pixel of the target to the reference, in working pixels.
+        flow: (h, w, 2), from each pixel of the target to the reference, in pixels of its size.
         error: (h, w), photometric: blurred sum of absolute Lab differences (each 0..255) between the propagated
             reference and the target.
         visible: (h, w) in 0..1; 0 where a pixel was occluded or outside the frame at any step.
@@ -167,6 +168,18 @@ class FlowPropagator:
         itself = self._prepared(returned.image)
         flow = returned.flow + offset
         return replace(returned, flow=flow, error=self._error(itself, itself, flow))
+
+    def refined(self, propagated: PropagatedFrame, reference: Image) -> PropagatedFrame:
+        """Refine a flow at the size of the frames, unless drift is not corrected; a fraction of a pixel shifts strokes.
+
+        Maps of error and visibility keep the working size.
+        """
+        if self.drift is None:
+            return propagated
+        target, other = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (propagated.image, reference))
+        start = resize_flow(propagated.flow, target.shape)
+        search = replace(self.flows.flow, smoothing_iterations=self.drift.smoothing_iterations)
+        return replace(propagated, flow=search.refine(target, other, start, DRIFT_COARSEST_SCALE))
 
     @cached_property
     def _read(self) -> Callable[[str], tuple[Image, "_WorkingFrame"]]:

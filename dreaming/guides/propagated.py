@@ -60,7 +60,8 @@ class PropagatedGuide(Guide):
     Six channels: RGB of the propagated keyframe, at each pixel from the side with the greater weight
     w = visibility exp(-error / error_scale) / steps; confidence, 255 w steps of that side; nearness in time, 255
     halved every ``half_life`` steps; and agreement, 255 where both sides are equal, 0 where there is only one side.
-    Where a keyframe is not painted, the weight of its side is 0. A shot without a keyframe has 0 in all channels.
+    Where a keyframe is not painted, the weight of its side is 0. A shot without a keyframe has 0 in all channels. The
+    flow to a keyframe is refined at the size of the frames.
 
     In training, a keyframe is shown as the other keyframes propagated to it, and as itself after a round trip with a
     random flow error: flow errors that add up on the way to another frame cancel out on the way back. Round trips are
@@ -85,7 +86,7 @@ class PropagatedGuide(Guide):
     """
 
     kind: ClassVar[str] = "propagated_guide"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     channels: ClassVar[int] = 6
     painting_channel: ClassVar[int | None] = 0
 

@@ -123,6 +123,22 @@ def test_drift_is_corrected(disc_clip):
     assert mean_drift(DriftCorrection(max_correction=0.1)) == pytest.approx(3)
 
 
+def test_flow_is_refined_at_the_size_of_the_frames(disc_clip):
+    """A shift of one pixel is half a working pixel, which the working size does not show here."""
+    drawing = disc_clip(count=2, size=(96, 128), masks=(), keyframes=())
+    first = smooth_noise((96, 128))
+    drawing.save("frames/0001.png", first)
+    drawing.save("frames/0002.png", np.roll(first, 1, axis=1))
+    clip = Clip(drawing.path)
+    cache = ConstantFlow(clip, DisFlow(scale=0.5))
+    cache.step = np.zeros(2, np.float32)
+    for drift, expected in ((DriftCorrection(smoothing_iterations=5), -1), (None, 0)):
+        propagator = FlowPropagator(clip, cache, drift)
+        (found,) = propagator.propagate(clip.stems)
+        moved = propagator.refined(found, first).sample(first.astype(np.float32))
+        np.testing.assert_allclose(moved[20:-20, 20:-20], np.roll(first, -expected, axis=1)[20:-20, 20:-20], atol=20)
+
+
 def smooth_noise(size):
     noise = np.kron(np.random.default_rng(2).integers(0, 255, (size[0] // 4, size[1] // 4, 3)), np.ones((4, 4, 1)))
     return noise.astype(np.uint8)
