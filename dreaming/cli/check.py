@@ -2,7 +2,6 @@
 
 import difflib
 import inspect
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from dreaming.cli.clip_check import check_clip
 from dreaming.cli.config import (
     check_flags,
-    clip_path,
     composition_overrides,
     config_folders,
     config_root,
@@ -29,14 +28,12 @@ from dreaming.instantiation.build import build, build_all, validate
 from dreaming.instantiation.trust import trust, trusted_packages
 from dreaming.instantiation.validation import show
 from dreaming.stages.order import ORDER
-from dreaming.training.fit import FIXED_TRAINER_ARGUMENTS
 from dreaming.training.loggers import check_loggers
 from dreaming.training.quiet import quiet_lightning
+from dreaming.training.trainer import FIXED_TRAINER_ARGUMENTS
 
 SET_BY_LIMITS = ("max_steps", "min_steps", "min_epochs", "max_time")
 """Arguments of a Trainer that conflict with a model's ``limits``."""
-
-VIDEO_SUFFIXES = "mp4, mov, mkv, webm, gif, ..."
 
 
 def check(program: str, arguments: Sequence[str]) -> None:
@@ -54,29 +51,9 @@ def check(program: str, arguments: Sequence[str]) -> None:
     overrides = [override for override in parsed if override.input_line in taken]
     multirun = bool({"-m", "--multirun"} & set(arguments))
     for override in parsed:
-        is_group = (config_root() / "conf" / str(override.key_or_group)).is_dir()
-        if is_group:
-            _check_choice(override)
-        if override.key_or_group == "hydra.job.chdir" and override.value():
-            raise working_folder_error()
-        if str(override.key_or_group).endswith("._partial_"):
-            raise ConfigError(
-                str(override.input_line), found="another way to build a class", expected="parameters of the class"
-            )
-        if override.key_or_group in ("hydra.run.dir", "hydra.sweep.dir") and override.value() in ("", "."):
-            raise ConfigError(
-                str(override.key_or_group), found="the working folder", expected="a folder for the records of runs",
-                hint="leave it out for a new folder in the clip",
-            )  # fmt: skip
+        _check_override(override)
         if override.is_sweep_override() and not multirun and override in overrides:
-            together = f", or write {override.key_or_group}=[...] to use all in one run" if is_group else ""
-            raise ConfigError(
-                str(override.input_line),
-                topic="several-values-in-a-single-run",
-                found="several values",
-                expected="one value, or -m to run each",
-                hint=f"add -m{together}",
-            )
+            raise _several_values(override)
     for singles in variants(overrides):
         with initialize_config_dir(str(config_root() / "conf")):
             config = compose(program, overrides=singles)
@@ -107,12 +84,52 @@ def check(program: str, arguments: Sequence[str]) -> None:
                 hint="add -m to sweep",
             )
         others = [str(override.input_line) for override in parsed if override not in overrides]
-        with initialize_config_dir(str(config_root() / "conf")):
-            config = compose(program, overrides=[*singles, *others], return_hydra_config=True)
-        if program == "train":
-            check_devices(config)
-        check_sweeper(config)
-        check_search(config, program)
+        _check_sweep(program, [*singles, *others])
+
+
+def _check_override(override: Override) -> None:
+    """Refuse an override that Hydra accepts, but with which a run cannot work."""
+    key, value = str(override.key_or_group), override.value()
+    if _is_group(override):
+        _check_choice(override)
+    if key == "hydra.job.chdir" and value:
+        raise working_folder_error()
+    if key.endswith("._partial_"):
+        raise ConfigError(
+            str(override.input_line), found="another way to build a class", expected="parameters of the class"
+        )
+    if key in ("hydra.run.dir", "hydra.sweep.dir") and value in ("", "."):
+        raise ConfigError(
+            key, found="the working folder", expected="a folder for the records of runs",
+            hint="leave it out for a new folder in the clip",
+        )  # fmt: skip
+
+
+def _is_group(override: Override) -> bool:
+    """Whether an override chooses files of a group of ``conf/``."""
+    return (config_root() / "conf" / str(override.key_or_group)).is_dir()
+
+
+def _several_values(override: Override) -> ConfigError:
+    """The error for ``key=A,B`` without ``-m``."""
+    together = f", or write {override.key_or_group}=[...] to use all in one run" if _is_group(override) else ""
+    return ConfigError(
+        str(override.input_line),
+        topic="several-values-in-a-single-run",
+        found="several values",
+        expected="one value, or -m to run each",
+        hint=f"add -m{together}",
+    )
+
+
+def _check_sweep(program: str, overrides: list[str]) -> None:
+    """Check a sweep with Hydra's own keys, which hold its search space."""
+    with initialize_config_dir(str(config_root() / "conf")):
+        config = compose(program, overrides=overrides, return_hydra_config=True)
+    if program == "train":
+        check_devices(config)
+    check_sweeper(config)
+    check_search(config, program)
 
 
 def _check_choice(override: Override) -> None:
@@ -220,57 +237,6 @@ def _check_trainer(config: DictConfig) -> None:
             inspect.unwrap(trainer.func)(**trainer.keywords, logger=False)
     except TypeError as error:
         raise ConfigError("trainer", found=str(error), expected="arguments that Lightning accepts") from None
-
-
-def check_clip(config: DictConfig) -> None:
-    """Check that a clip is named, and that it or the video to make it from exists."""
-    if OmegaConf.is_missing(config, "clip") or not config.clip:
-        raise ConfigError(
-            "clip",
-            topic="no-clip",
-            found="no clip",
-            expected="the folder of a clip",
-            hint="name it: clip=FOLDER (and video=FILE the first time)",
-        )
-    path, video = clip_path(config), config.get("video")
-    if path.exists() and not path.is_dir():
-        raise ConfigError(
-            "clip", topic="no-clip", found=f"the file {path}", expected="a folder", hint=f"use video={path} clip=FOLDER"
-        )
-    if video is not None and not os.path.isfile(str(video)):  # noqa: PTH113 -- Path.is_file may raise PermissionError
-        raise ConfigError(
-            "video",
-            topic="no-video",
-            found=f"no file {video}" if video else "an empty value",
-            expected=f"a video ({VIDEO_SUFFIXES})",
-            hint="correct the path",
-        )
-    imported = config.get("import")
-    if imported is not None and not (os.path.isfile(str(imported)) or os.path.isdir(str(imported))):  # noqa: PTH112, PTH113 -- the same
-        raise ConfigError(
-            "import", found=f"no {imported}" if imported else "an empty value",
-            expected="a file or folder of annotations", hint="correct the path",
-        )  # fmt: skip
-    needs_frames = video is None and "draw" not in (config.get("stages") or ())
-    has_frames = os.path.lexists(path / "frames") or any(path.glob("source.*"))
-    if "stages" in config and needs_frames and path.is_dir() and not has_frames:
-        raise ConfigError(  # before the records of a run are in what may be any folder
-            "clip", topic="no-frames", found=f"no frames in {path}", expected="a clip folder, with pictures in frames/",
-            hint="put the frames there or name a video with video=FILE",
-        )  # fmt: skip
-    if needs_frames and not path.exists():
-        near = difflib.get_close_matches(path.name, _folders(path.parent), n=1)
-        raise ConfigError(
-            "clip",
-            topic="no-clip",
-            found=f"no folder {path}",
-            expected=f"a clip folder such as {path.parent / near[0]}" if near else "a clip folder",
-            hint="correct the path, or make the clip from a video with video=FILE",
-        )
-
-
-def _folders(path: Path) -> list[str]:
-    return [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
 
 
 def _stage_hint(stage: str, near: Sequence[str], known: Sequence[str]) -> str:

@@ -5,23 +5,23 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch.multiprocessing.spawn import ProcessException
 
 from dreaming import interruption
-from dreaming.training.callbacks import FitTimer, MonitorHistory, PlateauStop, StepBar, StepSchedule, find_callbacks
+from dreaming.training.callbacks import FitTimer, MonitorHistory, PlateauStop, StepBar, StepSchedule
 from dreaming.training.checkpoints import (
     BEST,
     END,
     LAST,
     ROLLING,
-    AtomicCheckpointIO,
     PeriodicCheckpoint,
     RngStateCallback,
     recover,
@@ -29,7 +29,6 @@ from dreaming.training.checkpoints import (
 from dreaming.training.context import TrainingContext
 from dreaming.training.distributed import (
     check_normalisation,
-    check_strategy,
     launches_processes,
     make_portable,
     recall,
@@ -41,25 +40,51 @@ from dreaming.training.loggers import finish
 from dreaming.training.quiet import quiet_lightning, write_profile
 from dreaming.training.run_registry import begin
 from dreaming.training.task import TrainingTask
+from dreaming.training.trainer import build_trainer, is_dry
 
 log = logging.getLogger(__name__)
 
-FIXED_TRAINER_ARGUMENTS = (
-    "max_epochs",
-    "callbacks",
-    "logger",
-    "default_root_dir",
-    "enable_progress_bar",
-    "use_distributed_sampler",
-)
-"""Arguments of the Trainer that ``fit`` sets itself; a config must not set them."""
 
-DEFAULT_TRAINER_ARGUMENTS: Mapping[str, Any] = {
-    "num_sanity_val_steps": 0,
-    "enable_model_summary": False,
-    "log_every_n_steps": 1,
-}
-"""Arguments of the Trainer that a config may override."""
+@dataclass(frozen=True)
+class FitCallbacks:
+    """The callbacks of every fit, of which those with a name also measure it.
+
+    Attributes:
+        timer: Measures the time, and ends training at its limit.
+        schedule: Sets the learning rate of each step, and the number of steps.
+        history: Keeps the monitored value of each validation.
+        best: Keeps the best checkpoint.
+        in_order: All of them, in the order in which Lightning calls them.
+    """
+
+    timer: FitTimer
+    schedule: StepSchedule
+    history: MonitorHistory
+    best: ModelCheckpoint
+    in_order: Sequence[Callback]
+
+    @classmethod
+    def create(
+        cls, task: TrainingTask[Any], folder: Path, title: str, steps: int, limit: float | None, *, validate: bool
+    ) -> Self:
+        """Create the callbacks of a fit of at most ``steps`` steps and ``limit`` seconds (None: any time)."""
+        timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
+        schedule = StepSchedule(title, steps, timer, task.warmup)
+        history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
+        best = build_checkpoint(task, folder, validate=validate)
+        callbacks: list[Callback] = [
+            DivergenceStop(title, task.monitor, task.lr_key),  # first, so that nothing of such a step is saved
+            timer,
+            schedule,
+            StepBar(title, schedule, timer, task.monitor),
+            history,
+            best,
+            RngStateCallback(),
+            PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
+        ]
+        if validate and task.patience is not None:
+            callbacks.append(PlateauStop(schedule, history, task.sign, task.patience, task.min_gain, task.anneal))
+        return cls(timer, schedule, history, best, callbacks)
 
 
 def fit(
@@ -113,28 +138,13 @@ def fit(
     steps = max_steps or task.limits.max_steps
     # The number of steps comes from cross-validation, so a slower machine must not stop earlier.
     limit = task.limits.max_time if max_steps is None else None
-    timer = FitTimer(None if limit is None else timedelta(seconds=limit), verbose=False)
-    schedule = StepSchedule(title, steps, timer, task.warmup)
-    history = MonitorHistory(task.monitor, f"model.{task.name}.monitor")
-    best = build_checkpoint(task, folder, validate=validate)
-    callbacks: list[Callback] = [
-        DivergenceStop(title, task.monitor, task.lr_key),  # first, so that nothing of such a step is saved
-        timer,
-        schedule,
-        StepBar(title, schedule, timer, task.monitor),
-        history,
-        best,
-        RngStateCallback(),
-        PeriodicCheckpoint(folder / ROLLING, task.save_seconds),
-    ]
-    if validate and task.patience is not None:
-        callbacks.append(PlateauStop(schedule, history, task.sign, task.patience, task.min_gain, task.anneal))
+    own = FitCallbacks.create(task, folder, title, steps, limit, validate=validate)
     loggers: list[Logger] = []
     elsewhere, failed = False, True
     try:
         open_loggers(loggers, context, folder, fingerprint["task"], standalone=standalone)
         with quiet_lightning():
-            callbacks += (build(*turn, steps) for build in context.callbacks)
+            callbacks = [*own.in_order, *(build(*turn, steps) for build in context.callbacks)]
             # Pictures last: at the end of a fit, the user's callbacks may replace the weights by their average.
             callbacks += [*task.callbacks(folder), Pictures(folder / PICTURES), *context.build_callbacks()]
             trainer = build_trainer(task, context, folder, callbacks, loggers, steps, validate=validate)
@@ -149,13 +159,14 @@ def fit(
     finally:
         for logger in loggers:
             finish(logger, written_here=not elsewhere, failed=failed)
-    if elsewhere and not _is_dry(trainer):
-        recall([history, best, timer, schedule], folder / ROLLING)
+    if elsewhere and not is_dry(trainer):
+        recall([own.history, own.best, own.timer, own.schedule], folder / ROLLING)
     checkpoint = folder / (BEST if validate else LAST)  # the clip may have moved since best_model_path was saved
-    result = summarise(trainer, history, timer, checkpoint, task.sign)
+    result = summarise(trainer, own.history, own.timer, checkpoint, task.sign)
     interruption.check()
-    if result.steps < schedule.steps and result.seconds >= (limit or math.inf):
-        log.warning("%s: stopped at step %d of %d by the limit of %.0f s", title, result.steps, schedule.steps, limit)
+    planned = own.schedule.steps
+    if result.steps < planned and result.seconds >= (limit or math.inf):
+        log.warning("%s: stopped at step %d of %d by the limit of %.0f s", title, result.steps, planned, limit)
     return result
 
 
@@ -210,48 +221,6 @@ def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataM
             raise
 
 
-def build_trainer(
-    task: TrainingTask[Any],
-    context: TrainingContext,
-    folder: Path,
-    callbacks: list[Callback],
-    loggers: list[Logger],
-    steps: int,
-    *,
-    validate: bool,
-) -> pl.Trainer:
-    """Build the Trainer of one fit from the user's arguments and those that ``fit`` sets.
-
-    Raises:
-        ConfigError: If its strategy does not support several devices.
-    """
-    given = getattr(context.trainer, "keywords", {})
-    arguments = {name: value for name, value in DEFAULT_TRAINER_ARGUMENTS.items() if name not in given}
-    if not validate:
-        arguments["limit_val_batches"] = 0
-    trainer = context.trainer(
-        max_epochs=math.ceil(steps / task.epoch),
-        callbacks=callbacks,
-        logger=loggers,
-        default_root_dir=folder,
-        enable_progress_bar=False,
-        use_distributed_sampler=False,  # each device takes its share of every batch by itself
-        **arguments,
-    )
-    check_strategy(trainer)
-    trainer.strategy.checkpoint_io = AtomicCheckpointIO()
-    if _is_dry(trainer):
-        # ModelCheckpoint would still write its last checkpoint, from which a full fit would resume.
-        for each in find_callbacks(trainer, Checkpoint):
-            trainer.callbacks.remove(each)  # type: ignore[attr-defined]  # set by Lightning, but not declared
-    return trainer
-
-
-def _is_dry(trainer: pl.Trainer) -> bool:
-    """Whether ``fast_dev_run`` makes this a trial of the code, which writes no results."""
-    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
-
-
 def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
     """Find the checkpoint to resume from; None for a new fit."""
     newest = recover(folder, model)
@@ -262,7 +231,7 @@ def resume(folder: Path, title: str, model: pl.LightningModule) -> Path | None:
 
 def summarise(trainer: pl.Trainer, history: MonitorHistory, timer: FitTimer, checkpoint: Path, sign: int) -> FitResult:
     """Write the final checkpoint and the result of a fit; neither after ``fast_dev_run``."""
-    folder, dry = Path(trainer.default_root_dir), _is_dry(trainer)
+    folder, dry = Path(trainer.default_root_dir), is_dry(trainer)
     best = history.best(sign) if history.values else None
     result = FitResult(
         checkpoint="" if dry else str(checkpoint.absolute().relative_to(folder.absolute())),

@@ -4,8 +4,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dreaming.cli.check import check, check_config
-from dreaming.cli.config import parse, register_resolvers
+from dreaming.cli.check import check_config
+from dreaming.cli.config import parse
 from dreaming.errors import ConfigError
 from dreaming.training import loggers
 
@@ -186,33 +186,6 @@ def test_a_second_guide_of_a_kind_is_named_by_its_own_key(disc_clip, refused_unt
 def test_what_is_wrong_for_a_training_is_named_and_nothing_is_made(disc_clip, refused_untouched, text, words):
     texts = [text] if not text.startswith("trainer.") else ["trainer=cpu", text]
     refused_untouched("train.py", f"clip={disc_clip(**SPARSE).path}", *texts, words=words)
-
-
-@pytest.mark.parametrize("program", ["dreaming", "train.py"])
-def test_a_clip_has_to_be_named_and_to_be_there(disc_clip, tmp_path, refused_untouched, program):
-    disc_clip("dancer", **SPARSE)
-    refused_untouched(program, words="clip=FOLDER")
-    refused_untouched(program, "clip=", words="clip=FOLDER")
-    refused_untouched(program, f"clpi={tmp_path / 'dancer'}", words=("clpi", "clip"))
-    refused_untouched(program, f"clip={tmp_path / 'dacner'}", words=(str(tmp_path / "dacner"), "dancer"))
-    picture = tmp_path / "dancer" / "frames" / "0001.png"
-    refused_untouched(program, f"clip={picture}", words=(str(picture), "folder"))
-
-
-def test_the_demo_is_taken_where_nothing_is_there_yet(tmp_path, monkeypatch):
-    register_resolvers()
-    monkeypatch.chdir(tmp_path)
-    check("dream", ["clip=demo", "experiments=demo"])
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_is_no_clip_stays_as_it_is(tmp_path, refused_untouched):
-    (tmp_path / "letters").mkdir()
-    refused_untouched("dreaming", f"clip={tmp_path / 'letters'}", words="no frames")
-
-
-def test_a_new_clip_is_not_begun_for_a_video_that_is_not_there(tmp_path, refused_untouched):
-    refused_untouched("dreaming", f"clip={tmp_path / 'new'}", "video=nowhere.mov", words=("video", "nowhere.mov"))
 
 
 @pytest.mark.slow
