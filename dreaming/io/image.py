@@ -1,5 +1,6 @@
 """Single image files: decoded by OpenCV, with metadata from Pillow; encoded as PNG."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from dreaming.errors import FrameError
 from dreaming.io.colour_profile import convert_to_srgb
 from dreaming.io.picture_kind import describe_undecodable
 from dreaming.io.types import Image, Probability
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
@@ -97,7 +100,8 @@ def _apply_orientation(alpha: NDArray[Any], path: Path) -> NDArray[Any]:
                 return alpha
             turned = PIL.Image.fromarray(alpha)
             turned.getexif()[Base.Orientation] = file.getexif().get(Base.Orientation, 1)
-    except (OSError, ValueError, SyntaxError):  # OpenCV has decoded the picture, but Pillow refuses its metadata
+    except (OSError, ValueError, SyntaxError) as error:  # OpenCV has decoded the picture, but Pillow refuses it
+        log.warning("%s: alpha is not rotated by EXIF, because its metadata cannot be read: %s", path, error)
         return alpha
     return np.asarray(PIL.ImageOps.exif_transpose(turned))
 

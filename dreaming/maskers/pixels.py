@@ -227,8 +227,8 @@ class PixelsMasker(SequenceMasker):
 
 def _spread(stems: list[str], count: int) -> list[str]:
     """At most ``count`` of the stems, evenly spaced."""
-    positions = np.linspace(0, len(stems) - 1, count if stems else 0)
-    return [stems[index] for index in sorted({round(position) for position in positions})]
+    positions = np.linspace(0, len(stems) - 1, min(count, len(stems)))
+    return [stems[round(position)] for position in positions]
 
 
 @dataclass(frozen=True, eq=False)

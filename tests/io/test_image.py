@@ -220,6 +220,14 @@ def test_only_a_png_that_can_be_transparent_is_decoded_twice(tmp_path, monkeypat
             np.testing.assert_array_equal(np.argwhere(opacity == 0), [[2, 3]])
 
 
+def test_alpha_whose_orientation_cannot_be_read_is_used_with_a_warning(tmp_path, caplog):
+    image = np.dstack([PICTURE, PICTURE[..., 0]])
+    data, path = encoded(image, ".png"), tmp_path / "0003.png"
+    path.write_bytes(data[:33] + struct.pack(">I", 4) + b"tEXta\0bc" + bytes(4) + data[33:])  # its checksum is wrong
+    np.testing.assert_array_equal(np.rint(decode_opacity(path) * 255), image[..., 3])
+    assert [(record.levelname, record.args[0]) for record in caplog.records] == [("WARNING", path)]
+
+
 DAMAGED = {
     "cut png": ("png", LOSSLESS["png"][: len(LOSSLESS["png"]) // 2]),
     "cut jpg": ("jpg", encoded(PICTURE, ".jpg")[: len(encoded(PICTURE, ".jpg")) * 3 // 4]),

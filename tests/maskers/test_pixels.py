@@ -13,7 +13,7 @@ from dreaming.flow.dis import DisFlow
 from dreaming.io.frame_folder import FrameFolder
 from dreaming.maskers.auto_context import Boosting
 from dreaming.maskers.flow import FlowMasker
-from dreaming.maskers.pixels import PixelsMasker
+from dreaming.maskers.pixels import PixelsMasker, _spread
 
 FLOW = DisFlow(scale=1.0)
 FEATURES = PropagationFeatures(FLOW, short_side=None, round_trips=2)
@@ -42,6 +42,14 @@ def dancer(tmp_path):
         if index in (0, 12, 24):
             masks.write(stem, truth[stem].astype(np.uint8) * 255)
     return Clip(folder), truth
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen"), [(0, ""), (1, "a"), (2, "ae"), (3, "ace"), (5, "abcde"), (10**12, "abcde")]
+)
+def test_frames_to_train_on_are_spread_over_all(count, chosen):
+    assert "".join(_spread(list("abcde"), count)) == chosen
+    assert _spread([], count) == []
 
 
 @pytest.mark.slow
