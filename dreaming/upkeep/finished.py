@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dreaming.artifacts.manifest import read_record, write_record
+from dreaming.artifacts.measurements import RECORD as MEASUREMENTS
 from dreaming.clip.clip import Clip
 from dreaming.clip.frame_digests import RECORD as DIGESTS
 from dreaming.io.atomic import is_writable
+from dreaming.io.file_stamp import ALL, FileStamp
 from dreaming.stages.scores.record import are_scores, print_table, read_scores
-from dreaming.upkeep.file_stamp import ALL, FileStamp
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ MARGIN = 2.0
 CLOCKS = 1.0
 """Seconds by which the clock of the file system may differ from that of this machine."""
 
-UNWATCHED = frozenset({RECORD, DIGESTS, ".locks", ".ui", ".previous", "trash", "predictions"})
+UNWATCHED = frozenset({RECORD, DIGESTS, MEASUREMENTS, ".locks", ".ui", ".previous", "trash", "predictions"})
 """Entries of the clip's folder on which no result depends."""
 
 CACHES = {"flow": "flow", "guides": "guide", "filtered": "filter"}

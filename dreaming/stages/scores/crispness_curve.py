@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from dreaming.artifacts.measurements import measured
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.keyframe_folder import KeyframeFolder
@@ -63,7 +64,11 @@ def measure_crispness(clip: Clip, layer: Layer) -> CrispnessCurve | None:
     keys = [index for index, stem in enumerate(stems) if stem in painted]
     if not keys:
         return None
-    detail = list(prefetch_map(lambda stem: float(fine_detail(styled.read(stem, size)).mean()), stems, 2))
+
+    def measure() -> list[float]:
+        return list(prefetch_map(lambda stem: float(fine_detail(styled.read(stem, size)).mean()), stems, 2))
+
+    detail = measured(clip.path, f"crispness of {styled.path.relative_to(clip.path)}", styled.path, [], measure)
     masks, painters = KeyframeFolder(painted, clip.keyframe_masks(layer)), []
     for stem in (stems[index] for index in keys):
         # The part that is not painted counts as painted like the stylised frame.

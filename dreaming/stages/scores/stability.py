@@ -1,10 +1,11 @@
 """Flicker of masks and stylised frames over time, for the ``evaluate`` stage."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from dreaming.artifacts.measurements import measured
 from dreaming.clip.clip import Clip
 from dreaming.flow.cache import FlowCache
 from dreaming.flow.dis import DisFlow
@@ -13,23 +14,41 @@ from dreaming.io.frame_folder import FrameFolder
 from dreaming.io.types import Mask
 from dreaming.metrics.flicker import Flicker, MaskFlicker, visible_in_both
 
+T = TypeVar("T")
+
 
 def mask_stability(clip: Clip, masks: FrameFolder, flow: DisFlow) -> tuple[float, dict[str, float]]:
     """Return the mean flicker of a folder of masks along the flow, and each mask's area as a share of the frame."""
-    areas: dict[str, float] = {}
 
-    def read(stem: str) -> Mask:
-        mask = masks.read_mask(stem, clip.size)
-        areas[stem] = float(mask.mean())
-        return mask
+    def measure() -> tuple[float, dict[str, float]]:
+        areas: dict[str, float] = {}
 
-    return _mean_flicker(clip, masks, flow, read, MaskFlicker()), areas
+        def read(stem: str) -> Mask:
+            mask = masks.read_mask(stem, clip.size)
+            areas[stem] = float(mask.mean())
+            return mask
+
+        return _mean_flicker(clip, masks, flow, read, MaskFlicker()), areas
+
+    flicker, areas = _measured(clip, masks, flow, measure)
+    return flicker, areas
 
 
 def styled_flicker(clip: Clip, styled: FrameFolder, flow: DisFlow) -> tuple[float, float]:
     """Return the mean flicker of stylised frames along the flow, 0..255, and that of the original frames."""
-    ours = _mean_flicker(clip, styled, flow, lambda stem: styled.read(stem, clip.size), Flicker())
-    return ours, _mean_flicker(clip, styled, flow, clip.frames.read, Flicker())
+
+    def measure() -> tuple[float, float]:
+        ours = _mean_flicker(clip, styled, flow, lambda stem: styled.read(stem, clip.size), Flicker())
+        return ours, _mean_flicker(clip, styled, flow, clip.frames.read, Flicker())
+
+    ours, source = _measured(clip, styled, flow, measure)
+    return ours, source
+
+
+def _measured(clip: Clip, made: FrameFolder, flow: DisFlow, measure: Callable[[], T]) -> T:
+    """Measure a folder's flicker unless neither it, nor the frames, their shots or the flow have changed."""
+    depends = [FlowCache(clip, flow).manifest.fingerprint, clip.sequence_fingerprint]
+    return measured(clip.path, f"flicker of {made.path.relative_to(clip.path)}", made.path, depends, measure)
 
 
 def _mean_flicker(

@@ -29,6 +29,19 @@ def test_masks_that_jump_flicker_and_have_areas(drawing):
     assert still == 0 < jumping
 
 
+def test_masks_that_have_not_changed_are_not_read_again(drawing, monkeypatch):
+    half = np.arange(48) < np.full((32, 1), 24)
+    for stem in drawing.stems:
+        drawing.save(f"made/{stem}.png", half)
+    masks = FrameFolder(drawing.path / "made")
+    before = mask_stability(drawing.clip, masks, DisFlow())
+    with monkeypatch.context() as patched:
+        patched.delattr(FrameFolder, "read_mask")
+        assert mask_stability(drawing.clip, masks, DisFlow()) == before
+    drawing.save("made/0002.png", ~half)
+    assert mask_stability(drawing.clip, masks, DisFlow()) != before
+
+
 def test_stylised_frames_flicker_by_their_difference_and_frames_that_stand_still_do_not(drawing):
     for stem, level in zip(drawing.stems, (100, 110, 130), strict=True):
         drawing.save(f"styled/{stem}.png", np.full((32, 48, 3), level, np.uint8))

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dreaming.upkeep.file_stamp import FileStamp
+from dreaming.io.file_stamp import FileStamp
 
 
 @pytest.fixture
