@@ -246,7 +246,11 @@ def _stage_hint(stage: str, near: Sequence[str], known: Sequence[str]) -> str:
 
 
 def check_stages(config: DictConfig) -> None:
-    """Check that there are ``stages``, and that all exist; one that is named twice runs once."""
+    """Check that there are ``stages``, and that all exist; one that is named twice runs once.
+
+    Raises:
+        ConfigError: If there is none, or one does not exist.
+    """
     known = [stage for stage in ORDER if stage in config.stage]
     if not config.stages and config["import"] is None:
         raise ConfigError(

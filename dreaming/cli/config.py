@@ -199,7 +199,11 @@ def clip_path(config: DictConfig) -> Path:
 
 
 def parse_shard(config: DictConfig) -> Shard:
-    """``shard=k/n`` as numbers."""
+    """``shard=k/n`` as numbers.
+
+    Raises:
+        ConfigError: If it is of another form.
+    """
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(config.get("shard", "1/1")))
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(

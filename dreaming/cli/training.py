@@ -21,6 +21,9 @@ def train_model(config: DictConfig) -> float | tuple[float, ...]:
     """Train the selected model on each part or layer of the clip; return the mean of the monitored values.
 
     In a sweep, return the values of its objectives.
+
+    Raises:
+        ClipError: If the clip has nothing to train the model on.
     """
     pl.seed_everything(config.seed, verbose=False)
     clip = Clip(clip_path(config), validation=config.stage.mask.validation)

@@ -69,7 +69,7 @@ class MaskStacks:
         return self.select(set(self.references.stems) - set(stems))
 
     def channels(self, index: int) -> NDArray[np.uint8]:
-        """Channels of one frame beside the image, see ``stack_channels``."""
+        """Channels of one frame beside the image, (H, W, 2 M + 1) uint8 as of ``stack_channels``."""
         inconsistency = None if self.inconsistency is None else self.inconsistency[index]
         return stack_channels(self.predictions[index], inconsistency, self.gaps[index])
 

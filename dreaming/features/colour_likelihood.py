@@ -29,7 +29,7 @@ class ColourLikelihood:
         return rgb_to_lab(resize_image(self.clip.frames.read(stem), self.size))
 
     def log_ratio(self, lab: Image, sources: tuple[PropagationSource, ...]) -> NDArray[np.float32]:
-        """Natural log likelihood ratio (h, w) of colours ``lab``, from the frames of some masks, each counted once."""
+        """Natural log likelihood ratio (h, w) of Lab colours (h, w, 3), from the frames of masks, each counted once."""
         unique = {source.name: source for source in sources}
         key = tuple(sorted(unique))
         if key not in self._ratios:

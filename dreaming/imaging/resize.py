@@ -17,7 +17,7 @@ def working_size(size: Size, short_side: int | None) -> Size:
 
 
 def resize_image(image: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Resize an image to (height, width), by area averaging if the number of pixels decreases, else bilinearly."""
+    """Resize (H, W) or (H, W, C) to (height, width): by area averaging if the pixels become fewer, else bilinearly."""
     if image.shape[:2] == tuple(size):
         return image
     smaller = size[0] * size[1] < image.shape[0] * image.shape[1]

@@ -77,7 +77,11 @@ def take(data: Any, key: str, kind: type[T], where: object) -> T:
 
 
 def take_size(data: Any, height: str, width: str, where: object) -> Size:
-    """(height, width) in pixels from two keys, each 1 to 100,000."""
+    """(height, width) in pixels from two keys.
+
+    Raises:
+        MaskError: If one is missing, no whole number or not in 1 to 100,000.
+    """
     size = take(data, height, int, where), take(data, width, int, where)
     if not all(0 < side <= 100_000 for side in size):
         raise MaskError(where, found=f"a size of {size[1]}x{size[0]}", expected="1 to 100,000 pixels")

@@ -36,7 +36,7 @@ def encode_png(array: NDArray[Any], compression: int = 3, *, runs: bool = False)
 
 
 def decode(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
-    """Decode an image file with OpenCV, by default to upright 8-bit BGR.
+    """Decode an image file with OpenCV, by default to upright 8-bit BGR (H, W, 3).
 
     Raises:
         FrameError: If the file is unreadable, damaged or cut off.

@@ -83,7 +83,7 @@ class Crispness(FrameMean):
     """Mean of ``crispness`` over frames."""
 
     def score(self, styled: Tensor, painted: Tensor) -> float:
-        """``crispness`` of a frame."""
+        """``crispness`` of a frame (3, H, W) in 0..1."""
         return crispness(styled, painted)
 
 
@@ -93,5 +93,5 @@ class StrokeDistance(FrameMean):
     higher_is_better = False
 
     def score(self, styled: Tensor, painted: Tensor) -> float:
-        """``stroke_distance`` of a frame."""
+        """``stroke_distance`` of a frame (3, H, W) in 0..1."""
         return stroke_distance(styled, painted)

@@ -37,7 +37,7 @@ def mirrored(index: Tensor, length: int) -> Tensor:
 
 
 def centre(features: Tensor, like: Tensor) -> Tensor:
-    """Crop the centre of a map to the height and width of another."""
+    """Crop the centre of a map (..., H, W) to the height and width of another (..., h, w), at most as large."""
     top, left = ((features.shape[axis] - like.shape[axis]) // 2 for axis in (-2, -1))
     return features[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 

@@ -51,7 +51,16 @@ def convolution(
     separable: bool = False,
     bias: bool = True,
 ) -> nn.Module:
-    """Make a full or depthwise separable convolution with taps ``dilation`` pixels apart.
+    """Make a convolution of (B, in_channels, H, W) to (B, out_channels, H', W'), where H' = H unless padding is none.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Taps per side, odd.
+        padding: Values beyond the border; none: none, so that the output is smaller.
+        dilation: Distance between neighbouring taps in pixels.
+        separable: Whether it is depthwise separable instead of full.
+        bias: Whether a bias is added.
 
     Raises:
         ParameterError: If ``kernel_size`` is even.

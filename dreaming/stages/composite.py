@@ -103,7 +103,12 @@ class CompositeStage(Stage):
         return tuple(name if name != "mask" or self.matte == "none" else "matte" for name in self.reads)
 
     def check(self, clip: Clip) -> None:
-        """Check the clean-up of each part in ``clip.yaml``, and warn of settings without effect."""
+        """Check the clean-up of each part in ``clip.yaml``, and warn of settings without effect.
+
+        Raises:
+            ClipError: If ``clip.yaml`` has one of a part that does not exist, or an invalid step.
+            ParameterError: If ``cleanup`` has an invalid step.
+        """
         if self.matte != "none" and (self.threshold, self.feather) != (
             CompositeStage.threshold,
             CompositeStage.feather,

@@ -103,7 +103,11 @@ class ExportStage(Stage):
         return None if clip.layers or clip.parts else "the clip has neither keyframes nor hand masks"
 
     def check(self, clip: Clip) -> None:
-        """Check the names of layers, and that no two files would have the same name."""
+        """Check the names of layers, and that no two files would have the same name.
+
+        Raises:
+            ConfigError: If a layer does not exist, or files would have the same name.
+        """
         if self.skips(clip) is not None:
             return
         self.composite.check(clip)

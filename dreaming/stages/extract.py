@@ -54,7 +54,11 @@ class ExtractStage(Stage):
         self.shard = Shard()
 
     def skips(self, clip: Clip) -> str | None:
-        """Skip a clip with the user's own frames, or without a video."""
+        """Skip a clip with the user's own frames, or without a video.
+
+        Raises:
+            ClipError: If there are both the user's own frames and a video.
+        """
         video = self._video(clip)
         if len(clip.frames) and not clip.frames_are_made:
             if self.video is not None:
@@ -105,14 +109,7 @@ class ExtractStage(Stage):
             assert clip.stems  # raises an error: there are neither frames nor a video
             return
         source = probe(video)
-        end = source.count if self.end is None else min(self.end, source.count)
-        if self.start > end:
-            raise VideoError(
-                video,
-                found=f"{source.count} frames",
-                expected=f"at least {self.start}, the first one to extract",
-                hint="lower stage.extract.start",
-            )
+        end = self._last(video, source.count)
         stems = [frame_stem(number, source.count) for number in range(self.start, end + 1, self.every)]
         record: dict[str, Any] = {
             **source.to_json(),
@@ -148,6 +145,18 @@ class ExtractStage(Stage):
         write_record(clip.source, record)  # the same video may have moved
         _warn_of_unused(clip)
         log.debug("extract: %d shots", len(clip.shots))  # detected now, so that the page does not wait for it
+
+    def _last(self, video: Path, count: int) -> int:
+        """The number of the last frame to extract of a video with ``count`` frames."""
+        end = count if self.end is None else min(self.end, count)
+        if self.start > end:
+            raise VideoError(
+                video,
+                found=f"{count} frames",
+                expected=f"at least {self.start}, the first one to extract",
+                hint="lower stage.extract.start",
+            )
+        return end
 
     def _write_opacity(self, clip: Clip, stems: list[str], manifest: Callable[[], Manifest]) -> None:
         """Write the opacity of transparent frames to ``opacity/``, as masks that the user may copy."""

@@ -59,7 +59,12 @@ class MaskStage(Stage):
             self.smooth = None
 
     def check(self, clip: Clip) -> None:
-        """Check the hand masks and their number, and warn of unusual ones."""
+        """Check the hand masks and their number, and warn of unusual ones.
+
+        Raises:
+            MaskError: If a masker needs more of them.
+            ParameterError: If ``near`` is no frame of the clip.
+        """
         if self.near is not None and self.near > len(clip.stems):
             raise ParameterError("near", found=self.near, expected=f"a frame, 1 to {len(clip.stems)}")
         for part in clip.parts:

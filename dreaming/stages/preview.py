@@ -99,7 +99,11 @@ class PreviewStage(Stage):
         return tuple(dict.fromkeys([*self.reads, *needed]))
 
     def check(self, clip: Clip) -> None:
-        """Check the keyframes, and that the range has frames."""
+        """Check the keyframes, and that the range has frames.
+
+        Raises:
+            ClipError: If it has none.
+        """
         self.stylise.check(clip)
         if self.start > len(clip.stems):
             found, expected = f"{len(clip.stems)} frames", f"at least {self.start}, the first one of the preview"

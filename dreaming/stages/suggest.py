@@ -177,8 +177,18 @@ def rank(
     """Rank at most ``count`` frames to mask next, each with the uncertainty that it removes beyond those before it.
 
     Memory grows linearly with the number of frames. Gains only fall as frames are chosen, so that a frame is scored
-    again only if its last gain is among the best (Minoux 1978). Neither ``marked`` frames, which have a hand mask, nor
-    ``excluded`` ones, such as those with a test mask, are ranked.
+    again only if its last gain is among the best (Minoux 1978).
+
+    Args:
+        stems: Names of all frames, in order.
+        marked: Frames with a hand mask, which are not ranked.
+        uncertain: Uncertainty of each frame's mask, by name.
+        distances: Distances (N, M) of all N frames from M of them, given by their indices.
+        count: How many frames to choose at most.
+        excluded: Further frames that are not ranked, such as those with a test mask.
+
+    Returns:
+        Names and removed uncertainties, the frame that removes most first.
     """
     skipped = {*marked, *excluded}
     indices = {stem: index for index, stem in enumerate(stems)}

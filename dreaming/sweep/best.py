@@ -57,7 +57,11 @@ class BestTrial:
 
     @classmethod
     def read(cls, path: Path) -> "BestTrial":
-        """Read a ``best.yaml``, without unknown fields; ``ConfigError`` if it is no such record or a newer one."""
+        """Read a ``best.yaml``, without unknown fields.
+
+        Raises:
+            ConfigError: If it is no such record, or a newer one.
+        """
         try:
             data = read_plain_yaml(path)
             if data.get("schema", SCHEMA) > SCHEMA:

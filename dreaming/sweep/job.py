@@ -42,7 +42,14 @@ def train_trial(
 ) -> Objectives:
     """Measure one trial of a model on held-out data, or fit the best trial on all training frames.
 
-    ``overrides`` are those of this job, which identify its trial; ``folder`` is its run folder.
+    Args:
+        sweep_config: The sweep.
+        task: How to train the model.
+        clip: The clip.
+        subjects: Parts or layers of the clip to train on, each on its own.
+        context: Trainer, loggers and seed.
+        folder: The job's run folder.
+        overrides: Those of this job, which identify its trial.
 
     Returns:
         The value of each objective; for a pruned trial its best value so far.
@@ -86,7 +93,13 @@ def masker_trial(
 ) -> Objectives:
     """Measure one trial of a masker, and return the value of each objective.
 
-    ``overrides`` identify the trial. Of ``measures`` only those of the sweep's objectives are called.
+    Args:
+        sweep_config: The sweep.
+        loggers: Builders of loggers, by name.
+        clip: The clip.
+        folder: The job's run folder.
+        overrides: Those of this job, which identify its trial.
+        measures: Functions that measure the masker by name of the objective; only those of the sweep are called.
     """
     trial = claim_trial(sweep_config, overrides, clip, folder)
     with record_duration(trial), trial_logger(loggers, sweep_config, trial, folder) as log_values:

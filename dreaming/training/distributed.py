@@ -29,7 +29,11 @@ def launches_processes(trainer: pl.Trainer) -> bool:
 
 
 def check_strategy(trainer: pl.Trainer) -> None:
-    """Refuse strategies that start the whole command once per device, because its locks would block each other."""
+    """Refuse strategies that start the whole command once per device, because its locks would block each other.
+
+    Raises:
+        ConfigError: If the Trainer has such a strategy.
+    """
     if trainer.num_devices > 1 and not launches_processes(trainer):
         raise ConfigError(
             "trainer.strategy",
@@ -40,7 +44,11 @@ def check_strategy(trainer: pl.Trainer) -> None:
 
 
 def check_normalisation(trainer: pl.Trainer, model: nn.Module) -> None:
-    """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics."""
+    """Refuse synchronised batch normalisation on the CPU, where processes cannot share its statistics.
+
+    Raises:
+        ConfigError: If the Trainer synchronises it there, and the model has any.
+    """
     shared = getattr(trainer.strategy, "_layer_sync", None) is not None and trainer.strategy.root_device.type == "cpu"
     if shared and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
         raise ConfigError(

@@ -85,8 +85,18 @@ def wandb_logger(
 ) -> WandbLogger:
     """Create a W&B run with its files in ``save_dir``: offline unless the user is logged in and the server answers.
 
-    ``WANDB_MODE`` takes precedence. A sweep's name is its ``group`` and a tag; ``job_type`` is the role of the run in
-    it. ``timeout`` and ``finish_timeout`` are seconds to wait for the server, and at the end until all is uploaded.
+    ``WANDB_MODE`` takes precedence.
+
+    Args:
+        save_dir: Folder of the run's files.
+        project: W&B project.
+        entity: W&B team; None for the user's own.
+        tags: Tags of the run.
+        timeout: Seconds to wait for the server before the run is kept offline.
+        finish_timeout: Seconds to wait at the end until all is uploaded.
+        group: Name of the sweep, which is a tag, too.
+        name: Name of the run.
+        job_type: The role of the run in its sweep.
     """
     tags = [*tags, *([group] if group else [])]
     settings = {"init_timeout": timeout, "finish_timeout": finish_timeout}

@@ -38,7 +38,11 @@ class ModelSelection:
 
     @classmethod
     def read(cls, folder: Path) -> "ModelSelection":
-        """Read the selection of a run folder."""
+        """Read the selection of a run folder.
+
+        Raises:
+            CheckpointError: If it is missing or damaged.
+        """
         data = read_known_record(folder / CHOICE, get_type_hints(cls))
         if data is None:
             raise CheckpointError(

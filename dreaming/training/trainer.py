@@ -45,6 +45,15 @@ def build_trainer(
 ) -> pl.Trainer:
     """Build the Trainer of one fit from the user's arguments and those that ``fit`` sets.
 
+    Args:
+        task: Has the number of steps of an epoch.
+        context: Has the user's Trainer, as a partial.
+        folder: Root of all that the Trainer writes.
+        callbacks: All callbacks of the fit, in order.
+        loggers: All loggers of the fit.
+        steps: Number of steps of the fit.
+        validate: Whether to run validation.
+
     Raises:
         ConfigError: If its strategy does not support several devices.
     """

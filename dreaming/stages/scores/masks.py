@@ -67,7 +67,15 @@ def predict_held_out(
     """Predict hand-masked frames of a part with maskers that are not trained on them.
 
     The frames are those of the test folders, if there are any and ``tests`` is true; else those held out from the
-    maskers; else all of them, by cross-validation. Masks are smoothed over time before they are scored, if asked for.
+    maskers; else all of them, by cross-validation.
+
+    Args:
+        clip: The clip.
+        part: The part of the image whose masks are predicted.
+        maskers: Maskers by name.
+        folds: Folds of cross-validation at most.
+        smooth: Smooths masks over time before they are scored; None: not smoothed.
+        tests: Whether masks of test folders are scored.
     """
     split, radius = clip.split(part), 0 if smooth is None else smooth.radius
     references = clip.training_references(part)
