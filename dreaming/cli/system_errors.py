@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dreaming.cli.config import parse
-from dreaming.errors import AccessError, DreamingError, MemoryShortageError, SpaceError
-from dreaming.io.atomic import DENIED, FULL, is_writable
+from dreaming.errors import AccessError, DreamingError, MemoryShortageError
+from dreaming.io.atomic import DENIED, FULL, is_writable, space_error
 
 ODD = (
     errno.ENOENT,
@@ -48,12 +48,7 @@ def system_error(error: Exception) -> DreamingError | None:
     if isinstance(where, bytes):
         where = os.fsdecode(where)
     if error.errno in FULL:
-        return SpaceError(
-            where or fullest(written_folders()),
-            found="no space left on the disk",
-            expected="room to write",
-            hint="free some space",
-        )
+        return space_error(where or fullest(written_folders()), "room to write")
     if isinstance(error, PermissionError) and error.errno is None:  # raised by a library, with its own sentence
         return AccessError("a file", topic="no-permission", found=str(error).rstrip("."), expected="a writable folder")
     if error.errno in DENIED or (error.errno in ODD and where):

@@ -144,12 +144,17 @@ def write_atomically(path: Path, data: bytes, *, replace: Callable[[Path, Path],
             raise access_error(path, error.errno) from None
         if error.errno not in FULL:
             raise
-        raise SpaceError(
-            path,
-            found="no space left on the disk",
-            expected=f"room for {len(data):,} bytes",
-            hint="free some space and run the same command again; finished files are kept",
-        ) from None
+        raise space_error(path, f"room for {len(data):,} bytes") from None
+
+
+def space_error(where: object, room: str) -> SpaceError:
+    """The error for a disk on which there is no ``room`` for a file, for one of ``FULL``."""
+    return SpaceError(
+        where,
+        found="no space left on the disk",
+        expected=room,
+        hint="free some space, such as with prune=list, and run the same command again; finished files are kept",
+    )
 
 
 def access_error(path: Path, number: int) -> AccessError:

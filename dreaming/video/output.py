@@ -8,8 +8,7 @@ from pathlib import Path
 import av
 
 from dreaming.artifacts.output_file import replace_output
-from dreaming.errors import SpaceError
-from dreaming.io.atomic import DENIED, FULL, access_error, refuse_links, temporary_path
+from dreaming.io.atomic import DENIED, FULL, access_error, refuse_links, space_error, temporary_path
 
 
 @contextmanager
@@ -34,11 +33,6 @@ def open_output(path: Path) -> Iterator[Path]:
             raise access_error(path, error.errno) from None
         if error.errno not in FULL:
             raise
-        raise SpaceError(
-            path,
-            found="no space left on the disk",
-            expected="room for twice the video's size",
-            hint="free some space and run the same command again; finished frames are kept",
-        ) from None
+        raise space_error(path, "room for twice the video's size") from None
     finally:
         temporary.unlink(missing_ok=True)
