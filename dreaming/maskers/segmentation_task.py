@@ -222,7 +222,8 @@ class SegmentationTask(TrainingTask[TrainingMasks]):
         """Train one of ``folds_of`` in a run folder that ``find_or_train`` continues; its weights, if there are any."""
         known, fingerprint = self._usable(clip, data.references), self.fingerprint(clip, data, context)
         with self.lock(clip, data):
-            run = self._begin(self._unfinished(clip, data, context, fingerprint, None))
+            plan = f"1 fit without {', '.join(left_out.stems)}; at most {self.limits}"
+            run = self._begin(self._unfinished(clip, data, context, fingerprint, None), plan)
             folds = self.folds_of(clip, known)
             index = [fold.stems for fold in folds].index(left_out.stems)
             self._fit_fold(run, known, folds, index)

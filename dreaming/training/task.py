@@ -211,10 +211,11 @@ class TrainingTask(ABC, Generic[D]):
         prepared = self.prepare(clip, data)
         return TrainingRun(clip, data, context, folder, self.fingerprint(clip, data, context), prepared)
 
-    def _begin(self, run: TrainingRun[D]) -> TrainingRun[D]:
+    def _begin(self, run: TrainingRun[D], plan: str | None = None) -> TrainingRun[D]:
+        """Check the data and set up the run; log the ``plan``, by default that of a whole training."""
         self.check(run.clip, run.data)
         runs.begin(run.folder, run.fingerprint)
-        log.info("%s: %s", self.name, self.plan(run.clip, run.data))
+        log.info("%s: %s", self.name, plan or self.plan(run.clip, run.data))
         return replace(run, prepared=self.setup(run))
 
     def _train(self, run: TrainingRun[D]) -> Best:

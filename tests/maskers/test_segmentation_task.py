@@ -113,6 +113,19 @@ def test_a_training_that_was_cut_off_goes_on_in_its_folder(disc_clip):
     assert fold.stat().st_mtime_ns == stamp, "a finished fold was done again"
 
 
+def test_a_fold_that_is_trained_first_is_kept_and_logs_no_plan_of_the_others(disc_clip, caplog):
+    clip = disc_clip(masks=(1, 8)).clip
+    data = TrainingMasks.of(clip, clip.references("subject", clip.split("subject").nn))
+    caplog.set_level("INFO", "dreaming.training.task")
+    weights = task().train_fold(clip, data, WORKBENCH, task().folds_of(clip, data.references)[1])
+    stamp = weights.stat().st_mtime_ns
+    best = train(clip)
+    assert weights.is_relative_to(best.folder / "fold-2")
+    assert weights.stat().st_mtime_ns == stamp
+    plans = [record.args[1] for record in caplog.records if record.msg == "%s: %s"]
+    assert len(plans) == len(set(plans)) == 2
+
+
 def test_masks_laid_out_for_validation_are_not_trained_on(disc_clip):
     drawing = disc_clip(masks=(1, 4, 8))
     for use, stems in (("train", ("0001", "0008")), ("valid", ("0004",))):
