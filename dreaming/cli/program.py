@@ -5,48 +5,41 @@ Run as a module, it only checks arguments of ``dreaming``, for the web page.
 Modules that import torch are imported where they are used, because ``--help`` has to be quick.
 """
 
-import errno
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 from dreaming import __version__, interruption
 from dreaming.cli import config as configuration
-from dreaming.cli.clip_settings import used_settings, with_settings
+from dreaming.cli.clip_settings import with_settings
 from dreaming.cli.explain import explain
-from dreaming.cli.run_records import note_records, removed_on_refusal
+from dreaming.cli.job import Job, run_job
+from dreaming.cli.run_records import removed_on_refusal
 from dreaming.cli.show import show_config, shows_config
 from dreaming.cli.system_errors import check_working_folder, named_clips, run_folder_of_read_only_clip, system_error
-from dreaming.clip.clip import Clip
 from dreaming.errors import ConfigError
-from dreaming.instantiation.trust import trust, trusted_packages, whitelist
-from dreaming.io.atomic import write_atomically
+from dreaming.instantiation.trust import trusted_packages, whitelist
 from dreaming.io.file_pattern import printable
 from dreaming.progress import console_log
 from dreaming.upkeep.finished import COMMAND, FinishedCommand
 from dreaming.upkeep.pruning import prune
 
-log = logging.getLogger(__name__)
-
 USER_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
-
-Job = Callable[[DictConfig], Any]
 
 
 def main(program: str, job: Job) -> None:
@@ -142,7 +135,7 @@ def _work(program: str, job: Job, arguments: list[str]) -> int:
     from dreaming.training.loggers import status_message
 
     def task(config: DictConfig) -> Any:
-        return _in_job(program, config, job)
+        return run_job(program, config, job)
 
     # Hydra discovers plugins in its own namespace package only.
     Plugins.instance().register(StudySweeper)
@@ -188,79 +181,6 @@ def _silent_failures() -> Iterator[None]:
         yield
     finally:
         type.__setattr__(JobReturn, "return_value", result)
-
-
-def _in_job(program: str, config: DictConfig, job: Job) -> Any:
-    import cv2
-    import torch
-
-    from dreaming.cli.check import working_folder_error
-    from dreaming.cli.overlay import with_clip_values
-    from dreaming.instantiation.build import resolved
-    from dreaming.training.loggers import log_sync_command, logged_config
-
-    interruption.install()  # again, because a launcher may have started this process
-    threads = configuration.thread_count(config)
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)  # its messages name no file
-    try:
-        if HydraConfig.get().job.chdir:
-            raise working_folder_error()
-        if _is_multirun():
-            _begin_job(Path(HydraConfig.get().runtime.output_dir))
-        overrides = configuration.task_overrides()
-        trust(trusted_packages(configuration.parse(overrides)))  # again, for the same reason
-        note_records()
-        clip = Clip(configuration.clip_path(config))
-        if used := used_settings(clip, overrides):
-            log.info("settings from %s: %s", clip.path / "clip.yaml", " ".join(used))
-        config = with_clip_values(config, overrides)
-        record = Path(HydraConfig.get().runtime.output_dir) / str(HydraConfig.get().output_subdir) / "config.yaml"
-        if record.exists():  # Hydra wrote it without the clip's values
-            OmegaConf.save(config, record)
-        with logged_config(resolved(config)), _warnings_in_log_file():
-            result = job(config)
-        if "sweep" not in config:  # a sweep logs one command for all its trials
-            log_sync_command()
-        return result
-    except SystemExit:
-        # From Rich, whose reader has closed the pipe. A launcher's process would pickle it without end, because Hydra
-        # gives it a reference to the job's result, which refers to it.
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
-    except Exception as error:
-        explained = system_error(error) or explain(error, program)
-        if explained is None:
-            raise
-        if _is_multirun() and "sweep" not in config:
-            # A multirun continues with its other jobs, so each failed job logs its error; a sweep logs its trials.
-            log.error("%s", explained)
-        raise explained from error
-
-
-@contextmanager
-def _warnings_in_log_file() -> Iterator[None]:
-    """Write warnings of libraries to the run's log file only, because they name lines of code instead of keys."""
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-
-
-def _begin_job(folder: Path) -> None:
-    """Log a job's number and overrides, and mark the folder of a multirun, which Hydra marks in one clip only."""
-    from dreaming.training.run_registry import MULTIRUN  # imports torch, which --help must not
-
-    overrides = configuration.task_overrides()
-    log.info("job %s: %s", folder.name, " ".join(overrides))
-    record = folder.parent / MULTIRUN
-    if not record.exists():
-        write_atomically(record, OmegaConf.to_yaml(OmegaConf.create({"overrides": overrides})).encode())
-
-
-def _is_multirun() -> bool:
-    return HydraConfig.get().mode is hydra.types.RunMode.MULTIRUN
 
 
 def _explained(error: Exception, program: str) -> int:
