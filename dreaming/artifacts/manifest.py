@@ -1,169 +1,23 @@
 """What a result depends on, as plain data: equal manifests mean that the result is up to date."""
 
-import dataclasses
-import functools
-import hashlib
 import json
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from fractions import Fraction
 from pathlib import Path
 from types import UnionType
 from typing import Any, cast
 
-import numpy as np
-
-from dreaming.io.atomic import write_atomically
-from dreaming.io.plain_data import read_plain_json
-
-log = logging.getLogger(__name__)
-
-PACKAGE = __name__.partition(".")[0]
+from dreaming.artifacts.fingerprint import fingerprint
+from dreaming.artifacts.record import SCHEMA, read_record, write_record
 
 MANIFEST = "manifest.json"
 """Name of the manifest in the folder that it explains."""
-
-SCHEMA = 1
-"""Version of the records' layout; increased when a field changes its meaning."""
 
 MAX_NUMBER = 1e12
 """Upper bound of the seconds, frames and versions of a manifest."""
 
 FILES = "files"
 """Entry of a fit report: digests of the user's files by path, which the log names when one has changed."""
-
-NO_EFFECT: Mapping[str, bool] = {"effect": False}
-"""Metadata of a dataclass field that does not change the result: threads, device, batch size, shard, logger."""
-
-
-def describe(thing: object) -> Any:
-    """Return plain JSON data that is equal for two objects only if they have the same effect.
-
-    A dataclass is described by its ``kind`` and its fields except those marked ``NO_EFFECT``; a partial by its function
-    and arguments.
-
-    Raises:
-        TypeError: For an object that is neither plain data, a dataclass nor callable, or for a class of this package
-            that declares no ``kind``.
-    """
-    if thing is None or isinstance(thing, bool | int | float | str):
-        return thing
-    if isinstance(thing, Enum):
-        return describe(thing.value)
-    if isinstance(thing, Path | Fraction):
-        return str(thing)
-    if isinstance(thing, np.ndarray):
-        return fingerprint(thing)
-    if isinstance(thing, Mapping):
-        return {str(key): describe(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [describe(value) for value in thing]
-    if isinstance(thing, functools.partial):
-        arguments = [describe(value) for value in thing.args]
-        return {
-            "kind": kind_of(thing.func),
-            **({"arguments": arguments} if arguments else {}),
-            **describe(thing.keywords),
-        }
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        effective = [f.name for f in dataclasses.fields(thing) if f.metadata.get("effect", f.init)]
-        return {"kind": kind_of(type(thing)), **{name: describe(getattr(thing, name)) for name in effective}}
-    if callable(thing) and hasattr(thing, "__qualname__"):
-        return kind_of(thing)
-    raise TypeError(f"cannot describe {type(thing).__qualname__}")
-
-
-def kind_of(thing: Any) -> str:
-    """Return the identifier of a class or function in records; moving or renaming a class does not change it.
-
-    A class declares it as ``kind: ClassVar[str]``; a subclass declares its own. A function, and a class of another
-    package that declares none, are identified by their bare name.
-
-    Raises:
-        TypeError: For a class of this package that declares none.
-    """
-    kind = getattr(thing, "__dict__", {}).get("kind")
-    if isinstance(kind, str):
-        return kind
-    if isinstance(thing, type) and thing.__module__.partition(".")[0] == PACKAGE:
-        raise TypeError(f"{thing.__qualname__} declares no kind: ClassVar[str]")
-    return str(thing.__name__)
-
-
-def fingerprint(*things: object) -> str:
-    """Return 32 hexadecimal digits that depend on all of ``things``: arrays, or anything that ``describe`` takes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for thing in things:
-        if isinstance(thing, np.ndarray):
-            digest.update(f"{thing.dtype}{thing.shape}".encode())
-            digest.update(np.ascontiguousarray(thing).tobytes())
-        else:
-            digest.update(json.dumps(describe(thing), sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def fingerprint_files(paths: Iterable[Path]) -> str:
-    """Return the fingerprint of the names and contents of files."""
-    return fingerprint([(path.name, digest(path)) for path in paths])
-
-
-def digest(path: Path) -> str:
-    """Return the digest of a file's bytes."""
-    return _content(path, stamp(path))
-
-
-def stamp(path: Path) -> tuple[int, int, int, int]:
-    """Return size, times in nanoseconds of the last change of a file's contents and status, and inode number."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-@functools.lru_cache(maxsize=65536)
-def _content(path: Path, unchanged: tuple[int, ...]) -> str:
-    """Return the digest of a file's bytes, cached in this process while its stamp stays the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def write_record(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically, with the version of its layout as ``schema``."""
-    write_atomically(path, (json.dumps({"schema": SCHEMA, **data}, indent=2) + "\n").encode())
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; return None if the file does not exist or holds anything else."""
-    try:
-        data = read_plain_json(path)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        log.debug("%s cannot be used: %s", path, error)
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def read_known_record(path: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read a record of this schema with exactly these fields; return None, with a warning, for any other.
-
-    A record that is not fully understood is ignored, and never removed.
-
-    Args:
-        path: The file.
-        kinds: The annotation of each field's value, such as ``tuple[str, ...]``, to which it is converted.
-    """
-    from pydantic import TypeAdapter, ValidationError  # here, because --help must not wait for it
-
-    data = read_record(path)
-    if data is not None and data.pop("schema", None) == SCHEMA and data.keys() == set(kinds):
-        try:
-            return {name: TypeAdapter(kind).validate_python(data[name]) for name, kind in kinds.items()}
-        except ValidationError as error:
-            log.debug("%s: %s", path, error)
-    if path.exists():
-        log.warning("%s: not used, because it is damaged or of another version", path)
-    return None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dreaming import __version__
-from dreaming.artifacts.manifest import fingerprint, read_record, write_record
+from dreaming.artifacts.fingerprint import fingerprint
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.io.atomic import is_writable
 from dreaming.io.file_stamp import FileStamp
 

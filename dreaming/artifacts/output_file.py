@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
+from dreaming.artifacts.fingerprint import digest
 from dreaming.artifacts.folder import set_aside_name
-from dreaming.artifacts.manifest import digest, read_record, write_record
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.io.atomic import refuse_links, write_atomically
 from dreaming.io.locks import lock
 

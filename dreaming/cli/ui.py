@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dreaming import __version__
-from dreaming.artifacts.manifest import read_record
+from dreaming.artifacts.record import read_record
 from dreaming.cli.system_errors import check_working_folder, system_error
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError, DreamingError, VideoError

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dreaming.artifacts.manifest import MANIFEST, Manifest, fingerprint, read_record
+from dreaming.artifacts.fingerprint import fingerprint
+from dreaming.artifacts.manifest import MANIFEST, Manifest
+from dreaming.artifacts.record import read_record
 from dreaming.clip.annotations import SUBJECT, Keyframes, References
 from dreaming.clip.config import ClipSettings, Layer
 from dreaming.clip.empty_masks import EmptyMaskIndex

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dreaming.artifacts.manifest import digest, fingerprint, read_record, stamp, write_record
+from dreaming.artifacts.fingerprint import digest, fingerprint, stamp
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.io.atomic import is_writable
 
 RECORD = ".digests.json"

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from dreaming.artifacts.manifest import MANIFEST, Manifest, fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import ClipError

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dreaming.artifacts.manifest import read_known_record, write_record
+from dreaming.artifacts.record import read_known_record, write_record
 from dreaming.clip.shot_detection import VERSION, ReducedFrame, find_cuts
 from dreaming.errors import ClipError
 from dreaming.io.frame_folder import FrameFolder

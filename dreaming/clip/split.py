@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from dreaming.artifacts.manifest import read_known_record, write_record
+from dreaming.artifacts.record import read_known_record, write_record
 from dreaming.errors import ClipError, MaskError
 from dreaming.io.frame_folder import FrameFolder, natural_key
 from dreaming.io.prefetch import prefetch_map

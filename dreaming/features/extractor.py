@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import ImageSide, NonNegativeInt, PositiveFloat, Seed

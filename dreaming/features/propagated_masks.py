@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.flow.propagation import FlowPropagator
 from dreaming.imaging.resize import resize_image

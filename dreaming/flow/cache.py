@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.fingerprint import describe
 from dreaming.artifacts.folder import ArtifactFolder
-from dreaming.artifacts.manifest import Manifest, describe
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import resize_flow

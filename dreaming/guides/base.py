@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import fingerprint, fingerprint_files
+from dreaming.artifacts.fingerprint import fingerprint, fingerprint_files
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.io.types import Image

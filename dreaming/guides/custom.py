@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from dreaming.artifacts.manifest import NO_EFFECT, fingerprint_files
+from dreaming.artifacts.fingerprint import NO_EFFECT, fingerprint_files
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.errors import FrameError

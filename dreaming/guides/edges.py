@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import cv2
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, Range, Workers

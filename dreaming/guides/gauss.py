@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks

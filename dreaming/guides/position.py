@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Channels, ImageGuide

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 import cv2
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.intervals import FrameInterval, group_by_interval

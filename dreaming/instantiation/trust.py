@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from dreaming.artifacts.manifest import PACKAGE
+from dreaming.artifacts.fingerprint import PACKAGE
 from dreaming.errors import ConfigError
 
 TRUSTED = (

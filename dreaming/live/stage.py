@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.live.choice import GUIDES, NAME, SMOOTHED
 from dreaming.models.style_task import StyleTask

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval

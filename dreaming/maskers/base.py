@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.artifacts.shard import Work, undivided
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import NO_EFFECT, fingerprint
+from dreaming.artifacts.fingerprint import NO_EFFECT, fingerprint
 from dreaming.artifacts.shard import Work
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import nn
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import LearningRate, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, UnitFloat

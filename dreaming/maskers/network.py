@@ -9,7 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
-from dreaming.artifacts.manifest import fingerprint
+from dreaming.artifacts.fingerprint import fingerprint
 from dreaming.artifacts.shard import Work
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip

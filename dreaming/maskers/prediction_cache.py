@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dreaming.artifacts.fingerprint import describe, fingerprint
 from dreaming.artifacts.folder import ArtifactFolder, Maker
-from dreaming.artifacts.manifest import MANIFEST, Manifest, describe, fingerprint
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.io.atomic import is_running, is_writable, owner

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dreaming.artifacts.manifest import fingerprint, read_record
+from dreaming.artifacts.fingerprint import fingerprint
+from dreaming.artifacts.record import read_record
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveInt

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 import cv2
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.constraints import PositiveFloat, PositiveInt, Workers
 from dreaming.flow.cache import FlowCache

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dreaming import networks
-from dreaming.artifacts.manifest import kind_of
+from dreaming.artifacts.fingerprint import kind_of
 
 CLASS = "class"
 """Key of a class's identifier among its arguments; as a Python keyword, it is no argument's name."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule, LightningModule
 from pytorch_lightning.callbacks import Callback
 
-from dreaming.artifacts.manifest import NO_EFFECT, fingerprint
+from dreaming.artifacts.fingerprint import NO_EFFECT, fingerprint
 from dreaming.clip.annotations import Keyframes
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer

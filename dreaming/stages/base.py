@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe
 from dreaming.artifacts.folder import ArtifactFolder, Maker
-from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.artifacts.shard import Shard, Work, undivided
 from dreaming.clip.clip import Clip
 from dreaming.errors import ClipError

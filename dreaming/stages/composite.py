@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe, fingerprint
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks

@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from dreaming.artifacts.manifest import Manifest, describe
+from dreaming.artifacts.fingerprint import describe
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt
 from dreaming.demo.clip_writer import write_demo

@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar
 import torch
 from pytorch_lightning.loggers import Logger
 
-from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, describe
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.artifacts.output_file import write_output
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeInt, Range

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import MANIFEST, NO_EFFECT, Manifest, fingerprint_files, read_record, write_record
+from dreaming.artifacts.fingerprint import NO_EFFECT, fingerprint_files
+from dreaming.artifacts.manifest import MANIFEST, Manifest
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import EXTRACT, Clip
 from dreaming.constraints import ImageSide, PositiveFloat, PositiveInt

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe
 from dreaming.artifacts.folder import Maker
-from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.guides.base import Guide

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.artifacts.shard import Shard
 from dreaming.clip.clip import Clip
 from dreaming.clip.split import MaskLayout

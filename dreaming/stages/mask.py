@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe, fingerprint
 from dreaming.artifacts.folder import Maker
-from dreaming.artifacts.manifest import NO_EFFECT, Manifest, describe, fingerprint
+from dreaming.artifacts.manifest import Manifest
 from dreaming.artifacts.shard import undivided
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.artifacts.folder import Maker
-from dreaming.artifacts.manifest import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.constraints import Range, Workers
 from dreaming.io.frame_folder import FrameFolder

@@ -11,8 +11,9 @@ import cv2
 import jinja2
 import numpy as np
 
-from dreaming.artifacts.manifest import MANIFEST, Manifest, read_record
+from dreaming.artifacts.manifest import MANIFEST, Manifest
 from dreaming.artifacts.output_file import write_output
+from dreaming.artifacts.record import read_record
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, PositiveInt
 from dreaming.errors import AccessError, DreamingError

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe, digest
 from dreaming.artifacts.folder import Maker
-from dreaming.artifacts.manifest import FILES, NO_EFFECT, Manifest, describe, digest
+from dreaming.artifacts.manifest import FILES, Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import BatchSize

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.clip.clip import Clip
 from dreaming.clip.config import Layer
 from dreaming.constraints import PositiveFloat, Range, Workers

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from dreaming.artifacts.manifest import fingerprint, fingerprint_files
+from dreaming.artifacts.fingerprint import fingerprint, fingerprint_files
 from dreaming.clip.split import HALVES, USES
 from dreaming.errors import ConfigError
 from dreaming.io.frame_folder import FrameFolder

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.constraints import PositiveFloat, PositiveInt
 
 

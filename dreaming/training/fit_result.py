@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-from dreaming.artifacts.manifest import read_known_record, write_record
+from dreaming.artifacts.record import read_known_record, write_record
 
 FIT_RESULT = "fit.json"
 

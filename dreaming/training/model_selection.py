@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import get_type_hints
 
-from dreaming.artifacts.manifest import read_known_record, write_record
+from dreaming.artifacts.record import read_known_record, write_record
 from dreaming.errors import CheckpointError
 
 CHOICE = "choice.json"

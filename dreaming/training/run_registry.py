@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
+from dreaming.artifacts.fingerprint import fingerprint_files
 from dreaming.artifacts.folder import set_aside_name
-from dreaming.artifacts.manifest import SCHEMA, fingerprint_files, read_known_record, read_record, write_record
+from dreaming.artifacts.record import SCHEMA, read_known_record, read_record, write_record
 from dreaming.clip.annotations import SUBJECT
 from dreaming.errors import CheckpointError
 from dreaming.io.atomic import refuse_links_in

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from dreaming.artifacts.manifest import NO_EFFECT, describe
+from dreaming.artifacts.fingerprint import NO_EFFECT, describe
 from dreaming.clip.clip import Clip
 from dreaming.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt
 from dreaming.errors import ConfigError

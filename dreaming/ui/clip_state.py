@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dreaming.artifacts.manifest import read_record
+from dreaming.artifacts.record import read_record
 from dreaming.clip.annotations import SUBJECT
 from dreaming.clip.clip import Clip
 from dreaming.errors import VideoError

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dreaming.artifacts.manifest import read_record, write_record
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.io.locks import try_lock
 from dreaming.progress import LINE_SECONDS_VARIABLE
 from dreaming.sweep.override_text import to_text

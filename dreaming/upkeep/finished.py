@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from dreaming.artifacts.manifest import read_record, write_record
 from dreaming.artifacts.measurements import RECORD as MEASUREMENTS
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.clip.clip import Clip
 from dreaming.clip.frame_digests import RECORD as DIGESTS
 from dreaming.io.atomic import is_writable

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from dreaming.artifacts.manifest import fingerprint_files, read_record
+from dreaming.artifacts.fingerprint import fingerprint_files
+from dreaming.artifacts.record import read_record
 from dreaming.clip import frame_digests
 from dreaming.clip.frame_digests import RECORD, fingerprint_frames
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dreaming.artifacts.manifest import Manifest, describe
+from dreaming.artifacts.fingerprint import describe
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.config import Layer
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.errors import ClipError

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from dreaming.artifacts.manifest import Manifest, read_record, write_record
+from dreaming.artifacts.manifest import Manifest
+from dreaming.artifacts.record import read_record, write_record
 from dreaming.clip.split import read_split
 from dreaming.errors import CheckpointError, VideoError
 from dreaming.io.plain_data import MAX_JSON_DEPTH, MAX_YAML_BYTES, parse_plain_yaml, read_plain_json, read_plain_yaml

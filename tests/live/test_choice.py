@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.errors import CheckpointError
 from dreaming.flow.dis import DisFlow
 from dreaming.guides.edges import EdgeGuide

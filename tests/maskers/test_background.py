@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.imaging.morphology import Cleaning

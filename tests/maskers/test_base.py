@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.errors import ConfigError
 from dreaming.instantiation.build import build
 from dreaming.maskers.base import FrameMasker

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from onnx_model import onnx_model
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow

@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.data.fold_data import FoldDataBuilder
 from dreaming.data.segmentation import SegmentationDataModule
 from dreaming.errors import MaskError, ParameterError

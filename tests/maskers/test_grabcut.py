@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.maskers.base import FrameMasker
 from dreaming.maskers.grabcut import GrabCutMasker
 

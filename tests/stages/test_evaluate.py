@@ -8,7 +8,7 @@ import pytest
 import torch
 from pytorch_lightning.loggers import WandbLogger
 
-from dreaming.artifacts.manifest import NO_EFFECT
+from dreaming.artifacts.fingerprint import NO_EFFECT
 from dreaming.errors import ClipError
 from dreaming.flow.dis import DisFlow
 from dreaming.flow.temporal_filter import MaskSmoothing

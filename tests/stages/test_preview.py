@@ -12,7 +12,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from dreaming.artifacts.manifest import NO_EFFECT, Manifest
+from dreaming.artifacts.fingerprint import NO_EFFECT
+from dreaming.artifacts.manifest import Manifest
 from dreaming.clip.clip import Clip
 from dreaming.clip.layer_masks import LayerMasks
 from dreaming.data.frame_pairs import Consistency, FlickerProbe

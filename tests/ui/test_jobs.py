@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dreaming.artifacts.manifest import write_record
+from dreaming.artifacts.record import write_record
 from dreaming.progress import LINE_SECONDS, bar, step
 from dreaming.ui.jobs import JobRunner, JobRunningError, parse_progress
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import NO_EFFECT, digest
+from dreaming.artifacts.fingerprint import NO_EFFECT, digest
 from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.clip.shots import Shots

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dreaming.artifacts.manifest import NO_EFFECT, digest
+from dreaming.artifacts.fingerprint import NO_EFFECT, digest
 from dreaming.clip.clip import Clip
 from dreaming.clip.intervals import FrameInterval
 from dreaming.clip.shots import Shots

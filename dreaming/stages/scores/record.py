@@ -11,7 +11,7 @@ from rich import get_console
 from rich.console import Console
 from rich.table import Table
 
-from dreaming.artifacts.manifest import read_record
+from dreaming.artifacts.record import read_record
 from dreaming.clip.clip import Clip
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx_model import onnx_model
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.errors import ParameterError, WeightsError
 from dreaming.maskers.prediction_cache import PredictionCache
 from dreaming.maskers.pretrained.onnx import PRESETS, OnnxMasker

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dreaming.artifacts.manifest import describe
+from dreaming.artifacts.fingerprint import describe
 from dreaming.errors import ParameterError
 from dreaming.flow.dis import DisFlow
 from dreaming.maskers.flow import FlowMasker
