@@ -3,6 +3,7 @@
 import difflib
 import functools
 import re
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from dreaming.errors import ConfigError, DreamingError
 
 SYNONYMS = dict.fromkeys(("epochs", "max_epochs", "num_epochs", "steps", "iterations"), "max_steps")
 """Names from other programs, and the last part of our key with this meaning."""
+
+LAUNCHER = re.compile(r"hydra_plugins\..*launcher")
+"""Names of the modules of Hydra's launchers that are packages of their own."""
 
 
 def explain(error: Exception, program: str) -> DreamingError | None:
@@ -52,10 +56,27 @@ def explain(error: Exception, program: str) -> DreamingError | None:
         return ConfigError(match[1], found="no value, although other keys refer to it", expected="a value or a choice")
     if match := re.search(r"Error merging override ([\w./@]+)=(.*)", text):
         return ConfigError(match[1], found=match[2], expected="a value of the kind that `--cfg job` shows")
+    if (refused := _refused_by_launcher(error)) is not None:
+        return refused
     if isinstance(error, HydraException | OmegaConfBaseException):
         first = text.splitlines()[0] if text else type(error).__name__
         return ConfigError("config", found=first, expected="a config that can be composed", hint="see --help")
     return None
+
+
+def _refused_by_launcher(error: Exception) -> ConfigError | None:
+    """The error for jobs that a launcher such as Ray's could not start; None for an error from elsewhere."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    launchers = [index for index, name in enumerate(modules) if LAUNCHER.match(name)]
+    # Beyond the launcher, only libraries: an error of a job is not one of its launcher.
+    if not launchers or any(name.partition(".")[0] == "dreaming" for name in modules[launchers[-1] :]):
+        return None
+    return ConfigError(
+        "hydra.launcher",
+        found=" ".join(str(error).split()).rstrip(".") or type(error).__name__,
+        expected="a launcher that can start jobs",
+        hint="correct its settings, or start its cluster",
+    )
 
 
 def _key_of_another_program(key: str, program: str) -> ConfigError | None:

@@ -1,5 +1,7 @@
 """Errors of Hydra as one sentence: which key or choice is suggested."""
 
+from types import FunctionType
+
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import OmegaConf
@@ -61,3 +63,32 @@ def test_an_empty_choice_that_other_keys_refer_to_is_named():
 def test_a_value_that_hydra_cannot_merge_is_named():
     found = explain(ConfigCompositionException("Error merging override stages={a:1}"), "dream")
     assert (found.where, found.found) == ("stages", "{a:1}")
+
+
+def refuse():
+    raise ConnectionError("no cluster\nat h:6379.")
+
+
+def go_on():
+    inner()  # noqa: F821 -- a global of the module that it is moved to
+
+
+def raised_in(*modules):
+    """Return an error that passed through functions of these modules, the last of which raised it."""
+    call = FunctionType(refuse.__code__, {"__name__": modules[-1]})
+    for name in modules[-2::-1]:
+        call = FunctionType(go_on.__code__, {"__name__": name, "inner": call})
+    with pytest.raises(ConnectionError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize("launcher", ["hydra_ray_launcher._core", "hydra_submitit_launcher.submitit_launcher"])
+def test_a_launcher_that_starts_no_job_is_named(launcher):
+    error = explain(raised_in("dreaming.cli.program", f"hydra_plugins.{launcher}", "ray._private.worker"), "dream")
+    assert (error.where, error.found) == ("hydra.launcher", "no cluster at h:6379")
+
+
+@pytest.mark.parametrize("modules", [["hydra_plugins.hydra_ray_launcher", "dreaming.io"], ["hydra.core", "ray.worker"]])
+def test_an_error_of_a_job_is_not_one_of_its_launcher(modules):
+    assert explain(raised_in(*modules), "dream") is None
