@@ -35,6 +35,8 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
     if "sweep" not in config:
         named = [*config.stages, *(["import"] if config["import"] is not None else [])]
         score = order.run(clip, named, stages)
+        if not clip.layers and "stylise" in named:
+            _suggest_painting(clip)
         log_sync_command()  # before the last line, which a person reads first
         if paths := order.files_to_open(clip, list(config.stages), stages):
             log.info("open: %s", " ".join(map(shlex.quote, map(str, paths))))
@@ -50,6 +52,15 @@ def run_stages(config: DictConfig) -> float | Objectives | None:
         "seconds": lambda: _seconds(clip, evaluate),
     }
     return masker_trial(build(config, "sweep"), build(config, "logger"), clip, folder, task_overrides(), measures)
+
+
+def _suggest_painting(clip: Clip) -> None:
+    """Log what a person has to paint before anything can be stylised."""
+    missing = "keyframes" if clip.parts else "hand masks and keyframes"
+    log.info(
+        "next: paint %s, in another program or with dreaming-ui %s; stages=suggest names the frames",
+        missing, shlex.quote(str(clip.path)),
+    )  # fmt: skip
 
 
 def _warn_of_unused_filter(config: DictConfig, stages: Mapping[str, Stage]) -> None:

@@ -61,7 +61,7 @@ def run(clip: Clip, named: Sequence[str], stages: Mapping[str, Stage]) -> float 
             stage = stages[name]
             reason = stage.skips(clip)
             if reason is not None:
-                log.info("%s: skipped, because %s", name, reason)
+                log.log(logging.INFO if name in named else logging.DEBUG, "%s: skipped, because %s", name, reason)
                 continue
             if name not in named:
                 readers = [reader for reader in named if name in with_inputs([reader], stages)]

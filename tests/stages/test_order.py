@@ -93,13 +93,15 @@ def test_a_shard_is_of_the_named_stages_that_no_other_needs_all_frames_of(disc_c
     assert log == expected
 
 
-def test_what_is_skipped_or_added_is_told(disc_clip, caplog):
+@pytest.mark.parametrize(("named", "level"), [(["composite"], "DEBUG"), (["mask", "composite"], "INFO")])
+def test_what_is_skipped_or_added_is_told(disc_clip, caplog, named, level):
     log = []
     with caplog.at_level(logging.DEBUG, "dreaming"):
-        run(disc_clip().clip, ["composite"], stages(log, mask="the clip has no hand masks"))
+        run(disc_clip().clip, named, stages(log, mask="the clip has no hand masks"))
     assert log == ["extract", "composite"]
     told = [(record.levelname, record.args) for record in caplog.records]
-    assert told == [("DEBUG", ("extract", "composite")), ("INFO", ("mask", "the clip has no hand masks"))]
+    readers = ", ".join(named)
+    assert told == [("DEBUG", ("extract", readers)), (level, ("mask", "the clip has no hand masks"))]
 
 
 def test_a_stage_that_makes_nothing_is_up_to_date_in_one_line(disc_clip, caplog):
