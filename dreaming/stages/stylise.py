@@ -55,7 +55,7 @@ class StyliseStage(Stage):
     """
 
     name: ClassVar[str] = "stylise"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     needs = "keyframes"
 
     task: StyleTask = field(metadata=NO_EFFECT)

@@ -47,6 +47,21 @@ def local_energy(band: NDArray[np.float32], sigma: float) -> NDArray[np.float32]
     return np.float32(np.pi / 2) * mean * mean
 
 
+def weighted_mean(values: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """Weighted mean of a map (H, W); 0 if all weights are 0."""
+    return float((values * weights).sum() / max(weights.sum(), 1.0))
+
+
+def mean_amplitude(energy: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """Weighted mean of the root of a local energy (H, W), in levels; 0 if all weights are 0."""
+    return weighted_mean(np.sqrt(energy), weights)
+
+
+def laplacian(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Laplacian (H, W) of an image's grey (H, W, 3); the mean of its absolute values is the crispness of an image."""
+    return cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F)
+
+
 def energy_quantiles(energies: NDArray[np.float32]) -> NDArray[np.float32]:
     """Evenly spaced, increasing quantiles (QUANTILES,) of local energies (N,); 0 if there are none.
 

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from dreaming.clip.shots import Shots
 from dreaming.imaging.brush_strokes import even_grain, without_margin
 from dreaming.io.types import Image, Mask
-from dreaming.strokes.bands import MIN_ENERGY, SIGMAS, blur, energy_quantiles, local_energy, sample, split
+from dreaming.strokes.bands import (
+    MIN_ENERGY,
+    SIGMAS,
+    blur,
+    energy_quantiles,
+    laplacian,
+    local_energy,
+    sample,
+    split,
+    weighted_mean,
+)
 
 WINDOW = 8.0
 """Gaussian window of the local energy, in pixels."""
@@ -77,6 +87,14 @@ class Keyframe:
             return [sample(energy.astype(np.float32), self.known > 0) for energy in known]
 
         return [BandStatistics.of(*pair) for pair in zip(energies(self.painted), energies(self.frame), strict=True)]
+
+    @cached_property
+    def sharpness(self) -> float:
+        """Crispness per mean amplitude of the finest band, over the known pixels; 0 without any."""
+        amplitudes = np.sqrt(self.bands[0].quantiles)
+        amplitude = float((amplitudes[1:] + amplitudes[:-1]).mean()) / 2
+        found = weighted_mean(np.abs(laplacian(self.painted.astype(np.float32))), self.known)
+        return found / max(amplitude, MIN_ENERGY)
 
     @cached_property
     def grain(self) -> NDArray[np.float32]:

@@ -25,11 +25,13 @@ class Painter:
     Attributes:
         keyframes: The keyframes before and after a frame, or one of them.
         shares: Weight of each, of sum 1, which changes linearly over time.
+        steps: Distance of the nearest one from the frame.
         same_shot: Whether they show the frame's shot; otherwise nothing is used that has a position in them.
     """
 
     keyframes: Sequence[Keyframe]
     shares: Sequence[float]
+    steps: int
     same_shot: bool = True
 
     @classmethod
@@ -37,7 +39,7 @@ class Painter:
         """Weigh keyframes by their distance in steps."""
         steps = [distance for _, distance in keyframes]
         shares = [1.0] if len(steps) == 1 else [steps[1] / sum(steps), steps[0] / sum(steps)]
-        return cls([keyframe for keyframe, _ in keyframes], shares, same_shot)
+        return cls([keyframe for keyframe, _ in keyframes], shares, min(steps), same_shot)
 
     @cached_property
     def known(self) -> NDArray[np.float32]:
@@ -50,6 +52,11 @@ class Painter:
         """Finest band (H, W) of the keyframes' grain, without unit, each at its position; 0 in another shot."""
         grain = next(split(self._mean([keyframe.grain for keyframe in self.keyframes])))
         return grain if self.same_shot else np.zeros_like(grain)
+
+    @cached_property
+    def sharpness(self) -> float:
+        """Crispness of the keyframes per mean amplitude of their finest band."""
+        return float(np.average([keyframe.sharpness for keyframe in self.keyframes], weights=self.shares))
 
     @cached_property
     def grain_energy(self) -> NDArray[np.float32]:

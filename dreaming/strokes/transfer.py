@@ -17,7 +17,19 @@ from dreaming.flow.dis import DisFlow
 from dreaming.flow.warp import coordinates, resize_flow, squared_length, warp
 from dreaming.io.prefetch import prefetch_map
 from dreaming.io.types import Image
-from dreaming.strokes.bands import MIN_ENERGY, SIGMAS, blur, channel_mean, local_correlation, local_energy, split, tint
+from dreaming.strokes.bands import (
+    MIN_ENERGY,
+    SIGMAS,
+    blur,
+    channel_mean,
+    laplacian,
+    local_correlation,
+    local_energy,
+    mean_amplitude,
+    split,
+    tint,
+    weighted_mean,
+)
 from dreaming.strokes.keyframe import WINDOW, Keyframe, nearest
 from dreaming.strokes.painter import Painter
 
@@ -38,6 +50,18 @@ CORRELATION = (0.6, 0.95)
 MAX_GAIN_WITHOUT_GRAIN = 3.0
 """Largest amplification of a band where the keyframes have no grain to add."""
 
+MAX_LAST_GAIN = 1.25
+"""Largest amplification of the finest band, for a frame that grain does not make crisp."""
+
+MIN_CRISPNESS = 0.87
+"""Share of the painter's crispness to which a frame far from keyframes is amplified."""
+
+HALF_LIFE = 1.5
+"""Steps from a keyframe after which half of the rest of its crispness is lost, so that it does not jump."""
+
+BISECTIONS = 7
+"""Steps of the search for a share."""
+
 MAX_GRAIN_LEVEL = 32.0
 """Largest grain, in grey levels, where it is as strong as around."""
 
@@ -47,7 +71,7 @@ class StrokeTransfer:
     """Give the network's frames the brush strokes of the nearest keyframes.
 
     A network that is trained for likeness blurs what it cannot foresee: its colours and shapes are right, its fine
-    bands (``bands.split``) are faint. Three steps restore them.
+    bands (``bands.split``) are faint. Four steps restore them.
 
     1. One direct optical flow per keyframe finds where the keyframes before and after a frame show each of its pixels.
        At each pixel the one with the smaller error is chosen, because a mean would blur strokes. Its fine bands replace
@@ -58,6 +82,8 @@ class StrokeTransfer:
        the painting depend on those of the source within the keyframes.
     3. What energy the finest band still lacks is added as the keyframes' grain, at the position where it is painted, in
        the tint of the network's strokes. It changes from one keyframe to the next without a jump, at constant energy.
+    4. A frame that is less crisp than it would be by its energies, as sampling softens thin lines, gets its finest band
+       amplified. More is asked near a keyframe, whose own frame is as crisp as painted: crispness must not jump.
 
     A shot without a keyframe only gets step 2, from the nearest keyframe of another shot: energies have no position.
     They amplify bands more, as wherever there is no grain to add.
@@ -70,7 +96,7 @@ class StrokeTransfer:
         flow: Optical flow method, for frames that may be far apart.
         tolerance: Error of the flow, in grey levels, at which a keyframe's weight falls to 1/e.
         max_gain: Largest amplification of a band. The network's faint strokes are uncertain, and so are amplified ones.
-        grain: Share of the painter's mean amplitude of fine strokes up to which grain is added; 0: none.
+        grain: Share of the painter's crispness and mean amplitude of fine strokes up to which grain is added; 0: none.
         workers: Frames computed at once.
     """
 
@@ -128,26 +154,45 @@ class StrokeTransfer:
         if any(steps for _, steps in keyframes):  # a keyframe's own frame gets its strokes as they are
             share *= _ramp(local_correlation(_fine(image), _fine(painted), 5.0), *CORRELATION)
             painter = Painter.near(keyframes, same_shot=visible)
-        *bands, result = split(image)
+        *bands, rest = split(image)
         parts = zip(bands, split(painted), split(frame.astype(np.float32)), strict=False)
+        mixed, energies = list[NDArray[np.float32]](), list[NDArray[np.float32]]()
         for index, (band, stroke, source) in enumerate(parts):
-            mixed = band + share[..., None] * (stroke - band)
+            mixed.append(band + share[..., None] * (stroke - band))
             if painter is not None:
                 energy = painter.energy(index, local_energy(band, WINDOW), local_energy(source, WINDOW), view.known)
-                mixed = self._strengthened(mixed, energy, painter, with_grain=index == 0)
-            result += mixed
+                mixed[-1] = self._amplified(mixed[-1], energy, painter)
+                energies.append(energy)
+        finest, *coarser = mixed
+        result = sum(coarser, start=rest)
+        result += finest if painter is None else self._crisp(finest, result, energies[0], painter)
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _strengthened(
-        self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter, with_grain: bool
+    def _amplified(
+        self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter
     ) -> NDArray[np.float32]:
-        """Amplify a band (H, W, 3) towards a local energy (H, W), and add what is missing as grain."""
+        """Amplify a band (H, W, 3) towards a local energy (H, W)."""
         max_gain = MAX_GAIN_WITHOUT_GRAIN + (self.max_gain - MAX_GAIN_WITHOUT_GRAIN) * painter.known
         gain = np.sqrt((energy + MIN_ENERGY) / (local_energy(band, WINDOW) + MIN_ENERGY))
-        band = band * np.clip(gain, 1, max_gain)[..., None]
-        if not with_grain:
-            return band
-        return band + self._grain(band, energy, painter)[..., None] * tint(band, WINDOW)
+        return band * np.clip(gain, 1, max_gain)[..., None]
+
+    def _crisp(
+        self, band: NDArray[np.float32], rest: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter
+    ) -> NDArray[np.float32]:
+        """Finest band with grain, then amplified, so that it and the rest are as crisp as asked.
+
+        Args:
+            band: The finest band, (H, W, 3).
+            rest: Sum of the other bands and what remains, (H, W, 3).
+            energy: Local energy (H, W) that the painter would have given the finest band.
+            painter: The keyframes.
+        """
+        asked = painter.sharpness * mean_amplitude(energy, painter.known)
+        grain = self._grain(band, energy, painter)[..., None] * tint(band, WINDOW)
+        band = band + _share_of(grain, 1.0, band + rest, self.grain * asked, painter.known) * grain
+        asked *= MIN_CRISPNESS + (1 - MIN_CRISPNESS) * 0.5 ** (painter.steps / HALF_LIFE)
+        added = _share_of(band, MAX_LAST_GAIN - 1, band + rest, asked, painter.known)
+        return band * (1 + added * painter.known)[..., None]
 
     def _grain(self, band: NDArray[np.float32], energy: NDArray[np.float32], painter: Painter) -> NDArray[np.float32]:
         """Grain (H, W) that brings the mean amplitude of a band (H, W, 3) to a share of what the energy asks for."""
@@ -157,7 +202,7 @@ class StrokeTransfer:
         # The finest band of a sum with the grain is that of the grain, which has been split once already.
         seen = grain - blur(grain, SIGMAS[0])
         asked, present, reached = (
-            _mean_amplitude(e, painter.known) ** 2 for e in (energy, own, local_energy(band + seen[..., None], WINDOW))
+            mean_amplitude(e, painter.known) ** 2 for e in (energy, own, local_energy(band + seen[..., None], WINDOW))
         )
         share = (self.grain**2 * asked - present) / max(reached - present, MIN_ENERGY)
         return grain * np.float32(np.sqrt(min(max(share, 0.0), 1.0)))
@@ -197,9 +242,19 @@ def _select(one: _View, other: _View) -> _View:
     return _View(painted, one.known | other.known, chosen * one.error + (1 - chosen) * other.error)
 
 
-def _mean_amplitude(energy: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
-    """Weighted mean of the root of a local energy (H, W), in levels; 0 if all weights are 0."""
-    return float((np.sqrt(energy) * weights).sum() / max(weights.sum(), 1.0))
+def _share_of(
+    added: NDArray[np.float32], limit: float, image: NDArray[np.float32], asked: float, weights: NDArray[np.float32]
+) -> np.float32:
+    """Share in 0..``limit`` of an image (H, W, 3) that makes another, to which it is added, as crisp as asked."""
+    parts = (laplacian(image), laplacian(added))
+    low, high = 0.0, limit
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if weighted_mean(np.abs(parts[0] + np.float32(middle) * parts[1]), weights) < asked:
+            low = middle
+        else:
+            high = middle
+    return np.float32(high if high == limit else low)
 
 
 def _fine(image: NDArray[np.float32]) -> NDArray[np.float32]:

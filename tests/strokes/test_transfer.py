@@ -122,6 +122,15 @@ def test_grain_has_the_tint_of_the_network_s_strokes(scene):
     np.testing.assert_allclose(added / added[0], [1, 0.5, 0], atol=0.15)
 
 
+def test_near_a_keyframe_frames_are_made_crisper(scene):
+    frame, painted = scene()
+    soft, plain = cv2.GaussianBlur(painted, (0, 0), 0.5), replace(TRANSFER, grain=0.0, max_gain=1.0, tolerance=0.1)
+    unlike, keyframe = np.ascontiguousarray(frame[::-1]), Keyframe(frame, painted, EVERYWHERE)
+    near, later, far = (crispness(plain.transfer(unlike, soft, [(keyframe, steps)])) for steps in (1, 3, 30))
+    assert near > later > far > crispness(soft)
+    assert near / crispness(painted) == pytest.approx(0.92, abs=0.04)
+
+
 def test_without_grain_faint_strokes_are_amplified_more(scene):
     frame, painted = scene()
     left = EVERYWHERE.copy()
