@@ -89,10 +89,10 @@ def plan_cross_validation(
 def scored_folds(clip: Clip, references: References, folds: int) -> tuple[Part, ...]:
     """The folds of hand-masked frames of a clip that have a representative mask to score, and these masks."""
     left_out = references.folds(folds)
-    enclosed = {stem for part in left_out for stem in _enclosed(clip, part, references.without(part.stems))}
+    inside = {stem for part in left_out for stem in enclosed(clip, part, references.without(part.stems))}
     scored = {stem for part in left_out for stem in part.stems}
-    if len(enclosed.intersection(references.present)) >= MIN_ENCLOSED:
-        scored = enclosed
+    if len(inside.intersection(references.present)) >= MIN_ENCLOSED:
+        scored = inside
     kept = [Part(part, tuple(stem for stem in part.stems if stem in scored)) for part in left_out]
     return tuple(part for part in kept if part.stems)
 
@@ -111,7 +111,7 @@ def warn_about(plan: CrossValidationPlan, name: str) -> None:
         )  # fmt: skip
 
 
-def _enclosed(clip: Clip, left_out: References, trained_on: References) -> list[str]:
+def enclosed(clip: Clip, left_out: References, trained_on: References) -> list[str]:
     """Names of the left-out frames between others of their shot that are trained on."""
     intervals = intervals_between(clip.shots, trained_on.stems)
     inside = {stem for each in intervals if each.left and each.right for stem in each.stems}

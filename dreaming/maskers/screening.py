@@ -10,7 +10,7 @@ from dreaming.clip.annotations import References
 from dreaming.clip.clip import Clip
 from dreaming.io.types import Probability
 from dreaming.maskers.base import Masker
-from dreaming.maskers.out_of_fold import CrossValidationPlan, Part, out_of_fold
+from dreaming.maskers.out_of_fold import CrossValidationPlan, Part, enclosed, out_of_fold
 from dreaming.models.fusion_inference import jaccard
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ def screen(
     """Fit each masker that can be fitted by fold, on the hardest fold only; return those that gain too little.
 
     The gain is the mean IoU, on the left-out masks, of the masker or of its mean with the best of the others,
-    whichever is better, minus that of the best one. The hardest fold is the one where the best one is worst.
+    whichever is better, minus that of the best one. The hardest fold is the one where the best one is worst, among
+    those with a mask between others, if there are any: a mask at an end is not representative (``out_of_fold``).
 
     Args:
         clip: The clip.
@@ -57,7 +58,8 @@ def screen(
         return float(np.mean([jaccard(predicted[stem], truth[stem]) for stem in part.stems if stem in present]))
 
     best = max(maps, key=lambda key: np.mean([score(maps[key], part) for part in parts]))
-    hardest = min(parts, key=lambda part: score(maps[best], part))
+    inside = [part for part in parts if enclosed(clip, part.left_out, references.without(part.left_out.stems))]
+    hardest = min(inside or parts, key=lambda part: score(maps[best], part))
     without, dropped = score(maps[best], hardest), dict[str, float]()
     for key in [key for key in maskers if key not in seen]:
         fitted = copy(maskers[key]).fit_fold(clip, references, hardest.left_out)

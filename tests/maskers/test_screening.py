@@ -74,6 +74,17 @@ def test_a_masker_is_dropped_if_it_adds_nothing_to_the_best_other_one(drawing, u
     assert costly.left_out == [(min(areas, key=areas.get),)]
 
 
+def test_a_mask_at_an_end_decides_only_if_none_lies_between_others(disc_clip):
+    """With three masks all three are scored, and the one at an end is the hardest one for a masker of the frame."""
+    drawing = disc_clip(count=9, masks=(1, 5, 9))
+    references = drawing.clip.training_references("subject")
+    plan = plan_cross_validation(drawing.clip, references)
+    assert plan.references.stems == ("0001", "0005", "0009")
+    costly = Costly(drawing.truth)
+    screen(drawing.clip, "ensemble", {"plain": everywhere(), "costly": costly}, references, plan, 0.002)
+    assert costly.left_out == [("0005",)]
+
+
 def test_nothing_is_dropped_without_another_masker(drawing):
     references = drawing.clip.training_references("subject")
     plan = plan_cross_validation(drawing.clip, references)
