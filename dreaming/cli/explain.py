@@ -100,13 +100,17 @@ def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
 
 
 def _similar(key: str, known: Sequence[str], count: int = 3) -> list[str]:
-    """Known keys with the same last part, those of models first, or, without any, the most similar key."""
+    """Known keys with the same last part, those of models first; the most similar one of them for a dotted key.
+
+    Without any, the most similar key.
+    """
     leaf = key.lstrip("+~").rpartition(".")[2]
     same = [other for other in known if other.rpartition(".")[2] in (leaf, SYNONYMS.get(leaf)) and other != key]
     if same and "." not in key:
         ranks = {other: (not other.startswith("model."), other.count("."), known.index(other)) for other in same}
         return sorted(same, key=ranks.__getitem__)[:count]
-    return difflib.get_close_matches(key, [other for other in known if other != key], n=1) or same[:count]
+    others = [other for other in known if other != key]
+    return difflib.get_close_matches(key, same, n=1) or difflib.get_close_matches(key, others, n=1) or same[:count]
 
 
 def known_keys(program: str) -> list[str]:

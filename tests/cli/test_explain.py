@@ -9,7 +9,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dreaming.cli.explain import choices, explain, unknown_key
 
-KNOWN = ["clip", "generator.lr", "model.unet.limits.max_steps", "stage.extract.end", "stage.preview.end"]
+KNOWN = [
+    "clip", "generator.lr", "model.style.module.lr", "model.style.roi",
+    "model.unet.limits.max_steps", "stage.extract.end", "stage.preview.end",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -18,7 +21,8 @@ KNOWN = ["clip", "generator.lr", "model.unet.limits.max_steps", "stage.extract.e
         ("clpi", ["clip"]),
         ("end", ["stage.extract.end", "stage.preview.end"]),
         ("epochs", ["model.unet.limits.max_steps"]),
-        ("+lr", ["generator.lr"]),
+        ("+lr", ["generator.lr", "model.style.module.lr"]),
+        ("model.style.lr", ["model.style.module.lr"]),
         ("generator.rl", ["generator.lr"]),
         ("xyz", []),
     ],
